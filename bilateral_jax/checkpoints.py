@@ -1,0 +1,296 @@
+"""Pytrees on disk: written whole or not at all, verified when read, the configuration inside.
+
+One step is one orbax directory `DIRECTORY/STEP` with the leaves as host NumPy arrays (so that it can be read on any number
+of devices) and a JSON record: the caller's metadata and, for every leaf, shape, dtype and a digest of its bytes. Orbax
+itself loads a flipped bit without a word; here a leaf that does not match its digest makes the step a damaged one.
+Trees are known by the names on their paths only: no class is stored, none is needed for reading.
+
+Receives state pytrees from training/loop.py and weights from importers.
+Hands NumPy pytrees to experiments and inference.py.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+_LOG = logging.getLogger(__name__)
+_RUN_FOLDER = "checkpoints"
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint exists and cannot be trusted; the message names the step, the path and the reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedModel:
+    """What is needed to rebuild a network: its registered name, its hyper-parameters and its leaves (NumPy)."""
+
+    name: str
+    hyperparameters: dict[str, Any]
+    params: Any
+    batch_stats: Any
+    metadata: dict[str, Any]
+
+
+def save(directory, step, state, *, metadata=None, max_to_keep=3):
+    """Writes one step; a reader sees it whole or not at all.
+
+    Args:
+      directory: folder that holds the steps; created if absent.
+      step: number of the step, larger than every step already there.
+      state: any pytree of arrays; random keys are stored as their data. Empty containers are not stored.
+      metadata: JSON-able dict kept beside the leaves.
+      max_to_keep: older steps beyond this number are deleted after the new one is complete; None keeps all.
+
+    Raises:
+      ValueError: the step is not newer than those present, `state` is a single array, or `metadata` is not JSON-able.
+    """
+    import orbax.checkpoint as ocp
+
+    directory = pathlib.Path(directory).absolute()
+    present = _steps(directory)
+    if present and step <= present[-1]:
+        raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
+    arrays, leaves = {}, {}
+    for path, leaf in _named(state).items():
+        kind = _key_kind(leaf)
+        array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
+        leaves["/".join(path)] = {"path": path, "shape": array.shape, "dtype": str(array.dtype), "key": kind,
+                                  "digest": _digest(array.tobytes())}
+        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
+            _insert(arrays, path, array)
+    record = _sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
+    options = ocp.CheckpointManagerOptions(max_to_keep=max_to_keep, enable_async_checkpointing=False)
+    with _quiet(), ocp.CheckpointManager(directory, options=options) as manager:
+        args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
+        if not manager.save(step, args=args):
+            raise RuntimeError(f"orbax declined to write step {step} in {directory}")
+
+
+def restore(directory, step=None, target=None, *, set_aside_damaged=False):
+    """Reads one step and verifies every leaf.
+
+    Args:
+      directory: folder given to `save`.
+      step: which step; None takes the newest good one: a damaged step is named in a warning and the one before it used.
+      target: pytree of arrays or `jax.ShapeDtypeStruct` to be filled, leaf by leaf by name; None gives nested dicts.
+      set_aside_damaged: rename damaged steps passed over to `STEP.damaged`, so that a run may write that number again.
+
+    Returns:
+      `(step, state, metadata)`: state with NumPy leaves (random keys rebuilt), metadata as given to `save`.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint, or not the step asked for.
+      DamagedCheckpointError: the step asked for, or every step, is damaged.
+      ValueError: the checkpoint does not fit `target`; the message lists the differing leaves.
+    """
+    directory = pathlib.Path(directory).absolute()
+    present = _steps(directory)
+    if not present:
+        raise FileNotFoundError(f"no checkpoint in {directory}")
+    if step is not None and step not in present:
+        raise FileNotFoundError(f"no step {step} in {directory}; there are {present}")
+    problems = []
+    for candidate in [step] if step is not None else reversed(present):
+        try:
+            leaves, metadata = _read(directory, candidate)
+        except DamagedCheckpointError as error:
+            problems.append(str(error))
+            if step is None:
+                _LOG.warning("%s; trying the step before it", error)
+                if set_aside_damaged:
+                    _set_aside(directory / str(candidate))
+            continue
+        return candidate, _nested(leaves) if target is None else _fill(target, leaves), metadata
+    raise DamagedCheckpointError("; ".join(problems))
+
+
+def latest(directory):
+    """Gives the newest complete step in a folder, or None; completeness is judged by the files present, not by their bytes."""
+    directory = pathlib.Path(directory)
+    complete = [step for step in _steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()]
+    return complete[-1] if complete else None
+
+
+def save_model(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
+    """Writes a model for `load_model` and `python -m bilateral_jax enhance`.
+
+    Args:
+      path: folder to create.
+      name: registered name of the network, as `models.create` takes it.
+      hyperparameters: JSON-able dict, as `models.create` takes it.
+      params: pytree of weights.
+      batch_stats: pytree of running statistics; None for a network without any.
+      metadata: JSON-able dict, for example where the weights come from.
+
+    Raises:
+      ValueError: the folder already holds a model.
+    """
+    if _steps(pathlib.Path(path)):
+        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    state = {"params": params, "batch_stats": batch_stats or {}}
+    save(path, 0, state, metadata={**(metadata or {}), "model": model_entry(name, hyperparameters)})
+
+
+def model_entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
+    """Describes a model inside a state: put it into `metadata["model"]` and `load_model` finds the weights.
+
+    Args:
+      name: registered name of the network.
+      hyperparameters: JSON-able dict.
+      params: name of the state's entry that holds the weights to use, for example "ema_params".
+      batch_stats: name of the state's entry with the running statistics.
+    """
+    return {"name": name, "hyperparameters": dict(hyperparameters), "params": params, "batch_stats": batch_stats}
+
+
+def load_model(path, step=None):
+    """Reads the model from a run's work directory or from a folder written by `save_model`.
+
+    Args:
+      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an exported model.
+      step: which step of a run; None for the newest good one.
+
+    Returns:
+      A `SavedModel`; its `metadata` carries the step under "step".
+
+    Raises:
+      FileNotFoundError: there is no checkpoint at `path`.
+      DamagedCheckpointError: no good step is left.
+      ValueError: the checkpoint holds no model.
+    """
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is not a folder; expected a run's work directory or an exported model")
+    folder = path / _RUN_FOLDER if (path / _RUN_FOLDER).is_dir() else path
+    step, state, metadata = restore(folder, step)
+    if "model" not in metadata:
+        raise ValueError(f"step {step} in {folder} holds no description of a model, only {sorted(state)}")
+    entry = metadata["model"]
+    if entry["params"] not in state:
+        raise ValueError(f"step {step} in {folder} lacks the model's weights {entry['params']!r}: it has {sorted(state)}")
+    return SavedModel(
+        name=entry["name"], hyperparameters=entry["hyperparameters"], params=state[entry["params"]],
+        batch_stats=state.get(entry["batch_stats"], {}), metadata={**metadata, "step": step},
+    )
+
+
+def run_folder(workdir):
+    """Gives the folder of a run's work directory in which its steps are kept."""
+    return pathlib.Path(workdir) / _RUN_FOLDER
+
+
+def _read(directory, step):
+    """Reads one step into `{path: array}` and metadata, or says what is wrong with it."""
+    import orbax.checkpoint as ocp
+
+    where = f"checkpoint step {step} in {directory} is damaged"
+    try:
+        record = json.loads((directory / str(step) / "meta" / "metadata").read_text())
+        intact = record["digest"] == _sealed({k: v for k, v in record.items() if k != "digest"})["digest"]
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+        raise DamagedCheckpointError(f"{where}: its record cannot be read ({type(error).__name__})") from None
+    if not intact:
+        raise DamagedCheckpointError(f"{where}: its record does not match its digest")
+    stored = {}
+    if any(0 not in about["shape"] for about in record["leaves"].values()):
+        try:
+            with _quiet(), ocp.PyTreeCheckpointer() as reader:
+                stored = _named(reader.restore(directory / str(step) / "state"))
+        except Exception as error:  # tensorstore raises bare Exception with pages of its own state: keep one line
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            raise DamagedCheckpointError(f"{where}: {reason}") from None
+    leaves = {}
+    for name, about in record["leaves"].items():
+        path = tuple(about["path"])
+        array = np.asarray(stored[path]) if path in stored else np.zeros(about["shape"], about["dtype"])
+        if _digest(array.tobytes()) != about["digest"] or list(array.shape) != about["shape"]:
+            raise DamagedCheckpointError(f"{where}: the bytes of {name!r} do not match their digest")
+        leaves[path] = jax.random.wrap_key_data(array, impl=about["key"]) if about["key"] else array
+    return leaves, record["metadata"]
+
+
+def _fill(target, leaves):
+    wanted = _named(target)
+    faults = [f"{'/'.join(path)} is missing from the checkpoint" for path in wanted if path not in leaves]
+    faults += [f"{'/'.join(path)} is not part of the target" for path in leaves if path not in wanted]
+    for path in wanted.keys() & leaves.keys():
+        have, want = leaves[path], wanted[path]
+        if (have.shape, have.dtype) != (np.shape(want), jax.numpy.result_type(want)):
+            faults.append(f"{'/'.join(path)} is {have.dtype}{list(have.shape)}, expected "
+                          f"{jax.numpy.result_type(want)}{list(np.shape(want))}")
+    if faults:
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise ValueError(f"the checkpoint does not fit the target: {'; '.join(sorted(faults)[:5])}{more}")
+    return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in wanted])
+
+
+def _named(tree):
+    """Flattens a pytree into `{path of names: leaf}`, in flattening order."""
+    return {
+        tuple(jax.tree_util.keystr((entry,), simple=True) for entry in path): leaf
+        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+    }
+
+
+def _nested(leaves):
+    tree = {}
+    for path, leaf in leaves.items():
+        _insert(tree, path, leaf)
+    return tree
+
+
+def _insert(tree, path, leaf):
+    if not path:
+        raise ValueError("a checkpoint holds a tree of named leaves, not a single array")
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = leaf
+
+
+def _key_kind(leaf):
+    is_key = hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return str(jax.random.key_impl(leaf)) if is_key else None
+
+
+def _digest(data):
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _sealed(record):
+    """Adds a digest of the record itself, after a passage through JSON so that it reads back equal."""
+    try:
+        record = json.loads(json.dumps(record))
+    except TypeError as error:
+        raise ValueError(f"metadata must be JSON-able: {error}") from None
+    return {**record, "digest": _digest(json.dumps(record, sort_keys=True).encode())}
+
+
+def _steps(directory):
+    if not directory.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in directory.iterdir() if entry.is_dir() and entry.name.isdecimal())
+
+
+def _set_aside(folder):
+    taken = len(list(folder.parent.glob(f"{folder.name}.damaged*")))
+    folder.rename(folder.with_name(f"{folder.name}.damaged{taken or ''}"))
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps orbax's running commentary (through absl's logger) off the user's terminal."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

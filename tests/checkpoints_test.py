@@ -1,0 +1,177 @@
+"""checkpoints.py: round trips, damage of every kind, structure mistakes and model folders."""
+
+import logging
+import pathlib
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from bilateral_jax import checkpoints
+
+
+@flax.struct.dataclass
+class _State:
+    params: dict
+    opt_state: object
+    key: jax.Array
+    step: jax.Array
+
+
+def _state(seed=0):
+    rng = np.random.default_rng(seed)
+    params = {
+        "layer": {"kernel": jnp.asarray(rng.normal(size=(3, 3, 4)), jnp.float32), "a/b": jnp.float32(2.5)},
+        "half": jnp.asarray(rng.normal(size=64), jnp.bfloat16),
+        "empty": jnp.zeros((0, 3)),
+    }
+    return _State(params, optax.adam(1e-3).init(params), jax.random.key(7), jnp.int32(5))
+
+
+def _assert_same(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert x.dtype == y.dtype
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+def _flip_one_bit(step_folder):
+    largest = max((f for f in (step_folder / "state").rglob("*") if f.is_file() and f.parent.name == "d"),
+                  key=lambda f: f.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 3] ^= 4
+    largest.write_bytes(data)
+
+
+def test_round_trip_keeps_every_leaf_and_the_metadata(tmp_path):
+    state = _state()
+    checkpoints.save(tmp_path, 5, state, metadata={"config": {"lr": 0.1, "sizes": (1, 2)}, "psnr": float("inf")})
+    step, back, metadata = checkpoints.restore(tmp_path, target=jax.eval_shape(lambda: state))
+    assert step == 5 and metadata == {"config": {"lr": 0.1, "sizes": [1, 2]}, "psnr": float("inf")}
+    _assert_same(state, back)
+    _, untyped, _ = checkpoints.restore(tmp_path)
+    np.testing.assert_array_equal(untyped["params"]["layer"]["a/b"], 2.5)
+    assert untyped["params"]["empty"].shape == (0, 3)
+    assert isinstance(untyped["params"]["layer"]["kernel"], np.ndarray)
+
+
+def test_a_state_on_eight_devices_comes_back_as_host_arrays(tmp_path):
+    devices = jax.local_devices()
+    mesh = jax.sharding.Mesh(np.array(devices), ("batch",))
+    placed = jax.device_put(_state(), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    checkpoints.save(tmp_path, 1, placed)
+    _, back, _ = checkpoints.restore(tmp_path, target=_state(1))
+    _assert_same(_state(), back)
+
+
+def test_only_the_newest_steps_are_kept_and_latest_ignores_half_written_ones(tmp_path):
+    assert checkpoints.latest(tmp_path / "absent") is None
+    for step in (1, 2, 3, 4):
+        checkpoints.save(tmp_path, step, {"x": np.arange(step)}, max_to_keep=2)
+    (tmp_path / "9").mkdir()
+    (tmp_path / "12.orbax-checkpoint-tmp").mkdir()
+    assert checkpoints.latest(tmp_path) == 4
+    with pytest.raises(FileNotFoundError, match=r"no step 1 .* \[3, 4, 9\]"):
+        checkpoints.restore(tmp_path, 1)
+
+
+@pytest.mark.parametrize("damage", ["bit", "truncate", "delete", "record", "empty"])
+def test_a_damaged_step_is_named_and_the_one_before_it_used(tmp_path, damage, caplog, capfd):
+    for step in (3, 6):
+        checkpoints.save(tmp_path, step, {"w": np.random.default_rng(step).random(50_000)})
+    folder = tmp_path / "6"
+    files = [f for f in (folder / "state").rglob("*") if f.is_file() and f.parent.name == "d"]
+    if damage == "bit":
+        _flip_one_bit(folder)
+    elif damage == "truncate":
+        for file in files:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    elif damage == "delete":
+        for file in files:
+            file.unlink()
+    elif damage == "record":
+        record = folder / "meta" / "metadata"
+        record.write_text(record.read_text().replace("float64", "float32"))
+    else:
+        folder = tmp_path / "8"
+        folder.mkdir()
+    with pytest.raises(checkpoints.DamagedCheckpointError, match=f"step {folder.name} in .* is damaged") as caught:
+        checkpoints.restore(tmp_path, int(folder.name))
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+    with caplog.at_level(logging.WARNING):
+        step, state, _ = checkpoints.restore(tmp_path, set_aside_damaged=True)
+    expected = 6 if damage == "empty" else 3
+    assert step == expected and f"step {folder.name}" in caplog.text
+    np.testing.assert_array_equal(state["w"], np.random.default_rng(expected).random(50_000))
+    assert (tmp_path / f"{folder.name}.damaged").is_dir()
+    checkpoints.save(tmp_path, int(folder.name), {"w": np.zeros(3)})
+    assert checkpoints.restore(tmp_path)[0] == int(folder.name)
+    assert "Event loop" not in capfd.readouterr().err
+
+
+def test_all_steps_damaged_is_an_error_that_names_them(tmp_path):
+    for step in (1, 2):
+        checkpoints.save(tmp_path, step, {"w": np.random.default_rng(step).random(20_000)})
+        _flip_one_bit(tmp_path / str(step))
+    with pytest.raises(checkpoints.DamagedCheckpointError, match="step 2 .*step 1 "):
+        checkpoints.restore(tmp_path)
+
+
+def test_a_target_that_does_not_fit_is_told_leaf_by_leaf(tmp_path):
+    checkpoints.save(tmp_path, 1, {"a": np.zeros(3, np.float32), "old": np.zeros(2)})
+    with pytest.raises(ValueError, match="a is float32.*expected float32.*new is missing.*old is not part"):
+        checkpoints.restore(tmp_path, target={"a": np.zeros(4, np.float32), "new": np.zeros(2)})
+
+
+def test_mistakes_are_named(tmp_path):
+    checkpoints.save(tmp_path, 4, {"a": np.zeros(3)})
+    with pytest.raises(ValueError, match="step 4 is not newer than step 4"):
+        checkpoints.save(tmp_path, 4, {"a": np.zeros(3)})
+    with pytest.raises(ValueError, match="JSON-able"):
+        checkpoints.save(tmp_path, 5, {"a": np.zeros(3)}, metadata={"x": object()})
+    with pytest.raises(ValueError, match="not a single array"):
+        checkpoints.save(tmp_path, 5, np.zeros(3))
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        checkpoints.restore(tmp_path / "nothing")
+
+
+def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
+    params = {"conv": {"kernel": np.ones((3, 3), np.float32)}}
+    average = {"conv": {"kernel": np.full((3, 3), 2, np.float32)}}
+    checkpoints.save_model(tmp_path / "model", name="Net", hyperparameters={"gd": 8}, params=params,
+                           metadata={"source": "elsewhere"})
+    exported = checkpoints.load_model(tmp_path / "model")
+    assert (exported.name, exported.hyperparameters, exported.batch_stats) == ("Net", {"gd": 8}, {})
+    assert exported.metadata["source"] == "elsewhere"
+    np.testing.assert_array_equal(exported.params["conv"]["kernel"], params["conv"]["kernel"])
+    with pytest.raises(ValueError, match="already holds a model"):
+        checkpoints.save_model(tmp_path / "model", name="Net", hyperparameters={}, params=params)
+
+    run = tmp_path / "run"
+    entry = checkpoints.model_entry("Net", {"gd": 4}, params="ema_params")
+    state = {"params": params, "ema_params": average, "batch_stats": {"m": np.zeros(2)}, "step": np.int32(3)}
+    checkpoints.save(checkpoints.run_folder(run), 3, state, metadata={"model": entry})
+    for path in (run, str(checkpoints.run_folder(run))):
+        loaded = checkpoints.load_model(path)
+        assert loaded.hyperparameters == {"gd": 4} and loaded.metadata["step"] == 3
+        np.testing.assert_array_equal(loaded.params["conv"]["kernel"], 2)
+        assert list(loaded.batch_stats) == ["m"]
+
+
+def test_a_folder_without_a_model_says_so(tmp_path):
+    checkpoints.save(tmp_path, 1, {"a": np.zeros(3)})
+    with pytest.raises(ValueError, match="no description of a model"):
+        checkpoints.load_model(tmp_path)
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        checkpoints.load_model(pathlib.Path("no/such/place"))
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    checkpoints.save(tmp_path, 1, {"a": np.zeros(3)})
+    checkpoints.restore(tmp_path)
+    assert capfd.readouterr() == ("", "")
