@@ -1,0 +1,140 @@
+"""EXIF blocks, as bytes: the orientation request taken out, and the way into and out of a TIFF.
+
+JPEG and PNG carry the camera's notes as one block that is itself a small TIFF; a TIFF file spreads
+the same notes over its own directories. A block here starts with the six bytes "Exif" and two
+zeros.
+
+Receives blocks and TIFF files from `images`.
+Hands blocks back to `images`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+HEADER = b"Exif\x00\x00"
+
+_ORIENTATION, _EXIF_DIRECTORY, _GPS_DIRECTORY = 274, 34665, 34853
+# What a TIFF says in words about the picture, not about how its pixels are stored: description,
+# make, model, software, date, artist, copyright.
+_DESCRIPTIONS = (270, 271, 272, 305, 306, 315, 33432)
+
+
+def reset_orientation(exif):
+    """Sets the orientation to 1 and unlinks the thumbnail in place, leaving every other byte alone.
+
+    Returns the new block and the old orientation. A block without a readable directory is kept as
+    it came.
+    """
+    block = bytearray(exif)
+    start = len(HEADER) if exif.startswith(HEADER) else 0
+    order = {b"II": "<", b"MM": ">"}.get(bytes(block[start : start + 2]))
+    if order is None or len(block) < start + 10:
+        return exif, 1
+    directory = start + struct.unpack_from(order + "I", block, start + 4)[0]
+    if directory + 2 > len(block):
+        return exif, 1
+    count = struct.unpack_from(order + "H", block, directory)[0]
+    end = directory + 2 + 12 * count
+    orientation = 1
+    for entry in range(directory + 2, min(end, len(block) - 11), 12):
+        if struct.unpack_from(order + "H", block, entry)[0] == _ORIENTATION:
+            orientation = struct.unpack_from(order + "H", block, entry + 8)[0]
+            struct.pack_into(order + "H", block, entry + 8, 1)
+    if end + 4 <= len(block):
+        # The thumbnail shows the stored picture, not the upright (or enhanced) one.
+        struct.pack_into(order + "I", block, end, 0)
+    return bytes(block), orientation
+
+
+def from_tiff(path) -> bytes | None:
+    """Gathers what a TIFF file says about its picture into one block.
+
+    Args:
+      path: a TIFF file.
+
+    Returns:
+      The block, without an orientation; None if the file says nothing.
+    """
+    import PIL.Image
+
+    source, block = PIL.Image.Exif(), PIL.Image.Exif()
+    with open(path, "rb") as file:
+        source.load_from_fp(file)
+        for tag in _DESCRIPTIONS:
+            if tag in source:
+                block[tag] = source[tag]
+        for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
+            if tag in source and source.get_ifd(tag):
+                block[tag] = dict(source.get_ifd(tag))
+    return block.tobytes() if len(block) else None
+
+
+def descriptions(block: bytes | None) -> dict[int, str]:
+    """Lists the notes in words (make, model, date, ...) of a block by their tag numbers.
+
+    Args:
+      block: a block, or None for none.
+
+    Returns:
+      Tag number -> text.
+    """
+    import PIL.Image
+
+    exif = PIL.Image.Exif()
+    if block:
+        exif.load(block)
+    return {tag: str(exif[tag]) for tag in _DESCRIPTIONS if tag in exif}
+
+
+def append_to_tiff(path, block: bytes) -> None:
+    """Adds the exposure and place directories of a block to a written TIFF file.
+
+    The directories go behind the pixels; a copy of the file's first directory with pointers to them
+    goes behind those and becomes the first directory.
+
+    Args:
+      path: a little-endian classic TIFF file; it is changed in place.
+      block: the block to take them from.
+    """
+    import PIL.Image
+    from PIL import TiffImagePlugin
+
+    exif = PIL.Image.Exif()
+    exif.load(block)
+    folders = {tag: exif.get_ifd(tag) for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY) if tag in exif}
+    folders = {tag: folder for tag, folder in folders.items() if folder}
+    if not folders:
+        return
+    with open(path, "r+b") as file:
+        if file.read(4) != b"II*\x00":
+            raise ValueError(f"{path} is not a little-endian classic TIFF")
+        file.seek(struct.unpack("<I", file.read(4))[0])
+        count = struct.unpack("<H", file.read(2))[0]
+        entries = [file.read(12) for _ in range(count)]
+        following = file.read(4)
+        for tag, folder in folders.items():
+            directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\x00\x08\x00\x00\x00", group=tag)
+            for key, value in folder.items():
+                directory[key] = value
+            offset = _aligned_end(file)
+            file.write(directory.tobytes(offset))
+            entries.append(struct.pack("<HHII", tag, 4, 1, offset))
+        offset = _aligned_end(file)
+        file.write(
+            struct.pack("<H", len(entries)) + b"".join(sorted(entries, key=_tag_of)) + following
+        )
+        file.seek(4)
+        file.write(struct.pack("<I", offset))
+
+
+def _aligned_end(file) -> int:
+    """Goes to the end of the file, which must be even."""
+    if file.seek(0, os.SEEK_END) % 2:
+        file.write(b"\x00")
+    return file.tell()
+
+
+def _tag_of(entry: bytes) -> int:
+    return struct.unpack_from("<H", entry)[0]
