@@ -1,0 +1,45 @@
+"""What every test runs under: eight simulated devices, no silent rank promotion, fixed seeds."""
+
+# JAX reads these once, when it is imported: they stand before every other import.
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    ).strip()
+# Plots are drawn into files.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import random  # noqa: E402
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from absl import flags  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The loader's worker processes read absl flags, which only a program's main parses.
+flags.FLAGS.mark_as_parsed()
+
+# The same examples on every run; compiling inside an example outlasts any deadline.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    """Global generators start equal in every test; randomness should come from a local one."""
+    random.seed(0)
+    np.random.seed(0)
+
+
+def pytest_sessionstart(session):
+    """Stops at once where the devices are not what the tests assume."""
+    if jax.default_backend() == "cpu" and jax.local_device_count() < 8:
+        raise pytest.UsageError(
+            f"the tests need 8 simulated devices, found {jax.local_device_count()}: "
+            "something imported and started JAX before tests/conftest.py"
+        )
