@@ -1,0 +1,65 @@
+"""Networks by name: what a checkpoint stores beside its leaves, and what a config asks for.
+
+Receives names and hyper-parameters from checkpoints and experiments.
+Hands modules to `models/model.py`.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+
+from bilateral_jax.models import hdrnet
+
+REGISTRY = {
+    "HDRNetCurves": hdrnet.HDRNetCurves,
+    "HDRNetPointwiseNNGuide": hdrnet.HDRNetPointwiseNNGuide,
+    "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
+}
+
+_NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
+
+
+def create(name: str, hyperparameters: dict | None = None, *, preset: str = "paper") -> nn.Module:
+    """Builds a network.
+
+    Args:
+      name: of the network, a key of `REGISTRY`.
+      hyperparameters: fields of the network to set; JSON-able.
+      preset: where the other fields come from, "paper" (strictly the original) or "recommended".
+
+    Returns:
+      The linen module.
+
+    Raises:
+      ValueError: unknown name, field or preset, or a value that the network refuses.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"name must be one of {sorted(REGISTRY)}, got {name!r}")
+    if preset not in hdrnet.PRESETS:
+        raise ValueError(f"preset must be one of {sorted(hdrnet.PRESETS)}, got {preset!r}")
+    kind = REGISTRY[name]
+    known = {field.name for field in dataclasses.fields(kind)} - {"parent", "name"}
+    fields = {**hdrnet.PRESETS[preset], **(hyperparameters or {})}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise ValueError(f"{name} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    return kind(**fields)
+
+
+def describe(module: nn.Module) -> tuple[str, dict]:
+    """Gives the name and hyper-parameters from which `create` builds an equal network.
+
+    Args:
+      module: a network of the registry.
+
+    Returns:
+      (name, JSON-able dict).
+
+    Raises:
+      ValueError: the network is not in the registry.
+    """
+    name = type(module).__name__
+    if REGISTRY.get(name) is not type(module):
+        raise ValueError(f"module must be one of {sorted(REGISTRY)}, got {name}")
+    fields = (field.name for field in dataclasses.fields(module))
+    return name, {field: getattr(module, field) for field in fields if field not in _NOT_STORED}

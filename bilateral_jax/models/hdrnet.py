@@ -1,0 +1,296 @@
+"""The three networks of HDRNet: a small network on a 256-pixel copy, a full-resolution guide, slice and apply.
+
+A coefficient network looks at the low-resolution copy and fills a bilateral grid of 3x4 affine colour matrices; the
+guide gives every full-resolution pixel its depth in that grid; the matrix found there turns the pixel's colour.
+Every hyper-parameter has its original name and default; fields of ours come last and default to the original's
+behaviour, so `HDRNetCurves()` is the published network.
+
+Receives images from `models/model.py`.
+Hands grids, guides and images to `ops/bilateral.py`.
+
+Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image Enhancement", 2017.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax.models import guides, layers, lowres, pyramid
+from bilateral_jax.ops import bilateral
+
+N_IN = 4  # input colours and the constant 1
+
+PRESETS = {
+    "paper": {},
+    "recommended": {"identity_start": True, "lowres_method": "area"},
+}
+
+
+class CoefficientNetwork(nn.Module):
+    """Predicts the grid of affine colour matrices from the low-resolution image (481,968 parameters at 256).
+
+    Reference: Gharbi et al. 2017, section 3.1 and figure 2.
+    """
+
+    n_out: int
+    net_input_size: int
+    spatial_bin: int
+    luma_bins: int
+    channel_multiplier: int
+    batch_norm: bool
+    identity_start: bool
+    axis_name: str | None
+
+    @nn.compact
+    def __call__(self, image, *, train: bool = False):
+        def layer(name, features, batch_norm=self.batch_norm, **options):
+            options |= {"batch_norm": batch_norm, "axis_name": self.axis_name, "name": name}
+            return layers.Linear(features, **options)
+
+        width = self.channel_multiplier * self.luma_bins
+        x = image
+        for i in range(int(math.log2(self.net_input_size / self.spatial_bin))):
+            norm = self.batch_norm and i > 0
+            x = layer(f"splat_conv{i + 1}", 2**i * width, norm, stride=2)(x, train=train)
+        scene = layer("global_conv1", 8 * width, stride=2)(x, train=train)
+        scene = layer("global_conv2", 8 * width, stride=2)(scene, train=train)
+        scene = scene.reshape(scene.shape[0], -1)
+        scene = layer("global_fc1", 32 * width, kernel_size=0)(scene, train=train)
+        scene = layer("global_fc2", 16 * width, kernel_size=0)(scene, train=train)
+        scene = layer("global_fc3", 8 * width, False, kernel_size=0, activate=False)(scene)
+        x = layer("local_conv1", 8 * width)(x, train=train)
+        x = layer("local_conv2", 8 * width, False, use_bias=False, activate=False)(x)
+        x = nn.relu(x + scene[:, None, None, :])
+        start = {"kernel_init": _small, "bias_init": self._identity} if self.identity_start else {}
+        channels = self.luma_bins * self.n_out * N_IN
+        x = layer("prediction", channels, False, kernel_size=1, activate=False, **start)(x)
+        x = x.reshape(*x.shape[:3], N_IN, self.n_out, self.luma_bins)
+        return x.transpose(0, 1, 2, 5, 4, 3)
+
+    def _identity(self, key, shape, dtype=jnp.float32):
+        """Places the identity in the rows of the full-resolution level, zero in those of coarser ones."""
+        del key
+        identity = np.zeros((N_IN, self.n_out, self.luma_bins))
+        for c in range(3):
+            identity[c, self.n_out - 3 + c] = 1
+        return jnp.asarray(identity.reshape(shape), dtype)
+
+
+def _small(key, shape, dtype=jnp.float32):
+    return 0.01 * layers.he_truncated_normal(key, shape, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Band:
+    """What a network needs to render output rows `[start, stop)` of a taller picture.
+
+    Attributes:
+      rows: (first, past the last) source rows to hand over; those outside the picture repeat its border rows.
+      arrays: numbers that depend on where the band stands; same shapes for every band of the same height.
+    """
+
+    rows: tuple[int, int]
+    arrays: dict[str, np.ndarray]
+
+
+class HDRNet(nn.Module):
+    """What the three networks share; use one of them.
+
+    Attributes:
+      net_input_size: side of the square low-resolution input; `spatial_bin` times a power of two.
+      spatial_bin: grid cells per side.
+      luma_bins: depth of the grid; multiplies every channel width too.
+      channel_multiplier: multiplies every channel width.
+      guide_complexity: hidden width of a pointwise guide.
+      batch_norm: batch norm in the coefficient network.
+      lowres_method: how `enhance` and the training step shrink the photo, see `models/lowres.py`.
+      identity_start: start from the identity transform instead of a random one.
+      axis_name: pmap axis whose devices share batch statistics in training; not a property of the weights.
+    """
+
+    net_input_size: int = 256
+    spatial_bin: int = 16
+    luma_bins: int = 8
+    channel_multiplier: int = 1
+    guide_complexity: int = 16
+    batch_norm: bool = False
+    lowres_method: str = "nearest_legacy"
+    identity_start: bool = False
+    axis_name: str | None = None
+
+    n_out = 3  # rows of the predicted matrices; not a field
+
+    def __post_init__(self):
+        for name in ("net_input_size", "spatial_bin", "luma_bins", "channel_multiplier", "guide_complexity"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a positive int, got {value!r}")
+        if self.net_input_size not in (self.spatial_bin * 2**k for k in range(1, 16)):
+            raise ValueError(
+                f"net_input_size must be spatial_bin ({self.spatial_bin}) times 2, 4, 8, ..., "
+                f"got {self.net_input_size}"
+            )
+        if self.lowres_method not in lowres.METHODS:
+            raise ValueError(f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}")
+        super().__post_init__()
+
+    def setup(self):
+        self.coefficient_network = CoefficientNetwork(
+            n_out=self.n_out,
+            net_input_size=self.net_input_size,
+            spatial_bin=self.spatial_bin,
+            luma_bins=self.luma_bins,
+            channel_multiplier=self.channel_multiplier,
+            batch_norm=self.batch_norm,
+            identity_start=self.identity_start,
+            axis_name=self.axis_name,
+        )
+        self.guide_network = self.make_guide()
+
+    def make_guide(self) -> nn.Module:
+        """Builds the guide network; each of the three differs here."""
+        raise NotImplementedError
+
+    def __call__(self, lowres_image, fullres, *, window: Any = None, train: bool = False):
+        """Enhances images whose low-resolution copies are given.
+
+        Args:
+          lowres_image: `[b, n, n, 3]`, n = `net_input_size`, values in [0, 1].
+          fullres: `[b, h, w, 3]`, any size, values in [0, 1].
+          window: where `fullres` lies in the picture that `lowres_image` shows whole: (top, left, full_height,
+            full_width), or an int array `[b, 4]`; None if it is the whole.
+          train: use and update batch statistics.
+
+        Returns:
+          `[b, h, w, 3]`, unbounded.
+        """
+        return self.render(self.coefficients(lowres_image, train=train), fullres, window=window, train=train)
+
+    def coefficients(self, lowres_image, *, train: bool = False):
+        """Predicts the grid: `[b, n, n, 3]` to `[b, gh, gw, gd, n_out, 4]`, offset last."""
+        side = self.net_input_size
+        if lowres_image.shape[1:] != (side, side, 3):
+            raise ValueError(f"lowres must be [b, {side}, {side}, 3], got {tuple(lowres_image.shape)}")
+        return self.coefficient_network(lowres_image, train=train)
+
+    def guide(self, fullres, *, train: bool = False):
+        """Computes the full-resolution guide: `[b, h, w, 3]` to `[b, h, w]` in [0, 1]."""
+        return self.guide_network(fullres, train=train)
+
+    def render(self, grid, fullres, *, window: Any = None, train: bool = False):
+        """Applies a grid to full-resolution images: guide, slice, apply; arguments as in `__call__`."""
+        guide = self.guide(fullres, train=train)
+        return bilateral.slice_apply(grid, guide, fullres, window=window)
+
+    def enhance(self, image):
+        """Enhances whole images `[b, h, w, 3]` from their own low-resolution copies."""
+        small = lowres.resize(image, self.net_input_size, self.lowres_method)
+        return self(small, image)
+
+    def band(self, start: int, stop: int, height: int, width: int) -> Band:
+        """Plans the rendering of rows `[start, stop)` of a picture of `height` x `width` pixels."""
+        window = np.asarray([[start, 0, height, width]], np.int32)
+        return Band((start, stop), {"window": window})
+
+    def render_band(self, grid, rows, arrays: dict):
+        """Renders a planned band: exactly the rows that `render` would give for the whole picture.
+
+        Args:
+          grid: `[1, gh, gw, gd, n_out, 4]`.
+          rows: `[1, r, w, 3]`, the source rows that the plan names.
+          arrays: of the plan.
+
+        Returns:
+          `[1, stop - start, w, 3]`.
+        """
+        return self.render(grid, rows, window=arrays["window"])
+
+    def example_inputs(self):
+        """Gives the smallest inputs that show every parameter its shape."""
+        return jnp.zeros((1, self.net_input_size, self.net_input_size, 3)), jnp.zeros((1, 4, 4, 3))
+
+
+class HDRNetCurves(HDRNet):
+    """The network of the paper: guide by a colour matrix and three curves."""
+
+    def make_guide(self):
+        return guides.CurvesGuide()
+
+
+class HDRNetPointwiseNNGuide(HDRNet):
+    """The network of most published scripts: guide by two pointwise layers."""
+
+    def make_guide(self):
+        return guides.PointwiseGuide(self.guide_complexity, self.axis_name)
+
+
+class HDRNetGaussianPyrNN(HDRNet):
+    """Three levels, full to quarter resolution, each with its own guide and matrices, added coarse to fine.
+
+    With a `window` the levels are those of the crop, placed at half and quarter position: away from the crop's
+    border they are those of the whole picture up to half a pixel of the coarser level. `band` and `render_band` are
+    exact, since they take the neighbouring rows too.
+
+    Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published code.
+    """
+
+    n_out = 9
+
+    def make_guide(self):
+        return [guides.PointwiseGuide(self.guide_complexity, self.axis_name) for _ in range(3)]
+
+    def guide(self, fullres, *, train: bool = False):
+        """Computes the guide of the full-resolution level: `[b, h, w, 3]` to `[b, h, w]` in [0, 1]."""
+        return self.guide_network[0](fullres, train=train)
+
+    def levels(self, fullres):
+        """Gives the three pictures, finest first."""
+        rows, columns = pyramid.whole(fullres.shape[1]), pyramid.whole(fullres.shape[2])
+        return [fullres, *pyramid.coarser(fullres, rows, columns)]
+
+    def render(self, grid, fullres, *, window: Any = None, train: bool = False):
+        rows = pyramid.whole(fullres.shape[1])
+        levels = self.levels(fullres)
+        windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
+        return self._merge(grid, levels, rows, windows, train=train)
+
+    def band(self, start: int, stop: int, height: int, width: int) -> Band:
+        source, spans, axis = pyramid.band(start, stop - start, height)
+        sizes = [width, pyramid.half(width), pyramid.half(pyramid.half(width))]
+        windows = [[[span.start, 0, span.total, size]] for span, size in zip(spans, sizes, strict=True)]
+        return Band(source, axis.weights | {"windows": np.asarray(windows, np.int32)})
+
+    def render_band(self, grid, rows, arrays: dict):
+        axis = pyramid.band_axis({name: array for name, array in arrays.items() if name != "windows"})
+        middle, coarsest = pyramid.coarser(rows, axis, pyramid.whole(rows.shape[2]))
+        levels = [*pyramid.crop_band(rows, middle, axis), coarsest]
+        return self._merge(grid, levels, axis, list(arrays["windows"]), train=False)
+
+    def _merge(self, grid, levels, rows, windows, *, train):
+        """Slices every level and adds them up, each resized to the next finer one."""
+        columns = pyramid.whole(levels[0].shape[2])
+        total = None
+        for k in (2, 1, 0):
+            guide = self.guide_network[k](levels[k], train=train)
+            part = grid[..., 3 * (2 - k) : 3 * (3 - k), :]
+            level = bilateral.slice_apply(part, guide, levels[k], window=windows[k])
+            total = level if total is None else level + pyramid.finer(total, k, rows, columns)
+        return total
+
+
+def _coarser_window(window, level, shape):
+    """Moves the window of a crop to a coarser level of the crop; `shape` is the level's."""
+    if window is None or not level:
+        return window
+    static = isinstance(window, tuple)
+    numbers = np if static else jnp
+    top, left, height, width = numbers.moveaxis(numbers.asarray(window), -1, 0) // 2**level
+    height, width = numbers.maximum(height, 1), numbers.maximum(width, 1)
+    top = numbers.clip(top, 0, numbers.maximum(height - shape[1], 0))
+    left = numbers.clip(left, 0, numbers.maximum(width - shape[2], 0))
+    moved = numbers.stack([top, left, height, width], -1)
+    return tuple(int(v) for v in moved) if static else moved

@@ -1,0 +1,93 @@
+"""A trained (or fresh) network as one pytree that is called on pictures.
+
+Receives modules from `models/__init__.py`, images from `inference.py` and the experiments.
+Hands images to the module's methods and takes its results back.
+"""
+
+import functools
+from typing import Any
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class Model:
+    """Parameters and batch statistics of a network, with the network itself as a static field.
+
+    Attributes:
+      params: pytree of float32 arrays.
+      batch_stats: pytree of moving means and variances; empty where the network has no batch norm.
+      module: the linen module; static, so two models of the same network share compiled functions.
+    """
+
+    params: Any
+    batch_stats: Any
+    module: nn.Module = flax.struct.field(pytree_node=False)
+
+    @classmethod
+    def init(cls, module: nn.Module, key: jax.Array) -> "Model":
+        """Draws fresh parameters.
+
+        Args:
+          module: the network.
+          key: random key.
+
+        Returns:
+          The model.
+        """
+        variables = _init(module, key)
+        return cls(variables["params"], variables.get("batch_stats", {}), module)
+
+    def __call__(self, image):
+        """Enhances whole images; the low-resolution copy is made here.
+
+        Args:
+          image: `[*b, h, w, 3]`, float, values in [0, 1].
+
+        Returns:
+          `[*b, h, w, 3]` of the image's dtype, unbounded.
+
+        Raises:
+          TypeError: integer image.
+          ValueError: not three channels or fewer than three axes.
+        """
+        image = jnp.asarray(image)
+        if not jnp.issubdtype(image.dtype, jnp.floating):
+            raise TypeError(f"image must be float with values in [0, 1], got {image.dtype}")
+        if image.ndim < 3 or image.shape[-1] != 3:
+            raise ValueError(f"image must be [*b, h, w, 3], got {tuple(image.shape)}")
+        flat = image.reshape(-1, *image.shape[-3:]).astype(jnp.float32)
+        return self.apply(flat, method="enhance").reshape(image.shape).astype(image.dtype)
+
+    def apply(self, *args, method: str | None = None, train: bool = False, **options):
+        """Runs a method of the network with this model's leaves.
+
+        Args:
+          *args: arguments of the method.
+          method: its name; None for `__call__`.
+          train: use batch statistics and update the moving ones.
+          **options: keyword arguments of the method.
+
+        Returns:
+          What the method returns; in training (that, the model with new moving statistics).
+        """
+        variables = {"params": self.params, "batch_stats": self.batch_stats}
+        if not train:
+            return self.module.apply(variables, *args, method=method, **options)
+        out, updates = self.module.apply(
+            variables, *args, method=method, train=True, mutable=["batch_stats"], **options
+        )
+        return out, self.replace(batch_stats=updates.get("batch_stats", {}))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(module, key):
+    return module.init(key, *module.example_inputs())
+
+
+def parameter_count(params) -> int:
+    """Counts the numbers in a pytree of arrays."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -1,0 +1,228 @@
+"""Halving and doubling a picture with both corners aligned, as the pyramid network of HDRNet does it.
+
+From `size` to `size // 2` pixels and back, the position of an output pixel drifts by less than one pixel from twice
+(half) its index. So a level needs three fixed taps per output pixel, weighted by a tent around the true position: no
+gather, and the transpose is as regular. The weights depend on where a row stands in the whole picture, and on nothing
+else; a band of rows therefore gets exactly the values that the whole picture would give it.
+
+Receives images and level outputs from `models/hdrnet.py`.
+Hands resized ones back.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def half(size: int) -> int:
+    """Gives the size of the next coarser level; a single pixel stays one."""
+    return max(size // 2, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """Rows `start` to `start + count` of an axis with `total` rows; rows outside [0, total) exist but mean nothing."""
+
+    start: int
+    count: int
+    total: int
+
+    def halved(self) -> "Span":
+        """Gives the whole next level of a whole axis."""
+        return Span(0, half(self.total), half(self.total))
+
+
+def _tents(positions, first, taps):
+    """Gives the float32 weight of each of `taps` rows from `first` for each position: `[count, taps]`."""
+    rows = first[:, None] + np.arange(taps)[None]
+    return np.maximum(1 - np.abs(positions[:, None] - rows), 0).astype(np.float32)
+
+
+def halving_weights(target: Span, source_total: int) -> np.ndarray:
+    """Gives the weights of source rows 2i, 2i + 1, 2i + 2 for every target row i.
+
+    Args:
+      target: rows wanted, of a level with `half(source_total)` rows.
+      source_total: rows of the finer level.
+
+    Returns:
+      float32 `[target.count, 3]`.
+    """
+    index = target.start + np.arange(target.count)
+    scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
+    inside = np.clip(index, 0, target.total - 1)
+    return _tents(inside * scale - 2 * inside, np.zeros(target.count), 3)
+
+
+def doubling_weights(target: Span, source_total: int) -> np.ndarray:
+    """Gives the weights of source rows m - 1, m, m + 1, with m = i // 2, for every target row i.
+
+    Args:
+      target: rows wanted, of the finer level.
+      source_total: rows of the coarser level, `half(target.total)`.
+
+    Returns:
+      float32 `[target.count, 3]`.
+    """
+    index = target.start + np.arange(target.count)
+    scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
+    inside = np.clip(index, 0, target.total - 1)
+    return _tents(inside * scale - inside // 2, np.full(target.count, -1.0), 3)
+
+
+def halve(x, weights, *, axis: int, lead: int = 0):
+    """Resizes one axis to the next coarser level.
+
+    Args:
+      x: `[..., size, ...]`; row r is absolute row `r - lead` before twice the first target row.
+      weights: `[count, 3]` of `halving_weights`.
+      axis: the axis to resize.
+      lead: rows of `x` ahead of twice the first target row.
+
+    Returns:
+      `[..., count, ...]`.
+    """
+    count = len(weights)
+    x = _extend(x, axis, 0, max(0, lead + 2 * count + 1 - x.shape[axis]))
+    taps = [_take(x, axis, lead + t, count, 2) for t in range(3)]
+    return sum(tap * _along(weights[:, t], x.ndim, axis) for t, tap in enumerate(taps))
+
+
+def double(x, weights, *, axis: int, lead: int = 0):
+    """Resizes one axis to the next finer level; the first target row is even.
+
+    Args:
+      x: `[..., size, ...]`.
+      weights: `[count, 3]` of `doubling_weights`.
+      axis: the axis to resize.
+      lead: rows of `x` ahead of half the first target row.
+
+    Returns:
+      `[..., count, ...]`.
+    """
+    axis %= x.ndim
+    count = len(weights)
+    pairs = -(-count // 2)
+    before = max(0, 1 - lead)
+    x = _extend(x, axis, before, max(0, lead + pairs + 1 - x.shape[axis]))
+    weights = jnp.concatenate([weights, weights[-1:]]) if count % 2 else weights
+    taps = [_take(x, axis, before + lead + t - 1, pairs, 1) for t in range(3)]
+    phases = []
+    for phase in range(2):
+        rows = weights[phase::2]
+        phases.append(sum(tap * _along(rows[:, t], x.ndim, axis) for t, tap in enumerate(taps)))
+    y = jnp.stack(phases, axis + 1)
+    y = y.reshape(*x.shape[:axis], 2 * pairs, *x.shape[axis + 1 :])
+    return _take(y, axis, 0, count, 1)
+
+
+def _extend(x, axis, before, after):
+    """Repeats the border rows of an axis."""
+    if not before and not after:
+        return x
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, after)
+    return jnp.pad(x, widths, mode="edge")
+
+
+def _take(x, axis, start, count, step):
+    index = [slice(None)] * x.ndim
+    index[axis] = slice(start, start + (count - 1) * step + 1, step)
+    return x[tuple(index)]
+
+
+def _along(vector, rank, axis):
+    """Gives a vector `rank` axes, its own at `axis`."""
+    shape = [1] * rank
+    shape[axis] = -1
+    return vector.reshape(shape)
+
+
+# Rows that a band computes ahead of the ones it slices: of the finest level, of the middle one.
+_AHEAD = (8, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """How one axis (rows or columns) moves between the three levels, finest 0 to coarsest 2.
+
+    Attributes:
+      weights: of the four resizes: "halve_1", "halve_2", "double_1", "double_0"; the number is the level made.
+      leads: rows ahead of the first centre tap in the input of "double_0" and of "double_1".
+    """
+
+    weights: dict
+    leads: tuple[int, int] = (0, 0)
+
+
+def whole(size: int) -> Axis:
+    """Plans an axis that is there from end to end."""
+    finest = Span(0, size, size)
+    middle, coarsest = finest.halved(), finest.halved().halved()
+    return Axis(_weights((finest, middle, coarsest), middle))
+
+
+def band(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Span, ...], Axis]:
+    """Plans rows `[start, start + count)` of a picture of `total` rows.
+
+    Args:
+      start: first row wanted, a multiple of 4.
+      count: rows wanted; the last may lie beyond the picture.
+      total: rows of the picture.
+
+    Returns:
+      (first, past the last) full-resolution row needed, which may lie outside the picture; the rows of each level
+      that are sliced, finest first; the plan for `coarser` and `finer`.
+
+    Raises:
+      ValueError: `start` is not a multiple of 4.
+    """
+    if start % 4:
+        raise ValueError(f"start must be a multiple of 4, got {start}")
+    sizes = (total, half(total), half(half(total)))
+    finest = Span(start, count, sizes[0])
+    middle = Span(start // 2 - 2, -(-count // 2) + 3, sizes[1])
+    coarsest = Span(start // 4 - 2, -(-middle.count // 2) + 2, sizes[2])
+    computed = Span(start // 2 - 4, max(2 * coarsest.count + 1, middle.count + 2), sizes[1])
+    source = (start - _AHEAD[0], start - _AHEAD[0] + max(2 * computed.count + 1, count + _AHEAD[0]))
+    spans = (finest, middle, coarsest)
+    return source, spans, band_axis(_weights(spans, computed))
+
+
+def band_axis(weights: dict) -> Axis:
+    """Plans the rows of a band from its weights, which may be traced."""
+    return Axis(weights, (2, 1))
+
+
+def _weights(spans, middle_computed):
+    finest, middle, coarsest = spans
+    return {
+        "halve_1": halving_weights(middle_computed, finest.total),
+        "halve_2": halving_weights(coarsest, middle.total),
+        "double_1": doubling_weights(middle, coarsest.total),
+        "double_0": doubling_weights(finest, middle.total),
+    }
+
+
+def coarser(finest, rows: Axis, columns: Axis):
+    """Gives the middle and the coarsest level of images `[b, h, w, c]`."""
+    levels = [finest]
+    for name in ("halve_1", "halve_2"):
+        x = halve(levels[-1], rows.weights[name], axis=1)
+        levels.append(halve(x, columns.weights[name], axis=2))
+    return levels[1:]
+
+
+def finer(x, level: int, rows: Axis, columns: Axis):
+    """Resizes images `[b, h, w, c]` of the next coarser level to `level`."""
+    name, lead = f"double_{level}", rows.leads[level]
+    return double(double(x, rows.weights[name], axis=1, lead=lead), columns.weights[name], axis=2)
+
+
+def crop_band(finest, middle, rows: Axis):
+    """Cuts the computed rows of a band's levels `[b, rows, w, c]` to those that are sliced."""
+    levels = []
+    for x, ahead, name in zip((finest, middle), _AHEAD, ("double_0", "double_1"), strict=True):
+        levels.append(x[:, ahead : ahead + len(rows.weights[name])])
+    return levels
