@@ -1,0 +1,1 @@
+"""Photo pairs for training: sources, augmentation, and batches made in the background."""

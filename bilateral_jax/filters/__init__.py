@@ -1,0 +1,1 @@
+"""Classical operators, used as teachers and as baselines."""
