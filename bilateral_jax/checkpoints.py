@@ -1,8 +1,9 @@
 """Pytrees on disk: written whole or not at all, verified when read, the configuration inside.
 
-One step is one orbax directory `DIRECTORY/STEP` with the leaves as host NumPy arrays (so that it can be read on any number
-of devices) and a JSON record: the caller's metadata and, for every leaf, shape, dtype and a digest of its bytes. Orbax
-itself loads a flipped bit without a word; here a leaf that does not match its digest makes the step a damaged one.
+One step is one orbax directory `DIRECTORY/STEP` with the leaves as host NumPy arrays (so that it
+can be read on any number of devices) and a JSON record: the caller's metadata and, for every leaf,
+shape, dtype and a digest of its bytes. Orbax itself loads a flipped bit without a word; here a
+leaf that does not match its digest makes the step a damaged one.
 Trees are known by the names on their paths only: no class is stored, none is needed for reading.
 
 Receives state pytrees from training/loop.py and weights from importers.
@@ -25,12 +26,12 @@ _RUN_FOLDER = "checkpoints"
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint exists and cannot be trusted; the message names the step, the path and the reason."""
+    """A checkpoint cannot be trusted; the message names the step, the path and the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SavedModel:
-    """What is needed to rebuild a network: its registered name, its hyper-parameters and its leaves (NumPy)."""
+    """What rebuilds a network: its registered name, its hyper-parameters, its leaves (NumPy)."""
 
     name: str
     hyperparameters: dict[str, Any]
@@ -45,12 +46,15 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     Args:
       directory: folder that holds the steps; created if absent.
       step: number of the step, larger than every step already there.
-      state: any pytree of arrays; random keys are stored as their data. Empty containers are not stored.
+      state: any pytree of arrays; random keys are stored as their data. Empty containers are not
+        stored.
       metadata: JSON-able dict kept beside the leaves.
-      max_to_keep: older steps beyond this number are deleted after the new one is complete; None keeps all.
+      max_to_keep: older steps beyond this number are deleted after the new one is complete; None
+        keeps all.
 
     Raises:
-      ValueError: the step is not newer than those present, `state` is a single array, or `metadata` is not JSON-able.
+      ValueError: the step is not newer than those present, `state` is a single array, or
+        `metadata` is not JSON-able.
     """
     import orbax.checkpoint as ocp
 
@@ -62,14 +66,23 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     for path, leaf in _named(state).items():
         kind = _key_kind(leaf)
         array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
-        leaves["/".join(path)] = {"path": path, "shape": array.shape, "dtype": str(array.dtype), "key": kind,
-                                  "digest": _digest(array.tobytes())}
+        leaves["/".join(path)] = {
+            "path": path,
+            "shape": array.shape,
+            "dtype": str(array.dtype),
+            "key": kind,
+            "digest": _digest(array.tobytes()),
+        }
         if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
             _insert(arrays, path, array)
     record = _sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
-    options = ocp.CheckpointManagerOptions(max_to_keep=max_to_keep, enable_async_checkpointing=False)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=max_to_keep, enable_async_checkpointing=False
+    )
     with _quiet(), ocp.CheckpointManager(directory, options=options) as manager:
-        args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
+        args = ocp.args.Composite(
+            state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record)
+        )
         if not manager.save(step, args=args):
             raise RuntimeError(f"orbax declined to write step {step} in {directory}")
 
@@ -79,12 +92,16 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
 
     Args:
       directory: folder given to `save`.
-      step: which step; None takes the newest good one: a damaged step is named in a warning and the one before it used.
-      target: pytree of arrays or `jax.ShapeDtypeStruct` to be filled, leaf by leaf by name; None gives nested dicts.
-      set_aside_damaged: rename damaged steps passed over to `STEP.damaged`, so that a run may write that number again.
+      step: which step; None takes the newest good one: a damaged step is named in a warning and
+        the one before it used.
+      target: pytree of arrays or `jax.ShapeDtypeStruct` to be filled, leaf by leaf by name; None
+        gives nested dicts.
+      set_aside_damaged: rename damaged steps passed over to `STEP.damaged`, so that a run may
+        write that number again.
 
     Returns:
-      `(step, state, metadata)`: state with NumPy leaves (random keys rebuilt), metadata as given to `save`.
+      `(step, state, metadata)`: state with NumPy leaves (random keys rebuilt), metadata as given
+      to `save`.
 
     Raises:
       FileNotFoundError: there is no checkpoint, or not the step asked for.
@@ -113,9 +130,13 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
 
 
 def latest(directory):
-    """Gives the newest complete step in a folder, or None; completeness is judged by the files present, not by their bytes."""
+    """Gives the newest step of a folder whose files are all there, or None; reads no leaf."""
     directory = pathlib.Path(directory)
-    complete = [step for step in _steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()]
+    complete = [
+        step
+        for step in _steps(directory)
+        if (directory / str(step) / "meta" / "metadata").is_file()
+    ]
     return complete[-1] if complete else None
 
 
@@ -140,7 +161,7 @@ def save_model(path, *, name, hyperparameters, params, batch_stats=None, metadat
 
 
 def model_entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
-    """Describes a model inside a state: put it into `metadata["model"]` and `load_model` finds the weights.
+    """Describes a model inside a state; `load_model` looks for it in `metadata["model"]`.
 
     Args:
       name: registered name of the network.
@@ -148,14 +169,20 @@ def model_entry(name, hyperparameters, *, params="params", batch_stats="batch_st
       params: name of the state's entry that holds the weights to use, for example "ema_params".
       batch_stats: name of the state's entry with the running statistics.
     """
-    return {"name": name, "hyperparameters": dict(hyperparameters), "params": params, "batch_stats": batch_stats}
+    return {
+        "name": name,
+        "hyperparameters": dict(hyperparameters),
+        "params": params,
+        "batch_stats": batch_stats,
+    }
 
 
 def load_model(path, step=None):
     """Reads the model from a run's work directory or from a folder written by `save_model`.
 
     Args:
-      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an exported model.
+      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an
+        exported model.
       step: which step of a run; None for the newest good one.
 
     Returns:
@@ -168,17 +195,26 @@ def load_model(path, step=None):
     """
     path = pathlib.Path(path)
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} is not a folder; expected a run's work directory or an exported model")
+        raise FileNotFoundError(
+            f"{path} is not a folder; expected a run's work directory or an exported model"
+        )
     folder = path / _RUN_FOLDER if (path / _RUN_FOLDER).is_dir() else path
     step, state, metadata = restore(folder, step)
     if "model" not in metadata:
-        raise ValueError(f"step {step} in {folder} holds no description of a model, only {sorted(state)}")
+        raise ValueError(
+            f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
+        )
     entry = metadata["model"]
     if entry["params"] not in state:
-        raise ValueError(f"step {step} in {folder} lacks the model's weights {entry['params']!r}: it has {sorted(state)}")
+        raise ValueError(
+            f"step {step} in {folder} holds {sorted(state)}, not the weights {entry['params']!r}"
+        )
     return SavedModel(
-        name=entry["name"], hyperparameters=entry["hyperparameters"], params=state[entry["params"]],
-        batch_stats=state.get(entry["batch_stats"], {}), metadata={**metadata, "step": step},
+        name=entry["name"],
+        hyperparameters=entry["hyperparameters"],
+        params=state[entry["params"]],
+        batch_stats=state.get(entry["batch_stats"], {}),
+        metadata={**metadata, "step": step},
     )
 
 
@@ -194,9 +230,14 @@ def _read(directory, step):
     where = f"checkpoint step {step} in {directory} is damaged"
     try:
         record = json.loads((directory / str(step) / "meta" / "metadata").read_text())
-        intact = record["digest"] == _sealed({k: v for k, v in record.items() if k != "digest"})["digest"]
+        intact = (
+            record["digest"]
+            == _sealed({k: v for k, v in record.items() if k != "digest"})["digest"]
+        )
     except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
-        raise DamagedCheckpointError(f"{where}: its record cannot be read ({type(error).__name__})") from None
+        raise DamagedCheckpointError(
+            f"{where}: its record cannot be read ({type(error).__name__})"
+        ) from None
     if not intact:
         raise DamagedCheckpointError(f"{where}: its record does not match its digest")
     stored = {}
@@ -204,31 +245,45 @@ def _read(directory, step):
         try:
             with _quiet(), ocp.PyTreeCheckpointer() as reader:
                 stored = _named(reader.restore(directory / str(step) / "state"))
-        except Exception as error:  # tensorstore raises bare Exception with pages of its own state: keep one line
+        except (
+            Exception
+        ) as error:  # tensorstore raises bare Exception with pages of its own state: keep one line
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
             raise DamagedCheckpointError(f"{where}: {reason}") from None
     leaves = {}
     for name, about in record["leaves"].items():
         path = tuple(about["path"])
-        array = np.asarray(stored[path]) if path in stored else np.zeros(about["shape"], about["dtype"])
+        array = (
+            np.asarray(stored[path]) if path in stored else np.zeros(about["shape"], about["dtype"])
+        )
         if _digest(array.tobytes()) != about["digest"] or list(array.shape) != about["shape"]:
-            raise DamagedCheckpointError(f"{where}: the bytes of {name!r} do not match their digest")
+            raise DamagedCheckpointError(
+                f"{where}: the bytes of {name!r} do not match their digest"
+            )
         leaves[path] = jax.random.wrap_key_data(array, impl=about["key"]) if about["key"] else array
     return leaves, record["metadata"]
 
 
 def _fill(target, leaves):
     wanted = _named(target)
-    faults = [f"{'/'.join(path)} is missing from the checkpoint" for path in wanted if path not in leaves]
-    faults += [f"{'/'.join(path)} is not part of the target" for path in leaves if path not in wanted]
+    faults = [
+        f"{'/'.join(path)} is missing from the checkpoint" for path in wanted if path not in leaves
+    ]
+    faults += [
+        f"{'/'.join(path)} is not part of the target" for path in leaves if path not in wanted
+    ]
     for path in wanted.keys() & leaves.keys():
         have, want = leaves[path], wanted[path]
         if (have.shape, have.dtype) != (np.shape(want), jax.numpy.result_type(want)):
-            faults.append(f"{'/'.join(path)} is {have.dtype}{list(have.shape)}, expected "
-                          f"{jax.numpy.result_type(want)}{list(np.shape(want))}")
+            faults.append(
+                f"{'/'.join(path)} is {have.dtype}{list(have.shape)}, expected "
+                f"{jax.numpy.result_type(want)}{list(np.shape(want))}"
+            )
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ValueError(f"the checkpoint does not fit the target: {'; '.join(sorted(faults)[:5])}{more}")
+        raise ValueError(
+            f"the checkpoint does not fit the target: {'; '.join(sorted(faults)[:5])}{more}"
+        )
     return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in wanted])
 
 
@@ -265,7 +320,7 @@ def _digest(data):
 
 
 def _sealed(record):
-    """Adds a digest of the record itself, after a passage through JSON so that it reads back equal."""
+    """Adds a digest of the record itself, taken after a passage through JSON."""
     try:
         record = json.loads(json.dumps(record))
     except TypeError as error:
@@ -276,7 +331,11 @@ def _sealed(record):
 def _steps(directory):
     if not directory.is_dir():
         return []
-    return sorted(int(entry.name) for entry in directory.iterdir() if entry.is_dir() and entry.name.isdecimal())
+    return sorted(
+        int(entry.name)
+        for entry in directory.iterdir()
+        if entry.is_dir() and entry.name.isdecimal()
+    )
 
 
 def _set_aside(folder):

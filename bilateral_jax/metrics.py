@@ -1,8 +1,9 @@
 """How close an enhanced picture is to its target: one number per picture.
 
-Every function takes display-referred sRGB in [0, 1] as `[*b, h, w, c]` and returns `[*b]`; averaging over a data set is
-the caller's business (`training/evaluation.py` weights, sums and divides once). A published number is measured on
-8-bit pictures: pass both sides through `round_to_8bit` first. None of the functions is meant as a loss.
+Every function takes display-referred sRGB in [0, 1] as `[*b, h, w, c]` and returns `[*b]`;
+averaging over a data set is the caller's business (`training/evaluation.py` weights, sums and
+divides once). A published number is measured on 8-bit pictures: pass both sides through
+`round_to_8bit` first. None of the functions is meant as a loss.
 
 Receives prediction and target [*b, h, w, c] from experiments.
 Hands values [*b] to training/evaluation.py.
@@ -19,7 +20,7 @@ _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 
 def round_to_8bit(image):
-    """Gives the values a picture has once it is saved with 8 bits: clipped to [0, 1] and rounded to steps of 1 / 255.
+    """Gives what an 8-bit file keeps of a picture: values clipped and rounded to 1 / 255.
 
     Args:
       image: float `[...]`; values outside [0, 1] are clipped.
@@ -33,7 +34,8 @@ def round_to_8bit(image):
 def psnr(prediction, target):
     """Measures the peak signal-to-noise ratio in dB: `-10 log10(mean squared error)`, peak value 1.
 
-    Protocol: the error is averaged over pixels and channels of one picture; nothing is clipped or rounded here.
+    Protocol: the error is averaged over pixels and channels of one picture; nothing is clipped or
+    rounded here.
 
     Args:
       prediction: float `[*b, h, w, c]`, values nominally in [0, 1].
@@ -53,8 +55,9 @@ def psnr(prediction, target):
 def ssim(prediction, target):
     """Measures the structural similarity index, 1 for equal pictures.
 
-    Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2 = 0.03, data range 1,
-    only windows that lie wholly inside the picture, each channel on its own, mean over positions and channels.
+    Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2
+    = 0.03, data range 1, only windows that lie wholly inside the picture, each channel on its own,
+    mean over positions and channels.
 
     Args:
       prediction: float `[*b, h, w, c]`, values in [0, 1].
@@ -67,14 +70,15 @@ def ssim(prediction, target):
       ValueError: the shapes differ, or a side is shorter than 11 pixels.
       TypeError: an argument holds integers.
 
-    Reference: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", section III.
+    Reference: Wang et al. 2004, "Image quality assessment: from error visibility to structural
+    similarity", section III.
     """
     prediction, target = _checked(prediction, target)
     if min(prediction.shape[-3:-1]) < _SSIM_SIZE:
         raise ValueError(
-            f"ssim needs pictures of at least {_SSIM_SIZE} x {_SSIM_SIZE} pixels, got shape {prediction.shape}"
+            f"ssim needs at least {_SSIM_SIZE} x {_SSIM_SIZE} pixels, got shape {prediction.shape}"
         )
-    # One constant taken from both pictures cancels in the variances and keeps their float32 sums small.
+    # A constant taken from both pictures cancels in the variances and keeps float32 sums small.
     middle = jnp.mean(target, axis=(-3, -2, -1), keepdims=True)
     x, y = prediction - middle, target - middle
     mean_x, mean_y = _window_mean(x), _window_mean(y)
@@ -89,12 +93,14 @@ def ssim(prediction, target):
 
 
 def delta_e(prediction, target):
-    """Measures the mean CIE76 colour difference: the Euclidean distance in CIE L*a*b*, averaged over pixels.
+    """Measures the mean CIE76 colour difference: the distance in CIE L*a*b*, over pixels.
 
-    Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just noticeable difference.
+    Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just
+    noticeable difference.
 
     Args:
-      prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the conversion.
+      prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the
+        conversion.
       target: float `[*b, h, w, 3]`.
 
     Returns:
@@ -108,7 +114,9 @@ def delta_e(prediction, target):
     """
     prediction, target = _checked(prediction, target)
     if prediction.shape[-1] != 3:
-        raise ValueError(f"delta_e needs three sRGB channels in the last axis, got shape {prediction.shape}")
+        raise ValueError(
+            f"delta_e needs three sRGB channels in the last axis, got shape {prediction.shape}"
+        )
     lab = [color.srgb_to_lab(jnp.clip(image, 0.0, 1.0)) for image in (prediction, target)]
     return jnp.mean(jnp.sqrt(jnp.sum(jnp.square(lab[0] - lab[1]), axis=-1)), axis=(-2, -1))
 
@@ -117,10 +125,14 @@ def _checked(prediction, target):
     for name, array in (("prediction", prediction), ("target", target)):
         dtype = jnp.result_type(array)
         if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(f"{name} has dtype {dtype}; expected floats in [0, 1] (divide 8-bit pixels by 255)")
+            raise TypeError(
+                f"{name} has dtype {dtype}; expected floats in [0, 1] (divide 8-bit pixels by 255)"
+            )
     shapes = jnp.shape(prediction), jnp.shape(target)
     if shapes[0] != shapes[1]:
-        raise ValueError(f"prediction and target must have the same shape, got {shapes[0]} and {shapes[1]}")
+        raise ValueError(
+            f"prediction and target must have the same shape, got {shapes[0]} and {shapes[1]}"
+        )
     if len(shapes[0]) < 3:
         raise ValueError(f"prediction must be [*b, h, w, c], got shape {shapes[0]}")
     return jnp.asarray(prediction, jnp.float32), jnp.asarray(target, jnp.float32)
@@ -132,6 +144,9 @@ def _window_mean(image):
     taps = (taps / taps.sum()).astype(np.float32)
     for axis in (-3, -2):
         length = image.shape[axis] - _SSIM_SIZE + 1
-        parts = (w * jax.lax.slice_in_dim(image, k, k + length, axis=axis % image.ndim) for k, w in enumerate(taps))
+        parts = (
+            w * jax.lax.slice_in_dim(image, k, k + length, axis=axis % image.ndim)
+            for k, w in enumerate(taps)
+        )
         image = sum(parts)
     return image

@@ -24,7 +24,10 @@ class _State:
 def _state(seed=0):
     rng = np.random.default_rng(seed)
     params = {
-        "layer": {"kernel": jnp.asarray(rng.normal(size=(3, 3, 4)), jnp.float32), "a/b": jnp.float32(2.5)},
+        "layer": {
+            "kernel": jnp.asarray(rng.normal(size=(3, 3, 4)), jnp.float32),
+            "a/b": jnp.float32(2.5),
+        },
         "half": jnp.asarray(rng.normal(size=64), jnp.bfloat16),
         "empty": jnp.zeros((0, 3)),
     }
@@ -41,8 +44,10 @@ def _assert_same(a, b):
 
 
 def _flip_one_bit(step_folder):
-    largest = max((f for f in (step_folder / "state").rglob("*") if f.is_file() and f.parent.name == "d"),
-                  key=lambda f: f.stat().st_size)
+    largest = max(
+        (f for f in (step_folder / "state").rglob("*") if f.is_file() and f.parent.name == "d"),
+        key=lambda f: f.stat().st_size,
+    )
     data = bytearray(largest.read_bytes())
     data[len(data) // 3] ^= 4
     largest.write_bytes(data)
@@ -50,7 +55,9 @@ def _flip_one_bit(step_folder):
 
 def test_round_trip_keeps_every_leaf_and_the_metadata(tmp_path):
     state = _state()
-    checkpoints.save(tmp_path, 5, state, metadata={"config": {"lr": 0.1, "sizes": (1, 2)}, "psnr": float("inf")})
+    checkpoints.save(
+        tmp_path, 5, state, metadata={"config": {"lr": 0.1, "sizes": (1, 2)}, "psnr": float("inf")}
+    )
     step, back, metadata = checkpoints.restore(tmp_path, target=jax.eval_shape(lambda: state))
     assert step == 5 and metadata == {"config": {"lr": 0.1, "sizes": [1, 2]}, "psnr": float("inf")}
     _assert_same(state, back)
@@ -63,7 +70,9 @@ def test_round_trip_keeps_every_leaf_and_the_metadata(tmp_path):
 def test_a_state_on_eight_devices_comes_back_as_host_arrays(tmp_path):
     devices = jax.local_devices()
     mesh = jax.sharding.Mesh(np.array(devices), ("batch",))
-    placed = jax.device_put(_state(), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+    placed = jax.device_put(
+        _state(), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    )
     checkpoints.save(tmp_path, 1, placed)
     _, back, _ = checkpoints.restore(tmp_path, target=_state(1))
     _assert_same(_state(), back)
@@ -100,7 +109,9 @@ def test_a_damaged_step_is_named_and_the_one_before_it_used(tmp_path, damage, ca
     else:
         folder = tmp_path / "8"
         folder.mkdir()
-    with pytest.raises(checkpoints.DamagedCheckpointError, match=f"step {folder.name} in .* is damaged") as caught:
+    with pytest.raises(
+        checkpoints.DamagedCheckpointError, match=f"step {folder.name} in .* is damaged"
+    ) as caught:
         checkpoints.restore(tmp_path, int(folder.name))
     assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
     with caplog.at_level(logging.WARNING):
@@ -124,7 +135,9 @@ def test_all_steps_damaged_is_an_error_that_names_them(tmp_path):
 
 def test_a_target_that_does_not_fit_is_told_leaf_by_leaf(tmp_path):
     checkpoints.save(tmp_path, 1, {"a": np.zeros(3, np.float32), "old": np.zeros(2)})
-    with pytest.raises(ValueError, match="a is float32.*expected float32.*new is missing.*old is not part"):
+    with pytest.raises(
+        ValueError, match="a is float32.*expected float32.*new is missing.*old is not part"
+    ):
         checkpoints.restore(tmp_path, target={"a": np.zeros(4, np.float32), "new": np.zeros(2)})
 
 
@@ -143,8 +156,13 @@ def test_mistakes_are_named(tmp_path):
 def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
     params = {"conv": {"kernel": np.ones((3, 3), np.float32)}}
     average = {"conv": {"kernel": np.full((3, 3), 2, np.float32)}}
-    checkpoints.save_model(tmp_path / "model", name="Net", hyperparameters={"gd": 8}, params=params,
-                           metadata={"source": "elsewhere"})
+    checkpoints.save_model(
+        tmp_path / "model",
+        name="Net",
+        hyperparameters={"gd": 8},
+        params=params,
+        metadata={"source": "elsewhere"},
+    )
     exported = checkpoints.load_model(tmp_path / "model")
     assert (exported.name, exported.hyperparameters, exported.batch_stats) == ("Net", {"gd": 8}, {})
     assert exported.metadata["source"] == "elsewhere"
@@ -154,7 +172,12 @@ def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
 
     run = tmp_path / "run"
     entry = checkpoints.model_entry("Net", {"gd": 4}, params="ema_params")
-    state = {"params": params, "ema_params": average, "batch_stats": {"m": np.zeros(2)}, "step": np.int32(3)}
+    state = {
+        "params": params,
+        "ema_params": average,
+        "batch_stats": {"m": np.zeros(2)},
+        "step": np.int32(3),
+    }
     checkpoints.save(checkpoints.run_folder(run), 3, state, metadata={"model": entry})
     for path in (run, str(checkpoints.run_folder(run))):
         loaded = checkpoints.load_model(path)

@@ -5,14 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import metrics
+from bilateral_jax import images, metrics
+from tests import assets
 
 
 def _pictures(kind):
     rng = np.random.default_rng(3)
     if kind == "random":
         return rng.random((37, 53, 3), np.float32), rng.random((37, 53, 3), np.float32)
-    data = pytest.importorskip("skimage.data")
+    from skimage import data
+
     photo = data.astronaut()[100:260, 150:340].astype(np.float32) / 255
     worse = np.clip(photo**1.3 + rng.normal(0, 0.03, photo.shape), 0, 1).astype(np.float32)
     return worse, photo
@@ -20,18 +22,29 @@ def _pictures(kind):
 
 @pytest.mark.parametrize("kind", ["random", "photo"])
 def test_all_three_agree_with_scikit_image(kind):
-    from skimage import color, metrics as oracle
+    from skimage import color
+    from skimage import metrics as oracle
 
     prediction, target = (x.astype(np.float64) for x in _pictures(kind))
     expected_ssim = oracle.structural_similarity(
-        prediction, target, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
+        prediction,
+        target,
+        channel_axis=-1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1,
     )
     lab = color.rgb2lab(prediction) - color.rgb2lab(target)
     np.testing.assert_allclose(
-        metrics.psnr(prediction, target), oracle.peak_signal_noise_ratio(target, prediction, data_range=1), rtol=1e-5
+        metrics.psnr(prediction, target),
+        oracle.peak_signal_noise_ratio(target, prediction, data_range=1),
+        rtol=1e-5,
     )
     np.testing.assert_allclose(metrics.ssim(prediction, target), expected_ssim, atol=2e-5)
-    np.testing.assert_allclose(metrics.delta_e(prediction, target), np.linalg.norm(lab, axis=-1).mean(), rtol=2e-3)
+    np.testing.assert_allclose(
+        metrics.delta_e(prediction, target), np.linalg.norm(lab, axis=-1).mean(), rtol=2e-3
+    )
 
 
 @pytest.mark.parametrize("metric", [metrics.psnr, metrics.ssim, metrics.delta_e])
@@ -49,7 +62,9 @@ def test_known_values():
     assert metrics.psnr(grey, grey) == jnp.inf
     np.testing.assert_allclose(metrics.psnr(grey + 0.1, grey), 20.0, atol=1e-4)
     np.testing.assert_allclose(metrics.ssim(grey, grey), 1.0, atol=1e-6)
-    np.testing.assert_allclose(metrics.delta_e(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3))), 100.0, atol=1e-2)
+    np.testing.assert_allclose(
+        metrics.delta_e(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3))), 100.0, atol=1e-2
+    )
     checks = jnp.asarray((np.indices((24, 24)).sum(0) % 2)[..., None], jnp.float32)
     assert metrics.ssim(checks, 1.0 - checks) < -0.99
 
@@ -63,7 +78,9 @@ def test_ssim_is_one_for_equal_dark_and_bright_pictures():
 
 def test_eight_bit_values_are_what_a_file_holds():
     values = np.array([-0.2, 0.0, 0.4999 / 255, 0.5001 / 255, 254.6 / 255, 1.0, 1.7], np.float32)
-    np.testing.assert_array_equal(np.rint(metrics.round_to_8bit(values) * 255), [0, 0, 0, 1, 255, 255, 255])
+    np.testing.assert_array_equal(
+        np.rint(metrics.round_to_8bit(values) * 255), [0, 0, 0, 1, 255, 255, 255]
+    )
 
 
 def test_mistakes_are_named():
@@ -80,11 +97,13 @@ def test_mistakes_are_named():
         metrics.delta_e(image[..., :1], image[..., :1])
 
 
-def test_published_psnr_of_the_sample_photos(assets):
-    from bilateral_jax import images
+def test_published_psnr_of_the_sample_photos():
+    folder = assets.path("fivek_sample")
 
     expected = {"a0535": 23.38, "a1305": 20.79, "a2995": 26.88, "a3451": 21.77, "a4963": 23.11}
     for name, value in expected.items():
-        pair = [images.to_float(images.read(assets / "fivek_sample" / side / f"{name}.png").pixels)
-                for side in ("input", "expert_c")]
+        pair = [
+            images.to_float(images.read(folder / side / f"{name}.png").pixels)
+            for side in ("input", "expert_c")
+        ]
         assert abs(float(metrics.psnr(*pair)) - value) < 0.006, name

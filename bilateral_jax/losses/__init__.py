@@ -1,0 +1,1 @@
+"""Losses without state: arrays in, one value per example out; experiments weight and sum."""

@@ -1,0 +1,31 @@
+"""How far a prediction is from its target.
+
+Receives pictures [*b, h, w, c] from experiments.
+Hands one value per example [*b] to training/step.py's weighted mean.
+"""
+
+import jax.numpy as jnp
+
+
+def mse(prediction, target):
+    """Averages the squared error over pixels and channels.
+
+    Args:
+      prediction: float `[*b, h, w, c]`, not clipped.
+      target: float `[*b, h, w, c]`.
+
+    Returns:
+      float32 `[*b]`.
+
+    Raises:
+      ValueError: the shapes differ or have fewer than three axes.
+
+    Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement",
+    section 3.4.
+    """
+    if jnp.shape(prediction) != jnp.shape(target) or jnp.ndim(prediction) < 3:
+        raise ValueError(
+            "prediction and target must both be [*b, h, w, c], "
+            f"got {jnp.shape(prediction)} and {jnp.shape(target)}"
+        )
+    return jnp.mean(jnp.square(jnp.asarray(prediction, jnp.float32) - target), axis=(-3, -2, -1))

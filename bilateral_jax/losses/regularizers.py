@@ -1,0 +1,32 @@
+"""What keeps a bilateral grid of colour matrices tame.
+
+Receives affine grids [*b, gh, gw, gd, n_out, n_in + 1] from experiments.
+Hands one value per example [*b] to training/step.py's weighted mean.
+"""
+
+import jax.numpy as jnp
+
+
+def identity_distance(grid):
+    """Averages the squared difference between the matrices of a grid and the identity.
+
+    Args:
+      grid: float `[*b, gh, gw, gd, n_out, n_in]` or, with the offset last, `[*b, gh, gw, gd,
+        n_out, n_in + 1]`.
+
+    Returns:
+      float32 `[*b]`.
+
+    Raises:
+      ValueError: the grid has fewer than five axes, or its matrices are neither square nor square
+        plus an offset.
+    """
+    shape = jnp.shape(grid)
+    if len(shape) < 5 or shape[-1] - shape[-2] not in (0, 1):
+        raise ValueError(
+            f"grid must be [*b, gh, gw, gd, n, n] or [*b, gh, gw, gd, n, n + 1], got {shape}"
+        )
+    return jnp.mean(
+        jnp.square(grid - jnp.eye(shape[-2], shape[-1], dtype=jnp.float32)),
+        axis=(-5, -4, -3, -2, -1),
+    )

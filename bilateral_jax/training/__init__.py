@@ -1,0 +1,1 @@
+"""Training machinery; receives functions and pytrees, knows neither models nor data."""

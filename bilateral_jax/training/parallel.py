@@ -1,0 +1,114 @@
+"""All local devices at once: the only file that knows about `pmap`.
+
+The state is replicated: it goes in and comes out without a device axis (`in_axes=None`,
+  `out_axes=None`). JAX does not
+check that the copies agree, so whatever an update returns must have passed through `mean` (or
+depend on nothing but such values). The batch is split along its leading axis.
+
+Receives update functions from experiments and host batches from data/batches.py.
+Hands replicated states and per-example values to training/loop.py and training/evaluation.py.
+"""
+
+import jax
+import numpy as np
+
+AXIS = "batch"
+
+
+def place(tree, *, devices=None):
+    """Copies a pytree onto every local device, once; updates then pass it on without moving it.
+
+    Args:
+      tree: pytree of arrays (NumPy or JAX).
+      devices: devices to use; None for all local ones.
+    """
+    mesh = jax.sharding.Mesh(np.array(devices or jax.local_devices()), (AXIS,))
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+
+
+def update(function, *, devices=None):
+    """Turns an update of one device's share into an update of a whole batch on all local devices.
+
+    Args:
+      function: `(state, batch) -> (state, metrics)`, where batch is this device's share and every
+        returned value has been averaged over `AXIS`.
+      devices: devices to use; None for all local ones.
+
+    Returns:
+      The same function for host batches `[b, ...]`; b must divide by the number of devices. The
+      state's buffers are
+      reused: the caller must not touch the state it passed in. It comes from `place` or from an
+        earlier call.
+    """
+    devices = devices or jax.local_devices()
+    mapped = jax.pmap(
+        function,
+        axis_name=AXIS,
+        in_axes=(None, 0),
+        out_axes=(None, None),
+        devices=devices,
+        donate_argnums=0,
+    )
+    return lambda state, batch: mapped(state, split(batch, len(devices)))
+
+
+def per_example(function, *, devices=None):
+    """Turns a function of one device's share of examples into one of batches of any size.
+
+    Args:
+      function: `(state, batch) -> pytree of [b, ...]`, each example on its own.
+      devices: devices to use; None for all local ones.
+
+    Returns:
+      The same function for host batches of any size; the last example is repeated to fill the
+      devices, and what comes of the repetitions is dropped.
+    """
+    devices = devices or jax.local_devices()
+    mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=0, devices=devices)
+
+    def call(state, batch):
+        size = _batch_size(batch)
+        filler = -size % len(devices)
+        padded = jax.tree.map(
+            lambda x: np.concatenate([x, np.repeat(x[-1:], filler, axis=0)]) if filler else x, batch
+        )
+        out = mapped(state, split(padded, len(devices)))
+        return jax.tree.map(lambda x: np.asarray(x).reshape((-1, *x.shape[2:]))[:size], out)
+
+    return call
+
+
+def split(batch, count):
+    """Reshapes every array `[b, ...]` of a batch to `[count, b / count, ...]`.
+
+    Raises:
+      ValueError: the batch size does not divide by the number of devices, or its arrays disagree
+        on it.
+    """
+    size = _batch_size(batch)
+    if size % count:
+        raise ValueError(
+            f"a batch of {size} examples cannot be shared evenly by {count} devices; "
+            f"choose a batch size that is a multiple of {count}"
+        )
+    return jax.tree.map(lambda x: x.reshape((count, size // count, *x.shape[1:])), batch)
+
+
+def mean(tree, axis_name=AXIS):
+    """Averages every leaf over the devices; for use inside an update."""
+    return jax.lax.pmean(tree, axis_name)
+
+
+def step_key(key, step, axis_name=AXIS):
+    """Derives a random key for every step and every device; for use inside an update."""
+    return jax.random.fold_in(jax.random.fold_in(key, step), jax.lax.axis_index(axis_name))
+
+
+def _batch_size(batch):
+    sizes = {np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in jax.tree.leaves(batch)}
+    if len(sizes) != 1 or None in sizes:
+        raise ValueError(
+            "the arrays of a batch must share one leading axis, "
+            f"got leading sizes {sorted(map(str, sizes))}"
+        )
+    return sizes.pop()

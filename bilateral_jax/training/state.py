@@ -1,0 +1,48 @@
+"""What training carries from step to step, as one pytree.
+
+Receives freshly initialised weights from experiments, or a restored tree from checkpoints.py.
+Hands the state to training/step.py and, by its leaves' names, to checkpoints.py.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class State:
+    """One network in training.
+
+    Attributes:
+      step: int32 scalar, the number of updates done.
+      key: typed random key; steps derive theirs from it by `fold_in`, it never changes.
+      params: pytree of weights.
+      batch_stats: pytree of running statistics, empty for a network without any.
+      average: exponential moving average of `params`, the weights that are evaluated and shipped.
+      opt_state: the optimiser's own.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    params: Any
+    batch_stats: Any
+    average: Any
+    opt_state: Any
+
+
+def create(key, params, batch_stats, optimizer):
+    """Starts a state at step 0, the average at the weights themselves.
+
+    Args:
+      key: typed random key for everything random that happens during training.
+      params: pytree of float weights.
+      batch_stats: pytree of running statistics.
+      optimizer: an `optax.GradientTransformation`.
+    """
+    average = jax.tree.map(
+        jnp.array, params
+    )  # a copy: buffers of the state are reused, so no two leaves may share one
+    return State(jnp.int32(0), key, params, batch_stats, average, optimizer.init(params))
