@@ -1,0 +1,202 @@
+"""The public signatures and docstrings keep to the conventions, one loop over all of them.
+
+The front page is what `bilateral_jax` binds; the rooms are the public functions of its modules. The
+rest is internal: implementations trust their input and speak to the code beside them.
+"""
+
+import ast
+import builtins
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+
+import pytest
+
+import bilateral_jax as bj
+
+# Modules that no user calls: what stands behind the contracts of `ops`, and blocks of networks.
+INTERNAL = (
+    "bilateral_jax.__main__",
+    "bilateral_jax.cli",
+    "bilateral_jax.commands",
+    "bilateral_jax.exif",
+    "bilateral_jax.kernels",
+    "bilateral_jax.models.guides",
+    "bilateral_jax.models.layers",
+    "bilateral_jax.models.lowres",
+    "bilateral_jax.models.pyramid",
+    "bilateral_jax.ops",
+)
+
+# What may be given by position, in this order. Everything else on the front page is keyword-only.
+ARRAYS = ("key", "grid", "guide", "image")
+
+# name -> (positional arguments, reason) where a function of the front page works on something else.
+OTHER_ARRAYS = {
+    "apply": (("coefficients", "image"), "its coefficients are per pixel, no grid"),
+    "splat": (("values", "guide", "grid_shape"), "the transpose of slice: values in, a grid out"),
+    "blur": (("grid", "sigma"), "a blur without its width means nothing"),
+    "sample": (("grid", "coordinates"), "positions take the place of a guide"),
+    "identity_grid": (("shape",), "a grid comes out, none goes in"),
+    "bilateral_filter": (("image", "guide"), "a filter of pictures: the grid is inside it"),
+}
+
+# function -> reason why an option of it may be given by position.
+POSITIONAL_OPTIONS = {
+    "bilateral_jax.checkpoints.restore": "the step and the target are what a restore is about",
+    "bilateral_jax.checkpoints.load_model": "path and step, as restore",
+    "bilateral_jax.models.create": "a name and its hyper-parameters are one description",
+    "bilateral_jax.training.parallel.mean": "as jax.lax.pmean",
+    "bilateral_jax.training.parallel.step_key": "as jax.lax.axis_index",
+}
+
+RANDOMNESS = {"rng", "rngs", "prng", "prng_key", "rng_key", "random_key"}
+
+
+def front_page():
+    return {name: getattr(bj, name) for name in (*bj.__all__, "slice")}
+
+
+def rooms():
+    """Full name -> function, for every public function in a public module."""
+    found = {}
+    for info in pkgutil.walk_packages(bj.__path__, "bilateral_jax."):
+        if any(info.name == name or info.name.startswith(name + ".") for name in INTERNAL):
+            continue
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            here = inspect.isfunction(value) and value.__module__ == info.name
+            if here and not name.startswith("_"):
+                found[f"{info.name}.{name}"] = value
+    return found
+
+
+def everything():
+    return {f"bilateral_jax.{name}": f for name, f in front_page().items()} | rooms()
+
+
+def positional(function):
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
+def sections(function):
+    """Title -> text of the sections of a docstring."""
+    parts = re.split(r"^([A-Z][a-z]+):\s*$", inspect.getdoc(function) or "", flags=re.MULTILINE)
+    return {"": parts[0]} | dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def documented(text):
+    """The argument names that an Args section explains."""
+    lines = textwrap.dedent(text.strip("\n")).splitlines()
+    heads = [line.split(":")[0] for line in lines if re.match(r"\*{0,2}\w[\w, *()]*:", line)]
+    return {name.strip(" *") for head in heads for name in re.sub(r"\(.*\)", "", head).split(",")}
+
+
+def raises_itself(function):
+    """Whether the body has a `raise ValueError` or `raise TypeError` of its own."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    raised = [n.exc for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc is not None]
+    names = {getattr(getattr(e, "func", e), "id", "") for e in raised}
+    return bool(names & {"ValueError", "TypeError"})
+
+
+def no_faults(faults):
+    assert not faults, "\n" + "\n".join(faults)
+
+
+def test_the_name_slice():
+    assert bj.slice is bj.bilateral_slice
+    assert "slice" not in bj.__all__, "a star import would shadow the builtin"
+    namespace = {}
+    exec("from bilateral_jax import *", namespace)
+    assert not set(namespace) & set(dir(builtins)) - {"__builtins__", "__doc__", "__name__"}
+
+
+def test_all_is_sorted_bound_and_complete():
+    assert list(bj.__all__) == sorted(set(bj.__all__))
+    bound = {n for n, v in vars(bj).items() if inspect.isfunction(v) and not n.startswith("_")}
+    assert bound == {*bj.__all__, "slice"}
+
+
+@pytest.mark.parametrize("name", sorted(front_page()))
+def test_front_page_arguments(name):
+    names = tuple(p.name for p in positional(front_page()[name]))
+    if name in OTHER_ARRAYS:
+        expected, reason = OTHER_ARRAYS[name]
+        assert names == expected, f"bj.{name} takes {expected} by position ({reason}), has {names}"
+        return
+    expected = tuple(argument for argument in ARRAYS if argument in names)
+    assert names == expected, (
+        f"bj.{name}: by position only {ARRAYS}, in this order, the rest after *; it takes {names}"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(front_page()))
+def test_front_page_docstrings(name):
+    function = front_page()[name]
+    have = sections(function)
+    missing = [title for title in ("Args", "Returns", "Raises") if title not in have]
+    assert not missing, f"bj.{name}: its docstring lacks {missing}"
+    parameters = set(inspect.signature(function).parameters)
+    explained = documented(have["Args"])
+    assert explained == parameters, (
+        f"bj.{name}: Args lacks {sorted(parameters - explained)}, "
+        f"has too many {sorted(explained - parameters)}"
+    )
+
+
+def test_options_are_keyword_only():
+    no_faults(
+        [
+            f"{name}: {p.name}={p.default!r} is an option and belongs after *"
+            for name, function in everything().items()
+            for p in positional(function)
+            if p.default is not p.empty and name not in POSITIONAL_OPTIONS
+        ]
+    )
+
+
+def test_arrays_come_in_order_and_the_key_first():
+    faults = []
+    for name, function in everything().items():
+        names = [p.name for p in positional(function)]
+        arrays = [n for n in names if n in ARRAYS]
+        if name.split(".")[-1] not in OTHER_ARRAYS and arrays != [n for n in ARRAYS if n in names]:
+            faults.append(f"{name} takes {names}: the order is {ARRAYS}")
+        parameters = list(inspect.signature(function).parameters.values())
+        for parameter in parameters:
+            # NumPy's generator in the data layer is another thing and carries its type.
+            numpy_generator = "Generator" in str(parameter.annotation)
+            if parameter.name in RANDOMNESS and not numpy_generator:
+                faults.append(f"{name}: call {parameter.name} `key` and put it first")
+        if "key" in [p.name for p in parameters] and parameters[0].name != "key":
+            faults.append(f"{name}: `key` comes first")
+    no_faults(faults)
+
+
+def test_docstrings_of_the_rooms():
+    faults = []
+    for name, function in rooms().items():
+        have, parameters = sections(function), inspect.signature(function).parameters
+        if not have[""].strip():
+            faults.append(f"{name} has no docstring")
+            continue
+        if "Args" in have:
+            missing = set(parameters) - documented(have["Args"])
+            if missing:
+                faults.append(f"{name}: Args does not explain {sorted(missing)}")
+        elif len(parameters) > 1:
+            faults.append(f"{name}: its docstring lacks Args for {list(parameters)}")
+        if raises_itself(function) and "Raises" not in have:
+            faults.append(f"{name} raises ValueError or TypeError: its docstring lacks Raises")
+    no_faults(faults)
+
+
+def test_exceptions_are_needed():
+    names = everything()
+    stale = [name for name in POSITIONAL_OPTIONS if name not in names]
+    stale += [name for name in OTHER_ARRAYS if f"bilateral_jax.{name}" not in names]
+    assert not stale, f"these exceptions are for functions that are gone: {stale}"
