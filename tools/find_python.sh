@@ -10,10 +10,10 @@ set -u
 probe='
 import sys
 version = sys.version_info[:2]
-if sys.implementation.name != "cpython":
-    sys.exit("not CPython")
 if version < (3, 11):
     sys.exit("is %d.%d, too old" % version)
+if sys.implementation.name != "cpython":
+    sys.exit("is not CPython")
 if version > (3, 14):
     sys.exit("is %d.%d, newer than the pinned packages" % version)
 if sys.maxsize < 2**32:
@@ -46,13 +46,20 @@ candidates() {
     done
 }
 
+# The line of a failed probe's output that says most: a traceback's last, otherwise the first.
+reason() {
+    case $answer in
+        *Traceback*) printf '%s\n' "$answer" | tail -n 1 ;;
+        *) printf '%s\n' "$answer" | head -n 1 ;;
+    esac
+}
+
 if [ -n "${PYTHON:-}" ]; then
     if answer=$("$PYTHON" -c "$probe" 2>&1 </dev/null); then
         command -v "$PYTHON"
         exit 0
     fi
-    echo "PYTHON=$PYTHON cannot be used: ${answer##*
-}" >&2
+    echo "PYTHON=$PYTHON cannot be used: $(reason)" >&2
     exit 1
 fi
 
@@ -66,8 +73,7 @@ while IFS= read -r candidate; do
         esac
     else
         tried="$tried
-  $candidate: ${answer##*
-}"
+  $candidate: $(reason)"
     fi
 done <<LIST
 $(candidates | awk '!seen[$0]++')

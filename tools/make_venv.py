@@ -66,7 +66,8 @@ def pip_settings():
         os.environ.get("PIP_CONFIG_FILE") or os.devnull,
     ]
     parser = configparser.RawConfigParser()
-    parser.read([str(path) for path in files])
+    if os.environ.get("PIP_CONFIG_FILE") != os.devnull:  # pip's way of saying: no files at all
+        parser.read([str(path) for path in files])
     settings = {}
     for section in ("global", "install"):
         if parser.has_section(section):
@@ -161,7 +162,8 @@ def ways_to_pip(folder):
         yield wheel.name, [PYTHON, f"{wheel}/pip", "install", "-q", "--no-index", wheel]
     zipapp = pip_zipapp(folder, settings)
     if zipapp:
-        yield PIP_ZIPAPP, [PYTHON, zipapp, "install", "-q", "pip"]
+        # It is itself importable while it runs, so without the option it finds pip there already.
+        yield PIP_ZIPAPP, [PYTHON, zipapp, "install", "-q", "--ignore-installed", "pip"]
 
 
 def install_pip():
@@ -169,8 +171,8 @@ def install_pip():
     tried = []
     with tempfile.TemporaryDirectory() as name:
         for way, command in ways_to_pip(pathlib.Path(name)):
-            done, output = run(*command, quiet=True)
-            if done:
+            _, output = run(*command, quiet=True)
+            if run(PYTHON, "-m", "pip", "--version", quiet=True)[0]:
                 return
             tried.append(f"  {way}: {(output.splitlines() or ['no output'])[-1]}")
     raise SetupError(
@@ -222,6 +224,8 @@ def main():
                 build(key)
             except SetupError as error:
                 raise SystemExit(f"set-up failed: {error}") from None
+            except KeyboardInterrupt:
+                raise SystemExit("set-up interrupted: the next make starts it again") from None
 
 
 if __name__ == "__main__":
