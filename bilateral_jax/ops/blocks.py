@@ -1,0 +1,107 @@
+"""Pixel columns in blocks: which few grid cells each block meets, and the tent weights of its pixels.
+
+Inside one block the cells are the same for every pixel, so that only the weights vary from pixel to pixel; they
+are arithmetic on a ramp, known when the program is built (or when the window is known), never an index per pixel.
+
+Receives a `Lattice` from `ops/xla.py`.
+Hands blocks of pixels and one-hot tables of cells back to it.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax import lattice as lattice_lib
+
+# The vectoriser of XLA:CPU wants inner loops whose length is a multiple of this; others may run as scalar code.
+_LANES = 8
+# Work per row and block (reading its table entries), in pixels: measured, only the order of magnitude matters.
+_BLOCK_OVERHEAD = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnBlocks:
+    """The columns of a picture cut into equal blocks; arrays lead with `n` only for traced windows.
+
+    Attributes:
+      columns: pixels of a row.
+      count: blocks of a row.
+      width: pixels of a block; the last block is padded.
+      taps: neighbouring cells that a block may meet.
+      tents: `[(n,) count, width, taps]`, weights of the taps at each pixel.
+      cells: `[(n,) count, taps, gw]`, one-hot: the cell of each tap.
+    """
+
+    columns: int
+    count: int
+    width: int
+    taps: int
+    tents: np.ndarray | jax.Array
+    cells: np.ndarray | jax.Array
+
+    def split(self, plane):
+        """`[n, h, columns]` -> `[n, h, count, width]`, padded with zeros."""
+        padding = self.count * self.width - self.columns
+        if padding:
+            plane = jnp.pad(plane, ((0, 0), (0, 0), (0, padding)))
+        return plane.reshape(*plane.shape[:-1], self.count, self.width)
+
+    def join(self, pixels):
+        """`[n, h, count, width, o]` -> `[n, h, columns, o]`, without the padding."""
+        joined = pixels.reshape(*pixels.shape[:2], self.count * self.width, pixels.shape[-1])
+        return joined[:, :, : self.columns]
+
+
+def column_blocks(lattice, window):
+    """The `ColumnBlocks` of a lattice; traced where `window` (int32 `[n, 4]`) is given."""
+    cells = lattice.grid_shape[1]
+    if window is None:
+        positions = lattice.columns()
+    else:
+        positions = lattice.pixel_positions(1, window[:, 1, None], window[:, 3, None])
+    if lattice.boundary[1] == "clamp":
+        positions = positions.clip(0, cells - 1)
+    width, taps = _block_width(lattice, positions if window is None else None)
+    count = -(-lattice.size[1] // width)
+    xp = np if window is None else jnp
+    padding = [(0, 0)] * (positions.ndim - 1) + [(0, count * width - positions.shape[-1])]
+    positions = xp.pad(positions, padding, mode="edge")
+    positions = positions.reshape(*positions.shape[:-1], count, width)
+    first = xp.floor(positions[..., :1])
+    tap = np.arange(taps).reshape((1,) * first.ndim + (taps,))[..., 0, :]
+    tents = xp.maximum(1 - abs((positions - first)[..., None] - tap[..., None, :]), 0)
+    met = first.astype(np.int32) + tap
+    met = met % cells if lattice.boundary[1] == "wrap" else met
+    one_hot = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
+    return ColumnBlocks(lattice.size[1], count, width, taps, tents, one_hot)
+
+
+def _block_width(lattice, positions):
+    """The cheapest block width and its number of taps: wide blocks meet more cells, narrow ones repeat more work."""
+    columns = lattice.size[1]
+    widest = -(-columns // _LANES) * _LANES
+    best = None
+    for width in range(_LANES, min(widest, 1024) + 1, _LANES):
+        count = -(-columns // width)
+        taps = _taps_met(positions, width, count) if positions is not None else _taps_bound(lattice, width)
+        cost = count * (width + _BLOCK_OVERHEAD) * taps
+        if best is None or cost < best[0]:
+            best = (cost, width, taps)
+    return best[1:]
+
+
+def _taps_met(positions, width, count):
+    """Taps needed by the widest-spread block of known positions."""
+    first = positions[::width]
+    last = np.append(positions[width - 1 :: width], positions[-1:])[:count]
+    return int((np.floor(last) - np.floor(first)).max()) + 2
+
+
+def _taps_bound(lattice, width):
+    """Taps that suffice wherever a window lies: no window is larger than its picture, so cells per pixel are bounded."""
+    ends = 0 if lattice.convention == "half_pixel" else 1
+    scale = (lattice.grid_shape[1] - ends) / max(lattice.size[1] - ends, 1)
+    return math.floor(scale * (width - 1) + 1e-3) + 3

@@ -1,0 +1,194 @@
+"""The dense XLA formulation against the definition in ops/reference.py, over awkward shapes and values."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax import lattice as lattice_lib
+from bilateral_jax.ops import reference, xla
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    grid_shape: tuple = (5, 4, 3)
+    size: tuple = (13, 17)
+    batch: int = 1
+    outputs: int = 3
+    channels: int | None = 3  # of the image; None for features alone
+    offset: bool = True
+    windows: tuple | None = None  # traced, one per example
+    full_size: tuple | None = None
+    origin: tuple = (0, 0)
+    convention: str = "half_pixel"
+    boundary: tuple = ("clamp", "clamp", "clamp")
+
+    @property
+    def lattice(self):
+        return lattice_lib.Lattice(
+            grid_shape=self.grid_shape,
+            size=self.size,
+            full_size=self.full_size or self.size,
+            origin=self.origin,
+            convention=self.convention,
+            boundary=self.boundary,
+        )
+
+    @property
+    def columns(self):
+        return 1 if self.channels is None else self.channels + self.offset
+
+    def arrays(self, seed=0, dtype=np.float32):
+        """`(grid, values, guide, image, window)`; a third of the guide lies outside [0, 1]."""
+        rng = np.random.default_rng(seed)
+        pixels = (self.batch, *self.size)
+        grid = rng.normal(size=(self.batch, *self.grid_shape, self.outputs, self.columns))
+        values = rng.normal(size=(*pixels, self.outputs))
+        guide = rng.uniform(-0.25, 1.25, pixels)
+        image = None if self.channels is None else rng.uniform(size=(*pixels, self.channels))
+        window = None if self.windows is None else jnp.asarray(self.windows, jnp.int32)
+        cast = [None if a is None else jnp.asarray(a, dtype) for a in (grid, values, guide, image)]
+        return *cast, window
+
+
+CASES = {
+    "photo": Case(size=(61, 83)),
+    "blocks_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
+    "prime_width_wide": Case(size=(7, 401), grid_shape=(3, 5, 4)),
+    "smaller_than_grid": Case(size=(3, 2), grid_shape=(16, 16, 8)),
+    "one_pixel": Case(size=(1, 1)),
+    "one_row": Case(size=(1, 41)),
+    "one_column": Case(size=(41, 1)),
+    "one_cell": Case(grid_shape=(1, 1, 1)),
+    "flat_depth": Case(grid_shape=(4, 4, 1)),
+    "batch": Case(batch=3),
+    "linear": Case(offset=False),
+    "one_channel": Case(outputs=1, channels=1),
+    "features": Case(outputs=1, channels=None),
+    "many_features": Case(outputs=36, channels=None),
+    "too_many_terms_to_unroll": Case(grid_shape=(4, 3, 40), outputs=12, channels=None),
+    "static_window": Case(full_size=(200, 300), origin=(37, 151)),
+    "traced_windows": Case(
+        batch=2, size=(16, 24), windows=((0, 0, 16, 24), (37, 151, 200, 300)), grid_shape=(4, 6, 3)
+    ),
+    "traced_windows_wrap": Case(
+        batch=2,
+        windows=((0, 0, 13, 17), (37, 151, 200, 300)),
+        boundary=("wrap", "wrap", "wrap"),
+    ),
+    "traced_windows_align_corners": Case(
+        batch=2, windows=((0, 0, 13, 17), (1, 2, 14, 19)), convention="align_corners"
+    ),
+    "align_corners": Case(convention="align_corners"),
+    "align_corners_one_pixel": Case(convention="align_corners", size=(1, 1)),
+    "wrap": Case(boundary=("wrap", "wrap", "wrap")),
+    "wrap_two_cells": Case(boundary=("wrap", "wrap", "wrap"), grid_shape=(2, 2, 2)),
+    "wrap_one_cell": Case(boundary=("wrap", "wrap", "wrap"), grid_shape=(1, 1, 1)),
+    "wrap_align_corners": Case(boundary=("clamp", "wrap", "clamp"), convention="align_corners"),
+}
+each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+each_order = pytest.mark.parametrize("order", [0, 1])
+
+
+def run(module, name, case, arrays, dtype=jnp.float32, **options):
+    grid, values, guide, image, window = arrays
+    options = dict(lattice=case.lattice, dtype=dtype, **options)
+    if name == "splat_apply":
+        options["offset"] = case.offset or image is None
+    function = functools.partial(getattr(module, name), **options)
+    first = grid if name == "slice_apply" else values
+    return np.asarray(jax.jit(function)(first, guide, image, window), np.float64)
+
+
+def assert_matches(name, case, arrays, tolerance=3e-6, dtype=jnp.float32, **options):
+    expected = run(reference, name, case, arrays, dtype, **options)
+    actual = run(xla, name, case, arrays, dtype, **options)
+    scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1e-3)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+@each_case
+@each_order
+def test_slice_apply_matches_reference(case, order):
+    assert_matches("slice_apply", case, case.arrays(), order=order, tolerance=1e-5)
+
+
+@each_case
+@each_order
+def test_splat_apply_matches_reference(case, order):
+    assert_matches("splat_apply", case, case.arrays(), order=order, tolerance=1e-5)
+
+
+@each_order
+@pytest.mark.parametrize("boundary", lattice_lib.BOUNDARIES)
+def test_guide_on_cell_centres(order, boundary):
+    case = Case(grid_shape=(3, 3, 4), size=(2, 14), boundary=("clamp", "clamp", boundary))
+    grid, values, _, image, _ = case.arrays()
+    # Centres at (k + 0.5) / 4, exact in binary; the derivative there is the one to the right.
+    guide = jnp.asarray(np.arange(28).reshape(1, 2, 14) / 8 - 1, jnp.float32)
+    for name in ("slice_apply", "splat_apply"):
+        assert_matches(name, case, (grid, values, guide, image, None), order=order)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision_accumulates_in_float32(dtype):
+    case = Case(size=(40, 50))
+    arrays = case.arrays(dtype=dtype)
+    for name in ("slice_apply", "splat_apply"):
+        assert_matches(name, case, arrays, dtype=jnp.float32, order=0)
+        assert_matches(name, case, arrays, dtype=dtype, order=0, tolerance=1e-2)
+
+
+def test_float64_accumulates_in_float64():
+    with jax.enable_x64():
+        case = Case(size=(40, 50))
+        arrays = case.arrays(dtype=np.float64)
+        for name in ("slice_apply", "splat_apply"):
+            for order in (0, 1):
+                assert_matches(name, case, arrays, 1e-13, jnp.float64, order=order)
+
+
+def test_nan_guide_touches_its_pixel_alone():
+    case = Case()
+    grid, values, guide, image, _ = case.arrays()
+    clean = run(xla, "slice_apply", case, (grid, values, guide, image, None), order=0)
+    broken = run(
+        xla, "slice_apply", case, (grid, values, guide.at[0, 5, 6].set(np.nan), image, None), order=0
+    )
+    assert np.isnan(broken[0, 5, 6]).all()
+    broken[0, 5, 6] = clean[0, 5, 6]
+    np.testing.assert_array_equal(broken, clean)
+
+
+@each_order
+def test_nan_guide_splats_nothing_whatever_its_value(order):
+    case = Case()
+    grid, values, guide, image, _ = case.arrays()
+    without = run(
+        xla, "splat_apply", case, (grid, values.at[0, 5, 6].set(0), guide, image, None), order=order
+    )
+    guide, values = guide.at[0, 5, 6].set(np.nan), values.at[0, 5, 6].set(np.nan)
+    broken = (grid, values, guide, image, None)
+    np.testing.assert_allclose(run(xla, "splat_apply", case, broken, order=order), without, atol=1e-6)
+    assert_matches("splat_apply", case, broken, order=order)
+
+
+def test_infinite_guide_clamps():
+    case = Case()
+    grid, values, guide, image, _ = case.arrays()
+    guide = guide.at[0, 5, 6].set(np.inf).at[0, 7, 8].set(-np.inf)
+    for name in ("slice_apply", "splat_apply"):
+        for order in (0, 1):
+            assert_matches(name, case, (grid, values, guide, image, None), order=order)
+
+
+def test_cells_that_no_pixel_reaches_stay_exactly_zero():
+    case = Case(size=(40, 50), grid_shape=(4, 4, 8))
+    grid, values, guide, image, _ = case.arrays()
+    arrays = (grid, 1000 * values, jnp.full_like(guide, 0.3), image, None)
+    splatted = run(xla, "splat_apply", case, arrays, order=0)
+    assert np.abs(splatted[:, :, :, 1:3]).min() > 0
+    assert not splatted[:, :, :, [0, 3, 4, 5, 6, 7]].any()
