@@ -1,0 +1,39 @@
+"""Bilateral grids and published photo-enhancement networks in JAX.
+
+    import bilateral_jax as bj
+    out = bj.slice_apply(grid, guide, image)
+
+The conventions (axis letters, value ranges, where a pixel falls in a grid) stand in
+`bilateral_jax.lattice`.
+"""
+
+# Grids: from pixels to a grid, inside it, and back.
+from bilateral_jax.ops.bilateral import apply as apply
+from bilateral_jax.ops.bilateral import bilateral_slice as bilateral_slice
+from bilateral_jax.ops.bilateral import slice_apply as slice_apply
+from bilateral_jax.ops.bilateral import splat as splat
+from bilateral_jax.ops.grids import blur as blur
+from bilateral_jax.ops.grids import identity_grid as identity_grid
+from bilateral_jax.ops.grids import sample as sample
+from bilateral_jax.ops.grids import total_variation as total_variation
+
+# Filters made of them.
+from bilateral_jax.filters.bilateral import bilateral_filter as bilateral_filter  # isort: skip
+
+# The one builtin name that is rebound, here and nowhere else: write `bj.slice`.
+slice = bilateral_slice
+
+__version__ = "0.1.0"
+
+# `slice` is left out on purpose: a star import must not shadow the builtin.
+__all__ = [
+    "apply",
+    "bilateral_filter",
+    "bilateral_slice",
+    "blur",
+    "identity_grid",
+    "sample",
+    "slice_apply",
+    "splat",
+    "total_variation",
+]

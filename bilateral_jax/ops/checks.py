@@ -1,0 +1,156 @@
+"""What a caller can get wrong, each in its own sentence: the argument, what came, what was
+expected."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax import lattice
+
+Window = tuple[int, int, int, int] | jax.Array | np.ndarray | None
+
+
+def floating(name: str, value, ndim: int, axes: str) -> jax.Array:
+    """`value` as a floating-point array of at least `ndim` axes.
+
+    Raises:
+      TypeError: for integers, booleans, complex numbers and things that are no array.
+      ValueError: for too few axes, or an axis of length 0.
+    """
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array {axes}, got {type(value).__name__}") from error
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        hint = (
+            "; scale integer pixels to floats in [0, 1] first" if array.dtype.kind in "iu" else ""
+        )
+        raise TypeError(
+            f"{name} must be floating point (bfloat16, float16, float32), got {array.dtype}{hint}"
+        )
+    if array.ndim < ndim:
+        raise ValueError(f"{name} must have the axes {axes}, got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not have an axis of length 0, got shape {array.shape}")
+    return array
+
+
+def same_pixels(name: str, shape, guide_shape):
+    """`h, w` of `name` must be those of the guide."""
+    if tuple(shape) != tuple(guide_shape):
+        raise ValueError(
+            f"{name} must have the guide's height and width {tuple(guide_shape)}, got {tuple(shape)}"
+        )
+
+
+def broadcast(**leading) -> tuple[int, ...]:
+    """The common leading shape of several arguments, broadcast as `jnp` does."""
+    try:
+        return jnp.broadcast_shapes(*leading.values())
+    except ValueError:
+        got = ", ".join(f"{name} {tuple(shape)}" for name, shape in leading.items())
+        raise ValueError(f"leading axes must broadcast against each other, got {got}") from None
+
+
+def leading_axes(name: str, ndim: int, like: int, core: int, feature_axes: int | None) -> int:
+    """How many of an argument's axes are leading ones.
+
+    Without `feature_axes` the argument has as many leading axes as its partner (`like`); with it,
+    what is left.
+    """
+    if feature_axes is None:
+        leading = like
+    elif not isinstance(feature_axes, int) or feature_axes < 0:
+        raise ValueError(f"feature_axes must be None or an int >= 0, got {feature_axes!r}")
+    else:
+        leading = ndim - core - feature_axes
+    if leading < 0 or ndim - leading < core:
+        raise ValueError(
+            f"{name} has {ndim} axes, too few for its {core} own axes, "
+            f"{like} leading axes and feature_axes={feature_axes}"
+        )
+    return leading
+
+
+def grid_feature_axes(grid, feature_axes: int | None) -> int:
+    """How many trailing axes of a lone grid are features; an ambiguous rank must be told."""
+    if feature_axes is None:
+        if grid.ndim > 4:
+            raise ValueError(
+                f"grid of shape {grid.shape} can be [b, gh, gw, gd, c] or "
+                "[gh, gw, gd, n_out, n_in]: say which with feature_axes=1 or feature_axes=2"
+            )
+        return grid.ndim - 3
+    leading_axes("grid", grid.ndim, 0, 3, feature_axes)
+    return feature_axes
+
+
+def grid_shape(value) -> tuple[int, int, int]:
+    """`(gh, gw, gd)` as three positive ints."""
+    try:
+        shape = tuple(int(size) for size in value)
+    except TypeError:
+        shape = ()
+    if len(shape) != 3 or min(shape, default=0) < 1:
+        raise ValueError(f"grid_shape must be three positive ints (gh, gw, gd), got {value!r}")
+    return shape
+
+
+def boundary(value, others: tuple[str, ...] = ()) -> tuple[str, str, str]:
+    """One boundary for each of gh, gw, gd, from one name or three."""
+    allowed = (*lattice.BOUNDARIES, *others)
+    triple = (value,) * 3 if isinstance(value, str) else value
+    if not isinstance(triple, tuple) or len(triple) != 3 or any(b not in allowed for b in triple):
+        raise ValueError(
+            f"boundary must be one of {allowed}, or three of them for (gh, gw, gd), got {value!r}"
+        )
+    return triple
+
+
+def convention(value: str, boundaries: tuple[str, str, str]) -> str:
+    """A known convention that goes with the boundaries."""
+    if value not in lattice.CONVENTIONS:
+        raise ValueError(f"convention must be one of {lattice.CONVENTIONS}, got {value!r}")
+    if value == "align_corners" and "wrap" in boundaries:
+        raise ValueError(
+            "boundary='wrap' needs convention='half_pixel': with cells on both ends of an axis "
+            "('align_corners') its seam would count twice"
+        )
+    return value
+
+
+def window(value: Window, size: tuple[int, int]):
+    """Splits a window into what is static and what is traced.
+
+    Returns:
+      `(origin, full_size, array)`: for four ints, the two pairs and None; for an array `[..., 4]`,
+      the crop itself standing in for both pairs, and the array as int32. An array's values are not
+      looked at.
+    """
+    if value is None:
+        return (0, 0), size, None
+    if isinstance(value, tuple | list):
+        return *_static_window(value, size), None
+    array = jnp.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim < 1 or array.shape[-1] != 4:
+        raise ValueError(
+            "window must be (top, left, full_height, full_width) as four ints or as integers "
+            f"[..., 4], got {array.dtype} of shape {array.shape}"
+        )
+    return (0, 0), size, array.astype(jnp.int32)
+
+
+def _static_window(value, size):
+    if len(value) != 4 or not all(isinstance(v, int | np.integer) for v in value):
+        raise ValueError(
+            "window must be four ints (top, left, full_height, full_width) or an integer array "
+            f"[..., 4], got {value!r}"
+        )
+    top, left, height, width = (int(v) for v in value)
+    if top < 0 or left < 0 or top + size[0] > height or left + size[1] > width:
+        raise ValueError(
+            f"window (top, left, full_height, full_width) = {(top, left, height, width)} must hold "
+            f"the crop: its {size[0]} x {size[1]} pixels reach row {top + size[0]} and column "
+            f"{left + size[1]}"
+        )
+    return (top, left), (height, width)

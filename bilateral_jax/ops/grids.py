@@ -1,0 +1,238 @@
+"""Operations on whole grids and on loose points: blur, sample, total variation, the identity.
+
+Receives grids from `ops/bilateral.py` (splatted) or from `models/` (predicted).
+Hands grids of the same shape, features at points, or one number per grid, to the caller.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax import lattice as lattice_lib
+from bilateral_jax.ops import checks
+
+# Points per matrix product in `sample`: bounds its temporaries at some tens of megabytes.
+_SAMPLE_CHUNK = 16384
+
+
+def blur(
+    grid,
+    sigma: float | tuple[float, float, float],
+    *,
+    feature_axes: int | None = None,
+    boundary="clamp",
+) -> jax.Array:
+    """Gaussian blur of a grid along gh, gw and gd, separably, each feature on its own.
+
+    The kernel is the sampled Gaussian `exp(-d^2 / 2 sigma^2)` over `|d| <= ceil(4 sigma)`,
+    normalised to sum 1.
+
+    Args:
+      grid: `[*b, gh, gw, gd, *features]`.
+      sigma: standard deviation in cells: one number, or one for each of (gh, gw, gd). 0 leaves an
+        axis alone.
+      feature_axes: how many trailing axes are features. None: 0 for a grid of three axes, 1 for
+        four; five or more can be read two ways, so they must say.
+      boundary: what lies beyond the border, one for all axes or one for each: `"clamp"` (the
+        outermost cell repeats), `"wrap"` (a ring) or `"zero"` (nothing; right for the homogeneous
+        pair of `splat`, where empty cells carry no weight).
+
+    Returns:
+      The blurred grid, in the shape and dtype of `grid`, summed in float32 (float64 if the grid
+      is).
+
+    Raises:
+      TypeError: if the grid is not floating point.
+      ValueError: for a grid with too few or ambiguous axes, a negative or non-finite sigma, an
+        unknown boundary.
+
+    Reference:
+      Chen, Paris, Durand 2007, section 3.2 (processing in the grid); Paris, Durand 2006, section 4.
+    """
+    grid = checks.floating("grid", grid, 3, "[*b, gh, gw, gd, *features]")
+    feature_axes = checks.grid_feature_axes(grid, feature_axes)
+    boundaries = checks.boundary(boundary, ("zero",))
+    sigmas = _sigmas(sigma)
+    dtype, first = grid.dtype, grid.ndim - feature_axes - 3
+    wide = jnp.promote_types(dtype, jnp.float32)
+    grid = grid.astype(wide)
+    for axis, (axis_sigma, axis_boundary) in enumerate(zip(sigmas, boundaries, strict=True), first):
+        if axis_sigma > 0 and (grid.shape[axis] > 1 or axis_boundary == "zero"):
+            matrix = jnp.asarray(_gaussian(grid.shape[axis], axis_sigma, axis_boundary), wide)
+            blurred = jnp.tensordot(matrix, grid, (1, axis), precision=jax.lax.Precision.HIGHEST)
+            grid = jnp.moveaxis(blurred, 0, axis)
+    return grid.astype(dtype)
+
+
+def _sigmas(sigma) -> tuple[float, float, float]:
+    try:
+        values = np.broadcast_to(np.asarray(sigma, dtype=np.float64), (3,))
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if not np.all(np.isfinite(values)) or np.any(values < 0):
+        raise ValueError(
+            f"sigma must be a finite number >= 0, or three of them for (gh, gw, gd), got {sigma!r}"
+        )
+    return tuple(float(value) for value in values)
+
+
+def _gaussian(cells: int, sigma: float, boundary: str) -> np.ndarray:
+    """`[cells, cells]`: row `i` holds what each cell gives to blurred cell `i`."""
+    radius = math.ceil(4 * sigma)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    matrix = np.zeros((cells, cells))
+    for i in range(cells):
+        source = i + offsets
+        inside = (source >= 0) & (source < cells) if boundary == "zero" else slice(None)
+        source = source % cells if boundary == "wrap" else np.clip(source, 0, cells - 1)
+        np.add.at(matrix[i], source[inside], kernel[inside])
+    return matrix
+
+
+def sample(
+    grid,
+    coordinates,
+    *,
+    feature_axes: int | None = None,
+    convention: lattice_lib.Convention = "half_pixel",
+    boundary="clamp",
+) -> jax.Array:
+    """Interpolates a grid at arbitrary points (trilinear): `slice` for pixels that form no picture.
+
+    Args:
+      grid: `[*b, gh, gw, gd, *features]`.
+      coordinates: `[*b, n, 3]`, each point `(y, x, depth)` in [0, 1] along (gh, gw, gd); outside it
+        clamps (or wraps). A point with a NaN becomes NaN and touches no other. Gradients flow to
+        the coordinates: the slope of the interpolation, at a cell centre the mean of both sides, in
+        clamped ranges 0.
+      feature_axes: how many trailing axes of the grid are features. None: the grid has as many
+        leading axes as the coordinates, and the rest are features.
+      convention: `"half_pixel"` (0 and 1 are the outer borders of the outermost cells) or
+        `"align_corners"` (they are their centres).
+      boundary: `"clamp"` or `"wrap"`, one for all axes or one for each of (gh, gw, gd).
+
+    Returns:
+      `[*b, n, *features]` in the dtype of the grid, summed in float32 (float64 if an input is).
+
+    Raises:
+      TypeError: if an argument is not floating point.
+      ValueError: for too few axes, coordinates that do not end in 3, leading axes that do not
+        broadcast, an unknown convention or boundary.
+
+    Reference:
+      Wang et al. 2024 (bilateral guided radiance field processing), section 4.1: one grid per view,
+      sampled at rays.
+    """
+    grid = checks.floating("grid", grid, 3, "[*b, gh, gw, gd, *features]")
+    coordinates = checks.floating("coordinates", coordinates, 2, "[*b, n, 3]")
+    if coordinates.shape[-1] != 3:
+        raise ValueError(f"coordinates must end in 3 (y, x, depth), got shape {coordinates.shape}")
+    boundaries = checks.boundary(boundary)
+    convention = checks.convention(convention, boundaries)
+    lead = checks.leading_axes("grid", grid.ndim, coordinates.ndim - 2, 3, feature_axes)
+    batch = checks.broadcast(grid=grid.shape[:lead], coordinates=coordinates.shape[:-2])
+    features = grid.shape[lead + 3 :]
+    wide = jnp.promote_types(jnp.promote_types(grid.dtype, coordinates.dtype), jnp.float32)
+    flat_grid = grid.reshape(*grid.shape[: lead + 3], math.prod(features)).astype(wide)
+    flat_grid = jnp.broadcast_to(flat_grid, (*batch, *flat_grid.shape[lead:]))
+    points = jnp.broadcast_to(coordinates.astype(wide), (*batch, *coordinates.shape[-2:]))
+
+    def sample_points(grid, points):
+        return _sample_points(grid, points, convention, boundaries)
+
+    for _ in batch:
+        sample_points = jax.vmap(sample_points)
+    return (
+        sample_points(flat_grid, points).reshape(*points.shape[:-1], *features).astype(grid.dtype)
+    )
+
+
+def _sample_points(grid, points, convention, boundaries):
+    """`[n, f]` of a grid `[gh, gw, gd, f]` at points `[n, 3]`: dense tents in bounded chunks."""
+    gh, gw, gd, features = grid.shape
+
+    def chunk(points):
+        # A lost point is moved to a harmless place, so that its NaN reaches no gradient of the
+        # grid.
+        lost = jnp.isnan(points).any(axis=-1, keepdims=True)
+        places = jnp.where(lost, 0, points)
+        rows, columns, depths = (
+            lattice_lib.tents(
+                lattice_lib.unit_positions(places[..., axis], cells, convention), cells, boundary
+            )
+            for axis, (cells, boundary) in enumerate(zip((gh, gw, gd), boundaries, strict=True))
+        )
+        plane = (rows[..., :, None] * columns[..., None, :]).reshape(*rows.shape[:-1], gh * gw)
+        column = jnp.dot(
+            plane, grid.reshape(gh * gw, gd * features), precision=jax.lax.Precision.HIGHEST
+        ).reshape(*plane.shape[:-1], gd, features)
+        return jnp.where(lost, jnp.nan, jnp.sum(column * depths[..., None], axis=-2))
+
+    if points.shape[0] <= _SAMPLE_CHUNK:
+        return chunk(points)
+    return jax.lax.map(chunk, points, batch_size=_SAMPLE_CHUNK)
+
+
+def total_variation(grid, *, feature_axes: int | None = None) -> jax.Array:
+    """Mean squared difference of neighbouring cells, summed over the three axes: one number per
+    grid.
+
+    Args:
+      grid: `[*b, gh, gw, gd, *features]`; a stack of grids has one number each, so that a step can
+        take the variation of the grids of its batch alone.
+      feature_axes: as in `blur`.
+
+    Returns:
+      `[*b]`, float32 (float64 if the grid is). Its mean over a stack is the `total_variation_loss`
+      of the public bilateral-grid codes for radiance fields. An axis of one cell adds nothing.
+
+    Raises:
+      TypeError: if the grid is not floating point.
+      ValueError: for a grid with too few or ambiguous axes.
+
+    Reference:
+      Wang et al. 2024 (bilateral guided radiance field processing), section 4.1.
+    """
+    grid = checks.floating("grid", grid, 3, "[*b, gh, gw, gd, *features]")
+    feature_axes = checks.grid_feature_axes(grid, feature_axes)
+    grid = grid.astype(jnp.promote_types(grid.dtype, jnp.float32))
+    first = grid.ndim - feature_axes - 3
+    own = tuple(range(first, grid.ndim))
+    total = jnp.zeros(grid.shape[:first], grid.dtype)
+    for axis in own[:3]:
+        if grid.shape[axis] > 1:
+            total += jnp.mean(jnp.diff(grid, axis=axis) ** 2, axis=own)
+    return total
+
+
+def identity_grid(
+    shape: tuple[int, ...], *, channels: int = 3, offset: bool = True, dtype=jnp.float32
+) -> jax.Array:
+    """A grid whose matrices leave every image unchanged: where training a grid starts.
+
+    Args:
+      shape: `(*b, gh, gw, gd)`; leading axes make a stack of grids.
+      channels: number of image channels `c`.
+      offset: whether the matrices carry an offset column.
+      dtype: floating-point dtype of the result.
+
+    Returns:
+      `[*b, gh, gw, gd, c, c + 1]`, or `[*b, gh, gw, gd, c, c]` without offset.
+
+    Raises:
+      ValueError: for fewer than three axes or one that is not a positive int.
+      TypeError: if `dtype` is not floating point.
+    """
+    sizes = tuple(shape)
+    if len(sizes) < 3 or any(not isinstance(s, int | np.integer) or s < 1 for s in sizes):
+        raise ValueError(f"shape must be positive ints (*b, gh, gw, gd), got {shape!r}")
+    if not isinstance(channels, int) or channels < 1:
+        raise ValueError(f"channels must be a positive int, got {channels!r}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype must be floating point, got {jnp.dtype(dtype)}")
+    matrix = jnp.eye(channels, channels + bool(offset), dtype=dtype)
+    return jnp.broadcast_to(matrix, (*sizes, *matrix.shape))

@@ -1,0 +1,132 @@
+"""The definition of slicing and splatting, in plain `jax.numpy`, short enough to read.
+
+Every pixel lies between two cells on each axis, so in a cube of eight; slicing averages the eight
+with the product of three tent weights, and splatting is its transpose. Every other implementation
+is judged by this one, and this one by float64 loops.
+
+All implementations share these two signatures and trust their input (`ops/bilateral.py` checks and
+shapes it): one leading axis `n`, one grid feature matrix `[o, j]`. With an image of `i` channels,
+`j` is `i` (linear) or `i + 1` (offset last); without an image, `j` is 1 and slicing returns the
+features themselves.
+"""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+
+from bilateral_jax import lattice as lattice_lib
+
+
+def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
+    """Looks up each pixel's matrix and applies it to the pixel.
+
+    `out_o = sum_j A_oj e_j` with `e = (image, 1)`.
+
+    Args:
+      grid: `[n, gh, gw, gd, o, j]`.
+      guide: `[n, h, w]`.
+      image: `[n, h, w, i]`, or None for the looked-up features alone.
+      window: int32 `[n, 4]`, (top, left, full height, full width) per example, or None for the
+        lattice's own.
+      lattice: the `Lattice` of these pixels.
+      order: 0 for the value; 1 for its derivative in the guide.
+      dtype: of the result; sums are float32 (float64 if an input is).
+
+    Returns:
+      `[n, h, w, o]`.
+    """
+    accumulate = accumulation_dtype(grid, guide, image)
+    coefficients = _slice(grid.astype(accumulate), guide.astype(accumulate), window, lattice, order)
+    if image is None:
+        return coefficients[..., 0].astype(dtype)
+    image = image.astype(accumulate)
+    out = jnp.sum(coefficients[..., : image.shape[-1]] * image[..., None, :], axis=-1)
+    if coefficients.shape[-1] > image.shape[-1]:
+        out += coefficients[..., -1]
+    return out.astype(dtype)
+
+
+def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
+    """The transpose of `slice_apply` in its grid: `grid[..., o, j] += weight * values_o * e_j`.
+
+    A pixel whose guide is NaN belongs nowhere in the grid and adds nothing to it.
+
+    Args:
+      values: `[n, h, w, o]`.
+      guide: `[n, h, w]`.
+      image: `[n, h, w, i]` or None.
+      window: as in `slice_apply`.
+      lattice: the `Lattice` of these pixels.
+      order: 0, or 1 for the derivative in the guide.
+      offset: whether `e` ends in a 1; always true without an image.
+      dtype: of the result.
+
+    Returns:
+      `[n, gh, gw, gd, o, j]`.
+    """
+    accumulate = accumulation_dtype(values, guide, image)
+    lost = jnp.isnan(guide)
+    values = jnp.where(lost[..., None], 0, values.astype(accumulate))
+    guide = jnp.where(lost, 0, guide.astype(accumulate))
+    extended = [] if image is None else [image.astype(accumulate)]
+    if offset:
+        extended.append(jnp.ones((*guide.shape, 1), accumulate))
+    matrices = values[..., :, None] * jnp.concatenate(extended, axis=-1)[..., None, :]
+    shape = (values.shape[0], *lattice.grid_shape, *matrices.shape[-2:])
+    transpose = jax.linear_transpose(
+        lambda grid: _slice(grid, guide, window, lattice, order),
+        jax.ShapeDtypeStruct(shape, accumulate),
+    )
+    return transpose(matrices)[0].astype(dtype)
+
+
+def accumulation_dtype(*arrays):
+    """The dtype of sums and positions: float64 if an input is, else float32."""
+    wide = any(array is not None and array.dtype == jnp.float64 for array in arrays)
+    return jnp.float64 if wide else jnp.float32
+
+
+def _slice(grid, guide, window, lattice, order):
+    """Per-pixel features `[n, h, w, o, j]` of a grid `[n, gh, gw, gd, o, j]`."""
+    if window is None:
+        rows, columns = jnp.asarray(lattice.rows())[None], jnp.asarray(lattice.columns())[None]
+    else:
+        top, left, height, width = (window[:, k, None] for k in range(4))
+        rows = lattice.pixel_positions(0, top, height)
+        columns = lattice.pixel_positions(1, left, width)
+    rows, columns = rows.astype(guide.dtype), columns.astype(guide.dtype)
+    example = jnp.arange(grid.shape[0])[:, None, None]
+    result = jnp.zeros((*guide.shape, *grid.shape[-2:]), grid.dtype)
+    for (y, y_weight), (x, x_weight), (z, z_weight) in itertools.product(
+        _taps(rows[:, :, None], 0, lattice),
+        _taps(columns[:, None, :], 1, lattice),
+        _depth_taps(lattice.depth(guide), lattice, order),
+    ):
+        weight = y_weight * x_weight * z_weight
+        result += weight[..., None, None] * grid[example, y, x, z]
+    return result
+
+
+def _taps(position, axis, lattice):
+    """The two (cell index, weight) of each position along one grid axis."""
+    lower, upper, fraction = lattice_lib.corners(
+        position, lattice.grid_shape[axis], lattice.boundary[axis]
+    )
+    return (lower, 1 - fraction), (upper, fraction)
+
+
+def _depth_taps(depth, lattice, order):
+    """`_taps` along gd, or their derivatives in the guide.
+
+    The weights have a kink at each cell centre; the derivative there is the one to the right. In
+    the clamped ranges beyond the outermost centres it is 0.
+    """
+    taps = _taps(depth, 2, lattice)
+    if order == 0:
+        return taps
+    slope = jnp.full_like(depth, lattice.depth_scale)
+    if lattice.boundary[2] == "clamp":
+        slope = jnp.where((depth >= 0) & (depth < lattice.grid_shape[2] - 1), slope, 0)
+    (lower, _), (upper, _) = taps
+    return (lower, -slope), (upper, slope)
