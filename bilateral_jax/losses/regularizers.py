@@ -26,7 +26,5 @@ def identity_distance(grid):
         raise ValueError(
             f"grid must be [*b, gh, gw, gd, n, n] or [*b, gh, gw, gd, n, n + 1], got {shape}"
         )
-    return jnp.mean(
-        jnp.square(grid - jnp.eye(shape[-2], shape[-1], dtype=jnp.float32)),
-        axis=(-5, -4, -3, -2, -1),
-    )
+    identity = jnp.broadcast_to(jnp.eye(shape[-2], shape[-1], dtype=jnp.float32), shape)
+    return jnp.mean(jnp.square(grid - identity), axis=(-5, -4, -3, -2, -1))

@@ -89,7 +89,7 @@ def fit(
     """
     window = _Window(examples_per_step)
     with _stop_signal() as stop, _bar(first, last, progress) as bar:
-        bar.set_description("compiling")
+        bar.set_description_str("compiling")
         waiting, step = None, first
         while step < last and stop.number is None:
             state, metrics = update(state, next(batches))
@@ -99,6 +99,8 @@ def fit(
             ):  # look at the metrics one step late: the devices never wait for the host
                 window.add(waiting)
             waiting = (step, metrics)
+            if step == first + 1:
+                bar.unpause()  # compilation says nothing about the time left
             due = [hook for hook in hooks if step % hook.every == 0 or step == last]
             if due or step % log_every == 0 or step == last:
                 window.add(waiting)
@@ -182,7 +184,7 @@ def _bar(first, last, progress):
 
 
 def _show(bar, window):
-    bar.set_description("training", refresh=False)
+    bar.set_description_str("training", refresh=False)
     text = [
         f"{name} {value:.2f} dB" if name == "psnr" else f"{name} {value:.3g}"
         for name, value in window.shown.items()

@@ -59,6 +59,12 @@ class Records:
         """
         self._board.add_image(name, pixels, int(step), dataformats="HWC")
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
     def close(self):
         """Writes what is still held back and closes the files."""
         self._lines.close()

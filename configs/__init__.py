@@ -1,0 +1,1 @@
+"""Complete experiments as data; `experiments/train.py` runs them."""

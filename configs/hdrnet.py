@@ -1,0 +1,63 @@
+"""HDRNet on your own folder of photo pairs.
+
+Command: python -m experiments.train --config=configs/hdrnet.py --workdir=RUN
+           --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
+Data: `PAIRS/input/NAME` and `PAIRS/target/NAME`, the same names in both, 8 or 16 bit.
+Result: depends on the pairs; `configs/demo.py` states what a bundled set reaches.
+Cost: about 45 M multiply-adds per example for the coefficients, plus the crop.
+"""
+
+import ml_collections
+
+
+def get_config():
+    config = ml_collections.ConfigDict()
+    config.experiment = "hdrnet"
+    config.seed = 0
+    config.steps = 100_000
+
+    config.model = ml_collections.ConfigDict()
+    config.model.name = "HDRNetCurves"  # or HDRNetPointwiseNNGuide, HDRNetGaussianPyrNN
+    config.model.preset = "recommended"  # "paper" for the original in everything
+    config.model.luma_bins = 8
+    config.model.spatial_bin = 16
+    config.model.channel_multiplier = 1
+    config.model.net_input_size = 256
+    config.model.batch_norm = False
+
+    config.loss = ml_collections.ConfigDict()
+    config.loss.mse = 1.0
+    config.loss.grid_variation = 1e-4  # 0 in the original; cures visible cell borders
+    config.loss.identity = 0.0  # pull of every matrix towards "change nothing"
+
+    config.optimizer = ml_collections.ConfigDict()
+    config.optimizer.name = "adam"
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.weight_decay = 0.0
+    config.optimizer.clip_norm = 1.0
+
+    config.schedule = ml_collections.ConfigDict()
+    config.schedule.name = "constant"
+    config.schedule.warmup = 0
+    config.schedule.final = 0.0
+    config.average_decay = 0.999
+
+    config.data = ml_collections.ConfigDict()
+    config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})
+    config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
+
+    config.batches = ml_collections.ConfigDict()
+    config.batches.batch_size = 8
+    config.batches.crop = 512
+    config.batches.lowres_from = "photo"  # "crop" in the original
+    config.batches.flips = True
+    config.batches.rotations = False
+    config.batches.threads = 2
+
+    config.run = ml_collections.ConfigDict()
+    config.run.log_every = 50
+    config.run.evaluate_every = 2_000
+    config.run.sheet_photos = 4
+    config.run.checkpoint_every = 1_000
+    config.run.max_to_keep = 3
+    return config

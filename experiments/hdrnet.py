@@ -1,0 +1,134 @@
+"""HDRNet as an experiment: a config becomes `init`, `update` and `enhance`.
+
+Receives config sections from experiments/train.py and batches from data/batches.py.
+Hands three functions to experiments/train.py.
+
+Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement".
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import bilateral_jax as bj
+from bilateral_jax import models
+from bilateral_jax.losses import reconstruction, regularizers
+from bilateral_jax.models import lowres
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import parallel, schedules, state, step
+
+
+class Experiment(NamedTuple):
+    """What `experiments/train.py` knows of a paper.
+
+    Attributes:
+      init: `key -> state`.
+      update: `(state, batch) -> (state, metrics)`, one step on one device's share of a batch.
+      enhance: `(state, image [h, w, 3]) -> [h, w, 3]`, in inference mode, by the averaged weights.
+      lowres: options for the data layer: the size and method of the low-resolution copy.
+      description: `(name, hyper-parameters)` of the network, for the checkpoint.
+    """
+
+    init: Callable
+    update: Callable
+    enhance: Callable
+    lowres: dict
+    description: tuple[str, dict]
+
+
+def build(*, steps, model, loss, optimizer, schedule, average_decay):
+    """Builds the experiment from the sections of a config.
+
+    Args:
+      steps: length of the training, for the schedule.
+      model: options of `_module`.
+      loss: weights of the terms, keywords of `_losses`.
+      optimizer: options of `_optimizer`.
+      schedule: options of `schedules.learning_rate` but for the peak and the steps.
+      average_decay: of the moving average of the weights, see `step.gradient_step`.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+    """
+    module = _module(**model)
+    in_training = module.clone(axis_name=parallel.AXIS)
+    rule = _optimizer(steps=steps, schedule=schedule, **optimizer)
+    losses = functools.partial(_losses, **loss)
+
+    def init(key):
+        init_key, train_key = jax.random.split(key)
+        fresh = Model.init(module, init_key)
+        return state.create(train_key, fresh.params, fresh.batch_stats, rule)
+
+    def update(current, batch):
+        def objective(params, batch_stats, key):
+            del key  # HDRNet draws nothing at random while training
+            grid, output, network = _forward(Model(params, batch_stats, in_training), batch)
+            value, metrics = losses(grid, output, batch["target"])
+            mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+            return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
+
+        return step.gradient_step(objective, current, rule, average_decay=average_decay)
+
+    @jax.jit
+    def render(params, batch_stats, image):
+        return Model(params, batch_stats, module)(image)
+
+    def enhance(current, image):
+        return render(current.average, current.batch_stats, image)
+
+    copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
+    return Experiment(init, update, enhance, copy, models.describe(module))
+
+
+def _losses(grid, output, target, *, mse, grid_variation, identity):
+    """The loss of every example, and what to show of it; the keywords are the terms' weights."""
+    error = reconstruction.mse(output, target)
+    value = (
+        mse * error
+        + grid_variation * bj.total_variation(grid, feature_axes=2)
+        + identity * regularizers.identity_distance(grid)
+    )
+    return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+
+
+def _forward(network, batch):
+    """Runs the network in training mode: the grid, the picture, the network with new statistics.
+
+    The low-resolution copy is the whole photo's where the batch brings one, else the crop's; the
+    window says where in the picture behind that copy the crop lies.
+    """
+    small = batch.get("lowres")
+    if small is None:
+        module = network.module
+        small = lowres.resize(batch["input"], module.net_input_size, module.lowres_method)
+    grid, network = network.apply(small, method="coefficients", train=True)
+    output, network = network.apply(
+        grid, batch["input"], method="render", window=batch["window"], train=True
+    )
+    return grid, output, network
+
+
+def _module(*, name, preset, **hyperparameters):
+    return models.create(name, hyperparameters, preset=preset)
+
+
+def _optimizer(*, steps, schedule, name, learning_rate, **options):
+    rate = schedules.learning_rate(steps=steps, peak=learning_rate, **schedule)
+    return schedules.optimizer(name, rate, decay_mask=_decays, **options)
+
+
+def _decays(params):
+    """Marks the matrices of the coefficient network: biases and the tiny guide are left alone."""
+
+    def marked(path, leaf):
+        names = jax.tree_util.keystr(path, simple=True, separator="/")
+        return "guide" not in names and leaf.ndim > 1
+
+    return jax.tree_util.tree_map_with_path(marked, params)

@@ -1,0 +1,174 @@
+"""experiments/train.py as a user runs it: files, resumption after a kill, mistakes."""
+
+import functools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from bilateral_jax import checkpoints, metrics, models
+from bilateral_jax.data import batches
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import records
+from configs import smoke
+from experiments import sources, train
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_TINY = {
+    "steps": 40,
+    "model.net_input_size": 16,
+    "model.spatial_bin": 4,
+    "model.luma_bins": 2,
+    "batches.crop": 24,
+    "batches.batch_size": 8,
+    "data.train.size": 32,
+    "data.heldout.size": 32,
+    "run.log_every": 4,
+    "run.evaluate_every": 1000,
+    "run.checkpoint_every": 4,
+}
+
+
+def _config(**changes):
+    config = smoke.get_config()
+    config.update_from_flattened_dict({**_TINY, **changes})
+    return config
+
+
+def _losses(workdir):
+    lines = records.read(workdir, "train")
+    return [(line["step"], line["loss"], line["psnr"], line["gradient_norm"]) for line in lines]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled(tmp_path_factory):
+    """Several runs of one program, one of them in a process of its own: compiled once."""
+    options = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+    for name, value in options.items():
+        jax.config.update(name, value)
+    yield {name.upper(): str(value) for name, value in options.items()}
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run") / "finished"
+    outcome, results = train.train(_config(), workdir, progress=False)
+    assert (outcome.step, outcome.signal) == (40, None)
+    return workdir, results
+
+
+def test_a_run_learns_and_leaves_its_files(finished):
+    workdir, results = finished
+    assert results["step"] == 40 and results["psnr"] > results["input_psnr"] + 3
+    assert results["delta_e"] < results["input_delta_e"]
+    evaluations = records.read(workdir, "eval")
+    assert [line["step"] for line in evaluations] == [0, 40]
+    assert evaluations[0]["psnr"] < results["psnr"] - 3
+    assert [step for step, *_ in _losses(workdir)] == list(range(4, 41, 4))
+    assert sorted(path.name for path in (workdir / "sheets").iterdir()) == [
+        "step_0000000.png",
+        "step_0000040.png",
+    ]
+    assert list((workdir / "tensorboard").glob("events*"))
+    assert json.loads((workdir / "config.json").read_text())["steps"] == 40
+    steps = [entry.name for entry in checkpoints.run_folder(workdir).iterdir()]
+    assert sorted(steps) == ["32", "36", "40"]
+
+
+def test_the_checkpoint_gives_the_network_that_was_evaluated(finished):
+    workdir, results = finished
+    saved = checkpoints.load_model(workdir)
+    network = Model(
+        saved.params, saved.batch_stats, models.create(saved.name, saved.hyperparameters)
+    )
+    enhance = functools.partial(jax.jit(Model.__call__), network)
+    heldout = sources.make(**_config().data.heldout.to_dict())
+    values = [
+        metrics.psnr(*(metrics.round_to_8bit(x) for x in (enhance(each["input"]), each["target"])))
+        for each in batches.evaluation_examples(heldout)
+    ]
+    np.testing.assert_allclose(np.mean(values), results["psnr"], atol=0.02)
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled, tmp_path):
+    workdir = tmp_path / "killed"
+    command = [sys.executable, "-m", "experiments.train", f"--config={_ROOT}/configs/smoke.py"]
+    command += [f"--workdir={workdir}"]
+    command += [f"--config.{name}={value}" for name, value in _TINY.items()]
+    with (tmp_path / "output").open("w") as output:
+        environment = {**os.environ, **compiled}
+        process = subprocess.Popen(
+            command, cwd=_ROOT, stdout=output, stderr=output, env=environment
+        )
+        deadline = time.monotonic() + 240
+        while not checkpoints.latest(checkpoints.run_folder(workdir)):
+            assert process.poll() is None and time.monotonic() < deadline, (
+                tmp_path / "output"
+            ).read_text()
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait(timeout=60) == -signal.SIGKILL
+    assert checkpoints.latest(checkpoints.run_folder(workdir)) < 40
+    outcome, results = train.train(_config(), workdir, progress=False)
+    assert outcome.step == 40
+    assert _losses(workdir) == _losses(finished[0])  # the same photos in the same order
+    there, here = (
+        checkpoints.restore(checkpoints.run_folder(each))[1] for each in (finished[0], workdir)
+    )
+    assert jax.tree.structure(there) == jax.tree.structure(here)
+    for name in ("params", "average", "opt_state"):
+        jax.tree.map(np.testing.assert_array_equal, there[name], here[name])
+    assert results == finished[1]
+
+
+def test_a_finished_run_is_left_as_it_is(finished):
+    workdir, results = finished
+    before = _losses(workdir)
+    outcome, again = train.train(_config(), workdir, progress=False)
+    assert outcome.step == 40 and again == results and _losses(workdir) == before
+
+
+def test_another_config_in_the_same_folder_is_refused(finished):
+    other = _config(**{"optimizer.learning_rate": 0.5})
+    with pytest.raises(ValueError, match=r"optimizer.learning_rate: 0.01 there, 0.5 now"):
+        train.train(other, finished[0], progress=False)
+
+
+@pytest.mark.parametrize(
+    "section", [None, "model", "loss", "optimizer", "schedule", "batches", "run", "data"]
+)
+def test_an_unknown_key_fails_by_name(section, tmp_path):
+    config = _config()
+    with config.unlocked():
+        (config[section] if section else config)["colour_of_hope"] = {"kind": "synthetic"}
+    with pytest.raises((TypeError, ValueError), match="colour_of_hope"):
+        train.train(config, tmp_path / "run", progress=False)
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="batch of 12 examples cannot be shared evenly by 8"):
+        train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
+
+
+def test_part_of_a_source_and_unknown_sources():
+    source = sources.make("synthetic", count=5, size=8, start=3)
+    assert len(source) == 2 and source[1]["name"] == "synthetic_00004"
+    with pytest.raises(IndexError):
+        source[2]
+    with pytest.raises(ValueError, match="unknown source 'cloud'"):
+        sources.make("cloud")
+    with pytest.raises(TypeError, match="colour"):
+        sources.make("synthetic", count=5, colour=1)
