@@ -96,8 +96,7 @@ def slice_apply(
     boundary: Boundaries = "clamp",
     implementation: str | None = None,
 ) -> jax.Array:
-    """Slices an affine grid and applies each pixel's matrix to the pixel, without ever storing the
-    matrices.
+    """Slices an affine grid and applies each pixel's matrix to it, never storing the matrices.
 
     `out_o = sum_i A_oi image_i + A_o,n_in` with `A = slice(grid, guide)` at that pixel:
     `apply(slice(grid, guide), image)` in one pass over the picture.
@@ -149,8 +148,9 @@ def slice_apply(
 
 
 def apply(coefficients, image) -> jax.Array:
-    """Applies one affine matrix per pixel: `out_o = sum_i coefficients_oi image_i +
-    coefficients_o,n_in`.
+    """Applies one affine matrix per pixel.
+
+    `out_o = sum_i coefficients_oi image_i + coefficients_o,n_in`.
 
     Args:
       coefficients: `[*b, h, w, n_out, n_in + 1]`, offset last, or `[*b, h, w, n_out, n_in]` without

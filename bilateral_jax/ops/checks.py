@@ -1,5 +1,4 @@
-"""What a caller can get wrong, each in its own sentence: the argument, what came, what was
-expected."""
+"""What a caller can get wrong: the argument, what came and what was expected, a sentence each."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +38,8 @@ def same_pixels(name: str, shape, guide_shape):
     """`h, w` of `name` must be those of the guide."""
     if tuple(shape) != tuple(guide_shape):
         raise ValueError(
-            f"{name} must have the guide's height and width {tuple(guide_shape)}, got {tuple(shape)}"
+            f"{name} must have the guide's height and width {tuple(guide_shape)}, "
+            f"got {tuple(shape)}"
         )
 
 

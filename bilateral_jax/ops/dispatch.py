@@ -7,13 +7,15 @@ import types
 
 import jax
 
-from bilateral_jax.ops import reference
+from bilateral_jax.ops import reference, xla
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "reference": reference,
+    "xla": xla,
 }
 
-_DEFAULT = {"cpu": "reference", "gpu": "reference", "tpu": "reference"}
+# Platforms without a kernel of their own run the XLA formulation.
+_DEFAULT = {"cpu": "xla", "gpu": "xla", "tpu": "xla"}
 
 
 def resolve(implementation: str | None) -> str:
@@ -31,7 +33,7 @@ def resolve(implementation: str | None) -> str:
       ValueError: for a name that is not in the table.
     """
     if implementation is None:
-        return _DEFAULT.get(jax.default_backend(), "reference")
+        return _DEFAULT.get(jax.default_backend(), "xla")
     if implementation not in IMPLEMENTATIONS:
         known = ", ".join(repr(name) for name in IMPLEMENTATIONS)
         raise ValueError(f"implementation must be None or one of {known}, got {implementation!r}")

@@ -178,8 +178,7 @@ def _sample_points(grid, points, convention, boundaries):
 
 
 def total_variation(grid, *, feature_axes: int | None = None) -> jax.Array:
-    """Mean squared difference of neighbouring cells, summed over the three axes: one number per
-    grid.
+    """Mean squared difference of neighbouring cells, summed over the axes: one number per grid.
 
     Args:
       grid: `[*b, gh, gw, gd, *features]`; a stack of grids has one number each, so that a step can

@@ -1,5 +1,4 @@
-"""Slice and splat as a closed pair of JAX primitives, so that derivatives of every order and mode
-exist.
+"""Slice and splat as a closed pair of JAX primitives: every order and mode of derivative exists.
 
 `slice_apply(grid, guide, image)` is linear in the grid and linear in the image;
 `splat_apply(values, guide, image)` is its transpose in the grid, linear in the values and linear in
@@ -18,7 +17,7 @@ has to know of them.
 | slice, cotangent of image  | `slice_apply(grid's linear part transposed, guide, cotangent)` |
 | splat, tangent of values   | `splat_apply(d_values, guide, image)` |
 | splat, tangent of guide    | `splat_apply(values * d_guide, guide, image, order=1)` |
-| splat, tangent of image    | `splat_apply(values, guide, d_image, offset=False)`, offset column 0 |
+| splat, tangent of image    | `splat_apply(values, guide, d_image)`, offset column 0 |
 | splat, cotangent of values | `slice_apply(cotangent, guide, image)` |
 | splat, cotangent of image  | `slice_apply(cotangent's linear part transposed, guide, values)` |
 
@@ -74,8 +73,7 @@ def _present(**operands):
     return tuple(given), tuple(given.values())
 
 
-# --- Shapes
-# -----------------------------------------------------------------------------------------------------
+# Shapes
 
 
 @slice_p.def_abstract_eval
@@ -96,8 +94,7 @@ def _splat_shape(*avals, names, lattice, order, offset, dtype, implementation):
     return jax.core.ShapedArray(shape, dtype)
 
 
-# --- Tangents
-# ---------------------------------------------------------------------------------------------------
+# Tangents
 
 
 def _slice_jvp(primals, tangents, *, names, **params):
@@ -153,8 +150,7 @@ def _pad_offset(matrices):
     return jnp.pad(matrices, [(0, 0)] * (matrices.ndim - 1) + [(0, 1)])
 
 
-# --- Transposes
-# -------------------------------------------------------------------------------------------------
+# Transposes
 
 
 def _slice_transpose(cotangent, *args, names, **params):
@@ -221,8 +217,7 @@ def _transposed_matrices(grid, channels):
     return jnp.swapaxes(grid[..., :channels], -1, -2)
 
 
-# --- Batching: the mapped axis folds into the leading one
-# ---------------------------------------------------------
+# Batching: the mapped axis folds into the leading one
 
 
 def _batch(call, args, axes, *, names, **params):
@@ -235,8 +230,7 @@ def _batch(call, args, axes, *, names, **params):
     return out.reshape(size, out.shape[0] // size, *out.shape[1:]), 0
 
 
-# --- Lowering: the implementation's name stays readable in the program
-# ---------------------------------------------
+# Lowering: the implementation's name stays readable in the program
 
 
 def _run(operation, *args, names, implementation, **params):
@@ -249,7 +243,7 @@ def _run(operation, *args, names, implementation, **params):
     return jax.jit(implement)(*args)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(operation, **params):
     return jax.jit(functools.partial(_run, operation, **params))
 
