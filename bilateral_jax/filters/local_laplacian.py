@@ -17,10 +17,6 @@ import jax.numpy as jnp
 from bilateral_jax import color
 from bilateral_jax.filters import pyramids
 
-# Linear light below this counts as black, so that its logarithm is finite: about 1/13 of an 8-bit
-# step.
-_BLACK = 2.0**-12
-
 
 def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, noise=0.01):
     """Bends brightness around a centre: small differences by a power, large ones by a factor.
@@ -151,14 +147,19 @@ def enhance(
     sigma=1.0,
     alpha=1.0,
     beta=1.0,
-    noise=0.05,
-    exposure=0.0,
+    noise=0.1,
+    key=None,
+    shoulder=None,
     saturation=1.0,
+    black=2.0**-8,
     colors: str = "ratios",
     samples: int = 12,
     levels: int | None = None,
 ):
     """Filters a colour photo in stops (powers of two of linear light).
+
+    With the defaults it is the identity: each of `alpha`, `beta`, `key`, `shoulder` and
+    `saturation` adds one effect.
 
     Args:
       image: float `[*b, h, w, 3]`, display-referred sRGB in [0, 1].
@@ -166,10 +167,14 @@ def enhance(
       alpha: exponent of detail: below 1 raises local contrast, above 1 smooths.
       beta: factor for edges: below 1 lights up shadows and calms highlights.
       noise: difference taken for noise, in stops.
-      exposure: stops added at the end.
+      key: linear light to which the mean (over the photo, in stops) is brought; None leaves the
+        exposure.
+      shoulder: exponent p of y / (1 + y^p)^(1/p), which bends highlights softly below 1; None lets
+        them clip.
       saturation: factor for the distance of each linear channel from the luminance.
+      black: linear light added before the logarithm; what is darker stays dark.
       colors: "ratios" filters the luminance and keeps the channels' ratios to it; "each" filters
-        each channel alone, which also lets colours drift.
+        each channel alone, which lets colours drift too.
       samples: see `fast`.
       levels: see `fast`.
 
@@ -180,20 +185,25 @@ def enhance(
       TypeError: `image` is not of a floating dtype.
       ValueError: the last axis is not 3, or `colors` is unknown.
 
-    Reference: Paris, Hasinoff, Kautz 2011, section 5.2 (there with natural logarithms).
+    Reference: Paris, Hasinoff, Kautz 2011, section 5.2; Reinhard et al. 2002, section 3.1 (key).
     """
     if colors not in ("ratios", "each"):
         raise ValueError(f'colors must be "ratios" or "each", got {colors!r}')
     image = jnp.asarray(image)
     linear = color.srgb_to_linear(image)
-    measured = color.luminance(linear) if colors == "ratios" else jnp.moveaxis(linear, -1, -3)
-    stops = jnp.log2(jnp.maximum(measured, _BLACK))
+    # Channels lead, so that one plane and three go the same way.
+    planes = jnp.moveaxis(linear, -1, 0)
+    measured = color.luminance(linear)[None] if colors == "ratios" else planes
+    stops = jnp.log2(jnp.maximum(measured, 0.0) + black)
     filtered = fast(
         stops, sigma=sigma, alpha=alpha, beta=beta, noise=noise, samples=samples, levels=levels
     )
-    gain = jnp.exp2(filtered - stops + exposure)
-    gain = gain[..., None] if colors == "ratios" else jnp.moveaxis(gain, -3, -1)
-    linear = linear * gain
+    if key is not None:
+        filtered = filtered - filtered.mean(axis=(0, -2, -1), keepdims=True) + jnp.log2(key)
+    light = jnp.exp2(filtered)
+    if shoulder is not None:
+        light = light / (1.0 + light**shoulder) ** (1.0 / shoulder)
+    linear = jnp.moveaxis(planes * light / (measured + black), 0, -1)
     grey = color.luminance(linear)[..., None]
     return color.linear_to_srgb(jnp.clip(grey + (linear - grey) * saturation, 0.0, 1.0))
 
