@@ -33,10 +33,21 @@ class Span:
         return Span(0, half(self.total), half(self.total))
 
 
-def _tents(positions, first, taps):
-    """Gives the float32 weight of each of `taps` rows from `first` for each position: `[count, taps]`."""
-    rows = first[:, None] + np.arange(taps)[None]
-    return np.maximum(1 - np.abs(positions[:, None] - rows), 0).astype(np.float32)
+def _positions(target, source_total):
+    """Gives the target rows (those outside moved to the border) and where they fall among the source rows.
+
+    The product is rounded to float32 as in the original, which moves a row of a tall photo by up to 1e-3.
+    """
+    index = np.clip(target.start + np.arange(target.count), 0, target.total - 1)
+    scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
+    position = index.astype(np.float32) * np.float32(scale)
+    return index, np.minimum(position.astype(np.float64), source_total - 1)
+
+
+def _tents(positions, first):
+    """Gives the float32 weights of taps first, first + 1, first + 2 at each position: `[count, 3]`."""
+    taps = first + np.arange(3)
+    return np.maximum(1 - np.abs(positions[:, None] - taps[None]), 0).astype(np.float32)
 
 
 def halving_weights(target: Span, source_total: int) -> np.ndarray:
@@ -49,10 +60,8 @@ def halving_weights(target: Span, source_total: int) -> np.ndarray:
     Returns:
       float32 `[target.count, 3]`.
     """
-    index = target.start + np.arange(target.count)
-    scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
-    inside = np.clip(index, 0, target.total - 1)
-    return _tents(inside * scale - 2 * inside, np.zeros(target.count), 3)
+    index, position = _positions(target, source_total)
+    return _tents(position - 2 * index, 0)
 
 
 def doubling_weights(target: Span, source_total: int) -> np.ndarray:
@@ -65,10 +74,8 @@ def doubling_weights(target: Span, source_total: int) -> np.ndarray:
     Returns:
       float32 `[target.count, 3]`.
     """
-    index = target.start + np.arange(target.count)
-    scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
-    inside = np.clip(index, 0, target.total - 1)
-    return _tents(inside * scale - inside // 2, np.full(target.count, -1.0), 3)
+    index, position = _positions(target, source_total)
+    return _tents(position - index // 2, -1)
 
 
 def halve(x, weights, *, axis: int, lead: int = 0):

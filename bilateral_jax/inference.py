@@ -1,0 +1,116 @@
+"""A trained model applied to one picture of any size, in memory that does not grow with the picture.
+
+The network looks once at a small copy and fills its grid; the picture itself is rendered in bands of rows, each taking
+exactly the values that the whole would give it. Pixels stay in the integers of the file until their band is rendered
+and come back rounded, so a 200 megapixel photo needs its own bytes twice and a few bands of floats.
+
+Receives pixels from `images.py` (through `__main__.py`) and a `Model`.
+Hands pixels of the same kind back.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax.models import lowres
+from bilateral_jax.models import model as model_lib
+
+_BAND_PIXELS = 1 << 20
+
+
+def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> np.ndarray:
+    """Enhances one picture.
+
+    Args:
+      model: a trained model.
+      image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
+      band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about a megapixel. The result does
+        not depend on it beyond float rounding.
+
+    Returns:
+      `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped and rounded.
+
+    Raises:
+      TypeError: a dtype that is neither floating nor uint8 nor uint16.
+      ValueError: the image is not `[h, w, 3]` or has no pixels; `band_rows` is not a positive int.
+    """
+    image = np.asarray(image)
+    rows = _band_rows(image, band_rows)
+    module = model.module
+    height, width, _ = image.shape
+    small = _lowres(image, module.net_input_size, module.lowres_method)
+    grid = _coefficients(model, small[None])
+    out = np.empty_like(image)
+    pending = None
+    for start in range(0, height, rows):
+        plan = module.band(start, start + rows, height, width)
+        band = _render(model, grid, _rows(image, *plan.rows)[None], plan.arrays)
+        # The device renders this band while the one before is copied out.
+        if pending is not None:
+            _store(out, *pending)
+        pending = start, band
+    _store(out, *pending)
+    return out
+
+
+def _band_rows(image, band_rows):
+    """Checks the arguments and gives the rows of a band."""
+    if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
+        raise ValueError(f"image must be [h, w, 3] with at least one pixel, got {image.shape}")
+    if image.dtype not in (np.uint8, np.uint16) and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise TypeError(f"image must be float in [0, 1], uint8 or uint16, got {image.dtype}")
+    height, width = image.shape[:2]
+    if band_rows is None:
+        band_rows = -(-_BAND_PIXELS // width)
+    elif not isinstance(band_rows, int) or band_rows < 1:
+        raise ValueError(f"band_rows must be a positive int, got {band_rows!r}")
+    return height if band_rows >= height else -(-band_rows // 4) * 4
+
+
+def _rows(image, start, stop):
+    """Rows `[start, stop)`; beyond the picture its border rows repeat, so that every band has the same shape."""
+    if start >= 0 and stop <= len(image):
+        return image[start:stop]
+    return image[np.clip(np.arange(start, stop), 0, len(image) - 1)]
+
+
+def _store(out, start, band):
+    stop = min(start + band.shape[1], len(out))
+    out[start:stop] = np.asarray(band[0])[: stop - start]
+
+
+def _lowres(image, size, method):
+    """The small copy by the rule of `models/lowres.py`, reading the picture row by row: float32 `[n, n, 3]`."""
+    height, width, _ = image.shape
+    if method == "nearest_legacy":
+        rows, columns = lowres.nearest_indices(height, size), lowres.nearest_indices(width, size)
+        return np.asarray(_to_float(image[np.ix_(rows, columns)]))
+    squeezed = np.empty((size, width, 3), np.float32)
+    for row, weights in enumerate(lowres.area_matrix(height, size)):
+        used = np.flatnonzero(weights)
+        first, last = used[0], used[-1] + 1
+        strip = np.asarray(image[first:last], np.float32).reshape(last - first, -1)
+        squeezed[row] = (weights[first:last] @ strip).reshape(width, 3)
+    if image.dtype.kind == "u":
+        squeezed /= np.float32(np.iinfo(image.dtype).max)
+    return np.asarray(lowres.resize(squeezed, size, method))
+
+
+@jax.jit
+def _coefficients(model, small):
+    return model.apply(small, method="coefficients")
+
+
+@jax.jit
+def _render(model, grid, rows, arrays):
+    """Renders a band from and to the picture's own dtype."""
+    out = model.apply(grid, _to_float(rows), arrays, method="render_band")
+    if not jnp.issubdtype(rows.dtype, jnp.unsignedinteger):
+        return out.astype(rows.dtype)
+    return jnp.round(jnp.clip(out, 0, 1) * jnp.iinfo(rows.dtype).max).astype(rows.dtype)
+
+
+def _to_float(pixels):
+    if not jnp.issubdtype(pixels.dtype, jnp.unsignedinteger):
+        return pixels.astype(np.float32)
+    return pixels.astype(np.float32) / np.float32(jnp.iinfo(pixels.dtype).max)
