@@ -1,0 +1,67 @@
+"""Halving and doubling with aligned corners: against loops, and band by band."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax.models import pyramid
+
+SIZES = [1, 2, 3, 4, 5, 6, 7, 9, 16, 33, 50]
+
+
+def resize_by_loops(column, target):
+    """Linear interpolation with both corners aligned; the rule of the original's resize."""
+    size, out = len(column), np.zeros(target)
+    for i in range(target):
+        position = i * (size - 1) / (target - 1) if target > 1 else 0.0
+        lower = min(int(position), size - 1)
+        upper = min(lower + 1, size - 1)
+        out[i] = column[lower] + (column[upper] - column[lower]) * (position - lower)
+    return out
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_halve(size):
+    column = np.random.default_rng(0).uniform(size=size).astype(np.float32)
+    axis = pyramid.whole(size)
+    ours = pyramid.halve(jnp.asarray(column)[:, None], axis.weights["halve_1"], axis=0)[:, 0]
+    np.testing.assert_allclose(ours, resize_by_loops(column, max(size // 2, 1)), atol=3e-6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_double(size):
+    column = np.random.default_rng(0).uniform(size=pyramid.half(size)).astype(np.float32)
+    axis = pyramid.whole(size)
+    ours = pyramid.double(jnp.asarray(column)[None, :], axis.weights["double_0"], axis=-1)[0]
+    np.testing.assert_allclose(ours, resize_by_loops(column, size), atol=3e-6)
+
+
+@pytest.mark.parametrize("total", [1, 3, 18, 37, 64, 101])
+@pytest.mark.parametrize("count", [1, 7, 16])
+def test_bands_get_the_rows_of_the_whole(total, count):
+    """Down to the coarsest level and up again, for every band, whatever lies outside the picture."""
+    image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, total, 9, 3)), jnp.float32)
+    rows, columns = pyramid.whole(total), pyramid.whole(9)
+
+    def there_and_back(finest, rows, crop=None):
+        middle, coarsest = pyramid.coarser(finest, rows, columns)
+        if crop:
+            finest, middle = crop(finest, middle, rows)
+        up = middle + pyramid.finer(coarsest, 1, rows, columns)
+        return finest + pyramid.finer(up, 0, rows, columns)
+
+    whole = there_and_back(image, rows)
+    run = jax.jit(lambda x, w: there_and_back(x, pyramid.band_axis(w), pyramid.crop_band))
+    for start in range(0, total, 4):
+        (first, stop), spans, axis = pyramid.band(start, count, total)
+        source = image[:, np.clip(np.arange(first, stop), 0, total - 1)]
+        band = run(source, axis.weights)
+        assert spans[0] == pyramid.Span(start, count, total)
+        kept = min(count, total - start)
+        np.testing.assert_allclose(band[:, :kept], whole[:, start : start + kept], atol=1e-6)
+
+
+def test_bands_start_at_multiples_of_four():
+    with pytest.raises(ValueError, match="start must be a multiple of 4, got 6"):
+        pyramid.band(6, 8, 40)
