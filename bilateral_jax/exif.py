@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 import struct
 
+import numpy as np
+
 HEADER = b"Exif\x00\x00"
 
 _ORIENTATION, _EXIF_DIRECTORY, _GPS_DIRECTORY = 274, 34665, 34853
@@ -21,11 +23,15 @@ _ORIENTATION, _EXIF_DIRECTORY, _GPS_DIRECTORY = 274, 34665, 34853
 _DESCRIPTIONS = (270, 271, 272, 305, 306, 315, 33432)
 
 
-def reset_orientation(exif):
-    """Sets the orientation to 1 and unlinks the thumbnail in place, leaving every other byte alone.
+def reset_orientation(exif: bytes) -> tuple[bytes, int]:
+    """Sets the orientation to 1 and unlinks the thumbnail, leaving every other byte alone.
 
-    Returns the new block and the old orientation. A block without a readable directory is kept as
-    it came.
+    Args:
+      exif: a block, with or without its header.
+
+    Returns:
+      (The new block, the orientation that it had.) A block without a readable directory is given
+      back as it came, with orientation 1.
     """
     block = bytearray(exif)
     start = len(HEADER) if exif.startswith(HEADER) else 0
@@ -46,6 +52,25 @@ def reset_orientation(exif):
         # The thumbnail shows the stored picture, not the upright (or enhanced) one.
         struct.pack_into(order + "I", block, end, 0)
     return bytes(block), orientation
+
+
+def turn(pixels, orientation: int):
+    """Turns and mirrors stored pixels upright.
+
+    Args:
+      pixels: `[h, w, c]` as stored.
+      orientation: EXIF code in 1..8; any other means nothing.
+
+    Returns:
+      The upright picture, contiguous.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def from_tiff(path) -> bytes | None:

@@ -149,8 +149,10 @@ def to_integer(values, bits: int) -> np.ndarray:
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits}")
     values = np.asarray(values)
+    if values.dtype.name in ("float16", "bfloat16"):
+        values = values.astype(np.float32)
     if not np.issubdtype(values.dtype, np.floating):
-        values = _widen(values)
+        raise TypeError(f"values must be floating point with 1 as white, got {values.dtype}")
     if np.isnan(values).any():
         raise ValueError(
             f"values holds {int(np.isnan(values).sum())} NaN; there is no pixel for that"
@@ -158,13 +160,6 @@ def to_integer(values, bits: int) -> np.ndarray:
     maximum = (1 << bits) - 1
     scaled = np.clip(values, 0.0, 1.0) * np.asarray(maximum, values.dtype)
     return np.rint(scaled).astype(np.uint8 if bits == 8 else np.uint16)
-
-
-def _widen(values):
-    """Takes the 16-bit floats that NumPy does not count as floating (bfloat16) to float32."""
-    if values.dtype.name.startswith(("bfloat", "float")):
-        return values.astype(np.float32)
-    raise TypeError(f"values must be floating point with 1 as white, got {values.dtype}")
 
 
 def _packages():
@@ -231,22 +226,35 @@ def _from_pillow(image, max_pixels):
 
 
 def _read_tiff(path, head, max_pixels, cv2, PIL, tifffile):
-    encoded = np.fromfile(path, np.uint8)
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages[0]
         _check_size(page.imagewidth, page.imagelength, max_pixels)
         profile = page.tags.valueof(_ICC)
-        orientation = page.tags.get(_ORIENTATION)
-        order = tiff.byteorder
-    if orientation is not None:
-        # Some OpenCV versions turn a TIFF by themselves and some do not: take the decision away.
-        at = orientation.valueoffset
-        encoded[at : at + 2] = np.frombuffer(struct.pack(order + "H", 1), np.uint8)
+        orientation = page.tags.valueof(_ORIENTATION, default=1)
+        if page.samplesperpixel in (2, 4) and page.bitspersample == 8:
+            # OpenCV would multiply the colours by the alpha here.
+            stored = page.asarray()
+            stored = np.moveaxis(stored, 0, -1) if page.planarconfig == 2 else stored
+            pixels = _three_channels(stored[..., [2, 1, 0]] if stored.shape[-1] == 4 else stored)
+        else:
+            pixels = _three_channels(_decode_tiff(path, page, tiff.byteorder, cv2))
+    return Photo(
+        exif_block.turn(pixels, orientation), profile and bytes(profile), exif_block.from_tiff(path)
+    )
+
+
+def _decode_tiff(path, page, byteorder, cv2):
+    """Lets OpenCV decode, as stored: some of its versions turn a TIFF upright and some do not."""
+    encoded = np.fromfile(path, np.uint8)
+    tag = page.tags.get(_ORIENTATION)
+    if tag is not None:
+        encoded[tag.valueoffset : tag.valueoffset + 2] = np.frombuffer(
+            struct.pack(byteorder + "H", 1), np.uint8
+        )
     pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.size == 0:
         raise ValueError("its data are truncated, broken or stored in an unsupported way")
-    pixels = _turn(_three_channels(pixels), orientation.value if orientation is not None else 1)
-    return Photo(pixels, profile and bytes(profile), exif_block.from_tiff(path))
+    return pixels
 
 
 def _three_channels(pixels):
@@ -265,18 +273,7 @@ def _upright(pixels, profile, exif):
     orientation = 1
     if exif:
         exif, orientation = exif_block.reset_orientation(exif)
-    return Photo(_turn(pixels, orientation), profile or None, exif or None)
-
-
-def _turn(pixels, orientation):
-    """Turns and mirrors by the EXIF orientation code; codes outside 1..8 mean nothing."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return Photo(exif_block.turn(pixels, orientation), profile or None, exif or None)
 
 
 def _check_writable(path, suffix, pixels, quality):
