@@ -113,7 +113,16 @@ def positions(index, full, cells: int, convention: Convention):
 
 
 def unit_positions(coordinate, cells: int, convention: Convention):
-    """Positions in cells of coordinates in [0, 1] along an axis, not yet clamped or wrapped."""
+    """Positions in cells of coordinates in [0, 1] along an axis, not yet clamped or wrapped.
+
+    Args:
+      coordinate: values in [0, 1], any shape: a guide along gd, or places along gh or gw.
+      cells: number of cells along the axis.
+      convention: `"half_pixel"` or `"align_corners"`.
+
+    Returns:
+      Positions with the shape and kind of `coordinate`.
+    """
     if convention == "half_pixel":
         return coordinate * cells - 0.5
     return coordinate * (cells - 1)
@@ -121,6 +130,11 @@ def unit_positions(coordinate, cells: int, convention: Convention):
 
 def corners(position, cells: int, boundary: Boundary):
     """The two cells between which a position lies, and how far it is from the first to the second.
+
+    Args:
+      position: positions in cells, any shape.
+      cells: number of cells along the axis.
+      boundary: `"clamp"` or `"wrap"`.
 
     Returns:
       `(lower, upper, fraction)`: integer cell indices in [0, cells) and a weight in [0, 1] for
@@ -138,7 +152,16 @@ def corners(position, cells: int, boundary: Boundary):
 
 
 def tents(position, cells: int, boundary: Boundary):
-    """Dense interpolation weights `[..., cells]` of positions `[...]`; each row sums to 1."""
+    """Dense interpolation weights: one tent per cell, each row sums to 1.
+
+    Args:
+      position: positions in cells, `[...]`.
+      cells: number of cells along the axis.
+      boundary: `"clamp"` or `"wrap"`.
+
+    Returns:
+      Weights `[..., cells]`.
+    """
     xp = jnp if isinstance(position, jax.Array) else np
     cell = np.arange(cells).reshape((1,) * position.ndim + (cells,))
     if boundary == "clamp":

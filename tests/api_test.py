@@ -47,6 +47,8 @@ OTHER_ARRAYS = {
 POSITIONAL_OPTIONS = {
     "bilateral_jax.checkpoints.restore": "the step and the target are what a restore is about",
     "bilateral_jax.checkpoints.load_model": "path and step, as restore",
+    "bilateral_jax.data.augment.lowres": "as the models' resize(image, size, method)",
+    "bilateral_jax.training.records.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.create": "a name and its hyper-parameters are one description",
     "bilateral_jax.training.parallel.mean": "as jax.lax.pmean",
     "bilateral_jax.training.parallel.step_key": "as jax.lax.axis_index",

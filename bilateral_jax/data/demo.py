@@ -26,7 +26,7 @@ LOOK = {
     "alpha": 0.5,
     "beta": 0.0,
     "noise": 0.1,
-    "key": 0.3,
+    "key_value": 0.3,
     "shoulder": 4.0,
     "saturation": 1.1,
     "black": 2.0**-7,

@@ -75,11 +75,11 @@ def fast(
 
     Raises:
       TypeError: `plane` is not of a floating dtype.
-      ValueError: fewer than two axes, samples or pixels than needed.
+      ValueError: fewer than two axes or samples, no pixels, or a parameter out of range.
 
     Reference: Aubry, Paris, Hasinoff, Kautz, Durand 2014, section 4.
     """
-    plane, levels = _check(plane, levels)
+    plane, levels = _check(plane, levels, sigma, noise)
     if samples < 2:
         raise ValueError(f"samples must be at least 2, got {samples}")
     guide = pyramids.gaussian(plane, levels)
@@ -118,11 +118,11 @@ def exact(plane, *, sigma, alpha=1.0, beta=1.0, noise=0.01, levels: int | None =
 
     Raises:
       TypeError: `plane` is not of a floating dtype.
-      ValueError: fewer than two axes, or no pixels.
+      ValueError: fewer than two axes, no pixels, or a parameter out of range.
 
     Reference: Paris, Hasinoff, Kautz 2011, algorithm 1.
     """
-    plane, levels = _check(plane, levels)
+    plane, levels = _check(plane, levels, sigma, noise)
     if plane.ndim > 2:
         options = {"sigma": sigma, "alpha": alpha, "beta": beta, "noise": noise, "levels": levels}
         return jax.vmap(lambda one: exact(one, **options))(plane)
@@ -148,7 +148,7 @@ def enhance(
     alpha=1.0,
     beta=1.0,
     noise=0.1,
-    key=None,
+    key_value=None,
     shoulder=None,
     saturation=1.0,
     black=2.0**-8,
@@ -158,7 +158,7 @@ def enhance(
 ):
     """Filters a colour photo in stops (powers of two of linear light).
 
-    With the defaults it is the identity: each of `alpha`, `beta`, `key`, `shoulder` and
+    With the defaults it is the identity: each of `alpha`, `beta`, `key_value`, `shoulder` and
     `saturation` adds one effect.
 
     Args:
@@ -167,8 +167,8 @@ def enhance(
       alpha: exponent of detail: below 1 raises local contrast, above 1 smooths.
       beta: factor for edges: below 1 lights up shadows and calms highlights.
       noise: difference taken for noise, in stops.
-      key: linear light to which the mean (over the photo, in stops) is brought; None leaves the
-        exposure.
+      key_value: linear light to which the mean (over the photo, in stops) is brought; None leaves
+        the exposure.
       shoulder: exponent p of y / (1 + y^p)^(1/p), which bends highlights softly below 1; None lets
         them clip.
       saturation: factor for the distance of each linear channel from the luminance.
@@ -198,8 +198,8 @@ def enhance(
     filtered = fast(
         stops, sigma=sigma, alpha=alpha, beta=beta, noise=noise, samples=samples, levels=levels
     )
-    if key is not None:
-        filtered = filtered - filtered.mean(axis=(0, -2, -1), keepdims=True) + jnp.log2(key)
+    if key_value is not None:
+        filtered = filtered - filtered.mean(axis=(0, -2, -1), keepdims=True) + jnp.log2(key_value)
     light = jnp.exp2(filtered)
     if shoulder is not None:
         light = light / (1.0 + light**shoulder) ** (1.0 / shoulder)
@@ -208,7 +208,10 @@ def enhance(
     return color.linear_to_srgb(jnp.clip(grey + (linear - grey) * saturation, 0.0, 1.0))
 
 
-def _check(plane, levels):
+def _check(plane, levels, sigma, noise):
+    for name, value in (("sigma", sigma), ("noise", noise)):
+        if isinstance(value, int | float) and not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value}")
     plane = jnp.asarray(plane)
     if not jnp.issubdtype(plane.dtype, jnp.floating):
         raise TypeError(f"plane must be floating point, got dtype {plane.dtype}")

@@ -81,6 +81,13 @@ def per_example(function, *, devices=None):
 def split(batch, count):
     """Reshapes every array `[b, ...]` of a batch to `[count, b / count, ...]`.
 
+    Args:
+      batch: a pytree of arrays with one leading axis.
+      count: number of devices.
+
+    Returns:
+      The pytree with the devices in front.
+
     Raises:
       ValueError: the batch size does not divide by the number of devices, or its arrays disagree
         on it.
@@ -95,12 +102,29 @@ def split(batch, count):
 
 
 def mean(tree, axis_name=AXIS):
-    """Averages every leaf over the devices; for use inside an update."""
+    """Averages every leaf over the devices; for use inside an update.
+
+    Args:
+      tree: a pytree of arrays.
+      axis_name: the mapped axis.
+
+    Returns:
+      The averages, the same on every device.
+    """
     return jax.lax.pmean(tree, axis_name)
 
 
 def step_key(key, step, axis_name=AXIS):
-    """Derives a random key for every step and every device; for use inside an update."""
+    """Derives a random key for every step and every device; for use inside an update.
+
+    Args:
+      key: the key of the run.
+      step: number of the step.
+      axis_name: the mapped axis.
+
+    Returns:
+      A key that no other step and no other device gets.
+    """
     return jax.random.fold_in(jax.random.fold_in(key, step), jax.lax.axis_index(axis_name))
 
 

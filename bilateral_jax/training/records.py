@@ -72,7 +72,15 @@ class Records:
 
 
 def read(workdir, kind=None):
-    """Reads the lines of `metrics.jsonl` as a list of dicts, only those of one kind if given."""
+    """Reads the lines of `metrics.jsonl`.
+
+    Args:
+      workdir: the run's folder.
+      kind: None for all lines, or the kind wanted, as "train" or "eval".
+
+    Returns:
+      A list of dicts, in the order written.
+    """
     text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
     return [line for line in lines if kind in (None, line["kind"])]
