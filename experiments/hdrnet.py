@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 import bilateral_jax as bj
-from bilateral_jax import models
+from bilateral_jax import inference, models
 from bilateral_jax.losses import reconstruction, regularizers
 from bilateral_jax.models import lowres
 from bilateral_jax.models.model import Model
@@ -76,12 +76,8 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay):
 
         return step.gradient_step(objective, current, rule, average_decay=average_decay)
 
-    @jax.jit
-    def render(params, batch_stats, image):
-        return Model(params, batch_stats, module)(image)
-
     def enhance(current, image):
-        return render(current.average, current.batch_stats, image)
+        return inference.enhance(Model(current.average, current.batch_stats, module), image)
 
     copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
     return Experiment(init, update, enhance, copy, models.describe(module))

@@ -23,9 +23,6 @@ from bilateral_jax.data import pairs
 from bilateral_jax.training import evaluation, loop, parallel, records
 from experiments import sheets, sources
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="Experiment to run.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if absent.")
-
 
 def train(config, workdir, *, progress=True):
     """Runs a config, or goes on with it.
@@ -180,16 +177,16 @@ def _flat(tree, prefix=""):
     return flat
 
 
-def main(argv):
-    """Reads the flags, trains, and exits with 128 + the signal's number if one stopped the run."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}")
+def main(config, workdir):
+    """Trains; exits with 128 + the signal's number if one stopped the run."""
     logging.set_verbosity(logging.WARNING)
-    outcome, _ = train(_CONFIG.value, _WORKDIR.value)
+    outcome, _ = train(config, workdir)
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
 
 
 if __name__ == "__main__":
+    _CONFIG = config_flags.DEFINE_config_file("config", help_string="Experiment to run.")
+    _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if absent.")
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main)
+    app.run(lambda argv: main(_CONFIG.value, _WORKDIR.value))

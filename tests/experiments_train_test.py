@@ -18,7 +18,7 @@ from bilateral_jax.data import batches
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import records
 from configs import smoke
-from experiments import sources, train
+from experiments import demo, sources, train
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TINY = {
@@ -132,6 +132,19 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled, tmp_path):
     for name in ("params", "average", "opt_state"):
         jax.tree.map(np.testing.assert_array_equal, there[name], here[name])
     assert results == finished[1]
+
+
+def test_the_demo_adds_its_table_and_pictures(finished):
+    workdir, results = finished
+    table = demo.run(_config(), workdir, progress=False)
+    assert json.loads((workdir / "table.json").read_text()) == table
+    assert list(table["photos"]) == ["synthetic_00016", "synthetic_00017", "synthetic_00018"]
+    np.testing.assert_allclose(table["mean"]["hdrnet"], results["psnr"], atol=0.02)
+    np.testing.assert_allclose(table["mean"]["input"], results["input_psnr"], atol=1e-4)
+    # The synthetic retouch is one matrix: both fits find it, up to the ridge.
+    assert min(table["mean"]["oracle_global"], table["mean"]["learned_global"]) > 50
+    for name in ("heldout.png", "loss.png"):
+        assert (workdir / name).stat().st_size > 10_000
 
 
 def test_a_finished_run_is_left_as_it_is(finished):

@@ -1,0 +1,169 @@
+"""Trains on a few photos for some minutes, then enhances photos it has never seen: `make demo`.
+
+Receives `configs/demo.py`.
+Hands a run's work directory, sheets, a loss plot and a table to the user.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from bilateral_jax import checkpoints, inference, metrics, models
+from bilateral_jax.data import batches
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import records
+from experiments import baselines, sources, train
+
+COLUMNS = {
+    "input": "untouched input",
+    "learned_global": "global fit, learned",
+    "oracle_global": "global fit, oracle",
+    "hdrnet": "HDRNet",
+}
+BARS = {"input": 5.0, "learned_global": 1.5}  # dB that HDRNet's mean must gain over each
+
+
+def run(config, workdir, *, progress=True):
+    """Trains, enhances the held-out photos and compares.
+
+    Args:
+      config: a ConfigDict as `experiments/train.py` takes it.
+      workdir: folder of the run; gains `heldout.png`, `loss.png` and `table.json`.
+      progress: show the training's progress bar.
+
+    Returns:
+      The table, as in `table.json`; None if a signal stopped the training.
+    """
+    workdir, start = pathlib.Path(workdir), time.perf_counter()
+    outcome, _ = train.train(config, workdir, progress=progress)
+    if outcome.signal is not None:
+        return None
+    seconds = time.perf_counter() - start
+    network = _network(workdir)
+    learned = baselines.fit_affine(_pairs(config.data.train))
+    rows, pictures = {}, []
+    for name, (given, wanted) in zip(_names(config.data.heldout), _pairs(config.data.heldout)):
+        oracle = baselines.fit_affine([(given, wanted)])
+        outputs = {
+            "input": given,
+            "learned_global": baselines.apply_affine(learned, given),
+            "oracle_global": baselines.apply_affine(oracle, given),
+            "hdrnet": inference.enhance(network, given),
+        }
+        rows[name] = {column: _psnr(output, wanted) for column, output in outputs.items()}
+        pictures.append((name, {**outputs, "target": wanted}))
+    table = summarize(rows) | {"steps": outcome.step, "seconds_this_time": round(seconds, 1)}
+    (workdir / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    _draw_photos(workdir / "heldout.png", pictures, rows)
+    _draw_losses(workdir / "loss.png", workdir)
+    return table
+
+
+def summarize(rows):
+    """Adds the mean, HDRNet's gains and whether they clear the bars.
+
+    Args:
+      rows: `{photo: {column: PSNR in dB on 8-bit pictures}}`.
+
+    Returns:
+      `{"photos": rows, "mean": {...}, "gains": {...}, "bars": {name: {"needed", "holds"}}}`.
+    """
+    mean = {column: float(np.mean([row[column] for row in rows.values()])) for column in COLUMNS}
+    gains = {column: mean["hdrnet"] - mean[column] for column in COLUMNS if column != "hdrnet"}
+    bars = {
+        column: {"needed": needed, "holds": bool(gains[column] >= needed)}
+        for column, needed in BARS.items()
+    }
+    return {"photos": rows, "mean": mean, "gains": gains, "bars": bars}
+
+
+def text(table):
+    """Writes the table for a terminal."""
+    lines = [f"{'PSNR in dB, 8 bit':20s}" + "".join(f"{t:>22s}" for t in COLUMNS.values())]
+    for name, row in [*table["photos"].items(), ("mean", table["mean"])]:
+        lines.append(f"{name:20s}" + "".join(f"{row[column]:22.2f}" for column in COLUMNS))
+    for column, gain in table["gains"].items():
+        line = f"HDRNet against the {COLUMNS[column]}: {gain:+.2f} dB"
+        if column in table["bars"]:
+            bar = table["bars"][column]
+            line += (
+                f" (bar {bar['needed']:+.1f} dB: {'holds' if bar['holds'] else 'does NOT hold'})"
+            )
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _network(workdir):
+    saved = checkpoints.load_model(workdir)
+    module = models.create(saved.name, saved.hyperparameters)
+    return Model(saved.params, saved.batch_stats, module)
+
+
+def _pairs(section):
+    for example in batches.evaluation_examples(sources.make(**section.to_dict())):
+        yield example["input"], example["target"]
+
+
+def _names(section):
+    source = sources.make(**section.to_dict())
+    return [source[index]["name"] for index in range(len(source))]
+
+
+def _psnr(output, target):
+    return float(metrics.psnr(metrics.round_to_8bit(output), metrics.round_to_8bit(target)))
+
+
+def _draw_photos(path, pictures, rows):
+    """Draws one row per photo: before, the learned global fit, after, target."""
+    from matplotlib import figure
+
+    titles = {column: COLUMNS[column] for column in ("input", "learned_global", "hdrnet")}
+    titles |= {"target": "target"}
+    sheet = figure.Figure(figsize=(4 * len(titles), 3 * len(pictures)), layout="constrained")
+    axes = sheet.subplots(len(pictures), len(titles), squeeze=False)
+    for line, (name, images) in zip(axes, pictures):
+        for axis, (column, title) in zip(line, titles.items()):
+            level = f" {rows[name][column]:.1f} dB" if column in rows[name] else ""
+            axis.imshow(np.clip(images[column], 0, 1))
+            axis.set_title(f"{name}: {title}{level}", fontsize=10)
+            axis.set_axis_off()
+    sheet.savefig(path, dpi=100)
+
+
+def _draw_losses(path, workdir):
+    """Draws the training loss and the held-out PSNR over the steps."""
+    from matplotlib import figure
+
+    plot = figure.Figure(figsize=(10, 4), layout="constrained")
+    left, right = plot.subplots(1, 2)
+    losses, judged = records.read(workdir, "train"), records.read(workdir, "eval")
+    left.semilogy([line["step"] for line in losses], [line["loss"] for line in losses])
+    left.set(xlabel="step", ylabel="loss", title="training batches")
+    steps = [line["step"] for line in judged]
+    right.plot(steps, [line["psnr"] for line in judged], marker="o", label="HDRNet")
+    right.plot(steps, [line["input_psnr"] for line in judged], label="untouched input")
+    right.set(xlabel="step", ylabel="PSNR in dB (8 bit)", title="held-out photos")
+    right.legend()
+    plot.savefig(path, dpi=100)
+
+
+def main(config, workdir):
+    """Runs and prints the table; exits with 1 if a bar does not hold."""
+    logging.set_verbosity(logging.WARNING)
+    table = run(config, workdir)
+    if table is None:
+        sys.exit(130)
+    print(text(table))
+    print(f"look at {workdir}/heldout.png and {workdir}/loss.png; numbers in {workdir}/table.json")
+    sys.exit(not all(bar["holds"] for bar in table["bars"].values()))
+
+
+if __name__ == "__main__":
+    _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", "What to train.")
+    _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Folder of the run.")
+    app.run(lambda argv: main(_CONFIG.value, _WORKDIR.value))
