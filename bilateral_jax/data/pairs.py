@@ -36,7 +36,7 @@ class PairedFolder:
         root = pathlib.Path(root)
         before, after = _pictures(root / inputs), _pictures(root / targets)
         for here, there, folder in ((before, after, targets), (after, before, inputs)):
-            lost = [here[stem].name for stem in here if stem not in there]
+            lost = [here[stem].name for stem in sorted(here) if stem not in there]
             if lost:
                 named = ", ".join(lost[:5]) + (
                     f" and {len(lost) - 5} more" if len(lost) > 5 else ""
