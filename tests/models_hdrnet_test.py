@@ -1,6 +1,7 @@
 """The three networks: sizes, initial values, presets, batch norm, windows, errors."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import models
-from bilateral_jax.models import guides, hdrnet, layers
+from bilateral_jax.models import guides, hdrnet, layers, pyramid
 from bilateral_jax.models import model as model_lib
 
 NAMES = sorted(models.REGISTRY)
@@ -22,8 +23,14 @@ def count(name, **fields):
     return tuple(model_lib.parameter_count(shapes.get(k, {})) for k in ("params", "batch_stats"))
 
 
+@functools.cache
 def small_model(name, **fields):
     return model_lib.Model.init(models.create(name, SMALL | fields), jax.random.key(1))
+
+
+def compiled(model):
+    """A function of images; one compilation is faster than one for every operation."""
+    return jax.jit(lambda image: model(image))
 
 
 @pytest.mark.parametrize(
@@ -59,27 +66,27 @@ def test_parameter_counts_of_other_sizes(fields, without_guide):
 def test_shapes(name):
     model = small_model(name)
     low, full = jnp.ones((2, 16, 16, 3)), jnp.ones((2, 5, 7, 3))
-    grid = model.apply(low, method="coefficients")
+    grid = jax.eval_shape(lambda x: model.apply(x, method="coefficients"), low)
     assert grid.shape == (2, 4, 4, 2, models.REGISTRY[name].n_out, 4)
-    assert model.apply(full, method="guide").shape == (2, 5, 7)
-    assert model.apply(low, full).shape == (2, 5, 7, 3)
-    np.testing.assert_array_equal(model.apply(low, full), model.apply(grid, full, method="render"))
+    assert jax.eval_shape(lambda x: model.apply(x, method="guide"), full).shape == (2, 5, 7)
+    assert jax.eval_shape(model.apply, low, full).shape == (2, 5, 7, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(1, 1), (1, 6), (3, 1), (2, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3)])
 def test_any_size(name, size):
     image = jax.random.uniform(jax.random.key(0), (*size, 3))
-    out = small_model(name)(image)
+    out = compiled(small_model(name))(image)
     assert out.shape == image.shape and bool(jnp.isfinite(out).all())
 
 
 def test_leading_axes_and_dtypes():
     model = small_model("HDRNetCurves")
     images = jax.random.uniform(jax.random.key(0), (2, 3, 6, 5, 3))
-    out = model(images)
-    np.testing.assert_allclose(out[1, 2], model(images[1, 2]), atol=1e-6)
-    half = model(images.astype(jnp.bfloat16))
+    run = compiled(model)
+    out = run(images)
+    np.testing.assert_allclose(out[1, 2], run(images[1, 2]), atol=1e-6)
+    half = run(images.astype(jnp.bfloat16))
     assert half.dtype == jnp.bfloat16
     np.testing.assert_allclose(half.astype(jnp.float32), out, atol=0.1)
 
@@ -128,15 +135,14 @@ def test_pointwise_guide_moments_are_those_of_the_hidden_layer():
     np.testing.assert_allclose(out, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["HDRNetPointwiseNNGuide", "HDRNetGaussianPyrNN"])
 def test_replicas_share_their_batch_statistics(name):
     """Two devices with an axis name compute what one device computes on the joint batch."""
-    module = models.create(name, SMALL | {"batch_norm": True})
-    model = model_lib.Model.init(module, jax.random.key(0))
+    model = small_model(name, batch_norm=True)
     key = jax.random.key(2)
     low, full = jax.random.uniform(key, (4, 16, 16, 3)), jax.random.uniform(key, (4, 6, 5, 3))
     out, joint = jax.jit(lambda *x: model.apply(*x, train=True))(low, full)
-    shared = model.replace(module=module.clone(axis_name="batch"))
+    shared = model.replace(module=model.module.clone(axis_name="batch"))
 
     def replica(low, full):
         return shared.apply(low, full, train=True)
@@ -153,7 +159,7 @@ def test_replicas_share_their_batch_statistics(name):
 
 
 def test_inference_neither_uses_nor_changes_batch_statistics():
-    model = small_model("HDRNetPointwiseNNGuide", batch_norm=True)
+    model = compiled(small_model("HDRNetPointwiseNNGuide", batch_norm=True))
     images = jax.random.uniform(jax.random.key(0), (3, 6, 5, 3))
     np.testing.assert_allclose(model(images)[0], model(images[0]), atol=1e-5)
 
@@ -162,10 +168,10 @@ def test_inference_neither_uses_nor_changes_batch_statistics():
 def test_the_recommended_preset_starts_at_the_identity(name):
     model = model_lib.Model.init(models.create(name, SMALL, preset="recommended"), jax.random.key(0))
     image = jax.random.uniform(jax.random.key(1), (21, 34, 3))
-    np.testing.assert_allclose(model(image), image, atol=0.1)
+    np.testing.assert_allclose(compiled(model)(image), image, atol=0.1)
     assert model.module.lowres_method == "area"
-    random = small_model(name)
-    assert float(abs(random(image) - image).max()) > 0.2
+    random = compiled(small_model(name))(image)
+    assert float(abs(random - image).max()) > 0.2
 
 
 def test_the_paper_preset_changes_nothing():
@@ -183,36 +189,45 @@ def test_the_paper_preset_changes_nothing():
     assert models.describe(hdrnet.HDRNetCurves()) == ("HDRNetCurves", original)
 
 
-@pytest.mark.parametrize("name", ["HDRNetCurves", "HDRNetPointwiseNNGuide"])
-@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("name, traced", [("HDRNetCurves", False), ("HDRNetPointwiseNNGuide", True)])
 def test_a_window_gives_the_crop_of_the_whole(name, traced):
     model = small_model(name)
     image = jax.random.uniform(jax.random.key(0), (1, 20, 31, 3))
     low = jax.random.uniform(jax.random.key(1), (1, 16, 16, 3))
     window = (5, 9, 20, 31)
     given = jnp.asarray([window], jnp.int32) if traced else window
-    crop = model.apply(low, image[:, 5:15, 9:22], window=given)
-    np.testing.assert_allclose(crop, model.apply(low, image)[:, 5:15, 9:22], atol=1e-5)
+    run = jax.jit(model.apply, static_argnames=() if traced else "window")
+    crop = run(low, image[:, 5:15, 9:22], window=given)
+    np.testing.assert_allclose(crop, run(low, image)[:, 5:15, 9:22], atol=1e-5)
 
 
-@pytest.mark.parametrize("traced", [False, True])
-def test_a_window_of_the_pyramid_is_close_to_the_whole(traced):
+def test_a_window_of_the_pyramid_is_close_to_the_whole():
     model = small_model("HDRNetGaussianPyrNN")
     axes = jnp.linspace(0, 1, 48)
     image = jnp.stack(jnp.broadcast_arrays(axes[:, None], axes[None], 0.5), -1)[None]
     low = jax.random.uniform(jax.random.key(1), (1, 16, 16, 3))
-    window = (8, 12, 48, 48)
-    given = jnp.asarray([window], jnp.int32) if traced else window
-    crop = model.apply(low, image[:, 8:40, 12:40], window=given)
-    whole = model.apply(low, image)[:, 8:40, 12:40]
+    run = jax.jit(model.apply)
+    crop = run(low, image[:, 8:40, 12:40], window=jnp.asarray([[8, 12, 48, 48]], jnp.int32))
+    whole = run(low, image)[:, 8:40, 12:40]
     assert float(abs(crop - whole).max()) < 0.1 * float(abs(whole).max())
-    moved = model.apply(low, image[:, 8:40, 12:40])
+    moved = run(low, image[:, 8:40, 12:40])
     assert float(abs(crop - whole).mean()) < 0.2 * float(abs(moved - whole).mean())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_parameter_receives_a_gradient(name):
-    model = small_model(name, batch_norm=True)
+@pytest.mark.parametrize("window", [(8, 12, 48, 48), (47, 0, 48, 17), (2, 1, 3, 2)])
+def test_windows_of_coarser_levels_hold_their_crops(window):
+    top, left, height, width = window
+    size = [1, min(16, height - top), min(16, width - left), 3]
+    for level in (1, 2):
+        size[1:3] = [pyramid.half(size[1]), pyramid.half(size[2])]
+        static = hdrnet._coarser_window(window, level, size)
+        assert static[0] + size[1] <= static[2] and static[1] + size[2] <= static[3]
+        traced = hdrnet._coarser_window(jnp.asarray([window]), level, size)
+        np.testing.assert_array_equal(traced, [static])
+
+
+def test_every_parameter_receives_a_gradient():
+    model = small_model("HDRNetGaussianPyrNN", batch_norm=True)
     key = jax.random.key(0)
     low, full = jax.random.uniform(key, (4, 16, 16, 3)), jax.random.uniform(key, (4, 9, 8, 3))
 
@@ -238,7 +253,9 @@ def test_a_model_is_a_pytree():
     doubled = jax.tree.map(lambda leaf: 2 * leaf, model)
     assert doubled.module == model.module
     image = jnp.ones((4, 4, 3))
-    np.testing.assert_allclose(jax.jit(lambda m, x: m(x))(model, image), model(image), atol=1e-6)
+    run = jax.jit(lambda m, x: m(x))
+    run(model, image), run(doubled, image)
+    assert run._cache_size() == 1
     assert dataclasses.is_dataclass(model) and hash(jax.tree.structure(model)) is not None
 
 
