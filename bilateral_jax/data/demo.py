@@ -13,6 +13,7 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
+import functools
 import operator
 import pathlib
 
@@ -132,6 +133,7 @@ def load(split: str, name: str) -> np.ndarray:
     return images.read(path).pixels
 
 
+@functools.cache
 def _retouch():
     """Compiles the operator for uint8 photos of `SIZE` or its transpose."""
     import jax
