@@ -1,7 +1,7 @@
 """The command line: `python -m bilateral_jax enhance | import | info`.
 
-A mistake of the user is one line on the error output: exit code 2 for arguments that make no sense, 1 for work that
-could not be done.
+A mistake of the user is one line on the error output: exit code 2 for arguments that make no sense,
+1 for work that could not be done.
 
 Receives arguments from the shell.
 Hands them, parsed, to `commands.py`.
@@ -27,7 +27,8 @@ def main(arguments=None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m bilateral_jax", description="Enhance photos with a trained bilateral network."
+        prog="python -m bilateral_jax",
+        description="Enhance photos with a trained bilateral network.",
     )
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_enhance(commands_)
@@ -40,11 +41,14 @@ def _parser():
 
 
 def _add_enhance(parsers):
-    command = parsers.add_parser(
-        "enhance", help="enhance a picture, several, or a folder of them"
-    )
+    command = parsers.add_parser("enhance", help="enhance a picture, several, or a folder of them")
     add = command.add_argument
-    add("sources", nargs="+", metavar="IN", help="JPEG, PNG or TIFF files of 8 or 16 bits, or a folder")
+    add(
+        "sources",
+        nargs="+",
+        metavar="IN",
+        help="JPEG, PNG or TIFF files of 8 or 16 bits, or a folder",
+    )
     add("target", metavar="OUT", help="a file for one picture, else a folder")
     add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
     add("--step", type=int, help="step of a run (default: the newest)")

@@ -51,8 +51,9 @@ def srgb_to_linear(image):
 
 
 def linear_to_srgb(image):
-    """Applies the sRGB curve: linear light to display-referred values; the inverse of
-    `srgb_to_linear`.
+    """Applies the sRGB curve: linear light to display-referred values.
+
+    The inverse of `srgb_to_linear`.
 
     Args:
       image: float array of any shape, 1 is white. Below 0 the straight part of the curve goes on.

@@ -139,7 +139,9 @@ def _jobs(sources, target, bits, overwrite):
         into_folder = not target.suffix
     if into_folder and target.is_file():
         raise ValueError(f"{target} is a file; for several pictures give a folder")
-    files = [file for source in sources for file in (_pictures(source) if source.is_dir() else [source])]
+    files = [
+        file for source in sources for file in (_pictures(source) if source.is_dir() else [source])
+    ]
     inputs = {file.resolve() for file in files}
     jobs, taken = [], set()
     for file in files:
@@ -161,7 +163,9 @@ def _pictures(folder):
 
 def _name(file, bits):
     """The input's name; 16 bits do not fit a JPEG, so that becomes a PNG."""
-    return file.with_suffix(".png").name if bits == 16 and file.suffix.lower() in _JPEG else file.name
+    return (
+        file.with_suffix(".png").name if bits == 16 and file.suffix.lower() in _JPEG else file.name
+    )
 
 
 def _problem(out, inputs, taken, bits, overwrite):
@@ -189,7 +193,9 @@ def _enhance_file(model, job, bits, quality, band_rows):
     pixels = inference.enhance(model, pixels, band_rows=band_rows)
     if bits == 8 and pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    images.write(job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality)
+    images.write(
+        job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality
+    )
 
 
 def _progress(jobs):

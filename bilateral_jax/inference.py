@@ -1,8 +1,9 @@
-"""A trained model applied to one picture of any size, in memory that does not grow with the picture.
+"""A trained model applied to one picture of any size, with working memory for a band of it.
 
-The network looks once at a small copy and fills its grid; the picture itself is rendered in bands of rows, each taking
-exactly the values that the whole would give it. Pixels stay in the integers of the file until their band is rendered
-and come back rounded, so a 200 megapixel photo needs its own bytes twice and a few bands of floats.
+The network looks once at a small copy and fills its grid; the picture itself is rendered in bands
+of rows, each taking exactly the values that the whole would give it. Pixels stay in the integers of
+the file until their band is rendered and come back rounded, so a 200 megapixel photo needs its own
+bytes twice and a few bands of floats.
 
 Receives pixels from `images.py` (through `__main__.py`) and a `Model`.
 Hands pixels of the same kind back.
@@ -24,11 +25,12 @@ def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> n
     Args:
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
-      band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about a megapixel. The result does
-        not depend on it beyond float rounding.
+      band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about a
+        megapixel. The result does not depend on it beyond float rounding.
 
     Returns:
-      `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped and rounded.
+      `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped
+      and rounded.
 
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
@@ -68,7 +70,7 @@ def _band_rows(image, band_rows):
 
 
 def _rows(image, start, stop):
-    """Rows `[start, stop)`; beyond the picture its border rows repeat, so that every band has the same shape."""
+    """Rows `[start, stop)`; beyond the picture its border repeats: all bands have one shape."""
     if start >= 0 and stop <= len(image):
         return image[start:stop]
     return image[np.clip(np.arange(start, stop), 0, len(image) - 1)]
@@ -80,7 +82,7 @@ def _store(out, start, band):
 
 
 def _lowres(image, size, method):
-    """The small copy by the rule of `models/lowres.py`, reading the picture row by row: float32 `[n, n, 3]`."""
+    """The small copy by `models/lowres.py`'s rule, read row by row: float32 `[n, n, 3]`."""
     height, width, _ = image.shape
     if method == "nearest_legacy":
         rows, columns = lowres.nearest_indices(height, size), lowres.nearest_indices(width, size)

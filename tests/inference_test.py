@@ -67,7 +67,9 @@ def test_tiny_pictures(size):
 def test_integers_are_rounded_and_clipped(dtype):
     image = picture(20, 30, dtype)
     top = np.iinfo(dtype).max
-    floats = inference.enhance(small_model("HDRNetCurves"), image.astype(np.float32) / np.float32(top))
+    floats = inference.enhance(
+        small_model("HDRNetCurves"), image.astype(np.float32) / np.float32(top)
+    )
     out = inference.enhance(small_model("HDRNetCurves"), image, band_rows=8)
     assert out.dtype == dtype
     assert floats.min() < 0 or floats.max() > 1  # so the clip has something to do
@@ -104,7 +106,12 @@ def test_the_callers_pixels_stay():
         (np.zeros((4, 4, 4), np.float32), {}, ValueError, r"got \(4, 4, 4\)"),
         (np.zeros((0, 4, 3), np.float32), {}, ValueError, "at least one pixel"),
         (np.zeros((4, 4, 3), np.int32), {}, TypeError, "uint8 or uint16, got int32"),
-        (np.zeros((4, 4, 3), np.float32), {"band_rows": 0}, ValueError, "band_rows must be a positive"),
+        (
+            np.zeros((4, 4, 3), np.float32),
+            {"band_rows": 0},
+            ValueError,
+            "band_rows must be a positive",
+        ),
     ],
 )
 def test_bad_arguments_are_named(image, options, error, message):

@@ -1,8 +1,9 @@
 """The three networks against the original graph: predictions, one training step, moving statistics.
 
-The original smooths the tent along depth: max(0, 1 - sqrt(d^2 + 1e-8)) in place of max(0, 1 - |d|). Its two weights sum
-to less than 1, by 1e-4 at a cell centre, so its pictures come out up to 1e-4 darker there. That is the whole difference
-to ours beyond float32 rounding: `smoothed_slice_apply` puts the smoothing back and the residual falls tenfold.
+The original smooths the tent along depth: max(0, 1 - sqrt(d^2 + 1e-8)) in place of max(0, 1 - |d|).
+Its two weights sum to less than 1, by 1e-4 at a cell centre, so its pictures come out up to 1e-4
+darker there. That is the whole difference to ours beyond float32 rounding: `smoothed_slice_apply`
+puts the smoothing back and the residual falls tenfold.
 """
 
 import functools
@@ -27,7 +28,8 @@ PREDICTIONS = [
     ("pyramid_bn", "B"),
     ("alt_pointwise_bn", "C"),
 ]
-# Our names of the layers whose outputs the golden files hold; "splat_last" is the deepest splat layer.
+# Our names of the layers whose outputs the golden files hold; "splat_last" is the deepest splat
+# layer.
 TAPS = {"global_conv2": "global_conv2", "global_fc3": "global_fc3", "local_conv2": "local_conv2"}
 
 
@@ -45,7 +47,12 @@ def prediction_case(name, image):
     """(golden record, model, low-res, full-res) of one case."""
     record = golden(f"model_{name}")
     if image == "C":
-        return record, importer.load(record), to_float(record["lowres_C"]), to_float(record["fullres_C"])
+        return (
+            record,
+            importer.load(record),
+            to_float(record["lowres_C"]),
+            to_float(record["fullres_C"]),
+        )
     images = golden("images")
     model = importer.load(golden("weights_shared") | record)
     small, full = (to_float(images[f"{kind}_{image}"])[None] for kind in ("lowres", "fullres"))
@@ -111,11 +118,15 @@ def test_predictions_equal_the_original(name, image, monkeypatch, record_propert
     assert errors["output_smoothed"] < 2e-5
 
 
-@pytest.mark.parametrize("name, image", [("pointwise_bn", "A"), ("pointwise_nobn", "B"), ("alt_pointwise_bn", "C")])
+@pytest.mark.parametrize(
+    "name, image", [("pointwise_bn", "A"), ("pointwise_nobn", "B"), ("alt_pointwise_bn", "C")]
+)
 def test_every_block_equals_the_original(name, image):
     record, model, small, _ = prediction_case(name, image)
     variables = {"params": model.params, "batch_stats": model.batch_stats}
-    _, seen = model.module.apply(variables, small, method="coefficients", capture_intermediates=True)
+    _, seen = model.module.apply(
+        variables, small, method="coefficients", capture_intermediates=True
+    )
     layers = {
         layer: outputs["__call__"][0]
         for layer, outputs in seen["intermediates"]["coefficient_network"].items()
@@ -133,7 +144,9 @@ def test_the_pyramid_levels_equal_the_original(image):
     levels = model.apply(full, method="levels")
     for level in (1, 2):
         assert error(levels[level], record[f"{image}.multiscale_level{level}"]) < 1e-5
-        guide = model.module.bind({"params": model.params, "batch_stats": model.batch_stats}).guide_network[level]
+        guide = model.module.bind(
+            {"params": model.params, "batch_stats": model.batch_stats}
+        ).guide_network[level]
         assert error(guide(levels[level]), record[f"{image}.guide_level{level}"]) < 1e-5
 
 
@@ -157,7 +170,9 @@ def gradient_errors(record, model, after, loss, gradients):
     assert moved.keys() == {key for key in statistics if "moving" in key}
     return {
         "loss": abs(float(loss) / float(record["train.loss"]) - 1),
-        "gradients": max(error(ours[key], theirs[key]) / np.abs(theirs[key]).max() for key in theirs),
+        "gradients": max(
+            error(ours[key], theirs[key]) / np.abs(theirs[key]).max() for key in theirs
+        ),
         "statistics": max(error(statistics[key], moved[key]) for key in moved),
     }
 

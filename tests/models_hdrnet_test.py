@@ -131,7 +131,9 @@ def test_pointwise_guide_moments_are_those_of_the_hidden_layer():
     np.testing.assert_allclose(moving["mean"], 0.001 * mean, rtol=1e-5)
     np.testing.assert_allclose(moving["variance"], 0.999 + 0.001 * variance, rtol=1e-6)
     normal = (hidden - mean[None, None, None]) / jnp.sqrt(variance + 1e-3)[None, None, None]
-    expected = jax.nn.sigmoid(jnp.einsum("bhwk,ko->bhwo", jax.nn.relu(normal), params["out"])[..., 0])
+    expected = jax.nn.sigmoid(
+        jnp.einsum("bhwk,ko->bhwo", jax.nn.relu(normal), params["out"])[..., 0]
+    )
     np.testing.assert_allclose(out, expected, atol=1e-6)
 
 
@@ -166,7 +168,9 @@ def test_inference_neither_uses_nor_changes_batch_statistics():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_recommended_preset_starts_at_the_identity(name):
-    model = model_lib.Model.init(models.create(name, SMALL, preset="recommended"), jax.random.key(0))
+    model = model_lib.Model.init(
+        models.create(name, SMALL, preset="recommended"), jax.random.key(0)
+    )
     image = jax.random.uniform(jax.random.key(1), (21, 34, 3))
     np.testing.assert_allclose(compiled(model)(image), image, atol=0.1)
     assert model.module.lowres_method == "area"
@@ -189,7 +193,9 @@ def test_the_paper_preset_changes_nothing():
     assert models.describe(hdrnet.HDRNetCurves()) == ("HDRNetCurves", original)
 
 
-@pytest.mark.parametrize("name, traced", [("HDRNetCurves", False), ("HDRNetPointwiseNNGuide", True)])
+@pytest.mark.parametrize(
+    "name, traced", [("HDRNetCurves", False), ("HDRNetPointwiseNNGuide", True)]
+)
 def test_a_window_gives_the_crop_of_the_whole(name, traced):
     model = small_model(name)
     image = jax.random.uniform(jax.random.key(0), (1, 20, 31, 3))

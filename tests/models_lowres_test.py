@@ -34,7 +34,9 @@ def test_nearest_copies_pixels():
 @pytest.mark.parametrize("size, target", [(7, 3), (64, 16), (100, 33), (5, 5), (300, 256)])
 def test_area_averages_what_each_pixel_covers(size, target):
     row = np.random.default_rng(0).uniform(size=size)
-    np.testing.assert_allclose(lowres.area_matrix(size, target) @ row, area_by_loops(row, target), atol=1e-6)
+    np.testing.assert_allclose(
+        lowres.area_matrix(size, target) @ row, area_by_loops(row, target), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("size, target", [(1, 4), (2, 5), (3, 8)])
@@ -58,7 +60,9 @@ def test_area_resize_is_the_two_matrices(shape):
 @pytest.mark.parametrize("method", lowres.METHODS)
 def test_a_constant_stays_and_the_same_size_is_the_identity(method):
     for size in (1, 3, 16, 57):
-        np.testing.assert_allclose(lowres.resize(jnp.full((size, 4, 3), 0.3), 16, method), 0.3, rtol=1e-6)
+        np.testing.assert_allclose(
+            lowres.resize(jnp.full((size, 4, 3), 0.3), 16, method), 0.3, rtol=1e-6
+        )
     image = jnp.asarray(np.random.default_rng(0).uniform(size=(16, 16, 3)), jnp.float32)
     np.testing.assert_array_equal(lowres.resize(image, 16, method), image)
 

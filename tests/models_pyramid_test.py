@@ -40,7 +40,7 @@ def test_double(size):
 @pytest.mark.parametrize("total", [1, 3, 18, 37, 64, 101])
 @pytest.mark.parametrize("count", [1, 7, 16])
 def test_bands_get_the_rows_of_the_whole(total, count):
-    """Down to the coarsest level and up again, for every band, whatever lies outside the picture."""
+    """Down to the coarsest level and up again, for every band, whatever lies outside."""
     image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, total, 9, 3)), jnp.float32)
     rows, columns = pyramid.whole(total), pyramid.whole(9)
 

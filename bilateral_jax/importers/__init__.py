@@ -1,1 +1,1 @@
-"""Foreign weights to our pytrees: one module per source, each with its table of names and shapes."""
+"""Foreign weights to our pytrees: one module per source, with its table of names and shapes."""

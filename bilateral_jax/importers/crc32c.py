@@ -1,7 +1,8 @@
 """The checksum of TensorFlow's checkpoints (CRC-32C), fast enough in NumPy for a network's weights.
 
-A plain loop handles some megabytes a second. The checksum is linear over bits, so the data are cut into lanes that
-advance together, one byte of each per step, and the lanes' results are joined at the end.
+A plain loop handles some megabytes a second. The checksum is linear over bits, so the data are cut
+into lanes that advance together, one byte of each per step, and the lanes' results are joined at
+the end.
 
 Receives bytes from `importers/tensor_bundle.py`.
 Hands checksums back.
@@ -54,7 +55,12 @@ def _advance(states, lanes):
 
 def _zeros_operator(count):
     """Gives what `count` zero bytes do to a state, as the images of its 32 bits."""
-    power = [int(v) for v in _advance(np.uint32(1) << np.arange(32, dtype=np.uint32), np.zeros((32, 1), np.uint8))]
+    power = [
+        int(v)
+        for v in _advance(
+            np.uint32(1) << np.arange(32, dtype=np.uint32), np.zeros((32, 1), np.uint8)
+        )
+    ]
     result = [1 << bit for bit in range(32)]
     while count:
         if count & 1:

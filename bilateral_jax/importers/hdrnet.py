@@ -1,11 +1,12 @@
 """Weights of the original HDRNet (TensorFlow variable names) to our networks.
 
-Names and shapes, left the original's, right ours; convolution kernels are stored the same way round (HWIO, dense layers
-in-out), so nothing is transposed. N is the block and number of a layer, as in `splat/conv1` and `splat_conv1`:
+Names and shapes, left the original's, right ours; convolution kernels are stored the same way round
+(HWIO, dense layers in-out), so nothing is transposed. N is the block and number of a layer, as in
+`splat/conv1` and `splat_conv1`:
 
     inference/coefficients/N/weights                  params       coefficient_network/N/kernel
     inference/coefficients/N/biases                   params       coefficient_network/N/bias
-    inference/coefficients/N/BatchNorm/beta           params       coefficient_network/N/batch_norm/beta
+    .../BatchNorm/beta                                params       .../batch_norm/beta
     .../BatchNorm/moving_mean, moving_variance        batch_stats  .../batch_norm/mean, variance
     inference/coefficients/prediction/conv1/..        params       coefficient_network/prediction/..
     inference/guide/ccm [3, 3], ccm_bias [3]          params       guide_network/ccm, ccm_bias
@@ -62,20 +63,23 @@ _GUIDE_LEAVES = {
 
 
 def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
-    """Builds a model from the original's weights; network and hyper-parameters follow from names and shapes.
+    """Builds a model from the original's weights; names and shapes tell which network it is.
 
     Args:
-      source: mapping of variable names to arrays, an `.npz` file of these, or a TensorFlow checkpoint (prefix,
-        `.index` file or folder). Optimiser slots and names outside the scope `inference/` are ignored.
-      spatial_bin: grid cells per side. None takes the multiple of 4 that fits the first dense layer, which is right for
-        every grid but those of 1-3, 5-7, ... cells: their weights have the same shapes.
+      source: mapping of variable names to arrays, an `.npz` file of these, or a TensorFlow
+        checkpoint (prefix, `.index` file or folder). Optimiser slots and names outside the scope
+        `inference/` are ignored.
+      spatial_bin: grid cells per side. None takes the multiple of 4 that fits the first dense
+        layer, which is right for every grid but those of 1-3, 5-7, ... cells: their weights have
+        the same shapes.
 
     Returns:
       The model, in the `paper` preset.
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: not an HDRNet, or variables are missing, left over or of the wrong shape; each is named.
+      ValueError: not an HDRNet, or variables are missing, left over or of the wrong shape; each is
+        named.
     """
     variables = _network_variables(_read(source))
     return from_variables(variables, create_module(variables, spatial_bin=spatial_bin))
@@ -111,7 +115,9 @@ def create_module(variables: Mapping[str, np.ndarray], *, spatial_bin: int | Non
     if spatial_bin is None:
         spatial_bin = 4 * math.isqrt(cells)
     if math.ceil(spatial_bin / 4) ** 2 != cells:
-        raise ValueError(f"spatial_bin {spatial_bin} does not fit global/fc1, which sees {cells} cells")
+        raise ValueError(
+            f"spatial_bin {spatial_bin} does not fit global/fc1, which sees {cells} cells"
+        )
     depth = sum(f"{coefficients}splat/conv{i}/weights" in variables for i in range(1, 17))
     fields = {
         "net_input_size": spatial_bin * 2**depth,
@@ -139,8 +145,12 @@ def from_variables(variables: Mapping[str, np.ndarray], module) -> model_lib.Mod
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
     rows = table(module)
-    problems = [f"missing: {name} {shape}" for name, (_, shape) in rows.items() if name not in variables]
-    problems += [f"unexpected: {name} {np.shape(variables[name])}" for name in variables if name not in rows]
+    problems = [
+        f"missing: {name} {shape}" for name, (_, shape) in rows.items() if name not in variables
+    ]
+    problems += [
+        f"unexpected: {name} {np.shape(variables[name])}" for name in variables if name not in rows
+    ]
     for name, (_, shape) in rows.items():
         if name in variables and np.shape(variables[name]) != shape:
             problems.append(f"wrong shape: {name} is {np.shape(variables[name])}, expected {shape}")
@@ -191,7 +201,7 @@ def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def original_name(path) -> tuple[str, int, int]:
-    """Translates the path of one of our leaves: (original name, axes of length 1 in front, behind)."""
+    """One of our leaves as (original name, axes of length 1 in front of ours, behind them)."""
     _, network, *inner = (key.key for key in path)
     leaf = inner[-1]
     if network == "coefficient_network":
@@ -230,7 +240,9 @@ def _network_variables(variables):
     }
     if not kept:
         shown = ", ".join(sorted(named)[:5]) or "none"
-        raise ValueError(f"no variable starts with {_SCOPE!r}, so this is no HDRNet; the first names: {shown}")
+        raise ValueError(
+            f"no variable starts with {_SCOPE!r}, so this is no HDRNet; the first names: {shown}"
+        )
     return kept
 
 
@@ -239,11 +251,15 @@ def _shape(variables, name, rank):
         raise ValueError(f"the variables do not fit an HDRNet: missing: {name}")
     shape = np.shape(variables[name])
     if len(shape) != rank:
-        raise ValueError(f"the variables do not fit an HDRNet: {name} is {shape}, expected {rank} axes")
+        raise ValueError(
+            f"the variables do not fit an HDRNet: {name} is {shape}, expected {rank} axes"
+        )
     return shape
 
 
 def _quotient(value, by, what, unit):
     if value % by or not value:
-        raise ValueError(f"the variables do not fit an HDRNet: {what} ({value}) is no multiple of {unit} ({by})")
+        raise ValueError(
+            f"the variables do not fit an HDRNet: {what} ({value}) is no multiple of {unit} ({by})"
+        )
     return value // by

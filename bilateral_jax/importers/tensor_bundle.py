@@ -1,9 +1,10 @@
 """TensorFlow checkpoints ("tensor bundles") read without TensorFlow.
 
-A checkpoint PREFIX is two kinds of files. `PREFIX.index` is a LevelDB table that maps variable names to records
-(dtype, shape, shard, offset, size, checksum); its blocks hold sorted keys, each storing only what differs from the one
-before. `PREFIX.data-00000-of-0000N` holds the bytes, little-endian, one after another. Everything read is checked
-against the file's size and its checksum, so a broken download is named and never becomes weights.
+A checkpoint PREFIX is two kinds of files. `PREFIX.index` is a LevelDB table that maps variable
+names to records (dtype, shape, shard, offset, size, checksum); its blocks hold sorted keys, each
+storing only what differs from the one before. `PREFIX.data-00000-of-0000N` holds the bytes,
+little-endian, one after another. Everything read is checked against the file's size and its
+checksum, so a broken download is named and never becomes weights.
 
 Receives paths from `importers/hdrnet.py` and other importers.
 Hands dictionaries of NumPy arrays to them.
@@ -68,7 +69,8 @@ def find(source) -> pathlib.Path:
     """Resolves what a user points at to a checkpoint prefix.
 
     Args:
-      source: the prefix, its `.index` file, or a folder with a `checkpoint` file or with exactly one `.index`.
+      source: the prefix, its `.index` file, or a folder with a `checkpoint` file or with exactly
+        one `.index`.
 
     Returns:
       The prefix.
@@ -82,7 +84,9 @@ def find(source) -> pathlib.Path:
         return _find_in_folder(source)
     prefix = source.with_suffix("") if source.suffix == ".index" else source
     if not _index_path(prefix).is_file():
-        raise FileNotFoundError(f"no TensorFlow checkpoint at {source}: {_index_path(prefix)} is missing")
+        raise FileNotFoundError(
+            f"no TensorFlow checkpoint at {source}: {_index_path(prefix)} is missing"
+        )
     return prefix
 
 
@@ -123,7 +127,9 @@ def read(source) -> dict[str, np.ndarray]:
         if path not in files:
             if not path.is_file():
                 raise FileNotFoundError(f"the checkpoint {prefix} lacks its data file {path}")
-            files[path] = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+            files[path] = (
+                np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+            )
         variables[name] = _variable(path, files[path], name, entry)
     return variables
 
@@ -153,10 +159,13 @@ def _variable(path, data, name, entry):
         raise ValueError(f"{path}: variable {name} is {kind}, which is not supported")
     dtype = np.dtype(_DTYPES[entry.dtype])
     if entry.size != math.prod(entry.shape) * dtype.itemsize or min(entry.shape, default=0) < 0:
-        raise ValueError(f"{path}: variable {name} of shape {entry.shape} cannot have {entry.size} bytes")
+        raise ValueError(
+            f"{path}: variable {name} of shape {entry.shape} cannot have {entry.size} bytes"
+        )
     if entry.offset < 0 or entry.offset + entry.size > data.size:
         raise ValueError(
-            f"{path} is truncated: variable {name} ends at byte {entry.offset + entry.size} of {data.size}"
+            f"{path} is truncated: variable {name} ends at byte {entry.offset + entry.size} "
+            f"of {data.size}"
         )
     content = data[entry.offset : entry.offset + entry.size].tobytes()
     if entry.checksum is not None and crc32c.masked(content) != entry.checksum:
@@ -195,10 +204,14 @@ def _block(content, offset, size):
     """Reads the keys and values of one block."""
     end = offset + size
     if end + _TRAILER > len(content):
-        raise ValueError(f"it is truncated: a block ends at byte {end + _TRAILER} of {len(content)}")
+        raise ValueError(
+            f"it is truncated: a block ends at byte {end + _TRAILER} of {len(content)}"
+        )
     kind, stored = struct.unpack("<BI", content[end : end + _TRAILER])
     if kind:
-        raise ValueError("its blocks are compressed (snappy), which is not supported; save it uncompressed")
+        raise ValueError(
+            "its blocks are compressed (snappy), which is not supported; save it uncompressed"
+        )
     if crc32c.masked(content[offset : end + 1]) != stored:
         raise ValueError(f"the checksum of the block at byte {offset} does not match")
     data = content[offset:end]

@@ -42,7 +42,9 @@ def create(name: str, hyperparameters: dict | None = None, *, preset: str = "pap
     fields = {**hdrnet.PRESETS[preset], **(hyperparameters or {})}
     unknown = sorted(set(fields) - known)
     if unknown:
-        raise ValueError(f"{name} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        raise ValueError(
+            f"{name} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        )
     return kind(**fields)
 
 

@@ -1,8 +1,8 @@
 """The two learned guide maps of HDRNet: one number in [0, 1] for every full-resolution pixel.
 
-Both are pointwise functions of a pixel's colour with about a hundred parameters. They are written over the three
-colour planes, one pixel plane at a time: the compiler then fuses the whole guide into a single pass over the photo
-and no 16-channel picture is ever stored.
+Both are pointwise functions of a pixel's colour with about a hundred parameters. They are written
+over the three colour planes, one pixel plane at a time: the compiler then fuses the whole guide
+into a single pass over the photo and no 16-channel picture is ever stored.
 
 Receives full-resolution images from `models/hdrnet.py`.
 Hands guides to `models/hdrnet.py`, which slices with them.
@@ -19,7 +19,7 @@ KNOTS = 16
 
 
 def colour_matrix_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
-    """Draws the initial colour matrix: the identity plus one number of N(0, 1e-4) shared by all nine entries."""
+    """Draws the initial colour matrix: the identity plus one number of N(0, 1e-4) on all nine."""
     return jnp.eye(*shape, dtype=dtype) + 1e-4 * jax.random.normal(key, dtype=dtype)
 
 
@@ -36,7 +36,7 @@ def identity_slopes_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float
 
 
 class CurvesGuide(nn.Module):
-    """Colour matrix, one curve of 16 ramps per channel, weighted sum, clip to [0, 1] (112 parameters).
+    """Colour matrix, a curve of 16 ramps per channel, weighted sum, clip (112 parameters).
 
     Reference: Gharbi et al. 2017, section 3.4.1, eq. 6-7.
     """
@@ -56,16 +56,18 @@ class CurvesGuide(nn.Module):
             value = sum(planes[d] * matrix[d, c] for d in range(3)) + bias[c]
             ramps = (slopes[c, k] * nn.relu(value - shifts[c, k]) for k in range(KNOTS))
             guide = guide + mix[c] * sum(ramps)
-        # `jnp.clip` halves the gradient of a value exactly at a bound (a black pixel sits there at the start).
+        # `jnp.clip` halves the gradient of a value exactly at a bound (a black pixel sits there at
+        # the start).
         return jnp.where(guide < 0, 0.0, jnp.where(guide > 1, 1.0, guide))
 
 
 class PointwiseGuide(nn.Module):
     """Two pointwise layers, 3 -> `complexity` (batch norm, ReLU) -> 1 (sigmoid).
 
-    Batch norm is on whatever the rest of the network does, as in the original. Its batch moments follow from the
-    mean and covariance of the colours, because the first layer is linear: m = W' mean, v = diag(W' cov W). So
-    training needs no pass over the hidden layer, and at inference the norm folds into three weights and an offset.
+    Batch norm is on whatever the rest of the network does, as in the original. Its batch moments
+    follow from the mean and covariance of the colours, because the first layer is linear: m = W'
+    mean, v = diag(W' cov W). So training needs no pass over the hidden layer, and at inference the
+    norm folds into three weights and an offset.
 
     Attributes:
       complexity: hidden width.

@@ -1,14 +1,16 @@
-"""The three networks of HDRNet: a small network on a 256-pixel copy, a full-resolution guide, slice and apply.
+"""The three networks of HDRNet: a grid from a small copy, a full-resolution guide, slice, apply.
 
-A coefficient network looks at the low-resolution copy and fills a bilateral grid of 3x4 affine colour matrices; the
-guide gives every full-resolution pixel its depth in that grid; the matrix found there turns the pixel's colour.
-Every hyper-parameter has its original name and default; fields of ours come last and default to the original's
-behaviour, so `HDRNetCurves()` is the published network.
+A coefficient network looks at the low-resolution copy and fills a bilateral grid of 3x4 affine
+colour matrices; the guide gives every full-resolution pixel its depth in that grid; the matrix
+found there turns the pixel's colour. Every hyper-parameter has its original name and default;
+fields of ours come last and default to the original's behaviour, so `HDRNetCurves()` is the
+published network.
 
 Receives images from `models/model.py`.
 Hands grids, guides and images to `ops/bilateral.py`.
 
-Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image Enhancement", 2017.
+Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image
+Enhancement", 2017.
 """
 
 import dataclasses
@@ -31,7 +33,7 @@ PRESETS = {
 
 
 class CoefficientNetwork(nn.Module):
-    """Predicts the grid of affine colour matrices from the low-resolution image (481,968 parameters at 256).
+    """Predicts the grid of colour matrices from the low-resolution image (481,968 parameters).
 
     Reference: Gharbi et al. 2017, section 3.1 and figure 2.
     """
@@ -72,7 +74,7 @@ class CoefficientNetwork(nn.Module):
         return x.transpose(0, 1, 2, 5, 4, 3)
 
     def _identity(self, key, shape, dtype=jnp.float32):
-        """Places the identity in the rows of the full-resolution level, zero in those of coarser ones."""
+        """Places the identity in the rows of the full-resolution level, zero in the others."""
         del key
         identity = np.zeros((N_IN, self.n_out, self.luma_bins))
         for c in range(3):
@@ -89,8 +91,10 @@ class Band:
     """What a network needs to render output rows `[start, stop)` of a taller picture.
 
     Attributes:
-      rows: (first, past the last) source rows to hand over; those outside the picture repeat its border rows.
-      arrays: numbers that depend on where the band stands; same shapes for every band of the same height.
+      rows: (first, past the last) source rows to hand over; those outside the picture repeat its
+        border rows.
+      arrays: numbers that depend on where the band stands; same shapes for every band of the same
+        height.
     """
 
     rows: tuple[int, int]
@@ -109,7 +113,8 @@ class HDRNet(nn.Module):
       batch_norm: batch norm in the coefficient network.
       lowres_method: how `enhance` and the training step shrink the photo, see `models/lowres.py`.
       identity_start: start from the identity transform instead of a random one.
-      axis_name: pmap axis whose devices share batch statistics in training; not a property of the weights.
+      axis_name: pmap axis whose devices share batch statistics in training; not a property of the
+        weights.
     """
 
     net_input_size: int = 256
@@ -125,7 +130,13 @@ class HDRNet(nn.Module):
     n_out = 3  # rows of the predicted matrices; not a field
 
     def __post_init__(self):
-        for name in ("net_input_size", "spatial_bin", "luma_bins", "channel_multiplier", "guide_complexity"):
+        for name in (
+            "net_input_size",
+            "spatial_bin",
+            "luma_bins",
+            "channel_multiplier",
+            "guide_complexity",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a positive int, got {value!r}")
@@ -135,7 +146,9 @@ class HDRNet(nn.Module):
                 f"got {self.net_input_size}"
             )
         if self.lowres_method not in lowres.METHODS:
-            raise ValueError(f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}")
+            raise ValueError(
+                f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}"
+            )
         super().__post_init__()
 
     def setup(self):
@@ -161,20 +174,24 @@ class HDRNet(nn.Module):
         Args:
           lowres_image: `[b, n, n, 3]`, n = `net_input_size`, values in [0, 1].
           fullres: `[b, h, w, 3]`, any size, values in [0, 1].
-          window: where `fullres` lies in the picture that `lowres_image` shows whole: (top, left, full_height,
-            full_width), or an int array `[b, 4]`; None if it is the whole.
+          window: where `fullres` lies in the picture that `lowres_image` shows whole: (top, left,
+            full_height, full_width), or an int array `[b, 4]`; None if it is the whole.
           train: use and update batch statistics.
 
         Returns:
           `[b, h, w, 3]`, unbounded.
         """
-        return self.render(self.coefficients(lowres_image, train=train), fullres, window=window, train=train)
+        return self.render(
+            self.coefficients(lowres_image, train=train), fullres, window=window, train=train
+        )
 
     def coefficients(self, lowres_image, *, train: bool = False):
         """Predicts the grid: `[b, n, n, 3]` to `[b, gh, gw, gd, n_out, 4]`, offset last."""
         side = self.net_input_size
         if lowres_image.shape[1:] != (side, side, 3):
-            raise ValueError(f"lowres must be [b, {side}, {side}, 3], got {tuple(lowres_image.shape)}")
+            raise ValueError(
+                f"lowres must be [b, {side}, {side}, 3], got {tuple(lowres_image.shape)}"
+            )
         return self.coefficient_network(lowres_image, train=train)
 
     def guide(self, fullres, *, train: bool = False):
@@ -182,7 +199,7 @@ class HDRNet(nn.Module):
         return self.guide_network(fullres, train=train)
 
     def render(self, grid, fullres, *, window: Any = None, train: bool = False):
-        """Applies a grid to full-resolution images: guide, slice, apply; arguments as in `__call__`."""
+        """Applies a grid to full-resolution images: guide, slice, apply; see `__call__`."""
         guide = self.guide(fullres, train=train)
         return bilateral.slice_apply(grid, guide, fullres, window=window)
 
@@ -229,13 +246,14 @@ class HDRNetPointwiseNNGuide(HDRNet):
 
 
 class HDRNetGaussianPyrNN(HDRNet):
-    """Three levels, full to quarter resolution, each with its own guide and matrices, added coarse to fine.
+    """Three levels, full to quarter resolution, each with its guide and matrices, added up.
 
-    With a `window` the levels are those of the crop, placed at half and quarter position: away from the crop's
-    border they are those of the whole picture up to half a pixel of the coarser level. `band` and `render_band` are
-    exact, since they take the neighbouring rows too.
+    With a `window` the levels are those of the crop, placed at half and quarter position: away from
+    the crop's border they are those of the whole picture up to half a pixel of the coarser level.
+    `band` and `render_band` are exact, since they take the neighbouring rows too.
 
-    Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published code.
+    Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published
+    code.
     """
 
     n_out = 9
@@ -244,7 +262,7 @@ class HDRNetGaussianPyrNN(HDRNet):
         return [guides.PointwiseGuide(self.guide_complexity, self.axis_name) for _ in range(3)]
 
     def guide(self, fullres, *, train: bool = False):
-        """Computes the guide of the full-resolution level: `[b, h, w, 3]` to `[b, h, w]` in [0, 1]."""
+        """The guide of the full-resolution level: `[b, h, w, 3]` to `[b, h, w]` in [0, 1]."""
         return self.guide_network[0](fullres, train=train)
 
     def levels(self, fullres):
@@ -261,11 +279,15 @@ class HDRNetGaussianPyrNN(HDRNet):
     def band(self, start: int, stop: int, height: int, width: int) -> Band:
         source, spans, axis = pyramid.band(start, stop - start, height)
         sizes = [width, pyramid.half(width), pyramid.half(pyramid.half(width))]
-        windows = [[[span.start, 0, span.total, size]] for span, size in zip(spans, sizes, strict=True)]
+        windows = [
+            [[span.start, 0, span.total, size]] for span, size in zip(spans, sizes, strict=True)
+        ]
         return Band(source, axis.weights | {"windows": np.asarray(windows, np.int32)})
 
     def render_band(self, grid, rows, arrays: dict):
-        axis = pyramid.band_axis({name: array for name, array in arrays.items() if name != "windows"})
+        axis = pyramid.band_axis(
+            {name: array for name, array in arrays.items() if name != "windows"}
+        )
         middle, coarsest = pyramid.coarser(rows, axis, pyramid.whole(rows.shape[2]))
         levels = [*pyramid.crop_band(rows, middle, axis), coarsest]
         return self._merge(grid, levels, axis, list(arrays["windows"]), train=False)

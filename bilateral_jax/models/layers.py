@@ -1,10 +1,11 @@
 """Convolution, dense layer and batch norm as the original networks have them.
 
-The originals were trained with TensorFlow 1; three of its habits decide whether published weights give the published
-picture, so they live here once: SAME padding whose odd row goes to the bottom and right, batch norm without a gain
-that replaces the bias, and weights from a normal distribution cut at two standard deviations. Products run at
-`Precision.HIGHEST`: the coefficient network costs 41 M multiply-adds whatever the size of the photo, and its result
-is a colour transform, where the shorter mantissa of a fast product would show as banding.
+The originals were trained with TensorFlow 1; three of its habits decide whether published weights
+give the published picture, so they live here once: SAME padding whose odd row goes to the bottom
+and right, batch norm without a gain that replaces the bias, and weights from a normal distribution
+cut at two standard deviations. Products run at `Precision.HIGHEST`: the coefficient network costs
+41 M multiply-adds whatever the size of the photo, and its result is a colour transform, where the
+shorter mantissa of a fast product would show as banding.
 
 Receives low-resolution feature maps from `models/hdrnet.py`.
 Hands feature maps of the next layer to `models/hdrnet.py`.
@@ -47,11 +48,11 @@ def across_replicas(value, axis_name: str | None):
 
 
 class BatchNorm(nn.Module):
-    """Statistics and offset of a batch norm without gain: y = (x - mean) / sqrt(variance + 1e-3) + beta.
+    """Batch norm without gain: y = (x - mean) / sqrt(variance + 1e-3) + beta.
 
-    The caller passes a function for the batch moments, since the guide network knows those of its hidden layer
-    without computing it. Moving values start at 0 and 1 and follow .999 * old + .001 * batch, with the biased
-    variance and no start-up correction, as in the original.
+    The caller passes a function for the batch moments, since the guide network knows those of its
+    hidden layer without computing it. Moving values start at 0 and 1 and follow .999 * old + .001 *
+    batch, with the biased variance and no start-up correction, as in the original.
     """
 
     features: int
@@ -73,7 +74,7 @@ class BatchNorm(nn.Module):
 
 
 class Linear(nn.Module):
-    """Convolution (`kernel_size` > 0) or dense layer (0), then batch norm or bias, then ReLU or nothing.
+    """Convolution, or dense (`kernel_size` 0), then batch norm or bias, then ReLU or nothing.
 
     Attributes:
       features: output channels.

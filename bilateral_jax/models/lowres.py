@@ -1,8 +1,9 @@
 """The low-resolution input of a network: one function for training and for inference.
 
-The original trained on TensorFlow's old nearest-neighbour resize and enhanced with another library's, which looks at
-pixels up to two places away. Here both use the same rule, and the recommended one averages the pixels under each
-output pixel, so that noise and fine texture do not alias into the colour transform.
+The original trained on TensorFlow's old nearest-neighbour resize and enhanced with another
+library's, which looks at pixels up to two places away. Here both use the same rule, and the
+recommended one averages the pixels under each output pixel, so that noise and fine texture do not
+alias into the colour transform.
 
 Receives full-resolution images from `models/model.py` and the training step.
 Hands square low-resolution images to `models/hdrnet.py`.
@@ -14,11 +15,12 @@ import numpy as np
 from bilateral_jax.models import layers
 
 METHODS = ("nearest_legacy", "area")
-_BLOCK = 16  # output rows per product: the matrices are banded, one dense product would multiply zeros
+# output rows per product: the matrices are banded, one dense product would multiply zeros
+_BLOCK = 16
 
 
 def nearest_indices(size: int, target: int) -> np.ndarray:
-    """Gives the source index of every output pixel by TensorFlow 1's rule, floor(i * size / target).
+    """The source index of every output pixel by TensorFlow 1's rule, floor(i * size / target).
 
     Args:
       size: input pixels along the axis.
@@ -34,8 +36,8 @@ def nearest_indices(size: int, target: int) -> np.ndarray:
 def area_matrix(size: int, target: int) -> np.ndarray:
     """Gives the weights of an antialiased resize along one axis.
 
-    Shrinking averages the source pixels that an output pixel covers, each by the part covered; enlarging
-    interpolates linearly between pixel centres. Rows sum to 1.
+    Shrinking averages the source pixels that an output pixel covers, each by the part covered;
+    enlarging interpolates linearly between pixel centres. Rows sum to 1.
 
     Args:
       size: input pixels along the axis.
@@ -56,7 +58,7 @@ def area_matrix(size: int, target: int) -> np.ndarray:
 
 
 def resize(image, size: int, method: str):
-    """Makes the square low-resolution copy that a coefficient network looks at; the aspect ratio is not kept.
+    """Makes the square low-resolution copy for a coefficient network; the aspect is not kept.
 
     Args:
       image: `[*b, h, w, c]`, any height and width from 1.
@@ -89,6 +91,8 @@ def _multiply(matrix, image, axis):
         used = np.flatnonzero(rows.any(0))
         start, stop = int(used[0]), int(used[-1]) + 1
         source = jnp.moveaxis(image, axis, -2)[..., start:stop, :]
-        part = jnp.matmul(rows[:, start:stop].astype(image.dtype), source, precision=layers.PRECISION)
+        part = jnp.matmul(
+            rows[:, start:stop].astype(image.dtype), source, precision=layers.PRECISION
+        )
         parts.append(part)
     return jnp.moveaxis(jnp.concatenate(parts, -2), -2, axis)

@@ -37,7 +37,8 @@ class Model:
         Returns:
           The model.
         """
-        # Random weights are drawn once: compiling that quickly matters more than running it fast (1 s against 5).
+        # Random weights are drawn once: compiling that quickly matters more than running it fast (1
+        # s against 5).
         options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
         variables = jax.jit(_init, static_argnums=0, compiler_options=options)(module, key)
         return cls(variables["params"], variables.get("batch_stats", {}), module)
@@ -57,8 +58,12 @@ class Model:
         Raises:
           ValueError: leaves are missing, left over or of another shape; each is named.
         """
-        shapes = jax.eval_shape(module.init, jax.random.key(0), *jax.eval_shape(module.example_inputs))
-        expected = leaf_shapes({"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})})
+        shapes = jax.eval_shape(
+            module.init, jax.random.key(0), *jax.eval_shape(module.example_inputs)
+        )
+        expected = leaf_shapes(
+            {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+        )
         found = leaf_shapes({"params": params, "batch_stats": batch_stats})
         problems = [f"missing: {name}" for name in expected if name not in found]
         problems += [f"unexpected: {name}" for name in found if name not in expected]
@@ -68,7 +73,9 @@ class Model:
             if found.get(name, shape) != shape
         ]
         if problems:
-            raise ValueError(f"the weights do not fit {type(module).__name__}: " + "; ".join(problems))
+            raise ValueError(
+                f"the weights do not fit {type(module).__name__}: " + "; ".join(problems)
+            )
         return cls(*jax.device_put((params, batch_stats)), module)
 
     def __call__(self, image):

@@ -1,9 +1,10 @@
-"""Halving and doubling a picture with both corners aligned, as the pyramid network of HDRNet does it.
+"""Halving and doubling a picture with aligned corners, as HDRNet's pyramid network does it.
 
-From `size` to `size // 2` pixels and back, the position of an output pixel drifts by less than one pixel from twice
-(half) its index. So a level needs three fixed taps per output pixel, weighted by a tent around the true position: no
-gather, and the transpose is as regular. The weights depend on where a row stands in the whole picture, and on nothing
-else; a band of rows therefore gets exactly the values that the whole picture would give it.
+From `size` to `size // 2` pixels and back, the position of an output pixel drifts by less than one
+pixel from twice (half) its index. So a level needs three fixed taps per output pixel, weighted by a
+tent around the true position: no gather, and the transpose is as regular. The weights depend on
+where a row stands in the whole picture, and on nothing else; a band of rows therefore gets exactly
+the values that the whole picture would give it.
 
 Receives images and level outputs from `models/hdrnet.py`.
 Hands resized ones back.
@@ -22,7 +23,7 @@ def half(size: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """Rows `start` to `start + count` of an axis with `total` rows; rows outside [0, total) exist but mean nothing."""
+    """Rows `start` to `start + count` of `total`; those outside [0, total) mean nothing."""
 
     start: int
     count: int
@@ -34,9 +35,10 @@ class Span:
 
 
 def _positions(target, source_total):
-    """Gives the target rows (those outside moved to the border) and where they fall among the source rows.
+    """Target rows (those outside moved to the border) and where they fall among the source rows.
 
-    The product is rounded to float32 as in the original, which moves a row of a tall photo by up to 1e-3.
+    The product is rounded to float32 as in the original, which moves a row of a tall photo by up to
+    1e-3.
     """
     index = np.clip(target.start + np.arange(target.count), 0, target.total - 1)
     scale = (source_total - 1) / (target.total - 1) if target.total > 1 else 0.0
@@ -45,7 +47,7 @@ def _positions(target, source_total):
 
 
 def _tents(positions, first):
-    """Gives the float32 weights of taps first, first + 1, first + 2 at each position: `[count, 3]`."""
+    """Float32 weights of the taps first, first + 1, first + 2 at each position: `[count, 3]`."""
     taps = first + np.arange(3)
     return np.maximum(1 - np.abs(positions[:, None] - taps[None]), 0).astype(np.float32)
 
@@ -155,7 +157,8 @@ class Axis:
     """How one axis (rows or columns) moves between the three levels, finest 0 to coarsest 2.
 
     Attributes:
-      weights: of the four resizes: "halve_1", "halve_2", "double_1", "double_0"; the number is the level made.
+      weights: of the four resizes: "halve_1", "halve_2", "double_1", "double_0"; the number is the
+        level made.
       leads: rows ahead of the first centre tap in the input of "double_0" and of "double_1".
     """
 
@@ -179,8 +182,8 @@ def band(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Spa
       total: rows of the picture.
 
     Returns:
-      (first, past the last) full-resolution row needed, which may lie outside the picture; the rows of each level
-      that are sliced, finest first; the plan for `coarser` and `finer`.
+      (first, past the last) full-resolution row needed, which may lie outside the picture; the rows
+      of each level that are sliced, finest first; the plan for `coarser` and `finer`.
 
     Raises:
       ValueError: `start` is not a multiple of 4.
