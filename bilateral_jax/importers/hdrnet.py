@@ -224,7 +224,8 @@ def _read(source):
     if path.suffix != ".npz":
         return tensor_bundle.read(path)
     try:
-        with np.load(path) as archive:
+        # Opened here, since np.load leaves a broken archive's file open.
+        with open(path, "rb") as file, np.load(file) as archive:
             return dict(archive)
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} is not a readable .npz file: {error}") from error
