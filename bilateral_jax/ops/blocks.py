@@ -18,8 +18,6 @@ from bilateral_jax import lattice as lattice_lib
 
 # The vectoriser of XLA:CPU wants inner loops whose length is a multiple of this; others may run as scalar code.
 _LANES = 8
-# Work per row and block (reading its table entries), in pixels: measured, only the order of magnitude matters.
-_BLOCK_OVERHEAD = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +40,13 @@ class ColumnBlocks:
     tents: np.ndarray | jax.Array
     cells: np.ndarray | jax.Array
 
-    def split(self, plane):
-        """`[n, h, columns]` -> `[n, h, count, width]`, padded with zeros."""
+    def pad(self, pixels):
+        """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
         padding = self.count * self.width - self.columns
-        if padding:
-            plane = jnp.pad(plane, ((0, 0), (0, 0), (0, padding)))
+        return jnp.pad(pixels, ((0, 0), (0, 0), (0, padding)) + ((0, 0),) * (pixels.ndim - 3))
+
+    def split(self, plane):
+        """`[n, h, count * width]` -> `[n, h, count, width]`."""
         return plane.reshape(*plane.shape[:-1], self.count, self.width)
 
     def join(self, pixels):
@@ -55,8 +55,17 @@ class ColumnBlocks:
         return joined[:, :, : self.columns]
 
 
-def column_blocks(lattice, window):
-    """The `ColumnBlocks` of a lattice; traced where `window` (int32 `[n, 4]`) is given."""
+def column_blocks(lattice, window, overhead):
+    """Cuts the columns of a lattice into blocks.
+
+    Args:
+      lattice: the `Lattice`.
+      window: int32 `[n, 4]` of a traced window, or None.
+      overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
+
+    Returns:
+      `ColumnBlocks`, traced where the window is.
+    """
     cells = lattice.grid_shape[1]
     if window is None:
         positions = lattice.columns()
@@ -64,7 +73,7 @@ def column_blocks(lattice, window):
         positions = lattice.pixel_positions(1, window[:, 1, None], window[:, 3, None])
     if lattice.boundary[1] == "clamp":
         positions = positions.clip(0, cells - 1)
-    width, taps = _block_width(lattice, positions if window is None else None)
+    width, taps = _block_width(lattice, positions if window is None else None, overhead)
     count = -(-lattice.size[1] // width)
     xp = np if window is None else jnp
     padding = [(0, 0)] * (positions.ndim - 1) + [(0, count * width - positions.shape[-1])]
@@ -79,7 +88,7 @@ def column_blocks(lattice, window):
     return ColumnBlocks(lattice.size[1], count, width, taps, tents, one_hot)
 
 
-def _block_width(lattice, positions):
+def _block_width(lattice, positions, overhead):
     """The cheapest block width and its number of taps: wide blocks meet more cells, narrow ones repeat more work."""
     columns = lattice.size[1]
     widest = -(-columns // _LANES) * _LANES
@@ -87,7 +96,7 @@ def _block_width(lattice, positions):
     for width in range(_LANES, min(widest, 1024) + 1, _LANES):
         count = -(-columns // width)
         taps = _taps_met(positions, width, count) if positions is not None else _taps_bound(lattice, width)
-        cost = count * (width + _BLOCK_OVERHEAD) * taps
+        cost = count * (width + overhead) * taps
         if best is None or cost < best[0]:
             best = (cost, width, taps)
     return best[1:]

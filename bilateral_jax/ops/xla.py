@@ -2,16 +2,20 @@
 
 A gather of eight corners costs XLA a materialised array per corner. Here nothing is gathered and nothing scattered:
 
-1.  The picture's columns are cut into equal blocks, narrow enough that one block meets only a few neighbouring
-    cells, its `taps` (ops/blocks.py). Which cells, and with which weights, depends on the lattice alone.
-2.  The tiny grid is turned into a table `[n, row, tap, plane, o, j, block]`: interpolated along gh for each row, and
-    laid out by tap and depth cell for each block. That is two small matrix products.
-3.  A pixel's coefficient is `sum over taps and depth planes of x_tent * z_tent * table`, unrolled in Python as
-    arithmetic on whole pictures, where a table entry is one number for a block's row: the compiler keeps it in a
-    register and vectorises along the block.
+1.  The columns are cut into equal blocks, narrow enough that one block meets only a few neighbouring cells, its
+    taps (ops/blocks.py). The tiny grid becomes a table by tap and block: `[n, gh, tap, plane, o, j, block]`.
+2.  Rows go in bands (ops/bands.py). A small matrix product interpolates the table along gh for each row of a band.
+3.  A pixel's coefficient is `sum over taps and depth planes of x_tent * z_tent * table`, written out as arithmetic
+    on whole planes. A table entry is one number for all pixels of a block's row, so that the compiler loads it once
+    and vectorises along the block; the cost does not depend on what the guide holds.
 
-Splatting is the transpose: one matrix product per row and block contracts pixels, two small ones put the
-blocks' taps and the rows back into cells.
+Splatting is the transpose: one matrix product per row and block contracts the pixels, small ones put rows and taps
+back into cells. Measured rules of XLA:CPU that shape the code:
+
+-   A `stack` at the end of a loop is compiled as one vectorised loop per channel. A reshape, cast or comparison fused
+    behind it makes it scalar, eight times slower: hence blocks to the very end, and `bands.isolated`.
+-   `where(x < c, c, x)` is one instruction, `maximum` and `clip` spend four on NaN; this order of the operands lets
+    NaN through.
 
 Receives normalised arrays (see ops/reference.py, whose functions these are) from `ops/bilateral.py`.
 Hands pixels or grids back to it.
@@ -25,11 +29,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import lattice as lattice_lib
+from bilateral_jax.ops import bands
 from bilateral_jax.ops import blocks as blocks_lib
 from bilateral_jax.ops import reference
 
-# Terms (taps * depth planes * features) that are unrolled into one loop; beyond, a matrix product does it.
-_UNROLLED_TERMS = 1536
+# Bytes of a band's arrays: what two cores keep in their caches.
+_BAND_BYTES = 4 << 20
+# Terms (taps * depth planes * features) that are unrolled into loops; beyond, compiling takes too long.
+_UNROLLED_TERMS = 1024
+# Work per row and block in pixels, measured: reading a block's table; starting a small matrix product.
+_SLICE_OVERHEAD = 24
+_SPLAT_OVERHEAD = 64
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -40,7 +50,8 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
       grid: `[n, gh, gw, gd, o, j]`.
       guide: `[n, h, w]`.
       image: `[n, h, w, i]`, or None for the looked-up features alone.
-      window: int32 `[n, 4]`, (top, left, full height, full width) per example, or None for the lattice's own.
+      window: int32 `[n, 4]`, (top, left, full height, full width) per example, or None for the
+        lattice's own.
       lattice: the `Lattice` of these pixels.
       order: 0 for the value; 1 for its derivative in the guide.
       dtype: of the result; sums are float32 (float64 if an input is).
@@ -49,21 +60,29 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
       `[n, h, w, o]`.
     """
     accumulate = reference.accumulation_dtype(grid, guide, image)
-    depth = lattice.depth(guide.astype(accumulate))
-    blocks = blocks_lib.column_blocks(lattice, window)
-    planes, cells = _depth_planes(blocks.split(depth), lattice, order)
-    if not planes:
-        return jnp.zeros((*guide.shape, grid.shape[-2]), dtype)
-    tents = _row_tents(lattice, window).astype(accumulate)
-    table = _table(grid.astype(accumulate), tents, blocks, cells)
-    extended = [] if image is None else _channels(image.astype(accumulate), blocks)
-    extended += [None] * (grid.shape[-1] - len(extended))
-    unrolled = len(planes) * blocks.taps * grid.shape[-2] * grid.shape[-1] <= _UNROLLED_TERMS
-    out = (_look_up_unrolled if unrolled else _look_up_multiplied)(table, planes, blocks, extended)
-    out = blocks.join(out)
-    if order == 0:
-        out = jnp.where(jnp.isnan(guide)[..., None], jnp.nan, out)
-    return out.astype(dtype)
+    outputs, columns = grid.shape[-2:]
+    cells = _plane_cells(lattice, order)
+    if not len(cells):
+        return jnp.zeros((*guide.shape, outputs), dtype)
+    blocks = blocks_lib.column_blocks(lattice, window, _SLICE_OVERHEAD)
+    table = _table(grid.astype(accumulate), blocks, cells)
+    terms = len(cells) * blocks.taps * outputs * columns
+    look_up = _look_up_unrolled if terms <= _UNROLLED_TERMS else _look_up_multiplied
+
+    def band(row_tents, guide, *image):
+        rows = jnp.einsum("nhy,nyk->nhk", row_tents, table, precision=_EXACT)
+        rows = rows.reshape(*guide.shape[:2], blocks.taps, len(cells), outputs, columns, -1)
+        depth = _depth(guide.astype(accumulate), lattice, order)
+        pixels = [blocks.pad(array) for array in (depth, *(i.astype(accumulate) for i in image))]
+        compute = functools.partial(look_up, blocks=blocks, order=order)
+        return blocks.join(bands.isolated(compute, rows, *pixels)).astype(dtype)
+
+    arrays = [_row_tents(lattice, window, guide.shape[0], accumulate), guide]
+    arrays += [] if image is None else [image]
+    numbers = 2 * (1 + columns + outputs) + terms / blocks.width
+    if look_up is _look_up_multiplied:
+        numbers += len(cells) * blocks.taps + outputs * columns
+    return bands.joined(band, _band_rows(guide.shape, numbers), arrays)
 
 
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
@@ -83,108 +102,119 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
       `[n, gh, gw, gd, o, j]`.
     """
     accumulate = reference.accumulation_dtype(values, guide, image)
-    features = (values.shape[-1], (0 if image is None else image.shape[-1]) + int(offset))
-    lost = jnp.isnan(guide)
-    blocks = blocks_lib.column_blocks(lattice, window)
-    planes, cells = _depth_planes(
-        blocks.split(lattice.depth(guide.astype(accumulate))), lattice, order
-    )
-    if not planes:
-        return jnp.zeros((guide.shape[0], *lattice.grid_shape, *features), dtype)
-    values = jnp.where(lost[..., None], 0, values.astype(accumulate))
-    values = _channels(values, blocks)
-    extended = [] if image is None else _channels(image.astype(accumulate), blocks)
-    extended += [None] * (features[1] - len(extended))
-    matrices = jnp.stack(
-        [value if e is None else value * e for value in values for e in extended], axis=3
-    )
-    weights = jnp.stack([t * plane for t in _tap_tents(blocks, accumulate) for plane in planes], 3)
-    table = jnp.einsum("nhbkp,nhbcp->nhkcb", weights, matrices, precision=_EXACT)
-    table = table.reshape(*table.shape[:2], blocks.taps, len(planes), *features, blocks.count)
-    tents = _row_tents(lattice, window).astype(accumulate)
-    return _cells_of_table(table, tents, blocks, cells).astype(dtype)
+    batch, outputs = guide.shape[0], values.shape[-1]
+    columns = (0 if image is None else image.shape[-1]) + int(offset)
+    cells = _plane_cells(lattice, order)
+    if not len(cells):
+        return jnp.zeros((batch, *lattice.grid_shape, outputs, columns), dtype)
+    blocks = blocks_lib.column_blocks(lattice, window, _SPLAT_OVERHEAD)
+
+    def band(row_tents, guide, values, *image):
+        depth = _depth(guide.astype(accumulate), lattice, order)
+        # A pixel that is nowhere takes its values with it, even NaN.
+        lost = jnp.isnan(depth)
+        depth = jnp.where(lost, jnp.zeros((), accumulate), depth)
+        values = jnp.where(lost[..., None], jnp.zeros((), accumulate), values.astype(accumulate))
+        pixels = [blocks.pad(array) for array in (depth, values, *(i.astype(accumulate) for i in image))]
+        compute = functools.partial(
+            _factors, blocks=blocks, planes=len(cells), order=order, offset=offset
+        )
+        weights, matrices = bands.isolated(compute, *pixels)
+        rows = jnp.einsum("nhbkp,nhbcp->nhkcb", weights, matrices, precision=_EXACT)
+        return jnp.einsum(
+            "nhy,nhk->nyk", row_tents, rows.reshape(*rows.shape[:2], -1), precision=_EXACT
+        )
+
+    arrays = [guide, values] + ([] if image is None else [image])
+    numbers = len(cells) * blocks.taps + outputs * columns + 2 * (1 + outputs + columns)
+    row_tents = _row_tents(lattice, window, batch, accumulate)
+    table = bands.summed(band, _band_rows(guide.shape, numbers), row_tents, arrays)
+    table = table.reshape(*table.shape[:2], blocks.taps, len(cells), outputs * columns, -1)
+    grid = _table_transposed(table, blocks, cells)
+    if not offset or image is None:
+        return grid.reshape(*grid.shape[:4], outputs, columns).astype(dtype)
+    linear, last = jnp.split(grid, [outputs * (columns - 1)], axis=-1)
+    linear = linear.reshape(*grid.shape[:4], outputs, columns - 1)
+    return jnp.concatenate([linear, last[..., None]], axis=-1).astype(dtype)
 
 
-def _depth_planes(depth, lattice, order):
-    """Weights of depth positions, plane by plane, and the grid cells that each plane weighs.
-
-    Written with comparisons: `where` is one instruction, while `clip` spends four on letting NaN through.
-
-    Returns:
-      `(planes, cells)`: arrays of the shape of `depth`, and a float `[plane, gd]` matrix. A NaN position weighs
-      what cell 0 weighs.
-    """
-    gd = lattice.grid_shape[2]
-    wrap = lattice.boundary[2] == "wrap"
-    if wrap:
-        depth = depth - gd * jnp.floor(depth / gd)
-    last = gd if wrap else gd - 1
-    if order == 0:
-        depth = _clip(depth, 0, last)
-        planes = [_positive(1 - abs(depth - k)) for k in range(last + 1)]
-        return planes, np.eye(gd)[np.arange(last + 1) % gd]
-    # Between centres k and k + 1 the slope is the difference of the two cells; at a centre, the one to its right.
-    planes = [((depth >= k) & (depth < k + 1)).astype(depth.dtype) for k in range(last)]
-    upper, lower = np.arange(1, last + 1) % gd, np.arange(last)
-    return planes, lattice.depth_scale * (np.eye(gd)[upper] - np.eye(gd)[lower])
+def _band_rows(shape, numbers):
+    """Rows of a band, for pixels `[n, h, w]` that need so many float32 `numbers` each at a time."""
+    return max(1, int(_BAND_BYTES / (4 * numbers * shape[0] * shape[2])))
 
 
-def _clip(x, low, high):
-    x = jnp.where(x > low, x, jnp.asarray(low, x.dtype))
-    return jnp.where(x < high, x, jnp.asarray(high, x.dtype))
-
-
-def _positive(x):
-    return jnp.where(x > 0, x, jnp.zeros((), x.dtype))
-
-
-def _row_tents(lattice, window):
-    """Weights of the grid's rows at each pixel row: `[h, gh]`, or `[n, h, gh]` for traced windows."""
+def _row_tents(lattice, window, batch, dtype):
+    """Weights `[n, h, gh]` of the grid's rows at each pixel row."""
     if window is None:
-        positions = lattice.rows()
+        positions = lattice.rows()[None]
     else:
         positions = lattice.pixel_positions(0, window[:, 0, None], window[:, 2, None])
-    return lattice_lib.tents(positions, lattice.grid_shape[0], lattice.boundary[0])
+    tents = lattice_lib.tents(positions, lattice.grid_shape[0], lattice.boundary[0])
+    return jnp.broadcast_to(jnp.asarray(tents, dtype), (batch, *tents.shape[1:]))
 
 
-def _tap_tents(blocks, dtype):
-    """Weights of the taps, one `[1 or n, 1, count, width]` per tap."""
-    tents = jnp.asarray(blocks.tents, dtype)
-    tents = tents.reshape(-1, 1, *tents.shape[-3:])
-    return [tents[..., t] for t in range(blocks.taps)]
-
-
-def _table(grid, row_tents, blocks, cells):
-    """The grid as each row and block sees it: `[n, h, tap, plane, o, j, block]`."""
-    n = "n" * (row_tents.ndim - 2)
+def _table(grid, blocks, cells):
+    """The grid as each block sees it: `[n, gh, tap * plane * o * j * block]`."""
+    grid = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells.astype(grid.dtype), precision=_EXACT)
+    n = "n" * (blocks.cells.ndim - 3)
     one_hot = jnp.asarray(blocks.cells, grid.dtype)
-    table = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells.astype(grid.dtype), precision=_EXACT)
-    table = jnp.einsum(f"nyxuoj,{n}btx->nytuojb", table, one_hot, precision=_EXACT)
-    return jnp.einsum(f"nytuojb,{n}hy->nhtuojb", table, row_tents, precision=_EXACT)
+    table = jnp.einsum(f"nyxuoj,{n}btx->nytuojb", grid, one_hot, precision=_EXACT)
+    return table.reshape(*table.shape[:2], -1)
 
 
-def _cells_of_table(table, row_tents, blocks, cells):
-    """The transpose of `_table`."""
-    n = "n" * (row_tents.ndim - 2)
+def _table_transposed(table, blocks, cells):
+    """The transpose of `_table`: `[n, gh, tap, plane, feature, block]` -> `[n, gh, gw, gd, feature]`."""
+    n = "n" * (blocks.cells.ndim - 3)
     one_hot = jnp.asarray(blocks.cells, table.dtype)
-    grid = jnp.einsum(f"nhtuojb,{n}hy->nytuojb", table, row_tents, precision=_EXACT)
-    grid = jnp.einsum(f"nytuojb,{n}btx->nyxuoj", grid, one_hot, precision=_EXACT)
-    return jnp.einsum("nyxuoj,uz->nyxzoj", grid, cells.astype(table.dtype), precision=_EXACT)
+    grid = jnp.einsum(f"nytucb,{n}btx->nyxuc", table, one_hot, precision=_EXACT)
+    return jnp.einsum("nyxuc,uz->nyxzc", grid, cells.astype(table.dtype), precision=_EXACT)
 
 
-def _channels(image, blocks):
-    """The channels of `[n, h, w, c]`, each in blocks."""
-    return [blocks.split(image[..., c]) for c in range(image.shape[-1])]
+def _plane_cells(lattice, order):
+    """What each of `_depth_planes` weighs, as a mix of depth cells: `[plane, gd]`."""
+    gd, wrap = lattice.grid_shape[2], lattice.boundary[2] == "wrap"
+    centres = np.eye(gd)[np.arange(gd + wrap) % gd]
+    return centres if order == 0 else lattice.depth_scale * np.diff(centres, axis=0)
 
 
-def _look_up_unrolled(table, planes, blocks, extended):
-    """Applied coefficients `[n, h, count, width, o]` by sums over taps and depth planes, written out."""
-    tents = _tap_tents(blocks, table.dtype)
+def _depth(guide, lattice, order):
+    """Positions along gd; on a ring within its first turn, and clamped if tents will be laid around them."""
+    depth = lattice.depth(guide)
+    gd = lattice.grid_shape[2]
+    if lattice.boundary[2] == "wrap":
+        return depth - gd * jnp.floor(depth / gd)
+    if order == 1:
+        return depth
+    depth = _at_least(depth, 0)
+    return jnp.where(depth > gd - 1, jnp.asarray(gd - 1, depth.dtype), depth)
+
+
+def _depth_plane(depth, k, order):
+    """The weights of plane `k`: a tent around centre k, or an indicator of the gap from k to k + 1.
+
+    Between two centres the slope is the difference of the two cells; at a centre, the one to its right. NaN makes
+    tents NaN and indicators 0.
+    """
+    if order == 1:
+        return ((depth >= k) & (depth < k + 1)).astype(depth.dtype)
+    return _at_least(1 - abs(depth - k), 0)
+
+
+def _at_least(x, low):
+    return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
+
+
+def _look_up_unrolled(table, depth, image=None, *, blocks, order):
+    """Applied coefficients `[n, h, count, width, o]`, the sums over taps and depth planes written out."""
+    depth = blocks.split(depth)
+    planes = [_depth_plane(depth, k, order) for k in range(table.shape[3])]
+    tents = _tap_tents(blocks, depth.dtype)
+    extended = _extended(image, blocks, table.shape[5])
 
     def coefficient(o, j):
         return _sum(
-            tents[t] * _sum(plane * table[:, :, t, u, o, j, :, None] for u, plane in enumerate(planes))
-            for t in range(blocks.taps)
+            tent * _sum(p * table[:, :, t, u, o, j, :, None] for u, p in enumerate(planes))
+            for t, tent in enumerate(tents)
         )
 
     def channel(o):
@@ -196,14 +226,55 @@ def _look_up_unrolled(table, planes, blocks, extended):
     return jnp.stack([channel(o) for o in range(table.shape[4])], axis=-1)
 
 
-def _look_up_multiplied(table, planes, blocks, extended):
+def _look_up_multiplied(table, depth, image=None, *, blocks, order):
     """The same by a matrix product per row and block: for many taps, depth cells or features."""
-    weights = jnp.stack([t * p for t in _tap_tents(blocks, table.dtype) for p in planes], axis=3)
+    weights = _weights(depth, blocks, table.shape[3], order)
     rows = table.reshape(*table.shape[:2], weights.shape[3], *table.shape[4:])
     coefficients = jnp.einsum("nhbkp,nhkojb->nhbpoj", weights, rows, precision=_EXACT)
-    ones = jnp.ones(weights.shape[:3] + weights.shape[4:], table.dtype)
-    vector = jnp.stack([ones if e is None else e for e in extended], axis=-1)
-    return jnp.sum(coefficients * vector[..., None, :], axis=-1)
+    terms = (
+        coefficients[..., j] if e is None else coefficients[..., j] * e[..., None]
+        for j, e in enumerate(_extended(image, blocks, table.shape[5]))
+    )
+    return _sum(terms)
+
+
+def _weights(depth, blocks, planes, order):
+    """`[n, h, count, tap * plane, width]`, the products of tap tents and depth planes."""
+    depth = blocks.split(depth)[:, :, :, None, None, :]
+    k = jnp.arange(planes, dtype=depth.dtype).reshape(1, 1, 1, 1, planes, 1)
+    weights = jnp.stack(_tap_tents(blocks, depth.dtype), axis=3)[:, :, :, :, None, :]
+    weights = weights * _depth_plane(depth, k, order)
+    return weights.reshape(*weights.shape[:3], -1, blocks.width)
+
+
+def _factors(depth, values, image=None, *, blocks, planes, order, offset):
+    """The two factors of a splat: `_weights`, and `[n, h, count, o * i (+ o), width]` of values."""
+
+    def planar(pixels):
+        pixels = pixels.reshape(*pixels.shape[:2], blocks.count, blocks.width, -1)
+        return jnp.moveaxis(pixels, -1, -2)
+
+    matrices = values = planar(values)
+    if image is not None:
+        matrices = values[:, :, :, :, None] * planar(image)[:, :, :, None]
+        matrices = matrices.reshape(*values.shape[:3], -1, blocks.width)
+        if offset:
+            matrices = jnp.concatenate([matrices, values], axis=3)
+    return _weights(depth, blocks, planes, order), matrices
+
+
+def _tap_tents(blocks, dtype):
+    """Weights of the taps, one `[1 or n, 1, count, width]` per tap."""
+    tents = jnp.asarray(blocks.tents, dtype)
+    tents = tents.reshape(-1, 1, *tents.shape[-3:])
+    return [tents[..., t] for t in range(blocks.taps)]
+
+
+def _extended(image, blocks, length):
+    """The image's channels in blocks, then None for the 1 of the offset (or for features alone)."""
+    channels = 0 if image is None else image.shape[-1]
+    extended = [blocks.split(image[..., i]) for i in range(channels)]
+    return extended + [None] * (length - channels)
 
 
 def _sum(terms):
