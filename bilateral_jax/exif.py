@@ -1,4 +1,4 @@
-"""EXIF blocks, as bytes: the orientation request taken out, and the way into and out of a TIFF.
+"""EXIF blocks, as bytes: the orientation request taken out, the way into and out of files.
 
 JPEG and PNG carry the camera's notes as one block that is itself a small TIFF; a TIFF file spreads
 the same notes over its own directories. A block here starts with the six bytes "Exif" and two
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 
 import numpy as np
 
@@ -71,6 +72,48 @@ def turn(pixels, orientation: int):
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
+
+
+def from_png(path) -> bytes | None:
+    """Finds the block in a PNG file, wherever it stands.
+
+    Args:
+      path: a PNG file.
+
+    Returns:
+      The block, or None.
+
+    Raises:
+      ValueError: the file ends before its last chunk does.
+    """
+    block = None
+    with open(path, "rb") as file:
+        file.seek(8)
+        while True:
+            head = file.read(8)
+            if len(head) < 8:
+                raise ValueError("its data are truncated")
+            length, name = struct.unpack(">I4s", head)
+            if name == b"IEND":
+                return block
+            if name == b"eXIf":
+                block = HEADER + file.read(length).removeprefix(HEADER)
+                length = 0
+            file.seek(length + 4, os.SEEK_CUR)
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """Frames one chunk of a PNG file.
+
+    Args:
+      name: four letters.
+      content: the chunk's data.
+
+    Returns:
+      Length, name, content and checksum.
+    """
+    checksum = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
 def from_tiff(path) -> bytes | None:

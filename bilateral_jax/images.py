@@ -17,6 +17,7 @@ import os
 import pathlib
 import struct
 import uuid
+import zlib
 
 import numpy as np
 
@@ -29,6 +30,7 @@ MAX_PIXELS = 1 << 30
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 _ORIENTATION, _ICC = 274, 34675
+_PNG_HEADER = 33  # bytes of the signature and the first chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,15 +207,14 @@ def _read_png(path, head, max_pixels, cv2, PIL, tifffile):
         if head[24] != 16:
             return _from_pillow(image, max_pixels)
         _check_size(*image.size, max_pixels)
-    encoded = np.fromfile(path, np.uint8)
-    pixels, kinds, blocks = cv2.imdecodeWithMetadata(encoded, cv2.IMREAD_UNCHANGED)
-    del encoded
+        profile = image.info.get("icc_profile")
+    # Pillow would cut the samples down to 8 bits. The walk over the chunks comes first, because
+    # some OpenCV versions fill up a truncated picture in silence.
+    exif = exif_block.from_png(path)
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.size == 0:
-        raise ValueError("its data are truncated or broken")
-    found = {int(kind): bytes(block) for kind, block in zip(kinds, blocks, strict=True)}
-    exif = found.get(cv2.IMAGE_METADATA_EXIF)
-    exif = exif_block.HEADER + exif.removeprefix(exif_block.HEADER) if exif else None
-    return _upright(_three_channels(pixels), found.get(cv2.IMAGE_METADATA_ICCP), exif)
+        raise ValueError("its data are broken")
+    return _upright(_three_channels(pixels), profile, exif)
 
 
 def _from_pillow(image, max_pixels):
@@ -298,19 +299,16 @@ def _write_jpeg(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
 
 
 def _write_png(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
-    kinds, blocks = [], []
-    if icc_profile:
-        kinds.append(cv2.IMAGE_METADATA_ICCP)
-        blocks.append(np.frombuffer(icc_profile, np.uint8))
-    if exif:
-        kinds.append(cv2.IMAGE_METADATA_EXIF)
-        blocks.append(np.frombuffer(exif.removeprefix(exif_block.HEADER), np.uint8))
-    flipped = np.ascontiguousarray(pixels[..., ::-1])
-    done, encoded = cv2.imencodeWithMetadata(".png", flipped, kinds, blocks)
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
     if not done:
         raise OSError(f"cannot write {path}: OpenCV could not encode it")
     with open(path, "xb") as file:
-        file.write(encoded)
+        file.write(encoded[:_PNG_HEADER])
+        if icc_profile:
+            file.write(exif_block.png_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc_profile)))
+        if exif:
+            file.write(exif_block.png_chunk(b"eXIf", exif.removeprefix(exif_block.HEADER)))
+        file.write(encoded[_PNG_HEADER:])
 
 
 def _write_tiff(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
