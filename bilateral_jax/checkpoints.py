@@ -15,14 +15,18 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 
+from bilateral_jax import leaves as leaves_lib
+
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
+_DIGESTS = "digests.json"
 
 
 class DamagedCheckpointError(ValueError):
@@ -63,8 +67,8 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
     arrays, leaves = {}, {}
-    for path, leaf in _named(state).items():
-        kind = _key_kind(leaf)
+    for path, leaf in leaves_lib.named(state).items():
+        kind = leaves_lib.key_kind(leaf)
         array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
         leaves["/".join(path)] = {
             "path": path,
@@ -74,7 +78,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
             "digest": _digest(array.tobytes()),
         }
         if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            _insert(arrays, path, array)
+            leaves_lib.insert(arrays, path, array)
     record = _sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
     options = ocp.CheckpointManagerOptions(
         max_to_keep=max_to_keep, enable_async_checkpointing=False
@@ -85,6 +89,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
         )
         if not manager.save(step, args=args):
             raise RuntimeError(f"orbax declined to write step {step} in {directory}")
+    _write_digests(directory / str(step))
 
 
 def restore(directory, step=None, target=None, *, set_aside_damaged=False):
@@ -125,7 +130,11 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
                 if set_aside_damaged:
                     _set_aside(directory / str(candidate))
             continue
-        return candidate, _nested(leaves) if target is None else _fill(target, leaves), metadata
+        return (
+            candidate,
+            leaves_lib.nested(leaves) if target is None else leaves_lib.fill(target, leaves),
+            metadata,
+        )
     raise DamagedCheckpointError("; ".join(problems))
 
 
@@ -240,11 +249,12 @@ def _read(directory, step):
         ) from None
     if not intact:
         raise DamagedCheckpointError(f"{where}: its record does not match its digest")
+    _check_files(directory / str(step), where)
     stored = {}
     if any(0 not in about["shape"] for about in record["leaves"].values()):
         try:
             with _quiet(), ocp.PyTreeCheckpointer() as reader:
-                stored = _named(reader.restore(directory / str(step) / "state"))
+                stored = leaves_lib.named(reader.restore(directory / str(step) / "state"))
         except (
             Exception
         ) as error:  # tensorstore raises bare Exception with pages of its own state: keep one line
@@ -264,55 +274,36 @@ def _read(directory, step):
     return leaves, record["metadata"]
 
 
-def _fill(target, leaves):
-    wanted = _named(target)
-    faults = [
-        f"{'/'.join(path)} is missing from the checkpoint" for path in wanted if path not in leaves
-    ]
-    faults += [
-        f"{'/'.join(path)} is not part of the target" for path in leaves if path not in wanted
-    ]
-    for path in wanted.keys() & leaves.keys():
-        have, want = leaves[path], wanted[path]
-        if (have.shape, have.dtype) != (np.shape(want), jax.numpy.result_type(want)):
-            faults.append(
-                f"{'/'.join(path)} is {have.dtype}{list(have.shape)}, expected "
-                f"{jax.numpy.result_type(want)}{list(np.shape(want))}"
-            )
-    if faults:
-        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-        raise ValueError(
-            f"the checkpoint does not fit the target: {'; '.join(sorted(faults)[:5])}{more}"
-        )
-    return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in wanted])
-
-
-def _named(tree):
-    """Flattens a pytree into `{path of names: leaf}`, in flattening order."""
-    return {
-        tuple(jax.tree_util.keystr((entry,), simple=True) for entry in path): leaf
-        for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+def _write_digests(folder):
+    """Notes a digest of every file of a complete step beside them."""
+    digests = {
+        path.relative_to(folder).as_posix(): _digest(path.read_bytes())
+        for path in sorted((folder / "state").rglob("*"))
+        if path.is_file()
     }
+    partial = folder / f"{_DIGESTS}.partial"
+    partial.write_text(json.dumps(digests, indent=0), encoding="utf-8")
+    os.replace(partial, folder / _DIGESTS)
 
 
-def _nested(leaves):
-    tree = {}
-    for path, leaf in leaves.items():
-        _insert(tree, path, leaf)
-    return tree
+def _check_files(folder, where):
+    """Looks for damage before orbax does: its readers leave tracebacks on the terminal.
 
-
-def _insert(tree, path, leaf):
-    if not path:
-        raise ValueError("a checkpoint holds a tree of named leaves, not a single array")
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    tree[path[-1]] = leaf
-
-
-def _key_kind(leaf):
-    is_key = hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return str(jax.random.key_impl(leaf)) if is_key else None
+    A process killed between writing a step and its digests leaves a step without them; the leaves'
+    own digests judge that one.
+    """
+    try:
+        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8")).items()
+    except FileNotFoundError:
+        return
+    except ValueError:
+        raise DamagedCheckpointError(f"{where}: {_DIGESTS} cannot be read") from None
+    for name, digest in digests:
+        path = folder / name
+        if not path.is_file():
+            raise DamagedCheckpointError(f"{where}: {name} is missing")
+        if _digest(path.read_bytes()) != digest:
+            raise DamagedCheckpointError(f"{where}: the bytes of {name} do not match their digest")
 
 
 def _digest(data):

@@ -36,7 +36,13 @@ ARROWS = {
     "configs": set(),
 }
 # Files that belong to a layer of another name.
-PART_OF = {"__main__": "main", "cli": "main", "commands": "main", "exif": "images"}
+PART_OF = {
+    "__main__": "main",
+    "cli": "main",
+    "commands": "main",
+    "exif": "images",
+    "leaves": "checkpoints",
+}
 
 # Packages that cost seconds, or that a user of the ops lacks: imported where they are needed.
 HEAVY = {

@@ -84,7 +84,7 @@ def test_the_bar_shows_step_loss_psnr_speed_and_time_left(capsys):
     assert (
         "step 40/40" in text
         and "loss " in text
-        and "psnr 20.00 dB" in text
+        and "PSNR 20.00 dB" in text
         and "images/s" in text
         and "<" in text
     )

@@ -89,7 +89,6 @@ def fit(
     """
     window = _Window(examples_per_step)
     with _stop_signal() as stop, _bar(first, last, progress) as bar:
-        bar.set_description_str("compiling")
         waiting, step = None, first
         while step < last and stop.number is None:
             state, metrics = update(state, next(batches))
@@ -167,12 +166,13 @@ def _bar(first, last, progress):
     import tqdm
 
     layout = (
-        "{desc}: {percentage:3.0f}%|{bar:20}| "
+        "{desc}{percentage:3.0f}%|{bar:20}| "
         "step {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
     )
     # Into a file or a pipe, one line now and then is enough.
     interval = 0.2 if sys.stderr.isatty() else 15.0
     return tqdm.tqdm(
+        desc="compiling",
         total=last,
         initial=first,
         disable=not progress,
@@ -184,9 +184,9 @@ def _bar(first, last, progress):
 
 
 def _show(bar, window):
-    bar.set_description_str("training", refresh=False)
+    bar.set_description("training", refresh=False)
     text = [
-        f"{name} {value:.2f} dB" if name == "psnr" else f"{name} {value:.3g}"
+        f"PSNR {value:.2f} dB" if name == "psnr" else f"{name} {value:.3g}"
         for name, value in window.shown.items()
         if name in ("loss", "psnr")
     ]
