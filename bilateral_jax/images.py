@@ -17,6 +17,7 @@ import os
 import pathlib
 import struct
 import uuid
+import warnings
 import zlib
 
 import numpy as np
@@ -39,7 +40,8 @@ class Photo:
 
     Attributes:
       pixels: uint8 or uint16 `[h, w, 3]`, red green blue, upright.
-      icc_profile: the colour profile's bytes, or None for a file without one (take it as sRGB).
+      icc_profile: the colour profile's bytes, or None for a file without one (take it as sRGB);
+        a grey picture's profile is dropped, since it does not describe three channels.
       exif: the EXIF block ("Exif" header included) with the orientation reset and the thumbnail
         unlinked, or None.
     """
@@ -239,9 +241,8 @@ def _read_tiff(path, head, max_pixels, cv2, PIL, tifffile):
             pixels = _three_channels(stored[..., [2, 1, 0]] if stored.shape[-1] == 4 else stored)
         else:
             pixels = _three_channels(_decode_tiff(path, page, tiff.byteorder, cv2))
-    return Photo(
-        exif_block.turn(pixels, orientation), profile and bytes(profile), exif_block.from_tiff(path)
-    )
+    notes = _if_readable(path, exif_block.from_tiff, path)
+    return Photo(exif_block.turn(pixels, orientation), _rgb_profile(profile), notes)
 
 
 def _decode_tiff(path, page, byteorder, cv2):
@@ -274,7 +275,21 @@ def _upright(pixels, profile, exif):
     orientation = 1
     if exif:
         exif, orientation = exif_block.reset_orientation(exif)
-    return Photo(exif_block.turn(pixels, orientation), profile or None, exif or None)
+    return Photo(exif_block.turn(pixels, orientation), _rgb_profile(profile), exif or None)
+
+
+def _rgb_profile(profile):
+    """Drops a profile that does not describe three colours, such as a grey picture's."""
+    return bytes(profile) if profile and bytes(profile[16:20]) == b"RGB " else None
+
+
+def _if_readable(path, function, *arguments):
+    """Calls what reads camera notes; notes that make no sense are left out, with a warning."""
+    try:
+        return function(*arguments)
+    except (SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
+        warnings.warn(f"{path}: unreadable EXIF notes are left out ({error})", stacklevel=5)
+        return None
 
 
 def _check_writable(path, suffix, pixels, quality):
@@ -312,7 +327,8 @@ def _write_png(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
 
 
 def _write_tiff(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
-    tags = [(tag, "s", 0, text, True) for tag, text in exif_block.descriptions(exif).items()]
+    notes = _if_readable(path, exif_block.descriptions, exif) or {}
+    tags = [(tag, "s", 0, text.encode(), True) for tag, text in notes.items()]
     big = pixels.nbytes > 1 << 31
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
         tiff.write(
@@ -327,4 +343,4 @@ def _write_tiff(path, pixels, icc_profile, exif, quality, cv2, PIL, tifffile):
             extratags=tags,
         )
     if exif and not big:
-        exif_block.append_to_tiff(path, exif)
+        _if_readable(path, exif_block.append_to_tiff, path, exif)

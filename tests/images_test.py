@@ -113,6 +113,33 @@ def test_notes_cross_formats(tmp_path):
     assert photo.icc_profile == profile() and block.get_ifd(34665)[33434] == 0.008
 
 
+def test_grey_profiles_are_dropped(tmp_path):
+    grey = bytearray(profile())
+    grey[16:20] = b"GRAY"
+    PIL_Image.new("L", (8, 8)).save(tmp_path / "a.png", icc_profile=bytes(grey))
+    assert images.read(tmp_path / "a.png").icc_profile is None
+
+
+def test_notes_in_any_language(tmp_path):
+    block = PIL_Image.Exif()
+    block[315], block[33432] = "Zo\u00eb", "\u00a9 \u65e5\u672c"
+    images.write(tmp_path / "a.tif", smooth(), exif=block.tobytes())
+    seen = PIL_Image.Exif()
+    seen.load(images.read(tmp_path / "a.tif").exif)
+    assert seen[315].encode("latin-1", "replace").startswith(b"Zo") and 33432 in seen
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow says so too
+def test_broken_notes_do_not_lose_the_picture(tmp_path):
+    notes = exif.HEADER + b"II*\x00" + b"\xff" * 40
+    for suffix in (".png", ".jpg"):
+        images.write(tmp_path / f"a{suffix}", smooth(), exif=notes)
+        assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
+    with pytest.warns(UserWarning, match="EXIF notes are left out"):
+        images.write(tmp_path / "a.tif", smooth(), exif=exif.HEADER + b"nonsense")
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, smooth())
+
+
 def upright(stored, orientation):
     """The eight codes, written out one by one."""
     return {
