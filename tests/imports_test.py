@@ -40,6 +40,7 @@ PART_OF = {
     "__main__": "main",
     "cli": "main",
     "commands": "main",
+    "codecs": "images",
     "exif": "images",
     "leaves": "checkpoints",
 }
