@@ -17,6 +17,7 @@ from bilateral_jax.models import lowres
 from bilateral_jax.models import model as model_lib
 
 _BAND_PIXELS = 1 << 20
+_STEP = 64
 
 
 def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> np.ndarray:
@@ -37,16 +38,16 @@ def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> n
       ValueError: the image is not `[h, w, 3]` or has no pixels; `band_rows` is not a positive int.
     """
     image = np.asarray(image)
-    rows = _band_rows(image, band_rows)
+    size = _band_size(image, band_rows)
     module = model.module
-    height, width, _ = image.shape
     small = _lowres(image, module.net_input_size, module.lowres_method)
     grid = _coefficients(model, small[None])
     out = np.empty_like(image)
     pending = None
-    for start in range(0, height, rows):
-        plan = module.band(start, start + rows, height, width)
-        band = _render(model, grid, _rows(image, *plan.rows)[None], plan.arrays)
+    for start in range(0, len(image), size[0]):
+        plan = module.band(start, size, image.shape[:2])
+        source = _cut(image, plan.rows, plan.columns)
+        band = _render(model, grid, source[None], plan.arrays)
         # The device renders this band while the one before is copied out.
         if pending is not None:
             _store(out, *pending)
@@ -55,30 +56,37 @@ def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> n
     return out
 
 
-def _band_rows(image, band_rows):
-    """Checks the arguments and gives the rows of a band."""
+def _band_size(image, band_rows):
+    """Checks the arguments and gives (rows, columns) of a band.
+
+    Columns, and the rows of a small picture, are rounded up: a folder of pictures of many sizes
+    then needs few compiled functions.
+    """
     if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
         raise ValueError(f"image must be [h, w, 3] with at least one pixel, got {image.shape}")
     if image.dtype not in (np.uint8, np.uint16) and not jnp.issubdtype(image.dtype, jnp.floating):
         raise TypeError(f"image must be float in [0, 1], uint8 or uint16, got {image.dtype}")
-    height, width = image.shape[:2]
+    height, columns = (-(-size // _STEP) * _STEP for size in image.shape[:2])
     if band_rows is None:
-        band_rows = -(-_BAND_PIXELS // width)
+        band_rows = -(-_BAND_PIXELS // columns)
     elif not isinstance(band_rows, int) or band_rows < 1:
         raise ValueError(f"band_rows must be a positive int, got {band_rows!r}")
-    return height if band_rows >= height else -(-band_rows // 4) * 4
+    return min(height, -(-band_rows // 4) * 4), columns
 
 
-def _rows(image, start, stop):
-    """Rows `[start, stop)`; beyond the picture its border repeats: all bands have one shape."""
-    if start >= 0 and stop <= len(image):
-        return image[start:stop]
-    return image[np.clip(np.arange(start, stop), 0, len(image) - 1)]
+def _cut(image, rows, columns):
+    """Cuts source rows and columns out of a picture whose border repeats outside."""
+    inside, beyond = [], []
+    for (first, stop), size in zip((rows, columns), image.shape[:2], strict=True):
+        inside.append(slice(max(first, 0), min(stop, size)))
+        beyond.append((max(-first, 0), max(stop - size, 0)))
+    part = image[tuple(inside)]
+    return np.pad(part, (*beyond, (0, 0)), mode="edge") if np.any(beyond) else part
 
 
 def _store(out, start, band):
-    stop = min(start + band.shape[1], len(out))
-    out[start:stop] = np.asarray(band[0])[: stop - start]
+    rows = out[start : start + band.shape[1]]
+    rows[:] = np.asarray(band[0])[: len(rows), : out.shape[1]]
 
 
 def _lowres(image, size, method):
@@ -95,7 +103,8 @@ def _lowres(image, size, method):
         squeezed[row] = (weights[first:last] @ strip).reshape(width, 3)
     if image.dtype.kind == "u":
         squeezed /= np.float32(np.iinfo(image.dtype).max)
-    return np.asarray(lowres.resize(squeezed, size, method))
+    small = np.tensordot(squeezed, lowres.area_matrix(width, size), axes=(1, 1))
+    return small.transpose(0, 2, 1)
 
 
 @jax.jit

@@ -48,11 +48,12 @@ def test_bands_equal_the_whole(name):
 
 
 def test_bands_are_compiled_once():
-    """Every band, also the last and short one, and every taller picture of the same width."""
+    """Every band, also the last and short one, and pictures of other sizes."""
     model = small_model("HDRNetGaussianPyrNN")
-    inference.enhance(model, picture(24, 30), band_rows=8)
+    inference.enhance(model, picture(24, 30), band_rows=6)
     before = inference._render._cache_size()
-    inference.enhance(model, picture(37, 30), band_rows=8)
+    for size in ((37, 30), (50, 1), (9, 64)):
+        inference.enhance(model, picture(*size), band_rows=6)
     assert inference._render._cache_size() == before
 
 

@@ -39,27 +39,33 @@ def test_double(size):
 
 @pytest.mark.parametrize("total", [1, 3, 18, 37, 64, 101])
 @pytest.mark.parametrize("count", [1, 7, 16])
-def test_bands_get_the_rows_of_the_whole(total, count):
+def test_bands_get_the_pixels_of_the_whole(total, count):
     """Down to the coarsest level and up again, for every band, whatever lies outside."""
-    image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, total, 9, 3)), jnp.float32)
-    rows, columns = pyramid.whole(total), pyramid.whole(9)
+    width = 9
+    image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, total, width, 3)), jnp.float32)
 
-    def there_and_back(finest, rows, crop=None):
+    def there_and_back(finest, rows, columns, crop=None):
         middle, coarsest = pyramid.coarser(finest, rows, columns)
         if crop:
-            finest, middle = crop(finest, middle, rows)
+            finest, middle = crop(finest, middle, rows, columns)
         up = middle + pyramid.finer(coarsest, 1, rows, columns)
         return finest + pyramid.finer(up, 0, rows, columns)
 
-    whole = there_and_back(image, rows)
-    run = jax.jit(lambda x, w: there_and_back(x, pyramid.band_axis(w), pyramid.crop_band))
+    @jax.jit
+    def run(source, *weights):
+        return there_and_back(source, *map(pyramid.band_axis, weights), pyramid.crop_band)
+
+    whole = there_and_back(image, pyramid.whole(total), pyramid.whole(width))
+    (left, right), _, columns = pyramid.band(0, 16, width)
+    around = image[:, :, np.clip(np.arange(left, right), 0, width - 1)]
     for start in range(0, total, 4):
-        (first, stop), spans, axis = pyramid.band(start, count, total)
-        source = image[:, np.clip(np.arange(first, stop), 0, total - 1)]
-        band = run(source, axis.weights)
+        (first, stop), spans, rows = pyramid.band(start, count, total)
+        source = around[:, np.clip(np.arange(first, stop), 0, total - 1)]
+        band = run(source, rows.weights, columns.weights)
         assert spans[0] == pyramid.Span(start, count, total)
         kept = min(count, total - start)
-        np.testing.assert_allclose(band[:, :kept], whole[:, start : start + kept], atol=1e-6)
+        expected = whole[:, start : start + kept]
+        np.testing.assert_allclose(band[:, :kept, :width], expected, atol=1e-6)
 
 
 def test_bands_start_at_multiples_of_four():

@@ -88,17 +88,18 @@ def _small(key, shape, dtype=jnp.float32):
 
 @dataclasses.dataclass(frozen=True)
 class Band:
-    """What a network needs to render output rows `[start, stop)` of a taller picture.
+    """What a network needs to render a band of rows of a larger picture.
 
     Attributes:
-      rows: (first, past the last) source rows to hand over; those outside the picture repeat its
-        border rows.
-      arrays: numbers that depend on where the band stands; same shapes for every band of the same
-        height.
+      rows: (first, past the last) source row to hand over; outside the picture its border repeats.
+      columns: (first, past the last) source column, likewise.
+      arrays: numbers that depend on where the band stands and on the size of the picture; their
+        shapes depend on the band's size only, so one compiled function serves many pictures.
     """
 
     rows: tuple[int, int]
-    arrays: dict[str, np.ndarray]
+    columns: tuple[int, int]
+    arrays: dict
 
 
 class HDRNet(nn.Module):
@@ -208,21 +209,30 @@ class HDRNet(nn.Module):
         small = lowres.resize(image, self.net_input_size, self.lowres_method)
         return self(small, image)
 
-    def band(self, start: int, stop: int, height: int, width: int) -> Band:
-        """Plans the rendering of rows `[start, stop)` of a picture of `height` x `width` pixels."""
-        window = np.asarray([[start, 0, height, width]], np.int32)
-        return Band((start, stop), {"window": window})
+    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
+        """Plans the rendering of a band of rows.
+
+        Args:
+          start: its first row.
+          size: its rows and columns; it may reach beyond the picture below and to the right.
+          full_size: (height, width) of the picture.
+
+        Returns:
+          The plan.
+        """
+        window = np.asarray([[start, 0, *full_size]], np.int32)
+        return Band((start, start + size[0]), (0, size[1]), {"window": window})
 
     def render_band(self, grid, rows, arrays: dict):
         """Renders a planned band: exactly the rows that `render` would give for the whole picture.
 
         Args:
           grid: `[1, gh, gw, gd, n_out, 4]`.
-          rows: `[1, r, w, 3]`, the source rows that the plan names.
+          rows: `[1, r, c, 3]`, the source rows and columns that the plan names.
           arrays: of the plan.
 
         Returns:
-          `[1, stop - start, w, 3]`.
+          `[1, *size, 3]`.
         """
         return self.render(grid, rows, window=arrays["window"])
 
@@ -267,34 +277,33 @@ class HDRNetGaussianPyrNN(HDRNet):
 
     def levels(self, fullres):
         """Gives the three pictures, finest first."""
-        rows, columns = pyramid.whole(fullres.shape[1]), pyramid.whole(fullres.shape[2])
-        return [fullres, *pyramid.coarser(fullres, rows, columns)]
+        axes = [pyramid.whole(size) for size in fullres.shape[1:3]]
+        return [fullres, *pyramid.coarser(fullres, *axes)]
 
     def render(self, grid, fullres, *, window: Any = None, train: bool = False):
-        rows = pyramid.whole(fullres.shape[1])
+        axes = [pyramid.whole(size) for size in fullres.shape[1:3]]
         levels = self.levels(fullres)
         windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
-        return self._merge(grid, levels, rows, windows, train=train)
+        return self._merge(grid, levels, *axes, windows, train=train)
 
-    def band(self, start: int, stop: int, height: int, width: int) -> Band:
-        source, spans, axis = pyramid.band(start, stop - start, height)
-        sizes = [width, pyramid.half(width), pyramid.half(pyramid.half(width))]
+    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
+        rows, row_spans, row_axis = pyramid.band(start, size[0], full_size[0])
+        columns, column_spans, column_axis = pyramid.band(0, size[1], full_size[1])
         windows = [
-            [[span.start, 0, span.total, size]] for span, size in zip(spans, sizes, strict=True)
+            [[row.start, column.start, row.total, column.total]]
+            for row, column in zip(row_spans, column_spans, strict=True)
         ]
-        return Band(source, axis.weights | {"windows": np.asarray(windows, np.int32)})
+        weights = {"rows": row_axis.weights, "columns": column_axis.weights}
+        return Band(rows, columns, weights | {"windows": np.asarray(windows, np.int32)})
 
     def render_band(self, grid, rows, arrays: dict):
-        axis = pyramid.band_axis(
-            {name: array for name, array in arrays.items() if name != "windows"}
-        )
-        middle, coarsest = pyramid.coarser(rows, axis, pyramid.whole(rows.shape[2]))
-        levels = [*pyramid.crop_band(rows, middle, axis), coarsest]
-        return self._merge(grid, levels, axis, list(arrays["windows"]), train=False)
+        axes = [pyramid.band_axis(arrays[name]) for name in ("rows", "columns")]
+        middle, coarsest = pyramid.coarser(rows, *axes)
+        levels = [*pyramid.crop_band(rows, middle, *axes), coarsest]
+        return self._merge(grid, levels, *axes, list(arrays["windows"]), train=False)
 
-    def _merge(self, grid, levels, rows, windows, *, train):
+    def _merge(self, grid, levels, rows, columns, windows, *, train):
         """Slices every level and adds them up, each resized to the next finer one."""
-        columns = pyramid.whole(levels[0].shape[2])
         total = None
         for k in (2, 1, 0):
             guide = self.guide_network[k](levels[k], train=train)

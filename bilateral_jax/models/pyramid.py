@@ -226,13 +226,15 @@ def coarser(finest, rows: Axis, columns: Axis):
 
 def finer(x, level: int, rows: Axis, columns: Axis):
     """Resizes images `[b, h, w, c]` of the next coarser level to `level`."""
-    name, lead = f"double_{level}", rows.leads[level]
-    return double(double(x, rows.weights[name], axis=1, lead=lead), columns.weights[name], axis=2)
+    name = f"double_{level}"
+    x = double(x, rows.weights[name], axis=1, lead=rows.leads[level])
+    return double(x, columns.weights[name], axis=2, lead=columns.leads[level])
 
 
-def crop_band(finest, middle, rows: Axis):
-    """Cuts the computed rows of a band's levels `[b, rows, w, c]` to those that are sliced."""
+def crop_band(finest, middle, rows: Axis, columns: Axis):
+    """Cuts the computed levels `[b, h, w, c]` of a band to the pixels that are sliced."""
     levels = []
     for x, ahead, name in zip((finest, middle), _AHEAD, ("double_0", "double_1"), strict=True):
-        levels.append(x[:, ahead : ahead + len(rows.weights[name])])
+        height, width = len(rows.weights[name]), len(columns.weights[name])
+        levels.append(x[:, ahead : ahead + height, ahead : ahead + width])
     return levels
