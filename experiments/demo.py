@@ -5,10 +5,12 @@ Hands a run's work directory, sheets, a loss plot and a table to the user.
 """
 
 import json
+import os
 import pathlib
 import sys
 import time
 
+import jax
 import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -43,11 +45,11 @@ def run(config, workdir, *, progress=True):
     outcome, _ = train.train(config, workdir, progress=progress)
     if outcome.signal is not None:
         return None
-    seconds = time.perf_counter() - start
     network = _network(workdir)
-    learned = baselines.fit_affine(_pairs(config.data.train))
+    learned = baselines.fit_affine((e["input"], e["target"]) for e in _photos(config.data.train))
     rows, pictures = {}, []
-    for name, (given, wanted) in zip(_names(config.data.heldout), _pairs(config.data.heldout)):
+    for example in _photos(config.data.heldout):
+        name, given, wanted = example["name"], example["input"], example["target"]
         oracle = baselines.fit_affine([(given, wanted)])
         outputs = {
             "input": given,
@@ -57,7 +59,7 @@ def run(config, workdir, *, progress=True):
         }
         rows[name] = {column: _psnr(output, wanted) for column, output in outputs.items()}
         pictures.append((name, {**outputs, "target": wanted}))
-    table = summarize(rows) | {"steps": outcome.step, "seconds_this_time": round(seconds, 1)}
+    table = summarize(rows) | _circumstances(config, outcome.step, time.perf_counter() - start)
     (workdir / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     _draw_photos(workdir / "heldout.png", pictures, rows)
     _draw_losses(workdir / "loss.png", workdir)
@@ -98,20 +100,27 @@ def text(table):
     return "\n".join(lines)
 
 
+def _circumstances(config, steps, seconds):
+    """Notes what a number is worth nothing without."""
+    return {
+        "protocol": "PSNR in dB of whole photos rounded to 8 bit, mean over photos",
+        "seed": config.seed,
+        "steps": steps,
+        "seconds_this_time": round(seconds, 1),
+        "hardware": f"{jax.local_device_count()} x {jax.local_devices()[0].device_kind}, "
+        f"{os.cpu_count()} CPU cores",
+        "jax": jax.__version__,
+    }
+
+
 def _network(workdir):
     saved = checkpoints.load_model(workdir)
     module = models.create(saved.name, saved.hyperparameters)
     return Model(saved.params, saved.batch_stats, module)
 
 
-def _pairs(section):
-    for example in batches.evaluation_examples(sources.make(**section.to_dict())):
-        yield example["input"], example["target"]
-
-
-def _names(section):
-    source = sources.make(**section.to_dict())
-    return [source[index]["name"] for index in range(len(source))]
+def _photos(section):
+    return batches.evaluation_examples(sources.make(**section.to_dict()))
 
 
 def _psnr(output, target):

@@ -4,6 +4,8 @@ Receives sections from configs.
 Hands sources (length and random access) to experiments/train.py.
 """
 
+import functools
+
 from bilateral_jax.data import pairs, synthetic
 
 
@@ -50,7 +52,13 @@ def _whole(kind, **options):
     if kind == "synthetic":
         return synthetic.SyntheticPairs(**options)
     if kind == "demo":
-        from bilateral_jax.data import demo  # its photos live in packages that only the demo needs
-
-        return demo.DemoPhotos(**options)
+        return _demo(**options)
     raise ValueError(f"unknown source {kind!r}; known are 'demo', 'folder', 'lists', 'synthetic'")
+
+
+@functools.lru_cache(maxsize=2)
+def _demo(**options):
+    """Makes the demo's pairs once: their operator takes seconds; same options, same pairs."""
+    from bilateral_jax.data import demo  # its photos live in packages that only the demo needs
+
+    return demo.DemoPhotos(**options)
