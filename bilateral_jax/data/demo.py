@@ -23,8 +23,8 @@ from bilateral_jax import color, images
 from bilateral_jax.filters import local_laplacian
 
 LOOK = {
-    "sigma": 0.6,
-    "alpha": 0.5,
+    "sigma": 0.9,
+    "alpha": 0.55,
     "beta": 0.0,
     "noise": 0.1,
     "key_value": 0.3,
