@@ -1,4 +1,4 @@
-"""The dense XLA formulation against the definition in ops/reference.py, over awkward shapes and values."""
+"""The dense XLA formulation against ops/reference.py, over awkward shapes and values."""
 
 import dataclasses
 import functools
@@ -117,7 +117,9 @@ def test_matches_reference(case, name):
 
 # The slope differs from the value along gd alone.
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
-@pytest.mark.parametrize("case", ["batch", "features", "flat_depth", "traced_windows_wrap", "wrap_one_cell"])
+@pytest.mark.parametrize(
+    "case", ["batch", "features", "flat_depth", "traced_windows_wrap", "wrap_one_cell"]
+)
 def test_slope_matches_reference(case, name):
     assert_matches(name, CASES[case], CASES[case].arrays(), order=1, tolerance=1e-5)
 
@@ -197,3 +199,42 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
     splatted = run(xla, "splat_apply", case, arrays, order=0)
     assert np.abs(splatted[:, :, :, 1:3]).min() > 0
     assert not splatted[:, :, :, [0, 3, 4, 5, 6, 7]].any()
+
+
+BANDED = {
+    "static": Case(size=(29, 83), batch=2),
+    "traced": dataclasses.replace(CASES["traced_windows_wrap"], size=(29, 41)),
+    "multiplied": dataclasses.replace(CASES["too_many_terms_to_unroll"], size=(29, 17)),
+}
+
+
+@pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
+@pytest.mark.parametrize("case", BANDED.values(), ids=BANDED)
+def test_bands_change_nothing(case, name, monkeypatch):
+    arrays = case.arrays()
+    whole = run(xla, name, case, arrays, order=0)
+    # Four rows a band: the last one repeats three rows of the one before.
+    monkeypatch.setattr(xla, "_band_rows", lambda shape, numbers: 4)
+    banded = run(xla, name, case, arrays, order=0)
+    np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
+def test_temporaries_are_bounded_by_bands(name):
+    def temporary_bytes(size):
+        case = Case(grid_shape=(16, 16, 8), size=size)
+        lattice, pixels = case.lattice, (1, *size)
+        function = functools.partial(getattr(xla, name), lattice=lattice, order=0, dtype=np.float32)
+        if name == "splat_apply":
+            function = functools.partial(function, offset=True)
+            first = jax.ShapeDtypeStruct((*pixels, 3), np.float32)
+        else:
+            first = jax.ShapeDtypeStruct((1, 16, 16, 8, 3, 4), np.float32)
+        guide = jax.ShapeDtypeStruct(pixels, np.float32)
+        image = jax.ShapeDtypeStruct((*pixels, 3), np.float32)
+        compiled = jax.jit(function).lower(first, guide, image).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    # A plane of this picture is 12 MB, the looked-up coefficients 144 MB. 1999 fits no block.
+    assert temporary_bytes((1500, 1999)) < 12e6
+    assert temporary_bytes((12000, 1999)) < 12e6

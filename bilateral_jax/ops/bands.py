@@ -1,8 +1,8 @@
 """Bands of rows: what keeps temporaries in the cache, and compilers from undoing it.
 
-XLA materialises what it does not fuse. Done band by band, those arrays are a few megabytes that stay in the cache and are
-used again for the next band; done for a whole photo, they are gigabytes of fresh pages, which cost more than the
-arithmetic.
+XLA materialises what it does not fuse. Done band by band, those arrays are a few megabytes that
+stay in the cache and serve the next band again; done for a whole photo, they are gigabytes of fresh
+pages, which cost more than the arithmetic.
 
 Receives band functions from `ops/xla.py`.
 Hands joined or summed bands back to it.
@@ -11,9 +11,10 @@ Hands joined or summed bands back to it.
 import jax
 import jax.numpy as jnp
 
-# Before this version, XLA:CPU drops `optimization_barrier` before it fuses (seen in the optimised programs of 0.10.2;
-# 0.11.2 and 0.12.0 respect it), so that a loop's bookkeeping joins the arithmetic and nothing is vectorised: 52
-# instead of 9 ns per pixel. A conditional whose predicate is hidden until after the simplifier is respected by all.
+# XLA:CPU of jax 0.10.2 drops `optimization_barrier` before it fuses (its optimised programs show
+# that), so that a loop's bookkeeping joins the arithmetic and nothing is vectorised: 52 instead of
+# 9 ns per pixel. There, a conditional whose predicate is hidden until after the simplifier keeps
+# them apart.
 _BARRIERS_HOLD = jax.__version_info__ >= (0, 11)
 
 
@@ -29,24 +30,34 @@ def isolated(function, *arrays):
     return jax.lax.cond(jax.lax.optimization_barrier(True), function, never, *arrays)
 
 
-def joined(function, rows, arrays):
-    """Applies `function` to bands of `rows` rows (axis 1) of the arrays and joins its results along axis 1."""
+def joined(function, rows, arrays, filler):
+    """Applies `function` to bands of `rows` rows (axis 1) of the arrays, joins its results there.
+
+    The buffer for them begins full of `filler`, any scalar of this call: zeros would be one
+    constant for all calls in a program, kept until the last and copied for each.
+    """
     height = arrays[0].shape[1]
     if rows >= height:
         return function(*arrays)
 
     def step(k, out):
-        # The last band begins early enough to be whole; the rows it repeats get the same values again.
+        # The last band begins early enough to be whole; rows it repeats get the same values again.
         start = jnp.minimum(k * rows, height - rows)
-        return jax.lax.dynamic_update_slice_in_dim(out, function(*_band(arrays, start, rows)), start, 1)
+        return jax.lax.dynamic_update_slice_in_dim(
+            out, function(*_band(arrays, start, rows)), start, 1
+        )
 
     shape = jax.eval_shape(function, *_band(arrays, 0, rows))
-    out = jnp.zeros((shape.shape[0], height, *shape.shape[2:]), shape.dtype)
+    filler = filler.astype(shape.dtype)
+    out = jnp.broadcast_to(filler, (shape.shape[0], height, *shape.shape[2:]))
     return jax.lax.fori_loop(0, -(-height // rows), step, out)
 
 
 def summed(function, rows, weights, arrays):
-    """The sum over bands of `function(weights, *arrays)`; a row whose `weights` `[n, h, ...]` are 0 must add nothing."""
+    """The sum over bands of `function(weights, *arrays)`.
+
+    A row whose `weights` `[n, h, ...]` are 0 must add nothing.
+    """
     height = weights.shape[1]
     if rows >= height:
         return function(weights, *arrays)

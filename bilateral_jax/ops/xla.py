@@ -1,23 +1,32 @@
 """Slicing and splatting as dense arithmetic: fast on a CPU, correct on every device.
 
-A gather of eight corners costs XLA a materialised array per corner. Here nothing is gathered and nothing scattered:
+A gather of eight corners costs XLA a materialised array per corner. Here nothing is gathered and
+nothing scattered:
 
-1.  The columns are cut into equal blocks, narrow enough that one block meets only a few neighbouring cells, its
-    taps (ops/blocks.py). The tiny grid becomes a table by tap and block: `[n, gh, tap, plane, o, j, block]`.
-2.  Rows go in bands (ops/bands.py). A small matrix product interpolates the table along gh for each row of a band.
-3.  A pixel's coefficient is `sum over taps and depth planes of x_tent * z_tent * table`, written out as arithmetic
-    on whole planes. A table entry is one number for all pixels of a block's row, so that the compiler loads it once
-    and vectorises along the block; the cost does not depend on what the guide holds.
+1.  The columns are cut into equal blocks, narrow enough that one block meets only a few
+    neighbouring cells, its taps (ops/blocks.py). The tiny grid becomes a table by tap and block.
+2.  Rows go in bands (ops/bands.py). A small matrix product interpolates the table along gh for
+    each row of a band.
+3.  A pixel's coefficient is `sum over taps and depth planes of tap_tent * depth_tent * table`,
+    written out as arithmetic on whole planes. A table entry is one number for all pixels of a
+    block's row, so that the compiler loads it once and vectorises along the block; the cost does
+    not depend on what the guide holds.
 
-Splatting is the transpose: one matrix product per row and block contracts the pixels, small ones put rows and taps
-back into cells. Measured rules of XLA:CPU that shape the code:
+Splatting is the transpose: one matrix product per row and block contracts the pixels, small ones
+put rows and taps back into cells. Both use tents: with ramps, whose differences are the tents, sums
+over many pixels would cancel, and a cell that no pixel reaches would not stay exactly 0.
 
--   A `stack` at the end of a loop is compiled as one vectorised loop per channel. A reshape, cast or comparison fused
-    behind it makes it scalar, eight times slower: hence blocks to the very end, and `bands.isolated`.
--   `where(x < c, c, x)` is one instruction, `maximum` and `clip` spend four on NaN; this order of the operands lets
-    NaN through.
+Measured rules of XLA:CPU that shape the code (ns per pixel of a 12 MP photo):
 
-Receives normalised arrays (see ops/reference.py, whose functions these are) from `ops/bilateral.py`.
+-   A `stack` at the end of a fused loop is compiled as one vectorised loop per channel (8 ns). A
+    reshape, cast or comparison fused behind it makes it scalar (60 ns): hence blocks to the very
+    end, and `bands.isolated`.
+-   `where(x < c, c, x)` is one instruction, `maximum` and `clip` spend four on NaN; this order of
+    the operands lets NaN through.
+-   Small matrix products that contract a multiple of 32 pixels are twice as fast as others.
+
+Receives normalised arrays (see ops/reference.py, whose functions these are) from
+`ops/primitives.py`.
 Hands pixels or grids back to it.
 """
 
@@ -29,17 +38,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import lattice as lattice_lib
-from bilateral_jax.ops import bands
+from bilateral_jax.ops import bands, reference
 from bilateral_jax.ops import blocks as blocks_lib
-from bilateral_jax.ops import reference
 
-# Bytes of a band's arrays: what two cores keep in their caches.
-_BAND_BYTES = 4 << 20
-# Terms (taps * depth planes * features) that are unrolled into loops; beyond, compiling takes too long.
+# Bytes of a band's arrays. A CPU keeps that much in its caches; others have memory that is fast
+# without a cache, and want few large steps (not measured).
+_BAND_BYTES = {"cpu": 4 << 20}
+_BAND_BYTES_ELSEWHERE = 256 << 20
+# Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long.
 _UNROLLED_TERMS = 1024
-# Work per row and block in pixels, measured: reading a block's table; starting a small matrix product.
-_SLICE_OVERHEAD = 24
-_SPLAT_OVERHEAD = 64
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -64,7 +71,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     cells = _plane_cells(lattice, order)
     if not len(cells):
         return jnp.zeros((*guide.shape, outputs), dtype)
-    blocks = blocks_lib.column_blocks(lattice, window, _SLICE_OVERHEAD)
+    blocks = blocks_lib.column_blocks(lattice, window, lanes=8, overhead=24)
     table = _table(grid.astype(accumulate), blocks, cells)
     terms = len(cells) * blocks.taps * outputs * columns
     look_up = _look_up_unrolled if terms <= _UNROLLED_TERMS else _look_up_multiplied
@@ -82,7 +89,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     numbers = 2 * (1 + columns + outputs) + terms / blocks.width
     if look_up is _look_up_multiplied:
         numbers += len(cells) * blocks.taps + outputs * columns
-    return bands.joined(band, _band_rows(guide.shape, numbers), arrays)
+    return bands.joined(band, _band_rows(guide.shape, numbers), arrays, table[0, 0, 0])
 
 
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
@@ -107,7 +114,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     cells = _plane_cells(lattice, order)
     if not len(cells):
         return jnp.zeros((batch, *lattice.grid_shape, outputs, columns), dtype)
-    blocks = blocks_lib.column_blocks(lattice, window, _SPLAT_OVERHEAD)
+    blocks = blocks_lib.column_blocks(lattice, window, lanes=32, overhead=64)
 
     def band(row_tents, guide, values, *image):
         depth = _depth(guide.astype(accumulate), lattice, order)
@@ -115,7 +122,9 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         lost = jnp.isnan(depth)
         depth = jnp.where(lost, jnp.zeros((), accumulate), depth)
         values = jnp.where(lost[..., None], jnp.zeros((), accumulate), values.astype(accumulate))
-        pixels = [blocks.pad(array) for array in (depth, values, *(i.astype(accumulate) for i in image))]
+        pixels = [
+            blocks.pad(array) for array in (depth, values, *(i.astype(accumulate) for i in image))
+        ]
         compute = functools.partial(
             _factors, blocks=blocks, planes=len(cells), order=order, offset=offset
         )
@@ -140,7 +149,8 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
 
 def _band_rows(shape, numbers):
     """Rows of a band, for pixels `[n, h, w]` that need so many float32 `numbers` each at a time."""
-    return max(1, int(_BAND_BYTES / (4 * numbers * shape[0] * shape[2])))
+    band_bytes = _BAND_BYTES.get(jax.default_backend(), _BAND_BYTES_ELSEWHERE)
+    return max(1, int(band_bytes / (4 * numbers * shape[0] * shape[2])))
 
 
 def _row_tents(lattice, window, batch, dtype):
@@ -163,7 +173,7 @@ def _table(grid, blocks, cells):
 
 
 def _table_transposed(table, blocks, cells):
-    """The transpose of `_table`: `[n, gh, tap, plane, feature, block]` -> `[n, gh, gw, gd, feature]`."""
+    """Its transpose, from `[n, gh, tap, plane, feature, block]` to `[n, gh, gw, gd, feature]`."""
     n = "n" * (blocks.cells.ndim - 3)
     one_hot = jnp.asarray(blocks.cells, table.dtype)
     grid = jnp.einsum(f"nytucb,{n}btx->nyxuc", table, one_hot, precision=_EXACT)
@@ -178,7 +188,7 @@ def _plane_cells(lattice, order):
 
 
 def _depth(guide, lattice, order):
-    """Positions along gd; on a ring within its first turn, and clamped if tents will be laid around them."""
+    """Positions along gd: on a ring within its first turn, else clamped if tents are to come."""
     depth = lattice.depth(guide)
     gd = lattice.grid_shape[2]
     if lattice.boundary[2] == "wrap":
@@ -192,8 +202,8 @@ def _depth(guide, lattice, order):
 def _depth_plane(depth, k, order):
     """The weights of plane `k`: a tent around centre k, or an indicator of the gap from k to k + 1.
 
-    Between two centres the slope is the difference of the two cells; at a centre, the one to its right. NaN makes
-    tents NaN and indicators 0.
+    Between two centres the slope is the difference of the two cells; at a centre, the one to its
+    right. NaN makes tents NaN and indicators 0.
     """
     if order == 1:
         return ((depth >= k) & (depth < k + 1)).astype(depth.dtype)
@@ -205,7 +215,7 @@ def _at_least(x, low):
 
 
 def _look_up_unrolled(table, depth, image=None, *, blocks, order):
-    """Applied coefficients `[n, h, count, width, o]`, the sums over taps and depth planes written out."""
+    """Applied coefficients `[n, h, count, width, o]`, sums over taps and planes written out."""
     depth = blocks.split(depth)
     planes = [_depth_plane(depth, k, order) for k in range(table.shape[3])]
     tents = _tap_tents(blocks, depth.dtype)

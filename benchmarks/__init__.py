@@ -1,0 +1,1 @@
+"""One script per question; each writes `results/<device>/<question>-<jax version>.json`."""
