@@ -28,6 +28,10 @@ PREDICTIONS = [
     ("pyramid_bn", "B"),
     ("alt_pointwise_bn", "C"),
 ]
+# The pictures are small: compiling takes longer than running.
+QUICK = {"xla_backend_optimization_level": 0}
+compiled = functools.partial(jax.jit, compiler_options=QUICK)
+
 # Our names of the layers whose outputs the golden files hold; "splat_last" is the deepest splat
 # layer.
 TAPS = {"global_conv2": "global_conv2", "global_fc3": "global_fc3", "local_conv2": "local_conv2"}
@@ -87,21 +91,27 @@ def smoothed_slice_apply(grid, guide, image, *, window=None):
     return einsum("bhwoi,bhwi->bhwo", matrices[..., :3], image) + matrices[..., 3]
 
 
-def predict(model, small, full):
-    """(grid, guide, output), compiled anew so that a replaced `slice_apply` is seen."""
+@compiled
+def coefficients(model, small):
+    return model.apply(small, method="coefficients")
 
-    @jax.jit
-    def run(model, small, full):
-        grid = model.apply(small, method="coefficients")
-        return grid, model.apply(full, method="guide"), model.apply(grid, full, method="render")
 
-    return run(model, small, full)
+def render(model, grid, full):
+    """(guide, output), compiled anew so that a replaced `slice_apply` is seen."""
+
+    @compiled
+    def run(model, grid, full):
+        guide = model.apply(full, method="guide")
+        return guide, model.apply(grid, full, method="render")
+
+    return run(model, grid, full)
 
 
 @pytest.mark.parametrize("name, image", PREDICTIONS)
 def test_predictions_equal_the_original(name, image, monkeypatch, record_property):
     record, model, small, full = prediction_case(name, image)
-    grid, guide, output = predict(model, small, full)
+    grid = coefficients(model, small)
+    guide, output = render(model, grid, full)
     theirs = f"{image}.guide" if f"{image}.guide" in record else f"{image}.guide_level0"
     errors = {
         "coefficients": error(grid, record[f"{image}.coeffs"]),
@@ -109,7 +119,8 @@ def test_predictions_equal_the_original(name, image, monkeypatch, record_propert
         "output": error(output, record[f"{image}.output"]),
     }
     monkeypatch.setattr(bilateral, "slice_apply", smoothed_slice_apply)
-    errors["output_smoothed"] = error(predict(model, small, full)[2], record[f"{image}.output"])
+    smoothed = render(model, grid, full)[1]
+    errors["output_smoothed"] = error(smoothed, record[f"{image}.output"])
     print(f"\n{name} {image} " + " ".join(f"{key} {value:.2e}" for key, value in errors.items()))
     record_property("errors", errors)
     assert errors["coefficients"] < 1e-5
@@ -180,7 +191,7 @@ def gradient_errors(record, model, after, loss, gradients):
 @pytest.mark.parametrize("name", ["curves", "pointwise", "pyramid"])
 def test_one_training_step_equals_the_original(name, record_property):
     record, model, small, full = training_case(name)
-    step = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+    step = compiled(jax.value_and_grad(loss_of, has_aux=True))
     (loss, after), gradients = step(model.params, model, small, full, record["target"])
     errors = gradient_errors(record, model, after, loss, gradients)
     print(f"\n{name} exact tent " + " ".join(f"{k} {v:.2e}" for k, v in errors.items()))
@@ -190,12 +201,12 @@ def test_one_training_step_equals_the_original(name, record_property):
     assert errors["statistics"] < 1e-6
 
 
-@pytest.mark.parametrize("name", ["curves", "pyramid"])
+@pytest.mark.parametrize("name", ["curves"])
 def test_training_with_the_smoothed_tent_follows_the_original(name, monkeypatch, record_property):
     monkeypatch.setattr(bilateral, "slice_apply", smoothed_slice_apply)
     record, model, small, full = training_case(name)
     optimiser = optax.adam(1e-4)
-    gradient = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+    gradient = compiled(jax.value_and_grad(loss_of, has_aux=True))
     update = jax.jit(optimiser.update)
     state, losses = optimiser.init(model.params), []
     for step in range(4):
