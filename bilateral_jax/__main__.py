@@ -23,6 +23,9 @@ def main(arguments=None) -> int:
         message = str(error) or type(error).__name__
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def _parser():

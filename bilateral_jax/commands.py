@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from importlib import metadata
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def import_hdrnet(source, target, *, spatial_bin) -> int:
         hyperparameters=hyperparameters,
         params=model.params,
         batch_stats=model.batch_stats,
-        metadata={"imported_from": str(source)},
+        metadata={"imported_from": str(source), "versions": _versions()},
     )
     count = model_lib.parameter_count(model.params)
     print(f"{name} with {count:,} parameters: {source} -> {target}")
@@ -107,6 +108,7 @@ def info(checkpoint, *, step) -> int:
         if key != "model":
             shown = json.dumps(value, indent=2) if isinstance(value, dict) else value
             print(f"{key:<18}{shown}")
+    print(f"read with         {_versions()}")
     return 0
 
 
@@ -204,6 +206,11 @@ def _progress(jobs):
     import tqdm
 
     return tqdm.tqdm(jobs, unit="picture")
+
+
+def _versions():
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "flax", "numpy"))
+    return f"{packages}, Python {sys.version.split()[0]}"
 
 
 def _print_leaves(tree):

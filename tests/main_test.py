@@ -202,6 +202,8 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
         "coefficient_network/prediction/kernel",
         "spatial_bin",
         "step",
+        "versions",
+        f"jax {jax.__version__}",
     ):
         assert expected in text
     assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 1
