@@ -11,18 +11,19 @@ Hands joined or summed bands back to it.
 import jax
 import jax.numpy as jnp
 
-# XLA:CPU of jax 0.10.2 drops `optimization_barrier` before it fuses (its optimised programs show
-# that), so that a loop's bookkeeping joins the arithmetic and nothing is vectorised: 52 instead of
-# 9 ns per pixel. There, a conditional whose predicate is hidden until after the simplifier keeps
-# them apart.
-_BARRIERS_HOLD = jax.__version_info__ >= (0, 11)
+# Two facts about XLA:CPU of jax 0.10.2, seen in its optimised programs and not in those of 0.12.0:
+# it drops `optimization_barrier` before it fuses, so that a loop's bookkeeping joins the arithmetic
+# and nothing is vectorised (52 instead of 9 ns per pixel); and to cut a band of half precision it
+# first widens the whole picture (18 instead of 10).
+_EARLY_XLA = jax.__version_info__ < (0, 11)
 
 
 def isolated(function, *arrays):
     """`function(*arrays)`, compiled by itself: nothing before or after is fused into its loops."""
-    if _BARRIERS_HOLD:
+    if not _EARLY_XLA:
         return jax.lax.optimization_barrier(function(*jax.lax.optimization_barrier(arrays)))
 
+    # A conditional keeps them apart, if its predicate is hidden until after the simplifier.
     def never(*arrays):
         shapes = jax.eval_shape(function, *arrays)
         return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
@@ -43,14 +44,14 @@ def joined(function, rows, arrays, filler):
     def step(k, out):
         # The last band begins early enough to be whole; rows it repeats get the same values again.
         start = jnp.minimum(k * rows, height - rows)
-        return jax.lax.dynamic_update_slice_in_dim(
-            out, function(*_band(arrays, start, rows)), start, 1
-        )
+        band = _bits(function(*_band(arrays, start, rows)))
+        return jax.lax.dynamic_update_slice_in_dim(out, band, start, 1)
 
     shape = jax.eval_shape(function, *_band(arrays, 0, rows))
-    filler = filler.astype(shape.dtype)
+    filler = _bits(filler.astype(shape.dtype))
     out = jnp.broadcast_to(filler, (shape.shape[0], height, *shape.shape[2:]))
-    return jax.lax.fori_loop(0, -(-height // rows), step, out)
+    out = jax.lax.fori_loop(0, -(-height // rows), step, out)
+    return jax.lax.bitcast_convert_type(out, shape.dtype)
 
 
 def summed(function, rows, weights, arrays):
@@ -76,4 +77,15 @@ def summed(function, rows, weights, arrays):
 
 
 def _band(arrays, start, rows):
-    return [jax.lax.dynamic_slice_in_dim(array, start, rows, axis=1) for array in arrays]
+    bands = [jax.lax.dynamic_slice_in_dim(_bits(array), start, rows, axis=1) for array in arrays]
+    return [
+        jax.lax.bitcast_convert_type(band, array.dtype)
+        for band, array in zip(bands, arrays, strict=True)
+    ]
+
+
+def _bits(array):
+    """Half precision as integers, where bands of floats are not cut as they are."""
+    if _EARLY_XLA and array.dtype.itemsize == 2:
+        return jax.lax.bitcast_convert_type(array, jnp.uint16)
+    return array

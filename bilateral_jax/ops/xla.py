@@ -79,8 +79,8 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     def band(row_tents, guide, *image):
         rows = jnp.einsum("nhy,nyk->nhk", row_tents, table, precision=_EXACT)
         rows = rows.reshape(*guide.shape[:2], blocks.taps, len(cells), outputs, columns, -1)
-        depth = _depth(guide.astype(accumulate), lattice, order)
-        pixels = [blocks.pad(array) for array in (depth, *(i.astype(accumulate) for i in image))]
+        guide, *image = (array.astype(accumulate) for array in (guide, *image))
+        pixels = [blocks.pad(array) for array in (_depth(guide, lattice, order), *image)]
         compute = functools.partial(look_up, blocks=blocks, order=order)
         return blocks.join(bands.isolated(compute, rows, *pixels)).astype(dtype)
 
@@ -117,14 +117,14 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     blocks = blocks_lib.column_blocks(lattice, window, lanes=32, overhead=64)
 
     def band(row_tents, guide, values, *image):
-        depth = _depth(guide.astype(accumulate), lattice, order)
+        arrays = (array.astype(accumulate) for array in (guide, values, *image))
+        guide, values, *image = arrays
+        depth = _depth(guide, lattice, order)
         # A pixel that is nowhere takes its values with it, even NaN.
         lost = jnp.isnan(depth)
         depth = jnp.where(lost, jnp.zeros((), accumulate), depth)
-        values = jnp.where(lost[..., None], jnp.zeros((), accumulate), values.astype(accumulate))
-        pixels = [
-            blocks.pad(array) for array in (depth, values, *(i.astype(accumulate) for i in image))
-        ]
+        values = jnp.where(lost[..., None], jnp.zeros((), accumulate), values)
+        pixels = [blocks.pad(array) for array in (depth, values, *image)]
         compute = functools.partial(
             _factors, blocks=blocks, planes=len(cells), order=order, offset=offset
         )
