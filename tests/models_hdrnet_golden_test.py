@@ -182,7 +182,7 @@ def gradient_errors(record, model, after, loss, gradients):
     return {
         "loss": abs(float(loss) / float(record["train.loss"]) - 1),
         "gradients": max(
-            error(ours[key], theirs[key]) / np.abs(theirs[key]).max() for key in theirs
+            error(ours[key], theirs[key]) / float(np.abs(theirs[key]).max()) for key in theirs
         ),
         "statistics": max(error(statistics[key], moved[key]) for key in moved),
     }
