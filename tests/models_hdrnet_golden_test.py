@@ -122,7 +122,7 @@ def test_predictions_equal_the_original(name, image, monkeypatch, record_propert
     smoothed = render(model, grid, full)[1]
     errors["output_smoothed"] = error(smoothed, record[f"{image}.output"])
     print(f"\n{name} {image} " + " ".join(f"{key} {value:.2e}" for key, value in errors.items()))
-    record_property("errors", errors)
+    record_property("errors", {key: float(value) for key, value in errors.items()})
     assert errors["coefficients"] < 1e-5
     assert errors["guide"] < 1e-5
     assert errors["output"] < 2e-4
@@ -195,7 +195,7 @@ def test_one_training_step_equals_the_original(name, record_property):
     (loss, after), gradients = step(model.params, model, small, full, record["target"])
     errors = gradient_errors(record, model, after, loss, gradients)
     print(f"\n{name} exact tent " + " ".join(f"{k} {v:.2e}" for k, v in errors.items()))
-    record_property("errors", errors)
+    record_property("errors", {key: float(value) for key, value in errors.items()})
     assert errors["loss"] < 1e-6
     assert errors["gradients"] < 1e-3
     assert errors["statistics"] < 1e-6
@@ -217,7 +217,7 @@ def test_training_with_the_smoothed_tent_follows_the_original(name, monkeypatch,
         model = after.replace(params=optax.apply_updates(model.params, updates))
         losses.append(float(loss))
     print(f"\n{name} smoothed tent " + " ".join(f"{k} {v:.2e}" for k, v in errors.items()))
-    record_property("errors", errors)
+    record_property("errors", {key: float(value) for key, value in errors.items()})
     assert errors["loss"] < 1e-6
     assert errors["gradients"] < 1e-4
     assert errors["statistics"] < 1e-6
