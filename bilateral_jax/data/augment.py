@@ -1,9 +1,8 @@
 """Random changes to a pair, the same for both members, and the low-resolution copy.
 
 Every step is `step(element, rng) -> element` and leaves its argument alone. Flips and rotations are
-for whole
-photos: they come before the crop, so that the crop's window describes the photo as the network sees
-  it.
+for whole photos: they come before the crop, so that the crop's window describes the photo as the
+network sees it.
 
 Receives elements from the sources.
 Hands elements to `data/batches.py`.

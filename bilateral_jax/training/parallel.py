@@ -1,9 +1,9 @@
 """All local devices at once: the only file that knows about `pmap`.
 
 The state is replicated: it goes in and comes out without a device axis (`in_axes=None`,
-  `out_axes=None`). JAX does not
-check that the copies agree, so whatever an update returns must have passed through `mean` (or
-depend on nothing but such values). The batch is split along its leading axis.
+`out_axes=None`). JAX does not check that the copies agree, so whatever an update returns must have
+passed through `mean` (or depend on nothing but such values). The batch is split along its leading
+axis.
 
 Receives update functions from experiments and host batches from data/batches.py.
 Hands replicated states and per-example values to training/loop.py and training/evaluation.py.
@@ -36,9 +36,8 @@ def update(function, *, devices=None):
 
     Returns:
       The same function for host batches `[b, ...]`; b must divide by the number of devices. The
-      state's buffers are
-      reused: the caller must not touch the state it passed in. It comes from `place` or from an
-        earlier call.
+      state's buffers are reused: the caller must not touch the state it passed in. It comes from
+      `place` or from an earlier call.
     """
     devices = devices or jax.local_devices()
     mapped = jax.pmap(
