@@ -4,6 +4,7 @@ import functools
 
 import jax
 import numpy as np
+import pytest
 
 import bilateral_jax as bj
 from bilateral_jax import models
@@ -15,6 +16,14 @@ from configs import smoke
 from experiments import hdrnet, sources
 
 _SECTIONS = ("steps", "model", "loss", "optimizer", "schedule", "average_decay")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    """The pictures are small: compiling takes longer than running."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _build(name="HDRNetCurves", **changes):
@@ -96,7 +105,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
 
 
 def test_weight_decay_leaves_biases_and_the_guide_alone():
-    params = jax.eval_shape(_build().init, jax.random.key(0)).params
+    params = _build().init(jax.random.key(0)).params
     marked = hdrnet._decays(params)
     assert not any(jax.tree.leaves(marked["guide_network"]))
     for layer in marked["coefficient_network"].values():
