@@ -129,7 +129,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
             _factors, blocks=blocks, planes=len(cells), order=order, offset=offset
         )
         weights, matrices = bands.isolated(compute, *pixels)
-        rows = jnp.einsum("nhbkp,nhbcp->nhkcb", weights, matrices, precision=_EXACT)
+        rows = jnp.einsum("nhbpk,nhbcp->nhkcb", weights, matrices, precision=_EXACT)
         return jnp.einsum(
             "nhy,nhk->nyk", row_tents, rows.reshape(*rows.shape[:2], -1), precision=_EXACT
         )
@@ -239,8 +239,8 @@ def _look_up_unrolled(table, depth, image=None, *, blocks, order):
 def _look_up_multiplied(table, depth, image=None, *, blocks, order):
     """The same by a matrix product per row and block: for many taps, depth cells or features."""
     weights = _weights(depth, blocks, table.shape[3], order)
-    rows = table.reshape(*table.shape[:2], weights.shape[3], *table.shape[4:])
-    coefficients = jnp.einsum("nhbkp,nhkojb->nhbpoj", weights, rows, precision=_EXACT)
+    rows = table.reshape(*table.shape[:2], weights.shape[-1], *table.shape[4:])
+    coefficients = jnp.einsum("nhbpk,nhkojb->nhbpoj", weights, rows, precision=_EXACT)
     terms = (
         coefficients[..., j] if e is None else coefficients[..., j] * e[..., None]
         for j, e in enumerate(_extended(image, blocks, table.shape[5]))
@@ -249,12 +249,12 @@ def _look_up_multiplied(table, depth, image=None, *, blocks, order):
 
 
 def _weights(depth, blocks, planes, order):
-    """`[n, h, count, tap * plane, width]`, the products of tap tents and depth planes."""
-    depth = blocks.split(depth)[:, :, :, None, None, :]
-    k = jnp.arange(planes, dtype=depth.dtype).reshape(1, 1, 1, 1, planes, 1)
-    weights = jnp.stack(_tap_tents(blocks, depth.dtype), axis=3)[:, :, :, :, None, :]
-    weights = weights * _depth_plane(depth, k, order)
-    return weights.reshape(*weights.shape[:3], -1, blocks.width)
+    """`[n, h, count, width, tap * plane]`, the products of tap tents and depth planes."""
+    depth = blocks.split(depth)[..., None, None]
+    k = jnp.arange(planes, dtype=depth.dtype).reshape(1, 1, 1, 1, 1, planes)
+    tents = jnp.stack(_tap_tents(blocks, depth.dtype), axis=-1)[..., None]
+    weights = tents * _depth_plane(depth, k, order)
+    return weights.reshape(*weights.shape[:4], -1)
 
 
 def _factors(depth, values, image=None, *, blocks, planes, order, offset):
