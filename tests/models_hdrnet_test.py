@@ -258,6 +258,13 @@ def test_describe_and_create_are_inverse(name):
     assert models.create(*models.describe(module.clone(axis_name="batch"))) == module
 
 
+def test_a_model_can_be_made_inside_a_transformation():
+    module = hdrnet.HDRNetCurves(net_input_size=16, spatial_bin=4, luma_bins=2)
+    shapes = jax.eval_shape(lambda key: model_lib.Model.init(module, key), jax.random.key(0))
+    drawn = model_lib.Model.init(module, jax.random.key(0))
+    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, drawn)
+
+
 def test_a_model_is_a_pytree():
     model = small_model("HDRNetCurves")
     doubled = jax.tree.map(lambda leaf: 2 * leaf, model)

@@ -37,9 +37,10 @@ class Model:
         Returns:
           The model.
         """
-        # Random weights are drawn once: compiling that quickly matters more than running it fast (1
-        # s against 5).
-        options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        # Random weights are drawn once: compiling quickly matters more than running fast (1 s
+        # against 5). Inside another compilation there is nothing to choose.
+        quick = jax.default_backend() == "cpu" and not isinstance(key, jax.core.Tracer)
+        options = {"xla_backend_optimization_level": 0} if quick else None
         variables = jax.jit(_init, static_argnums=0, compiler_options=options)(module, key)
         return cls(variables["params"], variables.get("batch_stats", {}), module)
 
