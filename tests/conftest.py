@@ -5,8 +5,12 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    # Eight devices take turns on few cores: a busy machine must not look like a deadlock, which
+    # XLA ends by aborting the process after 40 s.
     os.environ["XLA_FLAGS"] = (
         os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+        " --xla_cpu_collective_call_warn_stuck_timeout_seconds=300"
+        " --xla_cpu_collective_call_terminate_timeout_seconds=600"
     ).strip()
 # Plots are drawn into files.
 os.environ.setdefault("MPLBACKEND", "agg")
