@@ -27,7 +27,7 @@ from bilateral_jax.ops import bilateral
 # configs/demo.py (4 variants per photo; mean PSNR, the untouched input has 18.1 dB):
 # - identity_start: paper 19.5 dB, with it 22.9-24.2 dB (two seeds). A random start spends its first
 #   steps on unlearning random colours.
-# - lowres_method "area": no gain in PSNR beyond the seeds' spread (paper 19.8 dB, both 23.0-23.5 dB).
+# - lowres_method "area": no gain in PSNR beyond the seeds' spread (paper 19.8, both 23.0-23.5 dB).
 #   It is there for steadiness: moving a 1080p photo by one pixel changes the small copy by 0.016
 #   (rms) against 0.037, noise of 0.02 by 0.004 against 0.020.
 PRESETS = {
