@@ -1,5 +1,6 @@
 """Every transformation of JAX, to second order, on every implementation; and which one ran."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,10 +112,8 @@ def test_vmap_equals_a_loop_forward_and_backward(implementation, axes):
             for array, axis in zip(arrays, axes, strict=True)
         ]
         alone = one_at_a_time(*own)
-        jax.tree.map(
-            lambda many, one, k=k: np.testing.assert_allclose(many[k], one, rtol=2e-4, atol=2e-4),
-            together,
-            alone,
+        chex.assert_trees_all_close(
+            jax.tree.map(lambda many, k=k: many[k], together), alone, rtol=2e-4, atol=2e-4
         )
 
 
