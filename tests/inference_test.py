@@ -26,7 +26,9 @@ def small_model(name, method="area"):
 @functools.cache
 def whole(name, method="area"):
     model = small_model(name, method)
-    return jax.jit(lambda image: model(image))
+    # Compiling takes longer than running.
+    quick = {"xla_backend_optimization_level": 0}
+    return jax.jit(lambda image: model(image), compiler_options=quick)
 
 
 def picture(height, width, dtype=np.float32):
@@ -41,7 +43,7 @@ def test_bands_equal_the_whole(name):
     image = picture(45, 23)
     expected = whole(name)(image)
     assert float(abs(expected).max()) < 1.5
-    for band_rows in (6, 44, None):
+    for band_rows in (6, None):
         out = inference.enhance(small_model(name), image, band_rows=band_rows)
         assert out.dtype == np.float32
         np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"bands of {band_rows}")
