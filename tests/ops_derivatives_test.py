@@ -86,9 +86,15 @@ def test_hessian_in_the_guide_is_symmetric(implementation):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5 * np.abs(matrix).max())
 
 
-@every_implementation
+# The rules stand above the implementations, so one case is enough for the slower of them.
 @pytest.mark.parametrize(
-    "axes", [(0, 0, 0), (0, None, None), (None, 1, 0), (None, None, 2), (3, 0, None)]
+    "implementation, axes",
+    [
+        ("reference", (0, 0, 0)),
+        ("xla", (0, 0, 0)),
+        ("xla", (None, 1, 0)),
+        ("xla", (3, 0, None)),
+    ],
 )
 def test_vmap_equals_a_loop_forward_and_backward(implementation, axes):
     grid, guide, image, _ = (np.asarray(a, np.float32) for a in smooth_arrays(3))
