@@ -1,5 +1,6 @@
 """Files to pixels and back: exactness, orientation, profile, refusals by name."""
 
+import functools
 import struct
 import sys
 import zlib
@@ -29,6 +30,7 @@ def smooth(dtype=np.uint8, shape=(16, 24)):
     return images.to_integer(values, 8 * np.dtype(dtype).itemsize)
 
 
+@functools.cache  # a profile holds the second of its making: two calls may differ
 def profile():
     from PIL import ImageCms
 
