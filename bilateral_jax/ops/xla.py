@@ -51,21 +51,7 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
-    """`reference.slice_apply`, as dense arithmetic.
-
-    Args:
-      grid: `[n, gh, gw, gd, o, j]`.
-      guide: `[n, h, w]`.
-      image: `[n, h, w, i]`, or None for the looked-up features alone.
-      window: int32 `[n, 4]`, (top, left, full height, full width) per example, or None for the
-        lattice's own.
-      lattice: the `Lattice` of these pixels.
-      order: 0 for the value; 1 for its derivative in the guide.
-      dtype: of the result; sums are float32 (float64 if an input is).
-
-    Returns:
-      `[n, h, w, o]`.
-    """
+    """`reference.slice_apply`, argument for argument, as dense arithmetic."""
     accumulate = reference.accumulation_dtype(grid, guide, image)
     outputs, columns = grid.shape[-2:]
     cells = _plane_cells(lattice, order)
@@ -93,21 +79,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
 
 
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
-    """`reference.splat_apply`, as dense arithmetic.
-
-    Args:
-      values: `[n, h, w, o]`.
-      guide: `[n, h, w]`.
-      image: `[n, h, w, i]` or None.
-      window: as in `slice_apply`.
-      lattice: the `Lattice` of these pixels.
-      order: 0, or 1 for the derivative in the guide.
-      offset: whether `e` ends in a 1; always true without an image.
-      dtype: of the result.
-
-    Returns:
-      `[n, gh, gw, gd, o, j]`.
-    """
+    """`reference.splat_apply`, argument for argument, as dense arithmetic."""
     accumulate = reference.accumulation_dtype(values, guide, image)
     batch, outputs = guide.shape[0], values.shape[-1]
     columns = (0 if image is None else image.shape[-1]) + int(offset)
