@@ -16,6 +16,7 @@ from bilateral_jax.ops.grids import blur as blur
 from bilateral_jax.ops.grids import identity_grid as identity_grid
 from bilateral_jax.ops.grids import sample as sample
 from bilateral_jax.ops.grids import total_variation as total_variation
+from bilateral_jax.ops.guided import guided_slice_apply as guided_slice_apply
 
 # Filters made of them.
 from bilateral_jax.filters.bilateral import bilateral_filter as bilateral_filter  # isort: skip
@@ -31,6 +32,7 @@ __all__ = [
     "bilateral_filter",
     "bilateral_slice",
     "blur",
+    "guided_slice_apply",
     "identity_grid",
     "sample",
     "slice_apply",

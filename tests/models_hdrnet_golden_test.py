@@ -15,7 +15,7 @@ import optax
 import pytest
 
 from bilateral_jax.importers import hdrnet as importer
-from bilateral_jax.ops import bilateral
+from bilateral_jax.ops import bilateral, guided, guides
 from tests import assets
 
 PREDICTIONS = [
@@ -68,6 +68,17 @@ def error(ours, theirs):
     return float(np.abs(np.asarray(ours, np.float64) - theirs).max())
 
 
+def smooth_the_tent(monkeypatch):
+    """Puts the original's tent into the networks."""
+
+    def smoothed_guided(grid, image, *, guide, parameters, window=None):
+        plane = guides.FUNCTIONS[guide](image, **parameters)
+        return smoothed_slice_apply(grid, plane, image, window=window)
+
+    monkeypatch.setattr(bilateral, "slice_apply", smoothed_slice_apply)
+    monkeypatch.setattr(guided, "guided_slice_apply", smoothed_guided)
+
+
 def smoothed_slice_apply(grid, guide, image, *, window=None):
     """Slice and apply with the original's smoothed depth tent, dense over all cells."""
     assert window is None
@@ -118,7 +129,7 @@ def test_predictions_equal_the_original(name, image, monkeypatch, record_propert
         "guide": error(guide, record[theirs]),
         "output": error(output, record[f"{image}.output"]),
     }
-    monkeypatch.setattr(bilateral, "slice_apply", smoothed_slice_apply)
+    smooth_the_tent(monkeypatch)
     smoothed = render(model, grid, full)[1]
     errors["output_smoothed"] = error(smoothed, record[f"{image}.output"])
     print(f"\n{name} {image} " + " ".join(f"{key} {value:.2e}" for key, value in errors.items()))
@@ -203,7 +214,7 @@ def test_one_training_step_equals_the_original(name, record_property):
 
 @pytest.mark.parametrize("name", ["curves"])
 def test_training_with_the_smoothed_tent_follows_the_original(name, monkeypatch, record_property):
-    monkeypatch.setattr(bilateral, "slice_apply", smoothed_slice_apply)
+    smooth_the_tent(monkeypatch)
     record, model, small, full = training_case(name)
     optimiser = optax.adam(1e-4)
     gradient = compiled(jax.value_and_grad(loss_of, has_aux=True))

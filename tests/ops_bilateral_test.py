@@ -422,7 +422,7 @@ MISTAKES = {
     ),
     "implementation": (
         ValueError,
-        "implementation must be None or one of 'reference', 'xla', got 'cuda'",
+        "implementation must be None or one of 'reference', 'xla', 'gpu', 'tpu', got 'cuda'",
         lambda: bj.slice(GRID, GUIDE, implementation="cuda"),
     ),
     "feature axes": (ValueError, "feature_axes", lambda: bj.slice(GRID, GUIDE, feature_axes=9)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bilateral_jax as bj
-from bilateral_jax.ops import primitives
+from bilateral_jax.ops import binding
 from tests import cases
 
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -190,7 +190,7 @@ def test_the_default_on_a_cpu_is_xla_and_it_exports():
 def test_an_eager_call_compiles_once():
     arrays = [np.asarray(a, np.float32) for a in smooth_arrays(10)[:3]]
     bj.slice_apply(*arrays)
-    before = primitives._compiled.cache_info()
+    before = binding.compiled.cache_info()
     bj.slice_apply(*arrays)
-    after = primitives._compiled.cache_info()
+    after = binding.compiled.cache_info()
     assert after.misses == before.misses and after.hits == before.hits + 1

@@ -82,6 +82,9 @@ CASES = {
     "traced_windows_align_corners": Case(
         batch=2, windows=((0, 0, 13, 17), (1, 2, 14, 19)), convention="align_corners"
     ),
+    "traced_window_beyond_its_picture": Case(
+        size=(16, 64), windows=((0, 0, 16, 45),), grid_shape=(4, 16, 8)
+    ),
     "align_corners": Case(convention="align_corners"),
     "align_corners_one_pixel": Case(convention="align_corners", size=(1, 1)),
     "wrap": Case(boundary=("wrap", "wrap", "wrap")),
@@ -97,9 +100,11 @@ def run(module, name, case, arrays, dtype=jnp.float32, **options):
     options = dict(lattice=case.lattice, dtype=dtype, **options)
     if name == "splat_apply":
         options["offset"] = case.offset or image is None
+    if name == "guide_vjp":
+        del options["order"]
     function = functools.partial(getattr(module, name), **options)
-    first = grid if name == "slice_apply" else values
-    return np.asarray(jax.jit(function)(first, guide, image, window), np.float64)
+    first = {"slice_apply": [grid], "splat_apply": [values], "guide_vjp": [values, grid]}[name]
+    return np.asarray(jax.jit(function)(*first, guide, image, window), np.float64)
 
 
 def assert_matches(name, case, arrays, tolerance=3e-6, dtype=jnp.float32, **options):
@@ -116,7 +121,7 @@ def test_matches_reference(case, name):
 
 
 # The slope differs from the value along gd alone.
-@pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
+@pytest.mark.parametrize("name", ["slice_apply", "splat_apply", "guide_vjp"])
 @pytest.mark.parametrize(
     "case", ["batch", "features", "flat_depth", "traced_windows_wrap", "wrap_one_cell"]
 )
@@ -131,8 +136,16 @@ def test_guide_on_cell_centres(order, boundary):
     grid, values, _, image, _ = case.arrays()
     # Centres at (k + 0.5) / 4, exact in binary; the derivative there is the one to the right.
     guide = jnp.asarray(np.arange(28).reshape(1, 2, 14) / 8 - 1, jnp.float32)
-    for name in ("slice_apply", "splat_apply"):
+    names = ["slice_apply", "splat_apply"] + ["guide_vjp"] * order
+    for name in names:
         assert_matches(name, case, (grid, values, guide, image, None), order=order)
+
+
+@pytest.mark.parametrize(
+    "case", ["photo", "linear", "one_channel", "static_window", "align_corners"]
+)
+def test_guide_vjp_matches_reference(case):
+    assert_matches("guide_vjp", CASES[case], CASES[case].arrays(), order=1, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
@@ -203,16 +216,18 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
 
 BANDED = {
     "static": Case(size=(29, 83), batch=2),
+    "shared_entries": Case(size=(29, 80), batch=2),
     "traced": dataclasses.replace(CASES["traced_windows_wrap"], size=(29, 41)),
     "multiplied": dataclasses.replace(CASES["too_many_terms_to_unroll"], size=(29, 17)),
 }
 
 
-@pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
+@pytest.mark.parametrize("name", ["slice_apply", "splat_apply", "guide_vjp"])
 @pytest.mark.parametrize("case", BANDED.values(), ids=BANDED)
 def test_bands_change_nothing(case, name, monkeypatch):
     arrays = case.arrays()
     whole = run(xla, name, case, arrays, order=0)
+    monkeypatch.setattr(xla, "_table_rows", lambda *facts: 0)
     # Four rows a band: the last one repeats three rows of the one before.
     monkeypatch.setattr(xla, "_band_rows", lambda shape, numbers: 4)
     banded = run(xla, name, case, arrays, order=0)
@@ -238,3 +253,7 @@ def test_temporaries_are_bounded_by_bands(name):
     # A plane of this picture is 12 MB, the looked-up coefficients 144 MB. 1999 fits no block.
     assert temporary_bytes((1500, 1999)) < 12e6
     assert temporary_bytes((12000, 1999)) < 12e6
+    # Blocks as wide as cells fill 2000 columns: a table of all rows, a third of the result; where
+    # that is too large, bands again.
+    assert temporary_bytes((1500, 2000)) < 12e6
+    assert temporary_bytes((12000, 2000)) < 12e6

@@ -1,11 +1,11 @@
 """The two learned guide maps of HDRNet: one number in [0, 1] for every full-resolution pixel.
 
-Both are pointwise functions of a pixel's colour with about a hundred parameters. They are written
-over the three colour planes, one pixel plane at a time: the compiler then fuses the whole guide
-into a single pass over the photo and no 16-channel picture is ever stored.
+Both are pointwise functions of a pixel's colour with about a hundred parameters. The functions are
+those of `ops/guides.py`, so that a kernel may compute a guide where it slices; here are their
+parameters: `parameters()` gives them, calling gives the guide itself.
 
 Receives full-resolution images from `models/hdrnet.py`.
-Hands guides to `models/hdrnet.py`, which slices with them.
+Hands parameters or guides to `models/hdrnet.py`, which slices with them.
 """
 
 import flax.linen as nn
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from bilateral_jax.models import layers
+from bilateral_jax.ops import guides
 
 KNOTS = 16
 
@@ -41,24 +42,24 @@ class CurvesGuide(nn.Module):
     Reference: Gharbi et al. 2017, section 3.4.1, eq. 6-7.
     """
 
-    @nn.compact
+    kind = "curves"  # of `ops/guides.py`; not a field
+
+    def setup(self):
+        self.ccm = self.param("ccm", colour_matrix_init, (3, 3))
+        self.ccm_bias = self.param("ccm_bias", nn.initializers.zeros, (3,))
+        self.shifts = self.param("shifts", knots_init, (3, KNOTS))
+        self.slopes = self.param("slopes", identity_slopes_init, (3, KNOTS))
+        self.mix = self.param("mix", nn.initializers.constant(1 / 3), (3,))
+        self.mix_bias = self.param("mix_bias", nn.initializers.zeros, ())
+
+    def parameters(self, image, *, train: bool = False):
+        """The arguments of `ops/guides.py`'s `curves`."""
+        del image, train  # has no batch statistics
+        names = ("ccm", "ccm_bias", "shifts", "slopes", "mix", "mix_bias")
+        return {name: getattr(self, name) for name in names}
+
     def __call__(self, image, *, train: bool = False):
-        del train  # has no batch statistics
-        matrix = self.param("ccm", colour_matrix_init, (3, 3))
-        bias = self.param("ccm_bias", nn.initializers.zeros, (3,))
-        shifts = self.param("shifts", knots_init, (3, KNOTS))
-        slopes = self.param("slopes", identity_slopes_init, (3, KNOTS))
-        mix = self.param("mix", nn.initializers.constant(1 / 3), (3,))
-        mix_bias = self.param("mix_bias", nn.initializers.zeros, ())
-        planes = [image[..., c] for c in range(3)]
-        guide = mix_bias
-        for c in range(3):
-            value = sum(planes[d] * matrix[d, c] for d in range(3)) + bias[c]
-            ramps = (slopes[c, k] * nn.relu(value - shifts[c, k]) for k in range(KNOTS))
-            guide = guide + mix[c] * sum(ramps)
-        # `jnp.clip` halves the gradient of a value exactly at a bound (a black pixel sits there at
-        # the start).
-        return jnp.where(guide < 0, 0.0, jnp.where(guide > 1, 1.0, guide))
+        return guides.curves(image, **self.parameters(image, train=train))
 
 
 class PointwiseGuide(nn.Module):
@@ -66,8 +67,8 @@ class PointwiseGuide(nn.Module):
 
     Batch norm is on whatever the rest of the network does, as in the original. Its batch moments
     follow from the mean and covariance of the colours, because the first layer is linear: m = W'
-    mean, v = diag(W' cov W). So training needs no pass over the hidden layer, and at inference the
-    norm folds into three weights and an offset.
+    mean, v = diag(W' cov W). So training needs no pass over the hidden layer, and the norm always
+    folds into three weights and an offset.
 
     Attributes:
       complexity: hidden width.
@@ -77,21 +78,26 @@ class PointwiseGuide(nn.Module):
     complexity: int = 16
     axis_name: str | None = None
 
-    @nn.compact
+    kind = "pointwise"  # of `ops/guides.py`; not a field
+
+    def setup(self):
+        self.hidden = self.param("hidden", layers.he_truncated_normal, (3, self.complexity))
+        self.out = self.param("out", layers.he_truncated_normal, (self.complexity, 1))
+        self.bias = self.param("bias", nn.initializers.zeros, ())
+        self.batch_norm = layers.BatchNorm(self.complexity)
+
+    def parameters(self, image, *, train: bool = False):
+        """The arguments of `ops/guides.py`'s `pointwise`, with the norm folded in."""
+        mean, scale, beta = self.batch_norm(lambda: self._moments(image, self.hidden), train=train)
+        return {
+            "weights": self.hidden * scale[None],
+            "offsets": beta - mean * scale,
+            "out": self.out[:, 0],
+            "bias": self.bias,
+        }
+
     def __call__(self, image, *, train: bool = False):
-        hidden = self.param("hidden", layers.he_truncated_normal, (3, self.complexity))
-        out = self.param("out", layers.he_truncated_normal, (self.complexity, 1))[:, 0]
-        bias = self.param("bias", nn.initializers.zeros, ())
-        norm = layers.BatchNorm(self.complexity, name="batch_norm")
-        mean, scale, beta = norm(lambda: self._moments(image, hidden), train=train)
-        planes = [image[..., c] for c in range(3)]
-        total = bias
-        for k in range(self.complexity):
-            weights = hidden[:, k] * scale[k]
-            offset = beta[k] - mean[k] * scale[k]
-            value = sum(planes[c] * weights[c] for c in range(3)) + offset
-            total = total + out[k] * nn.relu(value)
-        return nn.sigmoid(total)
+        return guides.pointwise(image, **self.parameters(image, train=train))
 
     def _moments(self, image, hidden):
         colours = image.reshape(-1, 3)

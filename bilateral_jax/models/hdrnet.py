@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax.models import coefficients, guides, lowres, pyramid
-from bilateral_jax.ops import bilateral
+from bilateral_jax.ops import bilateral, guided
 
 # What "recommended" changes, and what it brought on the held-out demo photos after 250 steps of
 # configs/demo.py (4 variants per photo; mean PSNR, the untouched input has 18.1 dB):
@@ -151,8 +151,11 @@ class HDRNet(nn.Module):
 
     def render(self, grid, fullres, *, window: Any = None, train: bool = False):
         """Applies a grid to full-resolution images: guide, slice, apply; see `__call__`."""
-        guide = self.guide(fullres, train=train)
-        return bilateral.slice_apply(grid, guide, fullres, window=window)
+        network = self.guide_network
+        parameters = network.parameters(fullres, train=train)
+        return guided.guided_slice_apply(
+            grid, fullres, guide=network.kind, parameters=parameters, window=window
+        )
 
     def enhance(self, image):
         """Enhances whole images `[b, h, w, 3]` from their own low-resolution copies."""

@@ -55,29 +55,44 @@ def joined(function, rows, arrays, filler):
 
 
 def summed(function, rows, weights, arrays):
-    """The sum over bands of `function(weights, *arrays)`.
+    """The sum over bands of `function(examples, weights, *arrays)`, `[n, ...]`.
 
-    A row whose `weights` `[n, h, ...]` are 0 must add nothing.
+    A band has rows of one example, `examples` being its index: a band of all would have few rows,
+    and add up n times as much for each. Without bands `examples` is None, which means all. A row
+    whose `weights` `[n, h, ...]` are 0 must add nothing.
     """
-    height = weights.shape[1]
-    if rows >= height:
-        return function(weights, *arrays)
+    batch, height = weights.shape[:2]
+    if rows >= batch * height:
+        return function(None, weights, *arrays)
+    rows = min(rows, height)
+    bands = -(-height // rows)
 
     def step(k, total):
-        start = jnp.minimum(k * rows, height - rows)
-        (own_weights,) = _band([weights], start, rows)
+        example, start = k // bands, jnp.minimum(k % bands * rows, height - rows)
+        one, *own = _band([weights, *arrays], start, rows, example)
         # The last band begins early enough to be whole; the rows it repeats were counted before.
         row = start + jnp.arange(rows).reshape(1, rows, *(1,) * (weights.ndim - 2))
-        own_weights = jnp.where(row >= k * rows, own_weights, 0)
-        return total + function(own_weights, *_band(arrays, start, rows))
+        one = jnp.where(row >= k % bands * rows, one, 0)
+        part = function(example, one, *own)
+        part += jax.lax.dynamic_slice_in_dim(total, example, 1, axis=0)
+        return jax.lax.dynamic_update_slice_in_dim(total, part, example, axis=0)
 
-    shape = jax.eval_shape(function, *_band([weights, *arrays], 0, rows))
-    total = jnp.zeros(shape.shape, shape.dtype)
-    return jax.lax.fori_loop(0, -(-height // rows), step, total)
+    first = [array[:1, :rows] for array in (weights, *arrays)]
+    shape = jax.eval_shape(lambda *a: function(jnp.int32(0), *a), *first)
+    total = jnp.zeros((batch, *shape.shape[1:]), shape.dtype)
+    return jax.lax.fori_loop(0, batch * bands, step, total)
 
 
-def _band(arrays, start, rows):
-    bands = [jax.lax.dynamic_slice_in_dim(_bits(array), start, rows, axis=1) for array in arrays]
+def _band(arrays, start, rows, example=None):
+    """Rows of all examples, or of one."""
+
+    def cut(array):
+        if example is None:
+            return jax.lax.dynamic_slice_in_dim(array, start, rows, axis=1)
+        origin = (example, start, *(0,) * (array.ndim - 2))
+        return jax.lax.dynamic_slice(array, origin, (1, rows, *array.shape[2:]))
+
+    bands = [cut(_bits(array)) for array in arrays]
     return [
         jax.lax.bitcast_convert_type(band, array.dtype)
         for band, array in zip(bands, arrays, strict=True)

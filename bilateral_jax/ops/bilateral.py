@@ -72,16 +72,16 @@ def bilateral_slice(
     lead = checks.leading_axes("grid", grid.ndim, guide.ndim - 2, 3, feature_axes)
     batch = checks.broadcast(grid=grid.shape[:lead], guide=guide.shape[:-2])
     features = grid.shape[lead + 3 :]
-    lattice, window = _lattice(
+    lattice, window = lattice_of(
         grid.shape[lead : lead + 3], guide.shape[-2:], window, convention, boundary
     )
     out = primitives.slice_apply(
-        _fold(grid.reshape(*grid.shape[: lead + 3], math.prod(features), 1), batch, 5),
-        _fold(guide, batch, 2),
-        window=_fold_window(window, batch),
+        fold(grid.reshape(*grid.shape[: lead + 3], math.prod(features), 1), batch, 5),
+        fold(guide, batch, 2),
+        window=fold_window(window, batch),
         lattice=lattice,
         dtype=grid.dtype,
-        implementation=dispatch.resolve(implementation),
+        implementation=dispatch.known(implementation),
     )
     return out.reshape(*batch, *guide.shape[-2:], *features)
 
@@ -132,17 +132,17 @@ def slice_apply(
     guide = checks.floating("guide", guide, 2, "[*b, h, w]")
     image = checks.floating("image", image, 3, "[*b, h, w, n_in]")
     checks.same_pixels("image", image.shape[-3:-1], guide.shape[-2:])
-    _fitting_matrices("grid", grid.shape, image.shape)
+    fitting_matrices("grid", grid.shape, image.shape)
     batch = checks.broadcast(grid=grid.shape[:-5], guide=guide.shape[:-2], image=image.shape[:-3])
-    lattice, window = _lattice(grid.shape[-5:-2], guide.shape[-2:], window, convention, boundary)
+    lattice, window = lattice_of(grid.shape[-5:-2], guide.shape[-2:], window, convention, boundary)
     out = primitives.slice_apply(
-        _fold(grid, batch, 5),
-        _fold(guide, batch, 2),
-        _fold(image, batch, 3),
-        _fold_window(window, batch),
+        fold(grid, batch, 5),
+        fold(guide, batch, 2),
+        fold(image, batch, 3),
+        fold_window(window, batch),
         lattice=lattice,
         dtype=jnp.promote_types(grid.dtype, image.dtype),
-        implementation=dispatch.resolve(implementation),
+        implementation=dispatch.known(implementation),
     )
     return out.reshape(*batch, *out.shape[1:])
 
@@ -171,7 +171,7 @@ def apply(coefficients, image) -> jax.Array:
     coefficients = checks.floating("coefficients", coefficients, 4, "[*b, h, w, n_out, n_in + 1]")
     image = checks.floating("image", image, 3, "[*b, h, w, n_in]")
     checks.same_pixels("image", image.shape[-3:-1], coefficients.shape[-4:-2])
-    _fitting_matrices("coefficients", coefficients.shape, image.shape)
+    fitting_matrices("coefficients", coefficients.shape, image.shape)
     checks.broadcast(coefficients=coefficients.shape[:-4], image=image.shape[:-3])
     dtype = jnp.promote_types(coefficients.dtype, image.dtype)
     wide = jnp.promote_types(dtype, jnp.float32)
@@ -246,15 +246,15 @@ def splat(
     batch = checks.broadcast(**leading)
     if weights is not None:
         flat = _weighted(flat, weights, batch)
-    lattice, window = _lattice(shape, guide.shape[-2:], window, convention, boundary)
+    lattice, window = lattice_of(shape, guide.shape[-2:], window, convention, boundary)
     out = primitives.splat_apply(
-        _fold(flat, batch, 3),
-        _fold(guide, batch, 2),
-        window=_fold_window(window, batch),
+        fold(flat, batch, 3),
+        fold(guide, batch, 2),
+        window=fold_window(window, batch),
         lattice=lattice,
         offset=True,
         dtype=flat.dtype,
-        implementation=dispatch.resolve(implementation),
+        implementation=dispatch.known(implementation),
     )
     out = out.reshape(*batch, *shape, flat.shape[-1])
     if weights is None:
@@ -269,7 +269,7 @@ def _weighted(values, weights, batch):
     return jnp.concatenate([values * weights, weights.astype(values.dtype)], axis=-1)
 
 
-def _fitting_matrices(name, shape, image_shape):
+def fitting_matrices(name, shape, image_shape):
     """The matrices `[n_out, n_in (+ 1)]` at the end of `shape` must fit the image's channels."""
     channels = image_shape[-1]
     if shape[-1] not in (channels, channels + 1):
@@ -279,7 +279,7 @@ def _fitting_matrices(name, shape, image_shape):
         )
 
 
-def _lattice(grid_shape, size, window, convention, boundary):
+def lattice_of(grid_shape, size, window, convention, boundary):
     """The `Lattice` of a call, and its traced window or None."""
     boundaries = checks.boundary(boundary)
     origin, full_size, traced = checks.window(window, tuple(size))
@@ -294,13 +294,14 @@ def _lattice(grid_shape, size, window, convention, boundary):
     return lattice, traced
 
 
-def _fold(array, batch, core: int):
+def fold(array, batch, core: int):
     """Broadcasts the leading axes to `batch` and folds them into one; the last `core` axes stay."""
     own = array.shape[array.ndim - core :]
     return jnp.broadcast_to(array, (*batch, *own)).reshape(math.prod(batch), *own)
 
 
-def _fold_window(window, batch):
+def fold_window(window, batch):
+    """`fold` of a traced window `[*b, 4]`; None stays None."""
     if window is None:
         return None
     checks.broadcast(window=window.shape[:-1], batch=batch)
@@ -308,4 +309,4 @@ def _fold_window(window, batch):
         raise ValueError(
             f"window must have leading axes that broadcast to {batch}, got shape {window.shape}"
         )
-    return _fold(window, batch, 1)
+    return fold(window, batch, 1)

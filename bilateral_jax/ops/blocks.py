@@ -3,8 +3,14 @@
 Inside one block the cells are the same for every pixel, so that only the weights vary from pixel to
 pixel. They are known when the program is built, or when the window is; never an index per pixel.
 
+The cells of all blocks stand in one row, the strip: block `b` meets the strip's entries `step * b`,
+`step * b + 1`, ... one per tap. Where blocks are as wide as cells, neighbours share entries and
+`step` is 1: the strip is the row of cells with its two ends repeated, hardly larger than the grid.
+Elsewhere `step` is `taps`, and each block has entries of its own. (A step in between would be as
+small, but XLA:CPU copies strided entries before it uses them.)
+
 Receives a `Lattice` from `ops/xla.py`.
-Hands blocks of pixels and one-hot tables of cells back to it.
+Hands blocks of pixels and the strip's cells back to it.
 """
 
 import dataclasses
@@ -14,10 +20,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax import lattice as lattice_lib
+
 # No block is wider: a row of it should stay in the innermost cache.
 _WIDEST = 1024
 # What a width that does not divide the columns costs (copies with padding), measured at 12 MP.
 _PADDING_COST = 1.07
+# What entries of its own cost a block: a larger table, larger than the caches; measured at 12 MP.
+_OWN_ENTRIES_COST = 1.4
+# A traced window may reach beyond its picture by so many columns (`inference.py` rounds widths up).
+BEYOND = 64
+# What a pixel with a table of its own costs, in pixels and taps; measured at 7 columns, 16 cells.
+_PIXELWISE_COST = 40
+# What a pixel beyond the last multiple of the lanes costs, in pixels.
+_RAGGED_COST = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,30 +45,53 @@ class ColumnBlocks:
       count: blocks of a row.
       width: pixels of a block; the last block is padded.
       taps: neighbouring cells that a block may meet.
+      step: entries of the strip from one block's first tap to the next one's.
       tents: `[(n,) count, width, taps]`, weights of the taps at each pixel.
-      cells: `[(n,) count, taps, gw]`, one-hot: the cell of each tap.
+      strip: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each entry: one-hot
+        where a block has several pixels.
     """
 
     columns: int
     count: int
     width: int
     taps: int
+    step: int
     tents: np.ndarray | jax.Array
-    cells: np.ndarray | jax.Array
+    strip: np.ndarray | jax.Array
+
+    @property
+    def exact(self):
+        """Whether the blocks fill the rows, so that nothing is padded."""
+        return self.count * self.width == self.columns
+
+    def of(self, example):
+        """These blocks for one example alone, or for all if it is None."""
+        if example is None or self.tents.ndim == 3:
+            return self
+        tents, strip = (
+            jax.lax.dynamic_slice_in_dim(array, example, 1, axis=0)
+            for array in (self.tents, self.strip)
+        )
+        return dataclasses.replace(self, tents=tents, strip=strip)
 
     def pad(self, pixels):
         """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
         padding = self.count * self.width - self.columns
         return jnp.pad(pixels, ((0, 0), (0, 0), (0, padding)) + ((0, 0),) * (pixels.ndim - 3))
 
-    def split(self, plane):
-        """`[n, h, count * width]` -> `[n, h, count, width]`."""
-        return plane.reshape(*plane.shape[:-1], self.count, self.width)
+    def split(self, pixels):
+        """`[n, h, count * width, ...]` -> `[n, h, count, width, ...]`."""
+        return pixels.reshape(*pixels.shape[:2], self.count, self.width, *pixels.shape[3:])
 
     def join(self, pixels):
-        """`[n, h, count, width, o]` -> `[n, h, columns, o]`, without the padding."""
-        joined = pixels.reshape(*pixels.shape[:2], self.count * self.width, pixels.shape[-1])
+        """`[n, h, count, width, ...]` -> `[n, h, columns, ...]`, without the padding."""
+        joined = pixels.reshape(*pixels.shape[:2], self.count * self.width, *pixels.shape[4:])
         return joined[:, :, : self.columns]
+
+    def tap(self, entries, t, axis):
+        """The entries of tap `t`, one per block along `axis`; `entries` has the strip there."""
+        end = t + self.step * (self.count - 1) + 1
+        return jax.lax.slice_in_dim(entries, t, end, self.step, axis)
 
 
 def column_blocks(lattice, window, *, lanes, overhead):
@@ -61,64 +100,101 @@ def column_blocks(lattice, window, *, lanes, overhead):
     Args:
       lattice: the `Lattice`.
       window: int32 `[n, 4]` of a traced window, or None.
-      lanes: the width of a block is a multiple of this; loops of other lengths are slower.
+      lanes: a block that is not a multiple of this wide ends in a slower loop.
       overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
 
     Returns:
       `ColumnBlocks`, traced where the window is.
     """
-    cells = lattice.grid_shape[1]
     if window is None:
         positions = lattice.columns()
     else:
         positions = lattice.pixel_positions(1, window[:, 1, None], window[:, 3, None])
-    if lattice.boundary[1] == "clamp":
-        positions = positions.clip(0, cells - 1)
-    width, taps = _block_width(lattice, positions if window is None else None, lanes, overhead)
+        # A traced window may reach beyond its picture, whose last column then holds; unclipped, a
+        # block there would meet more cells than it has taps.
+        if lattice.boundary[1] == "clamp":
+            positions = positions.clip(0, lattice.grid_shape[1] - 1)
+    known = positions if window is None else None
+    width, taps = _block_width(lattice, known, lanes, overhead)
+    if not width:
+        return _pixelwise(lattice, positions)
     count = -(-lattice.size[1] // width)
     xp = np if window is None else jnp
     padding = [(0, 0)] * (positions.ndim - 1) + [(0, count * width - positions.shape[-1])]
     positions = xp.pad(positions, padding, mode="edge")
     positions = positions.reshape(*positions.shape[:-1], count, width)
-    first = xp.floor(positions[..., :1])
-    tap = np.arange(taps).reshape((1,) * (first.ndim - 1) + (taps,))
-    tents = xp.maximum(1 - abs((positions - first)[..., None] - tap[..., None, :]), 0)
-    met = first.astype(np.int32) + tap
-    met = met % cells if lattice.boundary[1] == "wrap" else met
-    one_hot = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
-    return ColumnBlocks(lattice.size[1], count, width, taps, tents, one_hot)
+    first = xp.floor(positions[..., 0]).astype(np.int32)
+    tap = np.arange(taps).reshape((1,) * first.ndim + (taps,))
+    distance = (positions - first[..., None])[..., None] - tap[..., None, :]
+    tents = xp.maximum(1 - abs(distance), 0)
+    if window is None and _shared(first):
+        step, met = 1, first[0] + np.arange(count - 1 + taps)
+    else:
+        step, met = taps, (first[..., None] + tap).reshape(*first.shape[:-1], count * taps)
+    cells = lattice.grid_shape[1]
+    met = met % cells if lattice.boundary[1] == "wrap" else met.clip(0, cells - 1)
+    strip = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
+    return ColumnBlocks(lattice.size[1], count, width, taps, step, tents, strip)
+
+
+def _pixelwise(lattice, positions):
+    """Blocks of one pixel, whose one entry is already interpolated along gw."""
+    columns = lattice.size[1]
+    tents = lattice_lib.tents(positions, lattice.grid_shape[1], lattice.boundary[1])
+    ones = np.ones((1,) * (positions.ndim - 1) + (columns, 1, 1))
+    return ColumnBlocks(columns, columns, 1, 1, 1, ones, tents)
+
+
+def _shared(first):
+    """Whether each block begins one cell after the one before it."""
+    return bool((np.diff(first) == 1).all())
 
 
 def _block_width(lattice, positions, lanes, overhead):
-    """The cheapest width and its taps: wide blocks meet more cells, narrow ones repeat work."""
+    """The cheapest width and its taps: wide blocks meet more cells, narrow ones repeat work.
+
+    `(0, 0)` says that no width is worth it, where cells are hardly wider than pixels.
+    """
     columns = lattice.size[1]
     widest = min(-(-columns // lanes) * lanes, _WIDEST)
-    best = None
-    for width in range(lanes, widest + 1, lanes):
+    widths = set(range(lanes, widest + 1, lanes))
+    if positions is not None:
+        widths |= {w for w in range(lanes, min(columns, _WIDEST) + 1) if columns % w == 0}
+        cell = -(-columns // lattice.grid_shape[1])
+        widths |= {cell} if lanes <= cell <= _WIDEST else set()
+    best = (_PIXELWISE_COST * columns, 0, 0)
+    for width in sorted(widths):
         count = -(-columns // width)
         if positions is None:
-            taps = _taps_bound(lattice, width)
+            taps, shared = _taps_bound(lattice, width), False
         else:
-            taps = _taps_met(positions, width, count)
-        padding = _PADDING_COST if columns % width else 1
-        cost = count * (width + overhead) * taps * padding
-        if best is None or cost < best[0]:
+            taps, shared = _taps_met(positions, width, count)
+        work = width + overhead + _RAGGED_COST * (width % lanes)
+        cost = count * work * taps
+        cost *= _PADDING_COST if columns % width else 1
+        cost *= 1 if shared else _OWN_ENTRIES_COST
+        if cost < best[0]:
             best = (cost, width, taps)
     return best[1:]
 
 
 def _taps_met(positions, width, count):
-    """Taps needed by the widest-spread block of known positions."""
-    first = positions[::width]
+    """Taps needed by the widest-spread block of known positions; whether blocks share entries."""
+    first = np.floor(positions[::width]).astype(np.int32)
     last = np.append(positions[width - 1 :: width], positions[-1:])[:count]
-    return int((np.floor(last) - np.floor(first)).max()) + 2
+    taps = int((np.floor(last) - first).max()) + 2
+    return taps, _shared(first)
 
 
 def _taps_bound(lattice, width):
     """Taps that suffice wherever a window lies.
 
-    A window is never larger than its picture, which bounds the cells per pixel.
+    A window is hardly larger than its picture, which bounds the cells per pixel.
     """
+    cells = lattice.grid_shape[1]
     ends = 0 if lattice.convention == "half_pixel" else 1
-    scale = (lattice.grid_shape[1] - ends) / max(lattice.size[1] - ends, 1)
-    return math.floor(scale * (width - 1) + 1e-3) + 3
+    scale = (cells - ends) / max(lattice.size[1] - BEYOND - ends, 1)
+    spread = scale * (width - 1)
+    if lattice.boundary[1] == "clamp":
+        spread = min(spread, cells - 1)
+    return math.floor(spread + 1e-3) + 3

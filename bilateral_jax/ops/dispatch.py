@@ -1,45 +1,140 @@
 """Which implementation runs: one table, one rule, decided from facts.
 
-No exception is caught to pick another one: what is named runs, or says why not.
+The choice falls when a program is lowered, because only then its platform is known: the same traced
+function may be lowered for a GPU, or exported for three platforms. No exception is caught to pick
+another implementation: what is named runs, or says why not.
+
+| name        | what it is                        | platforms | takes |
+|---|---|---|---|
+| `reference` | the definition, eight gathers     | all       | everything |
+| `xla`       | dense arithmetic, no gather       | all       | everything |
+| `gpu`       | Pallas kernels through Triton     | CUDA      | see `kernels/gpu`: not float64 |
+| `tpu`       | Pallas kernels through Mosaic     | TPU       | see `kernels/tpu`: not float16 |
 """
 
+import dataclasses
+import functools
 import types
 
-import jax
+import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
+from bilateral_jax.kernels import gpu, pallas, tpu
 from bilateral_jax.ops import reference, xla
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "reference": reference,
     "xla": xla,
+    "gpu": gpu,
+    "tpu": tpu,
 }
 
-# Platforms without a kernel of their own run the XLA formulation.
-_DEFAULT = {"cpu": "xla", "gpu": "xla", "tpu": "xla"}
+# Kernels are written for one platform, under the name that JAX gives it when lowering.
+_PLATFORM = {"gpu": "cuda", "tpu": "tpu"}
+
+# What None means on each platform: the first that takes the call. The kernels compile for their
+# devices and are right in their interpreters, but have not run on a device; a name here is a claim
+# of speed, and waits for the measurement (benchmarks/gpu.py).
+_DEFAULT = {"cpu": ("xla",), "cuda": ("xla",), "rocm": ("xla",), "tpu": ("xla",)}
 
 
-def resolve(implementation: str | None) -> str:
-    """The name of the implementation to run.
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """The facts of a call that decide who can take it.
+
+    Attributes:
+      operation: `"slice_apply"`, `"splat_apply"` or `"guide_vjp"`.
+      lattice: the `Lattice`.
+      outputs: rows `o` of the feature matrices.
+      columns: columns `j`.
+      order: 0, or 1 for the derivative in the guide.
+      dtypes: of the arrays and of the result.
+      window: whether a traced window is given.
+    """
+
+    operation: str
+    lattice: lattice_lib.Lattice
+    outputs: int
+    columns: int
+    order: int
+    dtypes: tuple
+    window: bool
+
+
+def known(implementation: str | None) -> str | None:
+    """Returns an implementation's name, or None, as it is.
+
+    Raises:
+      ValueError: for a name that is not in the table.
+    """
+    if implementation is not None and implementation not in IMPLEMENTATIONS:
+        names = ", ".join(repr(name) for name in IMPLEMENTATIONS)
+        raise ValueError(f"implementation must be None or one of {names}, got {implementation!r}")
+    return implementation
+
+
+def choose(implementation: str | None, call: Call, platforms, exporting: bool = False) -> str:
+    """The name of the implementation that runs.
 
     Args:
-      implementation: a name, which is run as it is, or None to choose by the default backend's
-        platform. The platform is asked for at call time: asking at import would fix the device
-        count too early.
+      implementation: a name, or None for the default of the platform.
+      call: what is to be computed.
+      platforms: those that the program is lowered for.
+      exporting: whether it is to be serialised; then None is `xla`, which every version of every
+        platform can read.
 
     Returns:
       A key of `IMPLEMENTATIONS`.
 
     Raises:
-      ValueError: for a name that is not in the table.
+      ValueError: if a named kernel cannot take the call, or not on these platforms.
     """
-    if implementation is None:
-        return _DEFAULT.get(jax.default_backend(), "xla")
-    if implementation not in IMPLEMENTATIONS:
-        known = ", ".join(repr(name) for name in IMPLEMENTATIONS)
-        raise ValueError(f"implementation must be None or one of {known}, got {implementation!r}")
-    return implementation
+    if implementation is not None:
+        reason = _refusal(implementation, call, platforms)
+        if reason:
+            raise ValueError(f"implementation={implementation!r}: {reason}")
+        return implementation
+    names = _DEFAULT.get(platforms[0], ()) if len(platforms) == 1 and not exporting else ()
+    return next((name for name in names if not _refusal(name, call, platforms)), "xla")
 
 
-def function(implementation: str, operation: str):
-    """`slice_apply` or `splat_apply` of a resolved implementation."""
-    return getattr(IMPLEMENTATIONS[implementation], operation)
+def _refusal(name, call, platforms):
+    """Why an implementation cannot take a call, or None."""
+    needed = _PLATFORM.get(name)
+    if needed is None:
+        return None
+    if tuple(platforms) != (needed,) and not pallas.interpreting():
+        return (
+            f"these kernels run on {needed} alone, and the program is for {', '.join(platforms)}; "
+            "leave implementation out, or pass 'xla'"
+        )
+    facts = dataclasses.asdict(call) | {"lattice": call.lattice}
+    # The cotangent of the guide is a slice of order 1 (see `function`).
+    operation = facts.pop("operation")
+    operation = "slice_apply" if operation == "guide_vjp" else operation
+    return IMPLEMENTATIONS[name].unsupported(operation, **facts)
+
+
+def function(name: str, operation: str):
+    """`slice_apply`, `splat_apply` or `guide_vjp` of an implementation."""
+    module = IMPLEMENTATIONS[name]
+    if operation == "guide_vjp" and not hasattr(module, operation):
+        return functools.partial(reference.contracted_slope, module.slice_apply)
+    return getattr(module, operation)
+
+
+def guided(name: str):
+    """The kernel of an implementation that computes a learned guide where it slices, or None."""
+    return getattr(IMPLEMENTATIONS[name], "guided_slice_apply", None)
+
+
+def call_of(operation: str, operands: dict, *, lattice, dtype, order=1, offset=False) -> Call:
+    """The facts of a call, from the operands and parameters of its primitive."""
+    if operation == "splat_apply":
+        outputs = operands["values"].shape[-1]
+        columns = operands["image"].shape[-1] + offset if "image" in operands else 1
+    else:
+        outputs, columns = operands["grid"].shape[-2:]
+    arrays = [array for name, array in operands.items() if name != "window"]
+    dtypes = tuple(jnp.dtype(array.dtype) for array in arrays) + (jnp.dtype(dtype),)
+    return Call(operation, lattice, outputs, columns, order, dtypes, "window" in operands)

@@ -4,10 +4,10 @@ Every pixel lies between two cells on each axis, so in a cube of eight; slicing 
 with the product of three tent weights, and splatting is its transpose. Every other implementation
 is judged by this one, and this one by float64 loops.
 
-All implementations share these two signatures and trust their input (`ops/bilateral.py` checks and
-shapes it): one leading axis `n`, one grid feature matrix `[o, j]`. With an image of `i` channels,
-`j` is `i` (linear) or `i + 1` (offset last); without an image, `j` is 1 and slicing returns the
-features themselves.
+All implementations share these three signatures and trust their input (`ops/bilateral.py` checks
+and shapes it): one leading axis `n`, one grid feature matrix `[o, j]`. With an image of `i`
+channels, `j` is `i` (linear) or `i + 1` (offset last); without an image, `j` is 1 and slicing
+returns the features themselves.
 """
 
 import itertools
@@ -79,6 +79,33 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         jax.ShapeDtypeStruct(shape, accumulate),
     )
     return transpose(matrices)[0].astype(dtype)
+
+
+def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
+    """The cotangent of `slice_apply`'s guide: `sum_o values_o * slope_o`.
+
+    Args:
+      values: `[n, h, w, o]`, the cotangent of `slice_apply`'s result.
+      grid: as the next ones, as in `slice_apply`.
+      guide: `[n, h, w]`.
+      image: `[n, h, w, i]` or None.
+      window: int32 `[n, 4]` or None.
+      lattice: the `Lattice` of these pixels.
+      dtype: of the result.
+
+    Returns:
+      `[n, h, w]`.
+    """
+    return contracted_slope(
+        slice_apply, values, grid, guide, image, window, lattice=lattice, dtype=dtype
+    )
+
+
+def contracted_slope(slice_apply, values, grid, guide, image=None, window=None, *, lattice, dtype):
+    """`guide_vjp` by any `slice_apply`."""
+    wide = accumulation_dtype(values, grid, guide, image)
+    slope = slice_apply(grid, guide, image, window, lattice=lattice, order=1, dtype=wide)
+    return jnp.sum(values.astype(wide) * slope, axis=-1).astype(dtype)
 
 
 def accumulation_dtype(*arrays):

@@ -31,6 +31,7 @@ Hands pixels or grids back to it.
 """
 
 import functools
+import math
 import operator
 
 import jax
@@ -45,6 +46,9 @@ from bilateral_jax.ops import blocks as blocks_lib
 # without a cache, and want few large steps (not measured).
 _BAND_BYTES = {"cpu": 4 << 20}
 _BAND_BYTES_ELSEWHERE = 256 << 20
+# The table of all rows at once may take this, or a quarter of the result: then one loop over the
+# picture writes each pixel once, on all cores, where a loop over bands copies them on one.
+_TABLE_BYTES = 24 << 20
 # Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long.
 _UNROLLED_TERMS = 1024
 _EXACT = jax.lax.Precision.HIGHEST
@@ -52,30 +56,62 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """`reference.slice_apply`, argument for argument, as dense arithmetic."""
-    accumulate = reference.accumulation_dtype(grid, guide, image)
+
+    def stacked(planes):
+        return jnp.stack([plane.astype(dtype) for plane in planes], axis=-1)
+
+    if not _planes(lattice, order):
+        return jnp.zeros((*guide.shape, grid.shape[4]), dtype)
+    return _looked_up(stacked, grid, guide, image, window, (), lattice, order)
+
+
+def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
+    """`reference.guide_vjp`, argument for argument, as dense arithmetic."""
+
+    def contracted(planes, values):
+        terms = (values[..., o] * plane for o, plane in enumerate(planes))
+        return _sum(terms).astype(dtype)
+
+    if not _planes(lattice, 1):
+        return jnp.zeros(guide.shape, dtype)
+    return _looked_up(contracted, grid, guide, image, window, (values,), lattice, 1)
+
+
+def _looked_up(combine, grid, guide, image, window, others, lattice, order):
+    """`combine(planes, *others)`, the planes being the channels of `slice_apply`, block by block.
+
+    `others` are further pixels `[n, h, w, c]`; they come to `combine` cut into blocks.
+    """
+    accumulate = reference.accumulation_dtype(grid, guide, image, *others)
     outputs, columns = grid.shape[-2:]
-    cells = _plane_cells(lattice, order)
-    if not len(cells):
-        return jnp.zeros((*guide.shape, outputs), dtype)
     blocks = blocks_lib.column_blocks(lattice, window, lanes=8, overhead=24)
-    table = _table(grid.astype(accumulate), blocks, cells)
-    terms = len(cells) * blocks.taps * outputs * columns
-    look_up = _look_up_unrolled if terms <= _UNROLLED_TERMS else _look_up_multiplied
+    table = _table(grid.astype(accumulate), blocks, _plane_cells(lattice, order))
+    unrolled = blocks.taps * math.prod(table.shape[3:]) <= _UNROLLED_TERMS
+    look_up = _look_up_unrolled if unrolled else _look_up_multiplied
+    images = [] if image is None else [image]
 
-    def band(row_tents, guide, *image):
-        rows = jnp.einsum("nhy,nyk->nhk", row_tents, table, precision=_EXACT)
-        rows = rows.reshape(*guide.shape[:2], blocks.taps, len(cells), outputs, columns, -1)
-        guide, *image = (array.astype(accumulate) for array in (guide, *image))
-        pixels = [blocks.pad(array) for array in (_depth(guide, lattice, order), *image)]
-        compute = functools.partial(look_up, blocks=blocks, order=order)
-        return blocks.join(bands.isolated(compute, rows, *pixels)).astype(dtype)
+    def compute(rows, guide, *pixels):
+        pixels = [blocks.split(array).astype(accumulate) for array in pixels]
+        depth = _depth(blocks.split(guide).astype(accumulate), lattice, order)
+        image = pixels[0] if images else None
+        planes = look_up(rows, depth, image, blocks=blocks, order=order)
+        return combine(planes, *pixels[len(images) :])
 
-    arrays = [_row_tents(lattice, window, guide.shape[0], accumulate), guide]
-    arrays += [] if image is None else [image]
-    numbers = 2 * (1 + columns + outputs) + terms / blocks.width
-    if look_up is _look_up_multiplied:
-        numbers += len(cells) * blocks.taps + outputs * columns
-    return bands.joined(band, _band_rows(guide.shape, numbers), arrays, table[0, 0, 0])
+    def band(row_tents, *pixels):
+        rows = jnp.einsum("nhy,nysuoj->nhsuoj", row_tents, table, precision=_EXACT)
+        return blocks.join(bands.isolated(compute, rows, *map(blocks.pad, pixels)))
+
+    row_tents = _row_tents(lattice, window, guide.shape[0], accumulate)
+    arrays = [row_tents, guide, *images, *others]
+    rows, entries = 0, math.prod(table.shape[2:])
+    if unrolled and blocks.exact:
+        rows = _table_rows(guide.shape, entries, outputs)
+    if not rows:
+        numbers = 2 * (1 + columns + outputs) + entries / guide.shape[2]
+        if not unrolled:
+            numbers += blocks.taps * table.shape[3] + outputs * columns
+        rows = _band_rows(guide.shape, numbers)
+    return bands.joined(band, rows, arrays, table.ravel()[0])
 
 
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
@@ -88,7 +124,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         return jnp.zeros((batch, *lattice.grid_shape, outputs, columns), dtype)
     blocks = blocks_lib.column_blocks(lattice, window, lanes=32, overhead=64)
 
-    def band(row_tents, guide, values, *image):
+    def band(example, row_tents, guide, values, *image):
         arrays = (array.astype(accumulate) for array in (guide, values, *image))
         guide, values, *image = arrays
         depth = _depth(guide, lattice, order)
@@ -98,7 +134,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         values = jnp.where(lost[..., None], jnp.zeros((), accumulate), values)
         pixels = [blocks.pad(array) for array in (depth, values, *image)]
         compute = functools.partial(
-            _factors, blocks=blocks, planes=len(cells), order=order, offset=offset
+            _factors, blocks=blocks.of(example), planes=len(cells), order=order, offset=offset
         )
         weights, matrices = bands.isolated(compute, *pixels)
         rows = jnp.einsum("nhbpk,nhbcp->nhkcb", weights, matrices, precision=_EXACT)
@@ -109,7 +145,8 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     arrays = [guide, values] + ([] if image is None else [image])
     numbers = len(cells) * blocks.taps + outputs * columns + 2 * (1 + outputs + columns)
     row_tents = _row_tents(lattice, window, batch, accumulate)
-    table = bands.summed(band, _band_rows(guide.shape, numbers), row_tents, arrays)
+    rows = _band_rows((1, *guide.shape[1:]), numbers)
+    table = bands.summed(band, rows, row_tents, arrays)
     table = table.reshape(*table.shape[:2], blocks.taps, len(cells), outputs * columns, -1)
     grid = _table_transposed(table, blocks, cells)
     if not offset or image is None:
@@ -117,6 +154,13 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     linear, last = jnp.split(grid, [outputs * (columns - 1)], axis=-1)
     linear = linear.reshape(*grid.shape[:4], outputs, columns - 1)
     return jnp.concatenate([linear, last[..., None]], axis=-1).astype(dtype)
+
+
+def _table_rows(shape, entries, outputs):
+    """All rows where a table with so many `entries` for each of them is affordable, else 0."""
+    batch, height, width = shape
+    affordable = max(_TABLE_BYTES, batch * height * width * outputs)
+    return height if 4 * batch * height * entries <= affordable else 0
 
 
 def _band_rows(shape, numbers):
@@ -136,20 +180,25 @@ def _row_tents(lattice, window, batch, dtype):
 
 
 def _table(grid, blocks, cells):
-    """The grid as each block sees it: `[n, gh, tap * plane * o * j * block]`."""
+    """The grid's depth planes at the entries of the strip: `[n, gh, strip, plane, o, j]`."""
     grid = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells.astype(grid.dtype), precision=_EXACT)
-    n = "n" * (blocks.cells.ndim - 3)
-    one_hot = jnp.asarray(blocks.cells, grid.dtype)
-    table = jnp.einsum(f"nyxuoj,{n}btx->nytuojb", grid, one_hot, precision=_EXACT)
-    return table.reshape(*table.shape[:2], -1)
+    n = "n" * (blocks.strip.ndim - 2)
+    strip = jnp.asarray(blocks.strip, grid.dtype)
+    return jnp.einsum(f"nyxuoj,{n}sx->nysuoj", grid, strip, precision=_EXACT)
 
 
 def _table_transposed(table, blocks, cells):
     """Its transpose, from `[n, gh, tap, plane, feature, block]` to `[n, gh, gw, gd, feature]`."""
-    n = "n" * (blocks.cells.ndim - 3)
-    one_hot = jnp.asarray(blocks.cells, table.dtype)
-    grid = jnp.einsum(f"nytucb,{n}btx->nyxuc", table, one_hot, precision=_EXACT)
+    n = "n" * (blocks.strip.ndim - 2)
+    strip = jnp.asarray(blocks.strip, table.dtype)
+    one_hot = jnp.stack([blocks.tap(strip, t, axis=-2) for t in range(blocks.taps)])
+    grid = jnp.einsum(f"nytucb,t{n}bx->nyxuc", table, one_hot, precision=_EXACT)
     return jnp.einsum("nyxuc,uz->nyxzc", grid, cells.astype(table.dtype), precision=_EXACT)
+
+
+def _planes(lattice, order):
+    """How many `_depth_planes` there are: none where a single cell leaves no slope."""
+    return len(_plane_cells(lattice, order))
 
 
 def _plane_cells(lattice, order):
@@ -186,43 +235,45 @@ def _at_least(x, low):
     return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
 
 
-def _look_up_unrolled(table, depth, image=None, *, blocks, order):
-    """Applied coefficients `[n, h, count, width, o]`, sums over taps and planes written out."""
-    depth = blocks.split(depth)
-    planes = [_depth_plane(depth, k, order) for k in range(table.shape[3])]
+def _look_up_unrolled(rows, depth, image, *, blocks, order):
+    """Channels `[n, h, count, width]` of the result, sums over taps and planes written out."""
+    planes = [_depth_plane(depth, k, order) for k in range(rows.shape[3])]
     tents = _tap_tents(blocks, depth.dtype)
-    extended = _extended(image, blocks, table.shape[5])
+    tables = [blocks.tap(rows, t, axis=2) for t in range(blocks.taps)]
+    extended = _extended(image, rows.shape[5])
 
-    def coefficient(o, j):
-        return _sum(
-            tent * _sum(p * table[:, :, t, u, o, j, :, None] for u, p in enumerate(planes))
-            for t, tent in enumerate(tents)
-        )
+    def matrix_row(table, k, o):
+        entries = [table[:, :, :, k, o, j, None] for j in range(len(extended))]
+        terms = [a if e is None else a * e for a, e in zip(entries, extended, strict=True)]
+        # The offset first: a sum that begins with it is multiply-adds alone.
+        return _sum(reversed(terms))
 
     def channel(o):
         return _sum(
-            coefficient(o, j) if e is None else coefficient(o, j) * e
-            for j, e in enumerate(extended)
+            tent * _sum(plane * matrix_row(table, k, o) for k, plane in enumerate(planes))
+            for tent, table in zip(tents, tables, strict=True)
         )
 
-    return jnp.stack([channel(o) for o in range(table.shape[4])], axis=-1)
+    return [channel(o) for o in range(rows.shape[4])]
 
 
-def _look_up_multiplied(table, depth, image=None, *, blocks, order):
+def _look_up_multiplied(rows, depth, image, *, blocks, order):
     """The same by a matrix product per row and block: for many taps, depth cells or features."""
-    weights = _weights(depth, blocks, table.shape[3], order)
-    rows = table.reshape(*table.shape[:2], weights.shape[-1], *table.shape[4:])
-    coefficients = jnp.einsum("nhbpk,nhkojb->nhbpoj", weights, rows, precision=_EXACT)
+    weights = _weights(depth, blocks, rows.shape[3], order)
+    table = jnp.stack([blocks.tap(rows, t, axis=2) for t in range(blocks.taps)], axis=3)
+    table = table.reshape(*table.shape[:3], -1, *table.shape[5:])
+    coefficients = jnp.einsum("nhbpk,nhbkoj->nhbpoj", weights, table, precision=_EXACT)
     terms = (
         coefficients[..., j] if e is None else coefficients[..., j] * e[..., None]
-        for j, e in enumerate(_extended(image, blocks, table.shape[5]))
+        for j, e in enumerate(_extended(image, rows.shape[5]))
     )
-    return _sum(terms)
+    applied = _sum(terms)
+    return [applied[..., o] for o in range(rows.shape[4])]
 
 
 def _weights(depth, blocks, planes, order):
     """`[n, h, count, width, tap * plane]`, the products of tap tents and depth planes."""
-    depth = blocks.split(depth)[..., None, None]
+    depth = depth[..., None, None]
     k = jnp.arange(planes, dtype=depth.dtype).reshape(1, 1, 1, 1, 1, planes)
     tents = jnp.stack(_tap_tents(blocks, depth.dtype), axis=-1)[..., None]
     weights = tents * _depth_plane(depth, k, order)
@@ -242,7 +293,7 @@ def _factors(depth, values, image=None, *, blocks, planes, order, offset):
         matrices = matrices.reshape(*values.shape[:3], -1, blocks.width)
         if offset:
             matrices = jnp.concatenate([matrices, values], axis=3)
-    return _weights(depth, blocks, planes, order), matrices
+    return _weights(blocks.split(depth), blocks, planes, order), matrices
 
 
 def _tap_tents(blocks, dtype):
@@ -252,11 +303,10 @@ def _tap_tents(blocks, dtype):
     return [tents[..., t] for t in range(blocks.taps)]
 
 
-def _extended(image, blocks, length):
-    """The image's channels in blocks, then None for the 1 of the offset (or for features alone)."""
+def _extended(image, length):
+    """The image's channels, then None for the 1 of the offset (or for features alone)."""
     channels = 0 if image is None else image.shape[-1]
-    extended = [blocks.split(image[..., i]) for i in range(channels)]
-    return extended + [None] * (length - channels)
+    return [image[..., i] for i in range(channels)] + [None] * (length - channels)
 
 
 def _sum(terms):

@@ -1,0 +1,50 @@
+"""Block sizes by device: numbers that were measured or reasoned, each with where it comes from.
+
+`benchmarks/gpu.py --tune` measures the alternatives; a new entry here is the whole change.
+"""
+
+import dataclasses
+
+import jax
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Block sizes of the kernels; powers of two.
+
+    Attributes:
+      device: beginning of the device's kind, as JAX names it.
+      origin: "measured" or "reasoned, not measured", and the date.
+      slice_columns: widths of a row segment to choose from; one program computes one segment.
+      slice_warps: warps of a program that slices.
+      splat_columns: pixel columns of a program that splats, to choose from; one per thread.
+      splat_rows: pixel rows that such a program adds up, to choose from; any numbers.
+      splat_sums: running sums per column at most; more are spread over several programs.
+    """
+
+    device: str
+    origin: str
+    slice_columns: tuple[int, ...]
+    slice_warps: int
+    splat_columns: tuple[int, ...]
+    splat_rows: tuple[int, ...]
+    splat_sums: int
+
+
+TABLE = (
+    Blocks(
+        device="",
+        origin="reasoned, not measured; 2026-11-20",
+        slice_columns=(32, 64, 128, 256),
+        slice_warps=1,
+        splat_columns=(32, 64, 128),
+        splat_rows=(16, 96),
+        splat_sums=192,
+    ),
+)
+
+
+def blocks() -> Blocks:
+    """The first entry whose device is a beginning of the kind at hand; the last fits every one."""
+    kind = jax.local_devices()[0].device_kind
+    return next(entry for entry in TABLE if kind.startswith(entry.device))
