@@ -25,5 +25,5 @@ lint: venv ## check style and formatting
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-bench: venv ## time slice_apply on this machine
-	$(PY) -m benchmarks.slice_apply $(ARGS)
+bench: venv ## time the operations and their peers on this machine, a quarter of an hour
+	$(PY) -m benchmarks $(ARGS)

@@ -1,33 +1,36 @@
 """How fast is slice_apply, forward and with all its gradients, against what else there is?
 
-Question: an affine grid 16x16x8x(3x4), one float32 photo, a smooth guide with noise; time per
-pixel, temporaries and compile time of `reference`, `xla` and google/hdrnet's JAX maths (peers.py).
+Question: an affine grid 16x16x8x(3x4), one float32 photo, a smooth guide with noise; time, peak
+memory, XLA temporaries and compile time of `xla`, `reference` and three peers (`peers/`).
 Gradients are those of grid, guide and image for a given cotangent, together with the output.
 
-    python -m benchmarks.slice_apply [--sizes 256 1080p 12mp] [--rounds 5]
+    python -m benchmarks.slice_apply [--sizes 256 1080p 12mp] [--rounds 5] [--quick]
 
-prints a table and writes `results/<device>/slice_apply-<jax version>.json`.
+prints a table; a run of all sizes writes `results/<device>/slice_apply-<jax version>.json`.
 """
 
 import argparse
+import functools
+import importlib.util
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import bilateral_jax as bj
-from benchmarks import peers, timing
+from benchmarks import memory, records, table, timing
+from benchmarks.peers import google, map_coordinates
 
-SIZES = {"256": (256, 256), "1080p": (1080, 1920), "12mp": (3000, 4000)}
-
-
-def implementations():
-    """`{name: function of grid, guide, image}`, ours first: ratios are to the first."""
-    ours = {
-        name: lambda *operands, name=name: bj.slice_apply(*operands, implementation=name)
-        for name in ("xla", "reference")
-    }
-    return ours | {"google": jax.vmap(peers.google_slice_apply)}
+# (height, width) and rounds: the median of a millisecond needs more of them.
+SIZES = {
+    "256": (256, 256, 41),
+    "512": (512, 512, 21),
+    "1080p": (1080, 1920, 7),
+    "12mp": (3000, 4000, 5),
+    "48mp": (6000, 8000, 3),
+}
+DEFAULT = ("256", "512", "1080p", "12mp")
+QUICK = ("256", "1080p")
 
 
 def forward(function):
@@ -45,52 +48,83 @@ def forward_and_gradients(function):
 TASKS = {"forward": forward, "forward+gradients": forward_and_gradients}
 
 
-def operands(height, width):
-    """`(grid, guide, image, cotangent)` of one photo."""
+def ours(implementation):
+    return lambda *operands: bj.slice_apply(*operands, implementation=implementation)
+
+
+def candidates(task):
+    """`{name: candidate}`, ours first: ratios are to the first."""
+    wrap = TASKS[task]
+    no_derivative = timing.Unavailable("SciPy has no derivatives")
+    return {
+        "xla": wrap(ours("xla")),
+        "reference": wrap(ours("reference")),
+        "google": wrap(jax.vmap(google.slice_apply)),
+        "torch": torch_candidate(task.replace("+", "_and_")),
+        "scipy": timing.Eager(map_coordinates.forward) if task == "forward" else no_derivative,
+    }
+
+
+def torch_candidate(name, *settings):
+    """A function of `peers/grid_sample.py`, or the reason why it is missing."""
+    if importlib.util.find_spec("torch") is None:
+        return timing.Unavailable("torch is not installed (pip install torch)")
+    from benchmarks.peers import grid_sample
+
+    return timing.Eager(functools.partial(getattr(grid_sample, name), *settings))
+
+
+def operands(height, width, *, batch=1, depth=8, features=(3, 4), dtype=jnp.float32):
+    """`(grid, guide, image, cotangent)` of photos."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] / 100
-    guide = 0.5 + 0.4 * np.sin(x) * np.cos(1.3 * y) + 0.05 * rng.standard_normal((height, width))
-    pixels = (1, height, width, 3)
+    smooth = 0.5 + 0.4 * np.sin(x) * np.cos(1.3 * y)
+    guide = smooth + 0.05 * rng.standard_normal((batch, height, width))
     arrays = (
-        rng.standard_normal((1, 16, 16, 8, 3, 4)),
-        guide.clip(0, 1)[None],
-        rng.random(pixels),
-        rng.standard_normal(pixels),
+        rng.standard_normal((batch, 16, 16, depth, *features)),
+        guide.clip(0, 1),
+        rng.random((batch, height, width, features[1] - 1)),
+        rng.standard_normal((batch, height, width, features[0])),
     )
-    return tuple(jnp.asarray(array, jnp.float32) for array in arrays)
+    return tuple(jnp.asarray(array, dtype) for array in arrays)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, no peak memory, nothing written"
+    )
+    parser.add_argument("--peak", nargs=3, metavar=("SIZE", "TASK", "NAME"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.peak:
+        print(peak(*options.peak))
+        return
     rows = []
-    print(f"jax {jax.__version__} on {timing.device()}; medians; ratio: CPU time over that of xla")
-    print(f"{'size':6} {'task':18} {'':10} {'ns/pixel':>9} {'cpu':>6}  {'ratio':24}", end="")
-    print(f"{'temp MB':>9} {'compile s':>9}")
-    for size in options.sizes:
-        arguments = operands(*SIZES[size])
-        for task, wrap in TASKS.items():
-            candidates = {name: wrap(function) for name, function in implementations().items()}
-            measured = timing.measure(candidates, arguments, options.rounds)
-            for measurement in measured.values():
-                row = {"size": size, "task": task} | measurement.summary(measured["xla"])
+    print(f"jax {jax.__version__} on {records.device()}; medians; ratio: wall time over xla's")
+    print(table.HEADER)
+    for size in options.sizes or (QUICK if options.quick else DEFAULT):
+        height, width, rounds = SIZES[size]
+        rounds = options.rounds or (3 if options.quick else rounds)
+        arguments = operands(height, width)
+        for task in TASKS:
+            measured = timing.measure(candidates(task), arguments, rounds)
+            for name, measurement in measured.items():
+                row = {"size": size, "pixels": height * width, "task": task}
+                row |= measurement.summary(measured["xla"])
+                if not options.quick and height * width > 1e6 and not measurement.skipped:
+                    row["peak_megabytes"] = memory.of_fresh_process(__spec__.name, size, task, name)
                 rows.append(row)
-                print(describe(row, np.prod(SIZES[size])), flush=True)
-    print(f"written to {timing.write('slice_apply', rows).relative_to(timing.RESULTS.parent)}")
+                print(table.line(size, row), flush=True)
+    if not (options.quick or options.sizes):
+        records.write("slice_apply", rows)
 
 
-def describe(row, pixels):
-    """One line of the table."""
-    text = f"{row['size']:6} {row['task']:18} {row['implementation']:10} "
-    if "skipped" in row:
-        text += f"{row['skipped']:42}"
-    else:
-        wall, cpu = (row[key][1] / pixels * 1e9 for key in ("wall_seconds", "cpu_seconds_per_core"))
-        low, ratio, high = row["cpu_ratio"]
-        text += f"{wall:9.1f} {cpu:6.1f}  {f'{ratio:.1f} [{low:.1f}, {high:.1f}]':24}"
-    return text + f"{row['temporary_megabytes']:9.1f} {row['compile_cpu_seconds']:9.2f}"
+def peak(size, task, name):
+    """Megabytes over the operands', output included."""
+    measurement = timing.prepared(name, candidates(task)[name], operands(*SIZES[size][:2]))
+    return memory.growth(measurement.call)
 
 
 if __name__ == "__main__":

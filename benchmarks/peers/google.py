@@ -1,10 +1,12 @@
-"""What others compute for the same question, rewritten from the maths as baselines.
+"""The formulation of google/hdrnet's JAX code, rewritten from the maths.
 
-`google_slice_apply` follows the formulation of google/hdrnet's JAX code (Gharbi et al., "Deep
-Bilateral Learning for Real-Time Image Enhancement", 2017): every pixel gathers its eight corners
-with floor and clamped indices, weighs them with two exact tents and one smoothed tent, and an
-`einsum` applies the looked-up matrix. Its derivatives are built as there: the grid's from dense
-tents and one contraction, the guide's from a second lookup with the tent's slope.
+Every pixel gathers its eight corners with floor and clamped indices, weighs them with two exact
+tents and one smoothed tent, and an `einsum` applies the looked-up matrix. The derivatives are built
+as there: the grid's from dense tents and one contraction, the guide's from a second lookup with the
+tent's slope.
+
+Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image
+Enhancement", 2017.
 """
 
 import itertools
@@ -16,31 +18,33 @@ import jax.numpy as jnp
 _EPSILON = 1e-8
 
 
-def google_slice_apply(grid, guide, image):
+def slice_apply(grid, guide, image):
     """Slices `[gh, gw, gd, o, i + 1]` at `guide` `[h, w]` and applies it to `image` `[h, w, i]`."""
     features = grid.reshape(*grid.shape[:3], -1)
-    matrices = google_slice(features, guide).reshape(*guide.shape, *grid.shape[3:])
+    matrices = slice_grid(features, guide).reshape(*guide.shape, *grid.shape[3:])
     linear, offset = matrices[..., :-1], matrices[..., -1]
     return jnp.einsum("hwoi,hwi->hwo", linear, image) + offset
 
 
-@jax.custom_vjp
-def google_slice(grid, guide):
-    """Slices `[gh, gw, gd, c]` at `guide` `[h, w]`: `[h, w, c]`."""
+def gather_slice(grid, guide):
+    """Slices `[gh, gw, gd, c]` at `guide` `[h, w]`: `[h, w, c]`; derivatives left to JAX."""
     return _weighted_corners(grid, guide, _smooth_tent)
 
 
-def _google_slice_fwd(grid, guide):
-    return google_slice(grid, guide), (grid, guide)
+slice_grid = jax.custom_vjp(gather_slice)
 
 
-def _google_slice_bwd(residuals, cotangent):
+def _slice_grid_fwd(grid, guide):
+    return slice_grid(grid, guide), (grid, guide)
+
+
+def _slice_grid_bwd(residuals, cotangent):
     grid, guide = residuals
     slope = grid.shape[2] * _weighted_corners(grid, guide, _smooth_tent_slope)
-    return _grid_cotangent(grid.shape, guide, cotangent), jnp.sum(slope * cotangent, axis=-1)
+    return splat(cotangent, guide, grid.shape), jnp.sum(slope * cotangent, axis=-1)
 
 
-google_slice.defvjp(_google_slice_fwd, _google_slice_bwd)
+slice_grid.defvjp(_slice_grid_fwd, _slice_grid_bwd)
 
 
 def _weighted_corners(grid, guide, depth_weight):
@@ -60,15 +64,15 @@ def _weighted_corners(grid, guide, depth_weight):
     return result
 
 
-def _grid_cotangent(shape, guide, cotangent):
-    """One contraction of rows, columns and dense depth weights."""
-    gh, gw, gd = shape[:3]
+def splat(values, guide, grid_shape):
+    """Its grid VJP: one contraction of rows, columns and dense depth weights with `[h, w, c]`."""
+    gh, gw, gd = grid_shape[:3]
     h, w = guide.shape
     rows = _tent(_clamped(jnp.arange(h), h, gh)[:, None] - jnp.arange(gh)[None, :])
     columns = _tent(_clamped(jnp.arange(w), w, gw)[:, None] - jnp.arange(gw)[None, :])
     z = jnp.clip(guide * gd - 0.5, 0, gd - 1)
     depth = _smooth_tent(z[..., None] - jnp.arange(gd)[None, None, :])
-    return jnp.einsum("ia,jb,ijc,ijd->abcd", rows, columns, depth, cotangent)
+    return jnp.einsum("ia,jb,ijc,ijd->abcd", rows, columns, depth, values)
 
 
 def _clamped(index, size, cells):

@@ -1,0 +1,220 @@
+"""Renders what is measured: the tables of the README and docs/figures/benchmarks.svg.
+
+    python -m benchmarks.report
+
+reads `results/<device>/*.json`, prints the tables, puts them between the two markers of the README
+and draws the figure. Nothing is left out: where a peer is faster, its number is set in bold.
+"""
+
+import pathlib
+
+from benchmarks import enhance, figure, records, slice_apply
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+
+TITLES = {
+    "reference": "`reference`",
+    "google": "google/hdrnet's JAX maths",
+    "torch": "torch `grid_sample`",
+    "scipy": "SciPy",
+    "autodiff": "JAX's gradient of a gather",
+}
+
+
+def main():
+    text = markdown(records.RESULTS)
+    print(text)
+    README.write_text(between_markers(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+    for path in figure.draw(records.RESULTS, ROOT / "docs" / "figures"):
+        print(f"drawn: {path.relative_to(ROOT)}")
+
+
+def between_markers(document, text):
+    """The document with `text` in place of what stands between its markers."""
+    before, rest = document.split(BEGIN)
+    return before + BEGIN + "\n" + text + END + rest.split(END)[1]
+
+
+def markdown(results):
+    """All tables, of every device in the folder `results`."""
+    parts = []
+    for folder in sorted(path for path in results.iterdir() if path.is_dir()):
+        for question, render in QUESTIONS.items():
+            found = records.read(question, folder)
+            if found:
+                parts.append(render(found))
+    return "\n\n".join(parts) + "\n"
+
+
+def slice_apply_section(found):
+    """Time and memory of every size, task and version, relative to ours."""
+    lead = (
+        f"**`slice_apply` on {machine(found)}** (float32, grid 16 x 16 x 8 x 12, batch 1; medians. "
+        "Ours in milliseconds; the others: how many times longer they took in the same rounds, "
+        "[quartiles]; with the memory a call needs beyond its input)"
+    )
+    lines = [lead + ":", "", *comparison(found, size_and_task), "", provenance(found)]
+    if found[-1]["metadata"]["device"].startswith("cpu"):
+        lines += ["", "![Time against megapixels](docs/figures/benchmarks.svg)"]
+    return "\n".join(lines)
+
+
+def splat_section(found):
+    """The same for splat."""
+    lead = f"**`splat` on {machine(found)}** (float32, 12 features per pixel, grid 16 x 16 x 8)"
+    return "\n".join([lead + ":", "", *comparison(found, size_and_task)])
+
+
+def shapes_section(found):
+    """The extremes of all shapes, the losses by name, and what a batch costs."""
+    lines = []
+    for record in found:
+        rows = [row for row in record["rows"] if "wall_seconds" in row]
+        others = [row for row in rows if row["implementation"] == "reference"]
+        ratio = {f"{row['case']}, {row['task']}": row["wall_ratio"][1] for row in others}
+        worst, best = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
+        lost = [f"{name} ({value:.2g})" for name, value in ratio.items() if value < 1]
+        lines.append(
+            f"- jax {record['metadata']['jax']}: over {len(ratio)} cases `reference` takes "
+            f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as `xla`; "
+            + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
+            + batch_clause(rows)
+        )
+    lead = (
+        f"**Other shapes on {machine(found)}** (widths that are odd, prime or smaller than the "
+        "grid, depths 4 to 32, 36 features, bfloat16, batches; about a megapixel):"
+    )
+    return "\n".join([lead, "", *lines])
+
+
+def batch_clause(rows):
+    """Time per pixel of four pictures over that of one, and torch on four of them."""
+    clauses = []
+    for task in slice_apply.TASKS:
+        of = {(r["case"], r["implementation"]): r for r in rows if r["task"] == task}
+        one, four = of.get(("batch 1", "xla")), of.get(("batch 4", "xla"))
+        if not one or not four:
+            continue
+        share = four["wall_seconds"][1] / four["pixels"] * one["pixels"] / one["wall_seconds"][1]
+        clauses.append(f"; {task}: a pixel of four pictures costs {share:.2f} of a pixel of one")
+        if ("batch 4", "torch") in of:
+            ratio = of["batch 4", "torch"]["wall_ratio"][1]
+            clauses.append(f" (torch on the four: {ratio:.3g} times as long)")
+    return "".join(clauses)
+
+
+def enhance_section(found):
+    """The parts of an enhanced photo."""
+    lead = (
+        f"**A photo from decoded array to array on {machine(found)}** (`enhance`, HDRNet, 8 bit; "
+        "the paper states 61 ms for 12 megapixels on a phone's GPU):"
+    )
+    lines = [
+        "| photo | jax | in all | shrinking it | network | full resolution | peak of the process |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for _, record, row in by_size(found, lambda row: row["size"]):
+        times = (
+            milliseconds(row[name][1]) for name in ("wall_seconds", *enhance.PARTS.values(), FULL)
+        )
+        label = size_label(row["size"], enhance.SIZES)
+        peak = memory_label(row["peak_process_megabytes"])
+        cells = (label, record["metadata"]["jax"], *times, peak)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([lead, "", *lines])
+
+
+FULL = "full_resolution_seconds"
+QUESTIONS = {
+    "slice_apply": slice_apply_section,
+    "splat": splat_section,
+    "shapes": shapes_section,
+    "enhance": enhance_section,
+}
+
+
+def comparison(found, label):
+    """Lines of a table: one row per label and version, one column per implementation."""
+    names = list(dict.fromkeys(row["implementation"] for r in found for row in r["rows"]))
+    titles = [TITLES.get(name, name) for name in names[1:]]
+    yield f"| | jax | ours (`{names[0]}`) | {' | '.join(titles)} |"
+    yield "|---" * (len(names) + 2) + "|"
+    for key, record, _ in by_size(found, label):
+        rows = {row["implementation"]: row for row in record["rows"] if label(row) == key}
+        cells = [ours_cell(rows[names[0]])]
+        cells += [peer_cell(rows[name]) if name in rows else "" for name in names[1:]]
+        yield f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |"
+
+
+def by_size(found, label):
+    """`(label, record, first row)`: every label in the order of the rows, newest jax first."""
+    labels = dict.fromkeys(label(row) for record in found for row in record["rows"])
+    for key in labels:
+        for record in reversed(found):
+            rows = [row for row in record["rows"] if label(row) == key]
+            if rows:
+                yield key, record, rows[0]
+
+
+def size_and_task(row):
+    """`4000 x 3000, forward`."""
+    label = size_label(row["size"], slice_apply.SIZES)
+    return label if row["task"] == "splat" else f"{label}, {row['task'].replace('+', ' + ')}"
+
+
+def size_label(size, sizes):
+    height, width = sizes[size][:2]
+    return f"{width} x {height}"
+
+
+def ours_cell(row):
+    return milliseconds(row["wall_seconds"][1]) + memory_clause(row)
+
+
+def peer_cell(row):
+    """A ratio with its spread, bold where it says that ours is slower; or why there is none."""
+    if "skipped" in row:
+        too_large = "exceed" in row["skipped"]
+        needs = memory_label(row["temporary_megabytes"]) if too_large else ""
+        return f"not run: needs {needs}" if too_large else f"({row['skipped']})"
+    low, middle, high = row["wall_ratio"]
+    ratio = f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+    return (f"**{ratio}**" if middle < 1 else ratio) + memory_clause(row)
+
+
+def memory_clause(row):
+    """Measured memory where there is one, otherwise what XLA states."""
+    megabytes = row.get("peak_megabytes") or row.get("temporary_megabytes")
+    return f", {memory_label(megabytes)}" if megabytes else ""
+
+
+def memory_label(megabytes):
+    return f"{megabytes / 1e3:.2g} GB" if megabytes >= 1e3 else f"{megabytes:.3g} MB"
+
+
+def milliseconds(seconds):
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def machine(found):
+    """What it ran on, in words."""
+    data = found[-1]["metadata"]
+    cpu = data["device"].startswith("cpu")
+    return f"{data['device'][4:].removesuffix('core')} CPU cores" if cpu else data["device"]
+
+
+def provenance(found):
+    """Versions, machine and commit of every run."""
+    runs = []
+    for record in reversed(found):
+        data = record["metadata"]
+        versions = [f"{name} {data[name]}" for name in ("jax", "torch", "scipy") if data.get(name)]
+        versions += [data["cpu"]] if data.get("cpu") else []
+        runs.append(f"{', '.join(versions)}, commit {data['commit']}, {data['date']}")
+    return f"({'; '.join(runs)}. `make bench` makes them anew.)"
+
+
+if __name__ == "__main__":
+    main()

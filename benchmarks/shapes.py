@@ -1,0 +1,66 @@
+"""Does any shape fall off a cliff: is `xla` slower than `reference` anywhere?
+
+Question: pictures of about a megapixel with awkward widths, other depths, more features, several at
+once, and bfloat16; forward and with gradients, against `reference` in the same rounds; batches
+against torch, too.
+
+    python -m benchmarks.shapes [--cases batch-1 batch-4] [--rounds 3] [--quick]
+
+prints a table; a run of all cases writes `results/<device>/shapes-<jax version>.json`.
+"""
+
+import argparse
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import records, slice_apply, table, timing
+
+# (height, width) and what differs from `slice_apply.operands`.
+CASES = {
+    "1024 wide": (1024, 1024, {}),
+    "1367 wide (odd)": (768, 1367, {}),
+    "4001 wide (prime)": (256, 4001, {}),
+    "6000 wide": (170, 6000, {}),
+    "7 wide (7 < 16 cells)": (131072, 7, {}),
+    "7 high": (7, 131072, {}),
+    "depth 4": (1024, 1024, {"depth": 4}),
+    "depth 16": (1024, 1024, {"depth": 16}),
+    "depth 32": (1024, 1024, {"depth": 32}),
+    "36 features": (1024, 1024, {"features": (9, 4)}),
+    "bfloat16": (1024, 1024, {"dtype": jnp.bfloat16}),
+    "batch 1": (768, 1024, {}),
+    "batch 4": (768, 1024, {"batch": 4}),
+}
+QUICK = ("1367 wide (odd)", "7 wide (7 < 16 cells)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="few cases, nothing written")
+    options = parser.parse_args()
+    rows = []
+    print(f"jax {jax.__version__} on {records.device()}; medians; ratio: wall time over xla's")
+    print(table.HEADER)
+    for case in options.cases or (QUICK if options.quick else CASES):
+        height, width, settings = CASES[case]
+        arguments = slice_apply.operands(height, width, **settings)
+        for task, wrap in slice_apply.TASKS.items():
+            candidates = {name: wrap(slice_apply.ours(name)) for name in ("xla", "reference")}
+            if case.startswith("batch"):
+                # Its grid_sample has a thread per picture, so a batch is where it gains.
+                candidates["torch"] = slice_apply.torch_candidate(task.replace("+", "_and_"))
+            measured = timing.measure(candidates, arguments, options.rounds)
+            for measurement in measured.values():
+                pixels = settings.get("batch", 1) * height * width
+                row = {"case": case, "pixels": pixels, "task": task}
+                rows.append(row | measurement.summary(measured["xla"]))
+                print(table.line(case, rows[-1]), flush=True)
+    if not (options.quick or options.cases):
+        records.write("shapes", rows)
+
+
+if __name__ == "__main__":
+    main()

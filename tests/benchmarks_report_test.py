@@ -1,0 +1,109 @@
+"""The README says what was measured, all of it, and nothing else."""
+
+import json
+
+import pytest
+
+from benchmarks import enhance, figure, records, report
+
+QUARTILES = [1.0, 2.0, 3.0]
+
+
+def row(implementation, ratio=None, **others):
+    ratios = {"wall_ratio": [ratio - 0.1, ratio, ratio + 0.1]} if ratio else {}
+    return {"implementation": implementation, "wall_seconds": QUARTILES} | ratios | others
+
+
+def record(rows, jax):
+    metadata = {"jax": jax, "device": "cpu-8core", "commit": "abc", "date": "2026-01-01"}
+    return {"metadata": metadata, "rows": rows}
+
+
+def slice_apply_rows():
+    for size in ("256", "12mp"):
+        for task in ("forward", "forward+gradients"):
+            case = {"size": size, "task": task}
+            skipped = {"implementation": "scipy", "skipped": "SciPy has no derivatives"}
+            large = {"temporary_megabytes": 15e3, "skipped": "15 GB exceed half"}
+            yield case | row("xla", 1.0, temporary_megabytes=2.5, peak_megabytes=146.4)
+            yield case | row("google", 16.04, temporary_megabytes=5300)
+            yield case | row("torch", 0.51)
+            yield case | (row("scipy", 90.0) if task == "forward" else skipped)
+            yield case | {"implementation": "reference"} | large
+
+
+def shapes_rows():
+    for case, pixels, seconds in (("batch 1", 10, 1.0), ("batch 4", 40, 3.0), ("7 wide", 10, 1.0)):
+        place = {"case": case, "pixels": pixels, "task": "forward"}
+        yield place | row("xla", 1.0) | {"wall_seconds": [seconds] * 3}
+        yield place | row("reference", 0.7 if case == "7 wide" else 9.0)
+        if case == "batch 4":
+            yield place | row("torch", 12.3)
+
+
+def enhance_rows():
+    parts = ("wall_seconds", *enhance.PARTS.values(), report.FULL)
+    yield {"size": "12mp"} | dict.fromkeys(parts, [0.1] * 3) | {"peak_process_megabytes": 700.0}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results of two versions of one device."""
+    folder = tmp_path / "results" / "cpu-8core"
+    folder.mkdir(parents=True)
+    rows = {"slice_apply": slice_apply_rows, "shapes": shapes_rows, "enhance": enhance_rows}
+    rows["splat"] = lambda: [
+        {"size": "12mp", "task": "splat"} | row("xla", 1.0),
+        {"size": "12mp", "task": "splat"} | row("autodiff", 11.0),
+    ]
+    for question, make in rows.items():
+        for jax in ("0.10.2", "0.12.0.1"):
+            path = folder / f"{question}-{jax}.json"
+            path.write_text(json.dumps(record(list(make()), jax)))
+    return folder.parent
+
+
+def test_every_measured_number_is_in_the_tables(results):
+    text = report.markdown(results)
+    head = "| | jax | ours (`xla`) | google/hdrnet's JAX maths | torch `grid_sample` | SciPy |"
+    assert head + " `reference` |" in text
+    cells = "2.00 s, 146 MB | 16 [15.9, 16.1], 5.3 GB | **0.51 [0.41, 0.61]** | 90 [89.9, 90.1]"
+    assert f"| 4000 x 3000, forward | 0.12.0.1 | {cells} | not run: needs 15 GB |" in text
+    assert text.count("(SciPy has no derivatives)") == 4
+    assert text.index("forward | 0.12.0.1") < text.index("forward | 0.10.2")
+    assert "| 4000 x 3000 | 0.10.2 | 2.00 s | 11 [10.9, 11.1] |" in text
+    assert "8 CPU cores" in text and "commit abc" in text
+
+
+def test_losses_of_shapes_are_named(results):
+    text = report.markdown(results)
+    assert "takes 0.7 (7 wide, forward) to 9 (batch 1, forward) times as long" in text
+    assert "**slower than it: 7 wide, forward (0.7)**" in text
+    assert "forward: a pixel of four pictures costs 0.75 of a pixel of one" in text
+    assert "(torch on the four: 12.3 times as long)" in text
+
+
+def test_parts_of_an_enhanced_photo(results):
+    line = "| 4000 x 3000 | 0.12.0.1 | 100 ms | 100 ms | 100 ms | 100 ms | 700 MB |"
+    assert line in report.markdown(results)
+
+
+def test_only_the_block_between_the_markers_changes():
+    document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    new = report.between_markers(document, "new\n")
+    assert new == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert report.between_markers(new, "new\n") == new
+
+
+def test_the_readme_holds_the_committed_results():
+    document = report.README.read_text(encoding="utf-8")
+    assert report.between_markers(document, report.markdown(records.RESULTS)) == document, (
+        "the README's tables are not those of benchmarks/results: run python -m benchmarks.report"
+    )
+
+
+def test_the_figure_shows_every_implementation(results, tmp_path):
+    (path,) = figure.draw(results, tmp_path)
+    text = path.read_text()
+    for name in ("ours (xla), jax 0.12.0.1", "ours (xla), jax 0.10.2", "torch", "SciPy", "google"):
+        assert name in text, name
