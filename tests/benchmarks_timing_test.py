@@ -90,8 +90,9 @@ def test_growth_sees_a_temporary_array(tmp_path):
         "from benchmarks import memory\n"
         "print(memory.growth(lambda: np.ones(64 << 20, np.uint8)[:1].copy()), memory.peak())\n"
     )
+    environment = os.environ | {"PYTHONPATH": "."}
     run = subprocess.run(
-        [sys.executable, script], check=True, env=os.environ | {"PYTHONPATH": "."}, stdout=subprocess.PIPE
+        [sys.executable, script], check=True, env=environment, stdout=subprocess.PIPE
     )
     growth, peak = map(float, run.stdout.split())
     assert 60 < growth < 100 and peak > 64
