@@ -60,6 +60,7 @@ def test_batch_holds_what_the_contract_says():
         "input": ((2, 24, 24, 3), "float32"),
         "target": ((2, 24, 24, 3), "float32"),
         "weight": ((2,), "float32"),
+        "record": ((2,), "int32"),
         "window": ((2, 4), "int32"),
         "lowres": ((2, 16, 16, 3), "float32"),
     }
@@ -103,12 +104,107 @@ def test_resume_sees_the_very_next_batch(threads, done):
         assert_equal(next(second), batch)
 
 
-def test_shards_part_the_records():
-    whole = make(Numbered(6), batch_size=1, crop=8)
-    parts = [make(Numbered(6), batch_size=1, crop=8, shard=(index, 2)) for index in range(2)]
-    for _ in range(9):
-        assert numbers(next(whole)) == numbers(next(parts[0]))
-        assert numbers(next(whole)) == numbers(next(parts[1]))
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_batch_of_a_step_does_not_depend_on_the_number_of_processes(count):
+    """The parts of all processes, one after the other, are the batch of one: order and chance."""
+    whole = make(batch_size=6, **ALL)
+    parts = [make(batch_size=6, shard=(index, count), **ALL) for index in range(count)]
+    for _ in range(4):
+        shares = [next(part) for part in parts]
+        joined = {key: np.concatenate([share[key] for share in shares]) for key in shares[0]}
+        assert_equal(joined, next(whole))
+
+
+def test_a_position_holds_for_another_number_of_processes():
+    saved = [make(batch_size=6, shard=(index, 3), **ALL) for index in range(3)]
+    for part in saved:
+        next(part), next(part)
+    (state,) = {json.dumps(part.get_state()) for part in saved}
+    whole, half = make(batch_size=6, **ALL), make(batch_size=6, shard=(1, 2), **ALL)
+    for stream in (whole, half):
+        stream.set_state(json.loads(state))
+    expected = next(make_at(2))
+    assert_equal(next(whole), expected)
+    assert_equal(next(half), {key: value[3:] for key, value in expected.items()})
+
+
+def make_at(step):
+    stream = make(batch_size=6, **ALL)
+    for _ in range(step):
+        next(stream)
+    return stream
+
+
+def test_only_the_rows_of_this_process_are_read():
+    class Counting(Numbered):
+        read = 0
+
+        def __getitem__(self, index):
+            self.read += 1
+            return super().__getitem__(index)
+
+    source = Counting(8)
+    next(make(source, batch_size=4, crop=8, shard=(1, 2), threads=0))
+    assert source.read == 2
+
+
+def test_record_is_the_number_in_the_source():
+    stream = make(Numbered(6), batch_size=3, crop=8)
+    for _ in range(3):
+        batch = next(stream)
+        assert batch["record"].tolist() == numbers(batch)
+    padded = list(batches.evaluation_batches(Numbered(3), batch_size=2, crop=8))
+    assert [batch["record"].tolist() for batch in padded] == [[0, 1], [2, 2]]
+
+
+def test_a_position_that_does_not_fit_is_refused():
+    stream = make(batch_size=4)
+    for state in (None, {}, {"next_index": 3}, {"examples": -4}, {"examples": "4"}):
+        with pytest.raises(ValueError, match="a position is"):
+            stream.set_state(state)
+    with pytest.raises(ValueError, match="10 examples.*batch of 4.*another batch size"):
+        stream.set_state({"examples": 10})
+
+
+class Strangers:
+    """Inputs and targets that have nothing to do with each other; every pixel tells its place."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        given = np.arange(9 * 12 * 3).reshape(9, 12, 3).astype(np.uint16)
+        wanted = np.arange(14 * 8 * 3).reshape(14, 8, 3).astype(np.uint16) + 1000
+        return {"input": given, "target": wanted, "name": f"number {index}"}
+
+
+def test_unpaired_photos_are_cut_each_for_itself():
+    stream = make(Strangers(), batch_size=4, crop=8, paired=False, flips=True, rotations=True)
+    places, turned = set(), set()
+    for _ in range(20):
+        batch = next(stream)
+        assert batch["input"].shape == batch["target"].shape == (4, 8, 8, 3)
+        for given, wanted in zip(batch["input"], batch["target"]):
+            corners = [np.round(m * 65535)[[0, 0, -1], [0, -1, 0], 0] for m in (given, wanted)]
+            places.add(tuple(float(corner[0]) for corner in corners))
+            turned.add(tuple(bool(c[1] < c[0]) for c in corners))
+    # Were the draws shared, an input's place would always meet the same target's.
+    assert len({wanted for _, wanted in places}) > 10 and len(places) > 60
+    assert turned == {(False, False), (False, True), (True, False), (True, True)}
+
+
+def test_window_of_an_unpaired_batch_is_the_inputs():
+    stream = make(Strangers(), batch_size=2, crop=8, paired=False, lowres_from="photo")
+    for _ in range(5):
+        batch = next(stream)
+        for given, (top, left, height, width) in zip(batch["input"], batch["window"]):
+            assert (height, width) == (9, 12)
+            assert round(float(given[0, 0, 0]) * 65535) == (top * 12 + left) * 3
+
+
+def test_a_pair_of_two_sizes_is_named():
+    with pytest.raises(ValueError, match="'number .*9 x 12 and 14 x 8"):
+        next(make(Strangers(), crop=8, threads=0))
 
 
 def test_the_target_is_jittered_only_on_request():
@@ -206,6 +302,7 @@ def test_bad_arguments_are_named(monkeypatch):
         ({"lowres_from": "thumbnail"}, "thumbnail"),
         ({"lowres_method": "bicubic"}, "bicubic"),
         ({"shard": (2, 2)}, "shard"),
+        ({"shard": (0, 3)}, "multiple of their number 3, got 2"),
     ):
         with pytest.raises(ValueError, match=message):
             make(**options)

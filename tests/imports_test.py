@@ -42,6 +42,7 @@ PART_OF = {
     "commands": "main",
     "codecs": "images",
     "exif": "images",
+    "headers": "images",
     "leaves": "checkpoints",
 }
 
@@ -273,6 +274,7 @@ def test_the_library_reads_no_flags_and_no_environment():
             f"{relative(path)}:{line} imports absl: the library reads no flags"
             for line, module, _ in imports_of(path)
             if module.split(".")[0] == "absl"
+            and relative(path) != f"{PACKAGE}/data/stream.py"  # declares Grain's flags settled
         ]
         if layer_of_module(module_of(path)) == "main":
             continue

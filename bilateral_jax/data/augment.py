@@ -1,8 +1,9 @@
 """Random changes to a pair, the same for both members, and the low-resolution copy.
 
-Every step is `step(element, rng) -> element` and leaves its argument alone. Flips and rotations are
-for whole photos: they come before the crop, so that the crop's window describes the photo as the
-network sees it.
+Every step is `step(element, rng) -> element` and leaves its argument alone. It changes all
+`members` by one draw; for photos that do not belong together, call it once for each. Flips and
+rotations are for whole photos: they come before the crop, so that the crop's window describes the
+photo as the network sees it.
 
 Receives elements from the sources.
 Hands elements to `data/batches.py`.
@@ -15,14 +16,16 @@ import numpy as np
 from bilateral_jax import color, images
 
 LOWRES_METHODS = ("nearest_legacy", "area")
+PAIR = ("input", "target")
 
 
-def flip(element: dict, rng: np.random.Generator) -> dict:
+def flip(element: dict, rng: np.random.Generator, *, members=PAIR) -> dict:
     """Mirrors a pair left-right and upside-down, each with probability one half.
 
     Args:
       element: `{"input", "target": [h, w, 3], ...}`, whole photos.
       rng: where the chance comes from.
+      members: the photos to change.
 
     Returns:
       The element with both members mirrored alike.
@@ -30,41 +33,44 @@ def flip(element: dict, rng: np.random.Generator) -> dict:
     Reference: the original HDRNet's data pipeline.
     """
     rows, columns = (slice(None, None, int(step)) for step in rng.choice((-1, 1), size=2))
-    return _both(element, lambda pixels: pixels[rows, columns])
+    return _change(element, members, lambda pixels: pixels[rows, columns])
 
 
-def rotate(element: dict, rng: np.random.Generator) -> dict:
+def rotate(element: dict, rng: np.random.Generator, *, members=PAIR) -> dict:
     """Turns a pair by 0, 90, 180 or 270 degrees, equally likely.
 
     Args:
       element: `{"input", "target": [h, w, 3], ...}`, whole photos.
       rng: where the chance comes from.
+      members: the photos to change.
 
     Returns:
       The element with both members turned alike; height and width may have changed places.
     """
     turns = int(rng.integers(4))
-    return _both(element, lambda pixels: np.rot90(pixels, turns))
+    return _change(element, members, lambda pixels: np.rot90(pixels, turns))
 
 
-def random_crop(element: dict, rng: np.random.Generator, *, size) -> dict:
+def random_crop(element: dict, rng: np.random.Generator, *, size, members=PAIR) -> dict:
     """Cuts one window, uniformly placed, out of both members.
 
     Args:
       element: `{"input", "target": [h, w, 3], ...}`, whole photos.
       rng: where the chance comes from.
       size: side in pixels, or (height, width).
+      members: the photos to cut, all of one size.
 
     Returns:
-      The element with both members cut and `"window"`: int32 (top, left, full height, full width).
+      The element with the members cut and `"window"`: int32 (top, left, full height, full width).
 
     Raises:
-      ValueError: the photo is smaller than the crop; its name is told.
+      ValueError: the photo is smaller than the crop, or the members differ in size; its name is
+        told.
     """
-    (height, width), (crop_height, crop_width) = _room(element, size)
+    (height, width), (crop_height, crop_width) = _room(element, size, members)
     top = int(rng.integers(height - crop_height + 1))
     left = int(rng.integers(width - crop_width + 1))
-    return _cut(element, top, left, crop_height, crop_width)
+    return _cut(element, top, left, crop_height, crop_width, members)
 
 
 def center_crop(element: dict, *, size) -> dict:
@@ -80,9 +86,9 @@ def center_crop(element: dict, *, size) -> dict:
     Raises:
       ValueError: the photo is smaller than the crop; its name is told.
     """
-    (height, width), (crop_height, crop_width) = _room(element, size)
+    (height, width), (crop_height, crop_width) = _room(element, size, PAIR)
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    return _cut(element, top, left, crop_height, crop_width)
+    return _cut(element, top, left, crop_height, crop_width, PAIR)
 
 
 def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturation=0.0):
@@ -186,12 +192,18 @@ def _nearest(extent, size):
     return np.minimum(np.floor(positions).astype(np.int64), extent - 1)
 
 
-def _both(element, change):
-    return element | {member: change(element[member]) for member in ("input", "target")}
+def _change(element, members, change):
+    return element | {member: change(element[member]) for member in members}
 
 
-def _room(element, size):
-    height, width = element["input"].shape[:2]
+def _room(element, size, members):
+    sizes = [element[member].shape[:2] for member in members]
+    if len(set(sizes)) > 1:
+        told = " and ".join(f"{height} x {width}" for height, width in sizes)
+        raise ValueError(
+            f"the photos of pair {element.get('name', '')!r} must have one size: {told}"
+        )
+    height, width = sizes[0]
     crop_height, crop_width = (size, size) if np.ndim(size) == 0 else size
     if crop_height > height or crop_width > width:
         raise ValueError(
@@ -201,7 +213,7 @@ def _room(element, size):
     return (height, width), (int(crop_height), int(crop_width))
 
 
-def _cut(element, top, left, crop_height, crop_width):
-    window = np.array((top, left, *element["input"].shape[:2]), np.int32)
+def _cut(element, top, left, crop_height, crop_width, members):
+    window = np.array((top, left, *element[members[0]].shape[:2]), np.int32)
     rows, columns = slice(top, top + crop_height), slice(left, left + crop_width)
-    return _both(element, lambda pixels: pixels[rows, columns]) | {"window": window}
+    return _change(element, members, lambda pixels: pixels[rows, columns]) | {"window": window}

@@ -1,9 +1,9 @@
 """Batches for training and photos for evaluation.
 
 A batch is a dictionary of NumPy arrays: `input` and `target` float32 `[b, h, w, 3]` in [0, 1],
-`weight` float32 `[b]` (0 for padding), `window` int32 `[b, 4]` = (top, left, full height, full
-width) of the picture that the coefficients describe, and, if that picture is the whole photo,
-`lowres` float32 `[b, n, n, 3]`.
+`weight` float32 `[b]` (0 for padding), `record` int32 `[b]` (which element of the source it is),
+`window` int32 `[b, 4]` = (top, left, full height, full width) of the picture that the coefficients
+describe, and, if that picture is the whole photo, `lowres` float32 `[b, n, n, 3]`.
 
 Receives elements from the sources and steps from `data/augment.py`.
 Hands batches to the training step and whole photos to the evaluation.
@@ -15,7 +15,7 @@ import functools
 
 import numpy as np
 
-from bilateral_jax.data import augment
+from bilateral_jax.data import augment, stream
 
 
 def train_batches(
@@ -24,6 +24,7 @@ def train_batches(
     batch_size: int,
     crop,
     seed: int,
+    paired: bool = True,
     flips: bool = False,
     rotations: bool = False,
     exposure: float = 0.0,
@@ -35,20 +36,25 @@ def train_batches(
     lowres_method: str = "area",
     shard: tuple[int, int] = (0, 1),
     threads: int = 2,
+    workers: int = 0,
     prefetch: int = 4,
 ):
-    """Iterates over shuffled, augmented batches without end, prepared by threads in the background.
+    """Iterates over shuffled, augmented batches without end, prepared in the background.
 
-    The order is drawn anew in each epoch; each record has its own random generator, so the batches
-    depend on the seed alone and not on threads. `get_state()` gives a small JSON-able dictionary;
-    an iterator made with the same arguments continues after `set_state(state)` with the very batch
-    that would have come next.
+    The order is drawn anew in each epoch, and every example has its own random generator; both
+    depend on the seed and on the example's place in the whole run, and on nothing else. So the
+    batch of a step is the same for any number of threads, workers and processes: process i of n
+    gets the i-th of n equal parts of its rows. `get_state()` gives a small JSON-able dictionary; an
+    iterator made with the same arguments, but perhaps other `shard`, `threads` and `workers`,
+    continues after `set_state(state)` with the very batch that would have come next.
 
     Args:
       source: has a length and random access, see `data/pairs.py`.
-      batch_size: pairs per batch.
+      batch_size: pairs per batch, of all processes together.
       crop: side of the square cut out of each photo, or (height, width).
       seed: of the order and of every random choice.
+      paired: input and target show the same and are changed and cut alike. Otherwise each has its
+        own flip, turn and crop, and they may differ in size.
       flips: mirror at random, both ways.
       rotations: turn at random by multiples of 90 degrees.
       exposure: largest change in stops, see `augment.draw_jitter`.
@@ -60,35 +66,40 @@ def train_batches(
         whole photo, `lowres` comes with the batch, and `window` says where the crop lies).
       lowres_size: side of `lowres`.
       lowres_method: "area" or "nearest_legacy".
-      shard: (index, count) of this process: which part of the records it reads.
-      threads: readers in the background; 0 reads in the caller's thread.
-      prefetch: batches kept ready.
+      shard: (index, count) of this process: which part of each batch it reads.
+      threads: readers in the background (of each worker); 0 reads in the caller's thread.
+      workers: processes that read, see `stream.Stream`; 0 for none.
+      prefetch: batches kept ready (by each worker).
 
     Returns:
-      A Grain iterator over batches.
+      A `stream.Stream` of batches.
 
     Raises:
       ValueError: an empty source, an impossible size or an unknown option; while iterating, a photo
-        smaller than the crop, by name.
+        smaller than the crop, or a pair of two sizes, by name.
       ImportError: Grain is not installed.
     """
-    _check(source, batch_size, lowres_from, lowres_method, shard)
-    grain = _grain()
+    _check(source, batch_size, lowres_from, lowres_method)
+    rows = _share(batch_size, shard)
     example = functools.partial(
         _example,
         crop=crop,
+        paired=paired,
         steps=(augment.flip,) * flips + (augment.rotate,) * rotations,
         jitter={"exposure": exposure, "contrast": contrast, "saturation": saturation},
         jitter_target=jitter_target,
         lowres=(lowres_size, lowres_method) if lowres_from == "photo" else None,
     )
-    index, count = shard
-    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat()[index::count]
-    batches = records.random_map(example).batch(batch_size, drop_remainder=True)
-    options = grain.ReadOptions(
-        num_threads=threads, prefetch_buffer_size=prefetch if threads else 0
+    # Random choices are drawn before the rows are shared: they belong to the place in the run.
+    dataset = _grain().MapDataset
+    records = dataset.source(_Numbered(source)).seed(seed).shuffle().repeat()
+    return stream.Stream(
+        dataset.source(_Batches(records.random_map(example), batch_size, rows)),
+        examples_per_batch=batch_size,
+        threads=threads,
+        workers=workers,
+        prefetch=prefetch,
     )
-    return iter(batches.to_iter_dataset(options))
 
 
 def evaluation_examples(source):
@@ -128,21 +139,72 @@ def evaluation_batches(
     Raises:
       ValueError: as for `train_batches`.
     """
-    _check(source, batch_size, lowres_from, lowres_method, (0, 1))
+    _check(source, batch_size, lowres_from, lowres_method)
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
+    source = _Numbered(source)
     for start in range(0, len(source), batch_size):
-        indices = range(start, min(start + batch_size, len(source)))
-        rows = [
-            _finish(source[i], augment.center_crop(source[i], size=crop), lowres) for i in indices
-        ]
+        elements = (source[i] for i in range(start, min(start + batch_size, len(source))))
+        rows = [_finish(e, augment.center_crop(e, size=crop), lowres) for e in elements]
         rows += [rows[-1] | {"weight": np.float32(0)}] * (batch_size - len(rows))
-        yield {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+        yield _stack(rows)
 
 
-def _example(element, rng, *, crop, steps, jitter, jitter_target, lowres):
+class _Numbered:
+    """A source whose elements know their number."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def __len__(self):
+        return len(self._source)
+
+    def __getitem__(self, index):
+        return self._source[index] | {"record": np.int32(index)}
+
+
+class _Batches:
+    """Element i is the batch of step i; only the rows of this process are read."""
+
+    def __init__(self, examples, batch_size, rows):
+        self._examples, self._batch_size, self._rows = examples, batch_size, rows
+
+    def __len__(self):
+        return len(self._examples) // self._batch_size
+
+    def __getitem__(self, step):
+        first = step * self._batch_size
+        return _stack([self._examples[first + row] for row in self._rows])
+
+
+def _share(batch_size, shard):
+    """The rows of every batch that this process makes.
+
+    They lie together, as the devices of a process do: whatever the number of processes, the same
+    example comes to the same device of all.
+    """
+    index, count = shard
+    if not 0 <= index < count:
+        raise ValueError(f"shard must be (index, count) with 0 <= index < count, got {shard}")
+    if batch_size % count:
+        raise ValueError(
+            f"batch_size counts the examples of all processes and must be a multiple of their "
+            f"number {count}, got {batch_size}"
+        )
+    return range(index * batch_size // count, (index + 1) * batch_size // count)
+
+
+def _stack(rows):
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
+def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
+    groups = (augment.PAIR,) if paired else [(member,) for member in augment.PAIR]
     for step in steps:
-        element = step(element, rng)
-    cut = augment.random_crop(element, rng, size=crop)
+        for members in groups:
+            element = step(element, rng, members=members)
+    cut = element
+    for members in reversed(groups):  # the window that stays is the input's
+        cut = augment.random_crop(cut, rng, size=crop, members=members)
     change = None
     if any(jitter.values()):
         change = augment.draw_jitter(rng, **jitter)
@@ -155,14 +217,14 @@ def _finish(whole, cut, lowres, change=None, jitter_target=False):
     if change:
         given = change(given)
         wanted = change(wanted) if jitter_target else wanted
-    row = {"input": given, "target": wanted, "weight": np.float32(1)}
+    row = {"input": given, "target": wanted, "weight": np.float32(1), "record": cut["record"]}
     if lowres is None:
         return row | {"window": np.array((0, 0, *given.shape[:2]), np.int32)}
     photo = whole["input"] if change is None else change(augment.as_float(whole["input"]))
     return row | {"window": cut["window"], "lowres": augment.lowres(photo, *lowres)}
 
 
-def _check(source, batch_size, lowres_from, lowres_method, shard):
+def _check(source, batch_size, lowres_from, lowres_method):
     if len(source) == 0:
         raise ValueError("the source is empty")
     if batch_size < 1:
@@ -173,9 +235,6 @@ def _check(source, batch_size, lowres_from, lowres_method, shard):
         raise ValueError(
             f"lowres_method must be one of {augment.LOWRES_METHODS}, got {lowres_method!r}"
         )
-    index, count = shard
-    if not 0 <= index < count:
-        raise ValueError(f"shard must be (index, count) with 0 <= index < count, got {shard}")
 
 
 def _grain():
