@@ -63,7 +63,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     import orbax.checkpoint as ocp
 
     directory = pathlib.Path(directory).absolute()
-    present = _steps(directory)
+    present = steps(directory)
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
     arrays, leaves = {}, {}
@@ -114,7 +114,7 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
       ValueError: the checkpoint does not fit `target`; the message lists the differing leaves.
     """
     directory = pathlib.Path(directory).absolute()
-    present = _steps(directory)
+    present = steps(directory)
     if not present:
         raise FileNotFoundError(f"no checkpoint in {directory}")
     if step is not None and step not in present:
@@ -142,9 +142,7 @@ def latest(directory):
     """Gives the newest step of a folder whose files are all there, or None; reads no leaf."""
     directory = pathlib.Path(directory)
     complete = [
-        step
-        for step in _steps(directory)
-        if (directory / str(step) / "meta" / "metadata").is_file()
+        step for step in steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()
     ]
     return complete[-1] if complete else None
 
@@ -163,7 +161,7 @@ def save_model(path, *, name, hyperparameters, params, batch_stats=None, metadat
     Raises:
       ValueError: the folder already holds a model.
     """
-    if _steps(pathlib.Path(path)):
+    if steps(pathlib.Path(path)):
         raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
     state = {"params": params, "batch_stats": batch_stats or {}}
     save(path, 0, state, metadata={**(metadata or {}), "model": model_entry(name, hyperparameters)})
@@ -319,7 +317,9 @@ def _sealed(record):
     return {**record, "digest": _digest(json.dumps(record, sort_keys=True).encode())}
 
 
-def _steps(directory):
+def steps(directory):
+    """Gives the steps of a folder in rising order, damaged ones included; none if it is absent."""
+    directory = pathlib.Path(directory)
     if not directory.is_dir():
         return []
     return sorted(

@@ -2,6 +2,8 @@
 
 Config -> data -> update on all devices -> loop -> evaluation on held-out photos -> checkpoint.
 The same command goes on where a stopped or killed run left off, and arrives at the same bits.
+Exit codes: 0 done, 1 an error in one line, 3 a NaN or an infinity, 128 + the signal's number where
+a signal stopped the run after saving. docs/restarts.md says more.
 
 Receives a config from the command line.
 Hands a work directory with checkpoints, metrics, TensorBoard files and sheets to the user.
@@ -11,21 +13,25 @@ import importlib
 import json
 import pathlib
 import sys
+import time
 
 import jax
-import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import checkpoints, images, metrics
+from bilateral_jax import checkpoints, images
 from bilateral_jax.data import batches as batches_lib
 from bilateral_jax.data import pairs
-from bilateral_jax.training import evaluation, loop, parallel, records
-from experiments import sheets, sources
+from bilateral_jax.training import averages as averages_lib
+from bilateral_jax.training import distributed, guard, loop, parallel, records, signals
+from experiments import failure, scoring, sheets, sources
+from experiments import workdir as workdir_lib
+
+NONFINITE = 3
 
 
 def train(config, workdir, *, progress=True):
-    """Runs a config, or goes on with it.
+    """Runs a config, or goes on with it; all processes call it together.
 
     Args:
       config: a ConfigDict. Its entries are the keywords of `_train`, its sections those of the
@@ -34,159 +40,185 @@ def train(config, workdir, *, progress=True):
       progress: show the progress bar and the results.
 
     Returns:
-      `(outcome, results)`: a `loop.Outcome`, and the held-out metrics after the last step (those
-      before the first if a signal stopped the run).
+      `(outcome, results)`: a `loop.Outcome`, and the newest held-out metrics (those after the last
+      step unless a signal stopped the run), None if there are none.
 
     Raises:
-      ValueError: the folder holds a run of another config.
+      ValueError: the folder holds a run of another config, or one that is running.
       TypeError: an unknown key.
+      loop.NonFiniteError: training diverged; `failure/` holds the step.
     """
-    workdir = pathlib.Path(workdir)
-    _claim(workdir, config)
-    outcome = _train(workdir, progress, json.loads(config.to_json()), **config.to_dict())
+    workdir, plain = pathlib.Path(workdir), json.loads(config.to_json())
+    progress = progress and distributed.is_first()
+    with signals.wish() as wish, workdir_lib.claimed(workdir, plain):
+        try:
+            outcome = _train(workdir, progress, wish, plain, **config.to_dict())
+        except loop.NonFiniteError as error:
+            error.add_note(f"the step is kept in {failure.keep(workdir, error, plain)}")
+            raise
+    results = (records.read(workdir, "eval") or [None])[-1]
     if progress:
-        _report(workdir, outcome)
-    return outcome, records.read(workdir, "eval")[-1]
+        _report(workdir, outcome, results)
+    return outcome, results
 
 
-def _train(workdir, progress, config, *, experiment, seed, steps, data, batches, run, **sections):
+def _train(
+    workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, **sections
+):
     paper = importlib.import_module(f"experiments.{experiment}").build(steps=steps, **sections)
     source, heldout = _sources(**data)
-    shard = (jax.process_index(), jax.process_count())
+    shard = (distributed.index(), distributed.count())
     stream = batches_lib.train_batches(source, seed=seed, shard=shard, **paper.lowres, **batches)
-    folder = checkpoints.run_folder(workdir)
-    state, first = paper.init(jax.random.key(seed)), 0
-    if checkpoints.latest(folder) is not None:
-        first, state, saved = checkpoints.restore(folder, target=state, set_aside_damaged=True)
+    averages = averages_lib.Averages(batches["batch_size"])
+    folder, key = checkpoints.run_folder(workdir), jax.random.key(seed)
+    first, state, saved = _restore(folder, jax.eval_shape(paper.init, key))
+    if first is None:
+        first, state = 0, paper.init(key)
+    else:
         stream.set_state(saved["data"])
-        print(f"going on from step {first} of {steps} in {workdir}")
+        averages.set_state(saved["averages"])
+        _say(progress, f"going on from step {first} of {steps} in {workdir}")
 
-    def save(step, state, max_to_keep):
-        entry = checkpoints.model_entry(*paper.description, params="average")
-        metadata = {"config": config, "model": entry, "data": stream.get_state()}
-        checkpoints.save(folder, step, state, metadata=metadata, max_to_keep=max_to_keep)
+    def save(step, guarded, max_to_keep):
+        if distributed.is_first():
+            entry = checkpoints.model_entry(*paper.description, params="average")
+            metadata = {"config": config, "model": entry, "data": stream.get_state()}
+            metadata["averages"] = averages.get_state()
+            checkpoints.save(
+                folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep
+            )
 
-    def evaluate(step, state, sheet_photos):
-        results, rows = _evaluate(paper.enhance, jax.device_get(state), heldout, sheet_photos)
-        writer.scalars("eval", step, results)
-        _show(writer, workdir / "sheets" / f"step_{step:07d}.png", step, rows)
+    def evaluate(step, guarded, sheet_photos):
+        began, current = time.perf_counter(), jax.device_get(guarded.state)
 
-    def log(step, values):
-        writer.scalars("train", step, values)
+        def enhance(image):
+            if distributed.count() == 1:  # several cannot leave one another alone here
+                wish.check()
+            return paper.enhance(current, image)
 
-    every, hooks = _hooks(save, evaluate, **run)
-    with records.Records(workdir, step=first) as writer:
-        if first == 0:
-            hooks[-1].run(0, state)
-        return loop.fit(
-            parallel.update(paper.update), parallel.place(state), stream, first=first,
-            last=steps, log=log, log_every=every, hooks=hooks,
-            examples_per_step=batches["batch_size"], progress=progress,
+        gather = distributed.gather_values
+        results, photos = scoring.evaluate(
+            enhance, heldout, keep=sheet_photos, shard=shard, gather=gather
+        )
+        if distributed.is_first():
+            _show(writer, workdir / "sheets", step, photos)
+        writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
+
+    hooks, max_skipped, options = _run_options(save, evaluate, **run)
+    heard = distributed.StopWish()
+    if distributed.is_first():
+        workdir_lib.note_environment(workdir, step=first)
+        writer = records.Records(workdir, step=first)
+    else:
+        writer = records.Silence()
+    with writer:
+        pending = _pending(workdir, first, steps, hooks[-1:])
+        guarded = guard.start(state, allowed=max_skipped - averages.skipped)
+        outcome = loop.fit(
+            parallel.update(guard.update(paper.update)), parallel.place(guarded), stream,
+            first=first, last=steps, hooks=hooks, pending=pending, averages=averages,
+            log=lambda step, values: writer.scalars("train", step, values),
+            stop=lambda step: heard(wish.number), progress=progress, **options,
         )  # fmt: skip
+    stream.close()
+    return outcome
 
 
-def _hooks(
-    save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep
-):
+def _run_options(
+    save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
+    max_skipped=0,
+):  # fmt: skip
     """Says what happens every so many steps; the evaluation comes last."""
-    return log_every, [
+    hooks = [
         loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
         loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
     ]
+    return hooks, max_skipped, {"log_every": log_every, "max_skipped": max_skipped}
 
 
 def _sources(*, train, heldout):
     return pairs.Cached(sources.make(**train)), pairs.Cached(sources.make(**heldout))
 
 
-def _evaluate(enhance, state, heldout, sheet_photos):
-    """Enhances every held-out photo whole, in inference mode; judges what an 8-bit file keeps.
+def _restore(folder, target):
+    """Reads the newest good checkpoint: the first process looks for it, the others follow.
 
-    The metrics called `input_...` are those of the untouched input, the bar to beat.
+    Gives (None, None, None) if there never was one.
     """
-    rows = []
+    found = None
 
-    def measure(example):
-        output = np.asarray(enhance(state, example["input"]))
-        if len(rows) < sheet_photos:
-            rows.append([example["input"], output, example["target"]])
-        target = metrics.round_to_8bit(example["target"])
-        pictures = {
-            "": metrics.round_to_8bit(output),
-            "input_": metrics.round_to_8bit(example["input"]),
-        }
-        return {
-            prefix + name: np.asarray(function(metrics.round_to_8bit(picture), target))[None]
-            for prefix, picture in pictures.items()
-            for name, function in _METRICS.items()
-        }
+    def look():
+        nonlocal found
+        if not checkpoints.steps(folder):
+            return None
+        found = checkpoints.restore(folder, target=target, set_aside_damaged=True)
+        return found[0]
 
-    return evaluation.average(measure, batches_lib.evaluation_examples(heldout)), rows
+    step = workdir_lib.by_first(look)
+    if step is None:
+        return None, None, None
+    return found or checkpoints.restore(folder, step, target=target)
 
 
-_METRICS = {"psnr": metrics.psnr, "ssim": metrics.ssim, "delta_e": metrics.delta_e}
+def _pending(workdir, first, steps, hooks):
+    """Gives the hooks that were due at this step and left nothing in the records.
+
+    They are run at the start, too; a run may have been cut short between a save and them.
+    """
+
+    def missing():
+        return not any(line["step"] == first for line in records.read(workdir, "eval"))
+
+    due = [hook for hook in hooks if first % hook.every == 0 or first == steps]
+    return due if workdir_lib.by_first(missing) else []
 
 
-def _show(writer, path, step, rows):
-    sheet = sheets.sheet(rows)
-    path.parent.mkdir(exist_ok=True)
-    images.write(path, sheet)
+def _show(writer, folder, step, photos):
+    if not photos:
+        return
+    folder.mkdir(exist_ok=True)
+    sheet = sheets.sheet([[photo[name] for name in sheets.MEMBERS] for photo in photos])
+    images.write(folder / f"step_{step:07d}.png", sheet)
+    sheets.write_photos(folder / f"step_{step:07d}", photos)
     writer.image("input_output_target", step, sheet)
 
 
-def _report(workdir, outcome):
-    last = records.read(workdir, "eval")[-1]
+def _say(progress, text):
+    if progress:
+        print(text)
+
+
+def _report(workdir, outcome, results):
     if outcome.signal is not None:
         print(f"stopped and saved at step {outcome.step}; the same command goes on from there")
         return
-    print(f"held-out photos after step {outcome.step}:   PSNR     SSIM   delta E")
-    for label, prefix in (("untouched input", "input_"), ("enhanced", "")):
-        values = [last[prefix + name] for name in _METRICS]
-        values = [float("inf") if value is None else value for value in values]
-        print(f"  {label:28s} {values[0]:7.2f} dB {values[1]:7.4f} {values[2]:7.2f}")
+    print(scoring.table(results, title=f"held-out photos after step {outcome.step}"))
     print(f"enhance photos with: python -m bilateral_jax enhance IN OUT --checkpoint {workdir}")
 
 
-def _claim(workdir, config):
-    """Writes the config into a new folder; in an old one, demands that it be the same."""
-    path = workdir / "config.json"
-    mine = json.loads(config.to_json())
-    if not path.exists():
-        workdir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
-        return
-    theirs, mine = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(mine)
-    differing = [
-        f"{name}: {theirs.get(name, 'absent')!r} there, {mine.get(name, 'absent')!r} now"
-        for name in sorted(theirs.keys() | mine.keys())
-        if theirs.get(name, "absent") != mine.get(name, "absent")
-    ]
-    if differing:
-        raise ValueError(
-            f"{workdir} holds a run of another config ({'; '.join(differing)}); "
-            "choose another workdir, or give the same config to go on with that run"
-        )
-
-
-def _flat(tree, prefix=""):
-    flat = {}
-    for name, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        )
-    return flat
-
-
 def main(config, workdir):
-    """Trains; exits with 128 + the signal's number if one stopped the run."""
+    """Trains and gives the exit code."""
     logging.set_verbosity(logging.WARNING)
-    outcome, _ = train(config, workdir)
-    if outcome.signal is not None:
-        sys.exit(128 + outcome.signal)
+    try:
+        distributed.initialize(
+            _COORDINATOR.value, processes=_PROCESSES.value, process=_PROCESS.value
+        )
+        outcome, _ = train(config, workdir)
+    except loop.NonFiniteError as error:
+        print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
+        return NONFINITE
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        print(f"error: {message}", file=sys.stderr)
+        return 1
+    return 0 if outcome.signal is None else 128 + outcome.signal
 
 
 if __name__ == "__main__":
     _CONFIG = config_flags.DEFINE_config_file("config", help_string="Experiment to run.")
     _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if absent.")
+    _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto'.")
+    _PROCESSES = flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
+    _PROCESS = flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(lambda argv: main(_CONFIG.value, _WORKDIR.value))
+    app.run(lambda argv: sys.exit(main(_CONFIG.value, _WORKDIR.value)))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax.training import loop, records
+from bilateral_jax.training import averages, loop, records, signals
 
 
 def _update(state, batch):
@@ -71,14 +71,21 @@ def test_a_signal_finishes_the_step_and_saves(number):
         loop.Hook(50, lambda step, state: evaluated.append(step)),
     ]
     before = signal.getsignal(number)
-    outcome, _ = _fit(batches(), 100, hooks=hooks)
+    with signals.wish() as wish:
+        outcome, _ = _fit(batches(), 100, hooks=hooks, stop=lambda step: wish.number)
     assert (outcome.step, outcome.signal, saved, evaluated) == (5, number, [5], [])
     assert signal.getsignal(number) is before
 
 
 def test_the_bar_shows_step_loss_psnr_speed_and_time_left(capsys):
     loop.fit(
-        _update, 0, iter(range(30)), first=10, last=40, log=lambda *_: None, examples_per_step=4
+        _update,
+        0,
+        iter(range(30)),
+        first=10,
+        last=40,
+        log=lambda *_: None,
+        averages=averages.Averages(4),
     )
     text = capsys.readouterr().err.replace("\r", "\n").splitlines()[-1]
     assert (

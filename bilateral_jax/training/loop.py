@@ -4,21 +4,32 @@ Receives an update and a placed state from experiments, batches from data/batche
 Hands averaged metrics to training/records.py and states to the hooks (evaluation, checkpoints).
 """
 
-import contextlib
 import dataclasses
 import math
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from bilateral_jax.training import averages as averages_lib
+from bilateral_jax.training import signals
+
 
 class NonFiniteError(FloatingPointError):
-    """Training produced a NaN or an infinity; the message names the step and the metric."""
+    """Training produced a NaN or an infinity; the message names the step and the metrics.
+
+    Attributes:
+      step: number of the bad update, the first being 1.
+      batch: the batch of that update.
+      metrics: `{name: float}` of that update.
+      state: the state that the loop holds; under training/guard.py the one before that update.
+    """
+
+    def __init__(self, message, *, step, batch, metrics, state):
+        super().__init__(message)
+        self.step, self.batch, self.metrics, self.state = step, batch, metrics, state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Hook:
     Attributes:
       every: interval in steps.
       run: `(step, state) -> None`; the state must be read before it returns, its buffers are
-        reused.
+        reused. It may raise `signals.Stopped` to be done again when the run goes on.
       when_stopped: whether it also runs when a signal stops the training early.
     """
 
@@ -62,7 +73,10 @@ def fit(
     log,
     log_every=50,
     hooks=(),
-    examples_per_step=1,
+    pending=(),
+    averages=None,
+    max_skipped=0,
+    stop=lambda step: None,
     progress=True,
 ):
     """Runs updates number `first + 1` to `last`.
@@ -73,93 +87,99 @@ def fit(
       batches: iterator of batches, the next one belonging to update `first + 1`.
       first: updates done already.
       last: updates to reach.
-      log: `(step, {name: float}) -> None`, gets metrics averaged over the steps since the last
-        call, and "images_per_second".
+      log: `(step, {name: float}) -> None`, gets what `Averages.take` gives.
       log_every: steps between calls of `log`.
       hooks: sequence of `Hook`, run in this order.
-      examples_per_step: number of examples in a batch, for the speed shown.
+      pending: hooks to run before the first update: what was due when the run was cut short.
+      averages: an `averages.Averages`, which goes on where it stands; None for a new one.
+      max_skipped: steps with a metric that is not finite which are left out, and counted, before
+        the next one ends the run.
+      stop: `step -> None`, or the number of the signal for which to stop before the next update;
+        called before every update.
       progress: show a progress bar on standard error.
 
     Returns:
       An `Outcome`.
 
     Raises:
-      NonFiniteError: a metric is NaN or infinite. No hook sees a state whose metrics were not
-        checked.
+      NonFiniteError: a metric is NaN or infinite, once too often. No hook sees a state whose
+        metrics were not checked.
     """
-    window = _Window(examples_per_step)
-    with _stop_signal() as stop, _bar(first, last, progress) as bar:
-        waiting, step = None, first
-        while step < last and stop.number is None:
-            state, metrics = update(state, next(batches))
+    averages = averages or averages_lib.Averages()
+    judge = _Judge(averages, max_skipped)
+    step, due = first, []
+    with _bar(first, last, progress) as bar:
+        cut = _run(pending, first, state, averages)
+        number = stop(step) if cut or step < last else None
+        while step < last and number is None:
+            began = time.perf_counter()
+            batch = next(batches)
+            fetched = time.perf_counter()
+            state, metrics = update(state, batch)
             step += 1
-            if (
-                waiting is not None
-            ):  # look at the metrics one step late: the devices never wait for the host
-                window.add(waiting)
-            waiting = (step, metrics)
-            if step == first + 1:
-                bar.unpause()  # compilation says nothing about the time left
+            judge.catch_up(state)  # one step late: the devices never wait for the host
+            judge.note(step, batch, metrics)
             due = [hook for hook in hooks if step % hook.every == 0 or step == last]
-            if due or step % log_every == 0 or step == last:
-                window.add(waiting)
-                waiting = None
-            _show(bar, window)
-            if step % log_every == 0 or step == last:
-                log(step, window.take())
-            for hook in due:
-                hook.run(step, state)
-                window.restart_clock()
-        if stop.number is not None and step < last:
-            if waiting is not None:
-                window.add(waiting)
-            for hook in hooks:
-                if hook.when_stopped and step % hook.every:
-                    hook.run(step, state)
-        return Outcome(state, step, stop.number if step < last else None)
+            logs = step % log_every == 0 or step == last
+            if due or logs:
+                judge.catch_up(state)
+            averages.spend(input=fetched - began, step=time.perf_counter() - fetched)
+            if step == first + 1:
+                averages.forget_speed()  # compilation says nothing about it, nor about time left
+                bar.unpause()
+            _show(bar, averages)
+            if logs:
+                log(step, averages.take())
+            cut = _run(due, step, state, averages)
+            number = stop(step) if cut or step < last else None
+        judge.catch_up(state)
+        if number is not None and step > first:
+            _run([h for h in hooks if h.when_stopped and h not in due], step, state, averages)
+        return Outcome(state, step, number)
 
 
-class _Window:
-    """Averages of the metrics, and the speed, since the last time they were taken."""
+class _Judge:
+    """Looks at the metrics of the step noted last."""
 
-    def __init__(self, examples_per_step):
-        self._examples = examples_per_step
-        self._sums, self._count = {}, 0
-        self._clock, self._timed = None, 0
-        self.speed, self.shown = math.nan, {}
+    def __init__(self, averages, max_skipped):
+        self._averages, self._max_skipped, self._noted = averages, max_skipped, None
 
-    def add(self, numbered):
-        step, metrics = numbered
+    def note(self, step, batch, metrics):
+        self._noted = (step, batch, metrics)
+
+    def catch_up(self, state):
+        if self._noted is None:
+            return
+        step, batch, metrics = self._noted
+        self._noted = None
+        bad = self._averages.add(metrics)
+        if self._averages.skipped <= self._max_skipped:
+            return
         metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"{name} is {value} at step {step}: training diverged and has stopped; the "
-                    "checkpoints of earlier steps are untouched. A smaller learning rate or a "
-                    "clipped gradient usually helps"
-                )
-            self._sums[name] = self._sums.get(name, 0.0) + value
-            before = self.shown.get(name, value)
-            self.shown[name] = before + 0.1 * (value - before)
-        self._count += 1
-        if (
-            self._clock is None
-        ):  # the first step of a stretch pays for compilation or follows a hook
-            self._clock, self._timed = time.perf_counter(), 0
-        else:
-            self._timed += 1
-            self.speed = self._timed * self._examples / max(time.perf_counter() - self._clock, 1e-9)
+        found = ", ".join(f"{name} is {metrics[name]}" for name in bad) or "the step was skipped"
+        before = f"; {self._max_skipped} such steps were skipped" if self._max_skipped else ""
+        raise NonFiniteError(
+            f"{found} at step {step}{before}: training diverged and has stopped; the checkpoints "
+            "of earlier steps are untouched. A smaller learning rate or a clipped gradient usually "
+            "helps",
+            step=step,
+            batch=batch,
+            metrics=metrics,
+            state=state,
+        )
 
-    def take(self):
-        averages = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
-        if math.isfinite(self.speed):
-            averages["images_per_second"] = self.speed
-        self.restart_clock()
-        return averages
 
-    def restart_clock(self):
-        self._clock = None
+def _run(hooks, step, state, averages):
+    """Runs hooks in order; gives whether one of them was cut short by a signal."""
+    began = time.perf_counter()
+    try:
+        for hook in hooks:
+            hook.run(step, state)
+    except signals.Stopped:
+        return True
+    finally:
+        averages.spend(hooks=time.perf_counter() - began)
+    return False
 
 
 def _bar(first, last, progress):
@@ -183,40 +203,14 @@ def _bar(first, last, progress):
     )
 
 
-def _show(bar, window):
+def _show(bar, averages):
     bar.set_description("training", refresh=False)
     text = [
         f"PSNR {value:.2f} dB" if name == "psnr" else f"{name} {value:.3g}"
-        for name, value in window.shown.items()
+        for name, value in averages.shown.items()
         if name in ("loss", "psnr")
     ]
-    if math.isfinite(window.speed):
-        text.append(f"{window.speed:.1f} images/s")
+    if math.isfinite(averages.speed):
+        text.append(f"{averages.speed:.1f} images/s")
     bar.set_postfix_str(", ".join(text), refresh=False)
     bar.update()
-
-
-@contextlib.contextmanager
-def _stop_signal():
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second one acts at once."""
-
-    @dataclasses.dataclass
-    class Wish:
-        number: int | None = None
-
-    wish = Wish()
-
-    def note(number, frame):
-        del frame
-        wish.number = number
-        for each in previous:
-            signal.signal(each, previous[each])
-
-    previous = {}
-    if threading.current_thread() is threading.main_thread():
-        previous = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)

@@ -71,6 +71,22 @@ class Records:
         self._board.close()
 
 
+class Silence:
+    """Takes what `Records` takes and writes nothing: for processes beside the first."""
+
+    def scalars(self, kind, step, values):
+        """Drops a line."""
+
+    def image(self, name, step, pixels):
+        """Drops a picture."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
 def read(workdir, kind=None):
     """Reads the lines of `metrics.jsonl`.
 

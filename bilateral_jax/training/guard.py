@@ -1,0 +1,68 @@
+"""A step that produced a NaN or an infinity changes nothing, and after too many nothing moves.
+
+The host looks at a step's metrics while the next one runs already. So it is the devices that keep
+the state as it was before a bad step; and once more steps were bad than allowed, every later step
+leaves the state alone, too: what the host then holds is the state before the last bad step.
+
+Receives an update from experiments.
+Hands the guarded one to training/parallel.py and training/loop.py.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Guarded:
+    """A state and what may still go wrong.
+
+    Attributes:
+      state: the state of the update; has a `step`.
+      allowed: int32 scalar, bad steps that may still be skipped; below 0 everything stands still.
+    """
+
+    state: Any
+    allowed: jax.Array
+
+
+def start(state, *, allowed):
+    """Puts a state under guard.
+
+    Args:
+      state: a dataclass with a `step`, as training/state.py has it.
+      allowed: bad steps that may be skipped from here on; 0 to stand still at the first.
+    """
+    return Guarded(state, jnp.int32(allowed))
+
+
+def update(function):
+    """Makes an update of a `Guarded` out of an update of its state.
+
+    Args:
+      function: `(state, batch) -> (state, metrics)` as `parallel.update` takes it; a step is bad if
+        one of its metrics, equal on all devices, is not finite.
+
+    Returns:
+      `(guarded, batch) -> (guarded, metrics)`. A bad step counts in `step` and changes nothing
+      else; metrics gain "skipped", 1.0 for a step that changed nothing and else 0.0.
+    """
+
+    def guarded(current, batch):
+        new, metrics = function(current.state, batch)
+        finite = [jnp.all(jnp.isfinite(value)) for value in metrics.values()]
+        bad = ~functools.reduce(jnp.logical_and, finite) | (metrics.get("skipped", 0) > 0)
+        halted = current.allowed < 0
+        kept = dataclasses.replace(
+            jax.tree.map(lambda old, new: jnp.where(bad | halted, old, new), current.state, new),
+            step=jnp.where(halted, current.state.step, new.step),
+        )
+        allowed = current.allowed - jnp.where(bad & ~halted, 1, 0)
+        skipped = jnp.float32(bad | halted)
+        return Guarded(kept, allowed), {**metrics, "skipped": skipped}
+
+    return guarded
