@@ -24,6 +24,7 @@ def get_config():
     config.model.channel_multiplier = 1
     config.model.net_input_size = 256
     config.model.batch_norm = False
+    config.model.dtype = "float32"  # "bfloat16": hidden features only; weights stay float32
 
     config.loss = ml_collections.ConfigDict()
     config.loss.mse = 1.0
@@ -40,7 +41,9 @@ def get_config():
     config.schedule.name = "constant"
     config.schedule.warmup = 0
     config.schedule.final = 0.0
-    config.average_decay = 0.999
+    config.average_decay = 0.999  # of the moving average of the weights: evaluated, shipped
+    config.accumulate = 1  # micro-batches per step, for batches that exceed the memory
+    config.skip_nonfinite = False  # a step with a NaN or an infinity changes nothing
 
     config.data = ml_collections.ConfigDict()
     config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})

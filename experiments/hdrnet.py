@@ -39,7 +39,17 @@ class Experiment(NamedTuple):
     description: tuple[str, dict]
 
 
-def build(*, steps, model, loss, optimizer, schedule, average_decay):
+def build(
+    *,
+    steps,
+    model,
+    loss,
+    optimizer,
+    schedule,
+    average_decay,
+    accumulate=1,
+    skip_nonfinite=False,
+):
     """Builds the experiment from the sections of a config.
 
     Args:
@@ -49,6 +59,8 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay):
       optimizer: options of `_optimizer`.
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
+      accumulate: micro-batches per step, see there.
+      skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing.
 
     Returns:
       An `Experiment`.
@@ -66,15 +78,18 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay):
         fresh = Model.init(module, init_key)
         return state.create(train_key, fresh.params, fresh.batch_stats, rule)
 
-    def update(current, batch):
-        def objective(params, batch_stats, key):
-            del key  # HDRNet draws nothing at random while training
-            grid, output, network = _forward(Model(params, batch_stats, in_training), batch)
-            value, metrics = losses(grid, output, batch["target"])
-            mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-            return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
+    def objective(params, batch_stats, batch, key):
+        del key  # HDRNet draws nothing at random while training
+        grid, output, network = _forward(Model(params, batch_stats, in_training), batch)
+        value, metrics = losses(grid, output, batch["target"])
+        mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+        return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
 
-        return step.gradient_step(objective, current, rule, average_decay=average_decay)
+    def update(current, batch):
+        return step.gradient_step(
+            objective, current, batch, rule,
+            average_decay=average_decay, accumulate=accumulate, skip_nonfinite=skip_nonfinite,
+        )  # fmt: skip
 
     def enhance(current, image):
         return inference.enhance(Model(current.average, current.batch_stats, module), image)

@@ -193,6 +193,7 @@ def test_the_paper_preset_changes_nothing():
         "batch_norm": False,
         "lowres_method": "nearest_legacy",
         "identity_start": False,
+        "dtype": "float32",
     }
     assert models.describe(hdrnet.HDRNetCurves()) == ("HDRNetCurves", original)
 

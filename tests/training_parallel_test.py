@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from bilateral_jax.training import evaluation, parallel, schedules, state, step
+from bilateral_jax.training import evaluation, parallel, state, step
 
 _OPTIMIZER = optax.adam(0.05)
 
@@ -16,7 +16,7 @@ _OPTIMIZER = optax.adam(0.05)
 def _toy_update(current, batch):
     """Fits y = w x + c, with a running mean of x and noise that must differ between devices."""
 
-    def loss(params, stats, key):
+    def loss(params, stats, batch, key):
         prediction = params["w"] * batch["x"] + params["c"]
         error = jnp.square(prediction - batch["y"])
         stats = {
@@ -28,7 +28,7 @@ def _toy_update(current, batch):
             {"noise": noise, "noise_squared": noise**2},
         )
 
-    return step.gradient_step(loss, current, _OPTIMIZER, average_decay=0.9)
+    return step.gradient_step(loss, current, batch, _OPTIMIZER, average_decay=0.9)
 
 
 def _start():
@@ -131,45 +131,3 @@ def test_an_average_of_nothing_is_refused():
         evaluation.average(lambda batch: {"a": np.ones(2)}, [{"weight": np.zeros(2)}])
     with pytest.raises(ValueError, match="'a' must be one value per example"):
         evaluation.average(lambda batch: {"a": np.ones(3)}, [{"weight": np.ones(2)}])
-
-
-def test_schedules_pass_through_their_corners():
-    rate = schedules.learning_rate("cosine", peak=1.0, steps=110, warmup=10, final=0.1)
-    np.testing.assert_allclose(
-        [rate(0), rate(5), rate(10), rate(60), rate(110)], [0, 0.5, 1, 0.55, 0.1], atol=1e-6
-    )
-    rate = schedules.learning_rate("linear", peak=2.0, steps=10, final=1.0)
-    np.testing.assert_allclose([rate(0), rate(5), rate(10)], [2, 1.5, 1], atol=1e-6)
-    assert schedules.learning_rate("constant", peak=0.5, steps=3)(100) == 0.5
-
-
-@pytest.mark.parametrize("name", ["adam", "lion", "rmsprop", "sgd"])
-def test_optimizers_go_downhill_and_decay_only_what_the_mask_allows(name):
-    params = {"kernel": jnp.ones(3), "bias": jnp.ones(3)}
-    rule = schedules.optimizer(
-        name,
-        0.1,
-        weight_decay=0.5,
-        clip_norm=1.0,
-        decay_mask=lambda tree: {"kernel": True, "bias": False},
-    )
-    change, _ = rule.update(jax.tree.map(jnp.zeros_like, params), rule.init(params), params)
-    np.testing.assert_allclose(change["kernel"], -0.05, rtol=1e-6)
-    np.testing.assert_array_equal(change["bias"], 0)
-    change, _ = rule.update(params, rule.init(params), params)
-    assert (np.asarray(change["bias"]) < 0).all()
-
-
-def test_names_and_options_that_do_not_exist_are_named():
-    with pytest.raises(ValueError, match="unknown schedule 'step'.*cosine"):
-        schedules.learning_rate("step", peak=1.0, steps=3)
-    with pytest.raises(ValueError, match="warmup 5 and steps 5"):
-        schedules.learning_rate("cosine", peak=1.0, steps=5, warmup=5)
-    with pytest.raises(ValueError, match="final 2.0 and peak 1.0"):
-        schedules.learning_rate("cosine", peak=1.0, steps=5, final=2.0)
-    with pytest.raises(ValueError, match="no final value"):
-        schedules.learning_rate("constant", peak=1.0, steps=5, final=0.5)
-    with pytest.raises(ValueError, match="unknown optimizer 'adagrad'"):
-        schedules.optimizer("adagrad", 0.1)
-    with pytest.raises(TypeError, match="momentum"):
-        schedules.optimizer("adam", 0.1, momentum=0.9)

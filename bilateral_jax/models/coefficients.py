@@ -18,6 +18,9 @@ N_IN = 4  # input colours and the constant 1
 class CoefficientNetwork(nn.Module):
     """Predicts the grid of colour matrices from the low-resolution image (481,968 parameters).
 
+    With `dtype` "bfloat16" the last layer still works in float32: the 8-bit mantissa would move the
+    entries of a matrix by up to 1/512 of their size, a step of an 8-bit picture.
+
     Reference: Gharbi et al. 2017, section 3.1 and figure 2.
     """
 
@@ -28,13 +31,14 @@ class CoefficientNetwork(nn.Module):
     channel_multiplier: int
     batch_norm: bool
     identity_start: bool
+    dtype: str
     axis_name: str | None
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
         def layer(name, features, batch_norm=self.batch_norm, **options):
-            options |= {"batch_norm": batch_norm, "axis_name": self.axis_name, "name": name}
-            return layers.Linear(features, **options)
+            options = {"dtype": self.dtype, **options, "batch_norm": batch_norm, "name": name}
+            return layers.Linear(features, axis_name=self.axis_name, **options)
 
         width = self.channel_multiplier * self.luma_bins
         x = image
@@ -49,10 +53,12 @@ class CoefficientNetwork(nn.Module):
         scene = layer("global_fc3", 8 * width, False, kernel_size=0, activate=False)(scene)
         x = layer("local_conv1", 8 * width)(x, train=train)
         x = layer("local_conv2", 8 * width, False, use_bias=False, activate=False)(x)
-        x = nn.relu(x + scene[:, None, None, :])
-        start = {"kernel_init": _small, "bias_init": self._identity} if self.identity_start else {}
+        x = nn.relu(x.astype(jnp.float32) + scene[:, None, None, :].astype(jnp.float32))
+        last = {"kernel_size": 1, "activate": False, "dtype": "float32"}
+        if self.identity_start:
+            last |= {"kernel_init": _small, "bias_init": self._identity}
         channels = self.luma_bins * self.n_out * N_IN
-        x = layer("prediction", channels, False, kernel_size=1, activate=False, **start)(x)
+        x = layer("prediction", channels, False, **last)(x)
         x = x.reshape(*x.shape[:3], N_IN, self.n_out, self.luma_bins)
         return x.transpose(0, 1, 2, 5, 4, 3)
 

@@ -35,6 +35,9 @@ PRESETS = {
     "recommended": {"identity_start": True, "lowres_method": "area"},
 }
 
+# Other short types need a scaled loss, which training/step.py does not have.
+DTYPES = ("float32", "bfloat16")
+
 
 @dataclasses.dataclass(frozen=True)
 class Band:
@@ -64,6 +67,9 @@ class HDRNet(nn.Module):
       batch_norm: batch norm in the coefficient network.
       lowres_method: how `enhance` and the training step shrink the photo, see `models/lowres.py`.
       identity_start: start from the identity transform instead of a random one.
+      dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
+        grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 256 depths
+        between a half and one, and the picture 256 values).
       axis_name: pmap axis whose devices share batch statistics in training; not a property of the
         weights.
     """
@@ -76,6 +82,7 @@ class HDRNet(nn.Module):
     batch_norm: bool = False
     lowres_method: str = "nearest_legacy"
     identity_start: bool = False
+    dtype: str = "float32"
     axis_name: str | None = None
 
     n_out = 3  # rows of the predicted matrices; not a field
@@ -100,6 +107,8 @@ class HDRNet(nn.Module):
             raise ValueError(
                 f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}"
             )
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {DTYPES}, got {self.dtype!r}")
         super().__post_init__()
 
     def setup(self):
@@ -111,6 +120,7 @@ class HDRNet(nn.Module):
             channel_multiplier=self.channel_multiplier,
             batch_norm=self.batch_norm,
             identity_start=self.identity_start,
+            dtype=self.dtype,
             axis_name=self.axis_name,
         )
         self.guide_network = self.make_guide()

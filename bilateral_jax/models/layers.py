@@ -3,9 +3,11 @@
 The originals were trained with TensorFlow 1; three of its habits decide whether published weights
 give the published picture, so they live here once: SAME padding whose odd row goes to the bottom
 and right, batch norm without a gain that replaces the bias, and weights from a normal distribution
-cut at two standard deviations. Products run at `Precision.HIGHEST`: the coefficient network costs
-41 M multiply-adds whatever the size of the photo, and its result is a colour transform, where the
-shorter mantissa of a fast product would show as banding.
+cut at two standard deviations. Products of float32 run at `Precision.HIGHEST`: the coefficient
+network costs 41 M multiply-adds whatever the size of the photo, and its result is a colour
+transform, where the shorter mantissa of a fast product would show as banding. Where a network asks
+for bfloat16, its hidden features are stored and multiplied in that; weights, biases, batch moments
+and the sums of a product stay float32.
 
 Receives low-resolution feature maps from `models/hdrnet.py`.
 Hands feature maps of the next layer to `models/hdrnet.py`.
@@ -84,6 +86,7 @@ class Linear(nn.Module):
       use_bias: add a bias where there is no batch norm.
       activate: end in a ReLU.
       axis_name: pmap axis whose devices share the batch statistics.
+      dtype: of what is multiplied and of the result; the parameters are float32.
       kernel_init: weights.
       bias_init: bias.
     """
@@ -95,32 +98,35 @@ class Linear(nn.Module):
     use_bias: bool = True
     activate: bool = True
     axis_name: str | None = None
+    dtype: str = "float32"
     kernel_init: Callable = he_truncated_normal
     bias_init: Callable = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
-        y = self._product(x)
+        y = self._product(x.astype(self.dtype)).astype(jnp.float32)
         if self.batch_norm:
             norm = BatchNorm(self.features, name="batch_norm")
             mean, scale, beta = norm(lambda: self._moments(y), train=train)
             y = (y - _last(mean, y)) * _last(scale, y) + _last(beta, y)
         elif self.use_bias:
             y = y + _last(self.param("bias", self.bias_init, (self.features,)), y)
-        return nn.relu(y) if self.activate else y
+        return (nn.relu(y) if self.activate else y).astype(self.dtype)
 
     def _product(self, x):
         side = (self.kernel_size,) * 2 if self.kernel_size else ()
         kernel = self.param("kernel", self.kernel_init, (*side, x.shape[-1], self.features))
+        kernel = kernel.astype(self.dtype)
+        precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:
-            return jnp.dot(x, kernel, precision=PRECISION)
+            return jnp.dot(x, kernel, precision=precision)
         return lax.conv_general_dilated(
             x,
             kernel,
             (self.stride, self.stride),
             "SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=PRECISION,
+            precision=precision,
         )
 
     def _moments(self, y):

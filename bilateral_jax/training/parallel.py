@@ -1,15 +1,16 @@
-"""All local devices at once: the only file that knows about `pmap`.
+"""All devices of all processes at once: the only file that knows about `pmap`.
 
 The state is replicated: it goes in and comes out without a device axis (`in_axes=None`,
 `out_axes=None`). JAX does not check that the copies agree, so whatever an update returns must have
-passed through `mean` (or depend on nothing but such values). The batch is split along its leading
-axis.
+passed through `mean` (or depend on nothing but such values); `differing` finds what did not. Every
+process brings its share of the batch, which is split over its devices along the leading axis.
 
 Receives update functions from experiments and host batches from data/batches.py.
 Hands replicated states and per-example values to training/loop.py and training/evaluation.py.
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 AXIS = "batch"
@@ -17,6 +18,9 @@ AXIS = "batch"
 
 def place(tree, *, devices=None):
     """Copies a pytree onto every local device, once; updates then pass it on without moving it.
+
+    With several processes an update needs this: a state that it had to copy itself would be gone
+    before the first step ("Array has been deleted").
 
     Args:
       tree: pytree of arrays (NumPy or JAX).
@@ -27,19 +31,20 @@ def place(tree, *, devices=None):
 
 
 def update(function, *, devices=None):
-    """Turns an update of one device's share into an update of a whole batch on all local devices.
+    """Turns an update of one device's share into an update of a whole batch on all devices.
 
     Args:
       function: `(state, batch) -> (state, metrics)`, where batch is this device's share and every
         returned value has been averaged over `AXIS`.
-      devices: devices to use; None for all local ones.
+      devices: devices to use; None for all, those of the other processes included, which then must
+        make the same calls with shares of the same size.
 
     Returns:
-      The same function for host batches `[b, ...]`; b must divide by the number of devices. The
-      state's buffers are reused: the caller must not touch the state it passed in. It comes from
-      `place` or from an earlier call.
+      The same function for this process's share `[b, ...]` of the batch; b must divide by its
+      number of devices. The state's buffers are reused: the caller must not touch the state it
+      passed in. It comes from `place` or from an earlier call.
     """
-    devices = devices or jax.local_devices()
+    count = len(devices) if devices else jax.local_device_count()
     mapped = jax.pmap(
         function,
         axis_name=AXIS,
@@ -48,14 +53,15 @@ def update(function, *, devices=None):
         devices=devices,
         donate_argnums=0,
     )
-    return lambda state, batch: mapped(state, split(batch, len(devices)))
+    return lambda state, batch: mapped(state, split(batch, count))
 
 
 def per_example(function, *, devices=None):
     """Turns a function of one device's share of examples into one of batches of any size.
 
     Args:
-      function: `(state, batch) -> pytree of [b, ...]`, each example on its own.
+      function: `(state, batch) -> pytree of [b, ...]`, each example on its own; it may not talk to
+        other devices, since every process judges examples of its own.
       devices: devices to use; None for all local ones.
 
     Returns:
@@ -100,8 +106,27 @@ def split(batch, count):
     return jax.tree.map(lambda x: x.reshape((count, size // count, *x.shape[1:])), batch)
 
 
+def differing(tree):
+    """Finds what an update left different on its devices.
+
+    Args:
+      tree: pytree of arrays that should be equal on all local devices, as `update` returns them.
+
+    Returns:
+      The paths of the leaves whose copies differ in any bit, sorted.
+    """
+    paths = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        copies = {np.asarray(shard.data).tobytes() for shard in leaf.addressable_shards}
+        if len(copies) > 1:
+            paths.append(jax.tree_util.keystr(path, simple=True, separator="/"))
+    return sorted(paths)
+
+
 def mean(tree, axis_name=AXIS):
-    """Averages every leaf over the devices; for use inside an update.
+    """Averages every leaf over all devices; for use inside an update.
 
     Args:
       tree: a pytree of arrays.
