@@ -1,4 +1,4 @@
-"""The command line: `python -m bilateral_jax enhance | import | info`.
+"""The command line: `python -m bilateral_jax enhance | import | align | info`.
 
 A mistake of the user is one line on the error output: exit code 2 for arguments that make no sense,
 1 for work that could not be done.
@@ -11,6 +11,7 @@ import argparse
 import sys
 
 from bilateral_jax import commands
+from bilateral_jax.collecting import command as collecting
 
 
 def main(arguments=None) -> int:
@@ -36,6 +37,7 @@ def _parser():
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_enhance(commands_)
     _add_import(commands_)
+    _add_align(commands_)
     command = commands_.add_parser("info", help="print what a checkpoint holds")
     command.add_argument("checkpoint", help="work directory of a run, or an exported model")
     command.add_argument("--step", type=int, help="step of a run (default: the newest)")
@@ -71,6 +73,46 @@ def _add_import(parsers):
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
     hdrnet.set_defaults(run=commands.import_hdrnet)
+
+
+def _add_align(parsers):
+    command = parsers.add_parser("align", help="collect pairs of patches from two cameras' photos")
+    add = command.add_argument
+    add("phone_dir", metavar="PHONE_DIR", help="photos of the camera to be improved")
+    add("camera_dir", metavar="CAMERA_DIR", help="photos of the better camera, same names")
+    add("out", metavar="OUT", help="folder to write to; a stopped run goes on there")
+    add("--phone", metavar="NAME", help="name in the layout (default: that of PHONE_DIR)")
+    add("--camera", metavar="NAME", default="canon", help="name in the layout (default: canon)")
+    add("--pairs", metavar="LIST", help="file with two file names a line, instead of equal names")
+    add("--size", type=_whole_number(8), default=100, help="of a patch (default: 100)")
+    add("--stride", type=_whole_number(1), help="between patches (default: their size)")
+    add("--search", type=_whole_number(0, 64), default=5, help="pixels to shift by (default: 5)")
+    add("--correlation", type=_share, default=0.9, help="a pair must exceed (default: 0.9)")
+    add("--scale", type=_scale, help="of the phone's photos (default: 1 if the camera allows it)")
+    add("--format", dest="suffix", choices=("jpg", "png"), default="jpg", help="of the patches")
+    add("--quality", type=_whole_number(1, 100), default=95, help="of JPEG patches (default: 95)")
+    add("--crops", action="store_true", help="keep the aligned photos, too, as PNG")
+    add("--test-share", type=_share, default=0.0, help="of photos kept for testing (default: 0)")
+    add("--reduced", type=_whole_number(256), default=1600, help="side of the copies SIFT sees")
+    add("--seed", type=_whole_number(0), default=0, help="of RANSAC (default: 0)")
+    add("--jobs", type=_whole_number(1), default=1, help="photos at a time (default: 1)")
+    add("--report", type=_whole_number(0), default=40, help="photos shown (default: 40)")
+    add("--redo", action="store_true", help="do finished photos again")
+    command.set_defaults(run=collecting.run)
+
+
+def _share(text):
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not in [0, 1)")
+    return value
+
+
+def _scale(text):
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{value} is not in (0, 1]")
+    return value
 
 
 def _whole_number(low, high=None):

@@ -39,10 +39,12 @@ ARROWS = {
 PART_OF = {
     "__main__": "main",
     "cli": "main",
+    "collecting": "main",
     "commands": "main",
     "codecs": "images",
     "exif": "images",
     "headers": "images",
+    "digests": "checkpoints",
     "leaves": "checkpoints",
 }
 

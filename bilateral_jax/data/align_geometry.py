@@ -1,0 +1,248 @@
+"""Homographies between two photos: what they do, whether that can be, and what the photos share.
+
+A homography is a float64 `[3, 3]` that takes pixel positions (x, y) of one photo to those of
+another. Positions are OpenCV's: whole numbers are the centres of pixels, (0, 0) is the centre of
+the first one. A box is `(top, left, bottom, right)` in whole pixels, the last two excluded, as in
+`photo[top:bottom, left:right]`.
+
+Receives homographies from `align_matching.py` and `align_refinement.py`.
+Hands verdicts, polygons and boxes to `align.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# A camera and a phone side by side, held upright. Beyond these a homography is an accident.
+MAX_ROTATION = 30.0  # degrees
+MAX_SCALE = 8.0  # larger or smaller, in length
+MAX_STRETCH = 1.3  # of one direction against the other, in the middle
+MAX_PERSPECTIVE = 2.0  # largest against smallest local scale
+MIN_OVERLAP = 0.15  # of the phone photo's area
+
+# A camera has pixels to be warped only this far inside its border: the reach of the interpolation.
+_BORDER = 2
+
+
+def transform(homography, points) -> np.ndarray:
+    """Moves points.
+
+    Args:
+      homography: `[3, 3]`.
+      points: `[n, 2]`, x and y.
+
+    Returns:
+      float64 `[n, 2]`.
+    """
+    points = np.asarray(points, np.float64)
+    moved = points @ homography[:, :2].T + homography[:, 2]
+    return moved[:, :2] / moved[:, 2:]
+
+
+def corners(size) -> np.ndarray:
+    """Gives the centres of a photo's corner pixels.
+
+    Args:
+      size: (height, width).
+
+    Returns:
+      float64 `[4, 2]`: top left, top right, bottom right, bottom left.
+    """
+    height, width = size
+    return np.array(
+        [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], dtype=np.float64
+    )
+
+
+def resized(homography, source_scale: float, target_scale: float) -> np.ndarray:
+    """Rewrites a homography for resized copies of the two photos.
+
+    Args:
+      homography: between the photos as they are.
+      source_scale: size of the copy of the photo it starts from, in lengths.
+      target_scale: the same for the photo it ends in.
+
+    Returns:
+      `[3, 3]` between the copies; corners of pixels, not their centres, are what scales.
+    """
+
+    def scaling(scale):
+        shift = 0.5 * scale - 0.5
+        return np.array([[scale, 0, shift], [0, scale, shift], [0, 0, 1.0]])
+
+    matrix = scaling(target_scale) @ homography @ np.linalg.inv(scaling(source_scale))
+    return matrix / matrix[2, 2]
+
+
+def jacobians(homography, points) -> np.ndarray:
+    """Differentiates a homography.
+
+    Args:
+      homography: `[3, 3]`.
+      points: `[n, 2]`.
+
+    Returns:
+      float64 `[n, 2, 2]`: how a small step at each point moves the result.
+    """
+    points = np.asarray(points, np.float64)
+    moved = points @ homography[:, :2].T + homography[:, 2]
+    numerator, depth = moved[:, :2, None], moved[:, 2, None, None]
+    return homography[None, :2, :2] / depth - numerator * homography[2, None, None, :2] / depth**2
+
+
+def describe(homography, size) -> dict:
+    """Says in plain quantities what a homography does in the middle of a photo.
+
+    Args:
+      homography: from the photo to another.
+      size: (height, width) of the photo.
+
+    Returns:
+      `{"scale": of lengths, "rotation": in degrees, "stretch": largest against smallest scale}`.
+    """
+    middle = corners(size).mean(axis=0, keepdims=True)
+    matrix = jacobians(homography, middle)[0]
+    left, values, right = np.linalg.svd(matrix)
+    turn = left @ right
+    return {
+        "scale": float(np.sqrt(values[0] * values[1])),
+        "rotation": float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))),
+        "stretch": float(values[0] / max(values[1], 1e-12)),
+    }
+
+
+def problem(homography, camera_size, phone_size) -> str | None:
+    """Tells why a homography cannot be one of two cameras that looked at the same scene.
+
+    Args:
+      homography: `[3, 3]` from the camera's photo to the phone's.
+      camera_size: (height, width).
+      phone_size: (height, width).
+
+    Returns:
+      The reason, or None where there is none.
+    """
+    if not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
+        return "the homography is singular"
+    ends = corners(camera_size)
+    depth = ends @ homography[2, :2] + homography[2, 2]
+    # With all four corners in front, the outline stays convex: a homography keeps lines straight.
+    if (depth <= 0).any():
+        return "the homography folds the camera photo over"
+    areas = np.linalg.det(jacobians(homography, ends))
+    if (areas <= 0).any():
+        return "the homography mirrors the camera photo"
+    if areas.max() / areas.min() > MAX_PERSPECTIVE**2:
+        return f"its perspective is too steep (local scales differ {_ratio(areas)} times)"
+    facts = describe(homography, camera_size)
+    if not 1 / MAX_SCALE <= facts["scale"] <= MAX_SCALE:
+        return f"the photos differ {max(facts['scale'], 1 / facts['scale']):.1f} times in scale"
+    if abs(facts["rotation"]) > MAX_ROTATION:
+        return f"the camera photo is turned by {facts['rotation']:.0f} degrees"
+    if facts["stretch"] > MAX_STRETCH:
+        return f"the homography stretches one direction {facts['stretch']:.2f} times"
+    share = area(overlap(homography, camera_size, phone_size)) / (phone_size[0] * phone_size[1])
+    if share < MIN_OVERLAP:
+        return f"the photos share only {share:.0%} of the phone photo"
+    return None
+
+
+def _ratio(areas):
+    return f"{np.sqrt(areas.max() / areas.min()):.1f}"
+
+
+def overlap(homography, camera_size, phone_size) -> np.ndarray:
+    """Finds what both photos show, in the phone's photo.
+
+    Args:
+      homography: from camera to phone; all four corners in front (see `problem`).
+      camera_size: (height, width).
+      phone_size: (height, width).
+
+    Returns:
+      float64 `[n, 2]`: the corners of a convex polygon, in order; `[0, 2]` if they share nothing.
+    """
+    height, width = camera_size
+    inside = corners((max(height - 2 * _BORDER, 1), max(width - 2 * _BORDER, 1))) + _BORDER
+    polygon = transform(homography, inside)
+    bottom, right = phone_size[0] - 1, phone_size[1] - 1
+    for axis, limit, sign in ((0, 0, 1), (0, right, -1), (1, 0, 1), (1, bottom, -1)):
+        polygon = _cut(polygon, axis, limit, sign)
+    return polygon
+
+
+def area(polygon) -> float:
+    """Measures a polygon.
+
+    Args:
+      polygon: `[n, 2]`, its corners in order.
+
+    Returns:
+      Its area in square pixels; 0 for fewer than three corners.
+    """
+    if len(polygon) < 3:
+        return 0.0
+    x, y = np.asarray(polygon, np.float64).T
+    return 0.5 * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+
+def largest_box(polygon) -> tuple[int, int, int, int]:
+    """Finds the largest upright rectangle of whole pixels inside a convex polygon.
+
+    Args:
+      polygon: `[n, 2]`, corners in order.
+
+    Returns:
+      A box whose pixel centres all lie inside; `(0, 0, 0, 0)` if there is none.
+    """
+    if len(polygon) < 3:
+        return (0, 0, 0, 0)
+    first = np.ceil(polygon[:, 1].min() - 1e-6)
+    last = np.floor(polygon[:, 1].max() + 1e-6)
+    if last < first:
+        return (0, 0, 0, 0)
+    tops, bottoms, best = (first, last), (first, last), None
+    while True:
+        top, bottom = _candidates(*tops), _candidates(*bottoms)
+        left = np.maximum(_edge(polygon, top, np.min)[:, None], _edge(polygon, bottom, np.min))
+        right = np.minimum(_edge(polygon, top, np.max)[:, None], _edge(polygon, bottom, np.max))
+        left, right = np.ceil(left - 1e-6), np.floor(right + 1e-6)
+        sizes = np.maximum(right - left + 1, 0) * np.maximum(bottom - top[:, None] + 1, 0)
+        i, j = np.unravel_index(np.argmax(sizes), sizes.shape)
+        if best is None or sizes[i, j] > best[0]:
+            best = (sizes[i, j], top[i], left[i, j], bottom[j] + 1, right[i, j] + 1)
+        steps = max(np.diff(top, append=top[-1]).max(), np.diff(bottom, append=bottom[-1]).max())
+        if steps <= 1:
+            break
+        # The next look goes around the best of this one, finer.
+        tops = (max(first, top[i] - 2 * steps), min(last, top[i] + 2 * steps))
+        bottoms = (max(first, bottom[j] - 2 * steps), min(last, bottom[j] + 2 * steps))
+    return tuple(int(value) for value in best[1:]) if best[0] > 0 else (0, 0, 0, 0)
+
+
+def _cut(polygon, axis, limit, sign):
+    """Keeps the part of a polygon on one side of an upright line."""
+    kept = []
+    for here, there in zip(polygon, np.roll(polygon, -1, axis=0)):
+        before, after = sign * (here[axis] - limit), sign * (there[axis] - limit)
+        if before >= 0:
+            kept.append(here)
+        if before * after < 0:
+            kept.append(here + (there - here) * before / (before - after))
+    return np.array(kept).reshape(-1, 2)
+
+
+def _edge(polygon, rows, extreme):
+    """Leftmost or rightmost x of a convex polygon at some rows within it."""
+    starts, ends = polygon, np.roll(polygon, -1, axis=0)
+    low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
+    slope = (ends[:, 0] - starts[:, 0]) / np.where(high > low, ends[:, 1] - starts[:, 1], 1)
+    x = starts[:, 0] + slope * (rows[:, None] - starts[:, 1])
+    crossed = (rows[:, None] >= low - 1e-6) & (rows[:, None] <= high + 1e-6) & (high > low)
+    outside = np.inf if extreme is np.min else -np.inf
+    return extreme(np.where(crossed, x, outside), axis=1)
+
+
+def _candidates(low, high):
+    """Whole numbers from low to high, both included, at most 129 of them."""
+    return np.unique(np.rint(np.linspace(low, high, int(min(high - low, 128)) + 1)))
