@@ -15,7 +15,7 @@ import functools
 
 import numpy as np
 
-from bilateral_jax.data import augment, stream
+from bilateral_jax.data import augment, decoded, stream
 
 
 def train_batches(
@@ -34,6 +34,7 @@ def train_batches(
     lowres_from: str = "crop",
     lowres_size: int = 256,
     lowres_method: str = "area",
+    decoded_folder=None,
     shard: tuple[int, int] = (0, 1),
     threads: int = 2,
     workers: int = 0,
@@ -66,6 +67,8 @@ def train_batches(
         whole photo, `lowres` comes with the batch, and `window` says where the crop lies).
       lowres_size: side of `lowres`.
       lowres_method: "area" or "nearest_legacy".
+      decoded_folder: where to keep decoded photos and their low-resolution copies, so that a crop
+        costs the reading of a crop (see `data/decoded.py`); None to decode anew each time.
       shard: (index, count) of this process: which part of each batch it reads.
       threads: readers in the background (of each worker); 0 reads in the caller's thread.
       workers: processes that read, see `stream.Stream`; 0 for none.
@@ -81,14 +84,21 @@ def train_batches(
     """
     _check(source, batch_size, lowres_from, lowres_method)
     rows = _share(batch_size, shard)
+    jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
+    lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
+    if decoded_folder is not None:
+        # A copy that is made once must not depend on chance: jitter comes before it, and the
+        # nearest pixels of a mirrored photo are not the mirrored nearest pixels.
+        keep = lowres_method == "area" and not any(jitter.values())
+        source = decoded.Decoded(source, decoded_folder, lowres=lowres if keep else None)
     example = functools.partial(
         _example,
         crop=crop,
         paired=paired,
         steps=(augment.flip,) * flips + (augment.rotate,) * rotations,
-        jitter={"exposure": exposure, "contrast": contrast, "saturation": saturation},
+        jitter=jitter,
         jitter_target=jitter_target,
-        lowres=(lowres_size, lowres_method) if lowres_from == "photo" else None,
+        lowres=lowres,
     )
     # Random choices are drawn before the rows are shared: they belong to the place in the run.
     dataset = _grain().MapDataset
@@ -199,9 +209,11 @@ def _stack(rows):
 
 def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
     groups = (augment.PAIR,) if paired else [(member,) for member in augment.PAIR]
+    copy = ("lowres",) * ("lowres" in element)  # made of the input, it is turned along with it
     for step in steps:
         for members in groups:
-            element = step(element, rng, members=members)
+            with_copy = members + copy if "input" in members else members
+            element = step(element, rng, members=with_copy)
     cut = element
     for members in reversed(groups):  # the window that stays is the input's
         cut = augment.random_crop(cut, rng, size=crop, members=members)
@@ -220,6 +232,8 @@ def _finish(whole, cut, lowres, change=None, jitter_target=False):
     row = {"input": given, "target": wanted, "weight": np.float32(1), "record": cut["record"]}
     if lowres is None:
         return row | {"window": np.array((0, 0, *given.shape[:2]), np.int32)}
+    if "lowres" in whole:
+        return row | {"window": cut["window"], "lowres": whole["lowres"]}
     photo = whole["input"] if change is None else change(augment.as_float(whole["input"]))
     return row | {"window": cut["window"], "lowres": augment.lowres(photo, *lowres)}
 
