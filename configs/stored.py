@@ -1,0 +1,13 @@
+"""A config that was written to a file, for example by an earlier run.
+
+Command: python -m experiments.train --config=configs/stored.py:RUN/config.json --workdir=AGAIN
+"""
+
+import json
+import pathlib
+
+import ml_collections
+
+
+def get_config(path):
+    return ml_collections.ConfigDict(json.loads(pathlib.Path(path).read_text(encoding="utf-8")))

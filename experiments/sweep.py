@@ -1,0 +1,259 @@
+"""Trains many variants: `python -m experiments.sweep --sweep=FILE --workdir=SWEEP`.
+
+Every trial is `python -m experiments.train` in a process and a folder of its own, so a crash takes
+nothing else with it, and the trial goes on from its own checkpoint. The same command goes on with a
+sweep that was stopped or killed.
+
+Receives a sweep, as in configs/sweeps/, from the command line.
+Hands a folder with trials, a table and a plot to the user.
+"""
+
+import collections
+import contextlib
+import fcntl
+import functools
+import pathlib
+import signal
+import sys
+import time
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from bilateral_jax.training import signals
+from experiments import engine, results, sweep_plot
+from experiments import trials as trials_lib
+
+DIVERGED = 3  # exit code of a training that stopped at a non-finite value
+_FINAL = ("done", "diverged")
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def train_command(config, workdir):
+    """The command of a trial: a training with a stored config."""
+    stored = f"--config={_ROOT}/configs/stored.py:{config}"
+    return [sys.executable, "-m", "experiments.train", stored, f"--workdir={workdir}"]
+
+
+def run(sweep, workdir, *, address=None, command=train_command, progress=True, **resources):
+    """Runs the trials of a sweep, or goes on with them.
+
+    Args:
+      sweep: a ConfigDict as `configs/sweeps/combine.py` makes it.
+      workdir: folder of the sweep; created if absent. Every machine must see it.
+      address: of a Ray cluster; None for this machine alone.
+      command: `(config file, folder) -> list of words`, the command of a trial.
+      progress: show what goes on, and the table at the end.
+      **resources: `parallel`, `cpus`, `gpus`, `tpus` as in `engine.share`.
+
+    Returns:
+      `(rows, signal)`: a dict per trial, best first, as in `results.json`; and the number of the
+      signal that stopped the sweep, or None.
+
+    Raises:
+      ValueError: an override is unknown or of another type, the folder holds a trial with another
+        config or another sweep works in it, or no machine has what a trial asks for.
+      TypeError: an unknown key in the sweep.
+    """
+    workdir = pathlib.Path(workdir).absolute()
+    plan, limits, judged = _settings(**{name: sweep[name] for name in sweep})
+    with _claimed(workdir):
+        trials_lib.store(plan, workdir / "trials")
+        rows = _rows(plan, workdir)
+        save = functools.partial(_save, workdir, rows, judged)
+        save()
+        job = functools.partial(_job, workdir, command, limits)
+        number = None
+        if any(row["status"] not in _FINAL for row in rows):
+            number = _work(rows, job, limits, save, progress, address, resources)
+        best_first = results.ranked(rows, **judged)
+        sweep_plot.draw(workdir, best_first, **judged)
+    if progress:
+        _report(best_first, workdir, number, **judged)
+    return best_first, number
+
+
+def _settings(*, base, trials, metric, best, retries, patience, grace):
+    if best not in ("max", "min"):
+        raise ValueError(f"best: expected 'max' or 'min', got {best!r}")
+    judged = {"metric": metric, "best": best}
+    limits = {"retries": retries, "patience": patience, "grace": grace}
+    return trials_lib.expand(base, trials), limits, judged
+
+
+@contextlib.contextmanager
+def _claimed(workdir):
+    """Keeps a second sweep out of the folder for as long as this one works in it."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / "lock", "ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"workdir: another sweep works in {workdir}") from None
+        yield
+
+
+def _rows(plan, workdir):
+    """One row per trial; what an earlier run of the sweep finished stays finished."""
+    before = results.read(workdir) or {"trials": []}
+    before = {row["trial"]: row for row in before["trials"]}
+    varied = dict.fromkeys(name for trial in plan for name in trial.overrides)
+    rows = []
+    for trial in plan:
+        step, metrics = results.measure(workdir / "trials" / trial.name)
+        row = before.get(trial.name) if step else None
+        row = row or {"status": "waiting", "tries": 0, "seconds": 0.0, "reason": ""}
+        if row["status"] not in _FINAL:
+            row = {**row, "status": "waiting"}
+        values = trials_lib.flat(trial.config)  # what a trial leaves alone, it has from the base
+        facts = {"overrides": {name: values[name] for name in varied}, "metrics": metrics}
+        count = {"step": step, "steps": trial.config.get("steps", 0)}
+        rows.append({"trial": trial.name, **row, **facts, **count})
+    return rows
+
+
+def _save(workdir, rows, judged):
+    """Brings rows up to what their trials have written, and writes the table."""
+    for row in rows:
+        if row["status"] == "running" or not row["metrics"]:
+            row["step"], row["metrics"] = results.measure(workdir / "trials" / row["trial"])
+    results.write(workdir, results.ranked(rows, **judged), judged)
+
+
+def _job(workdir, command, limits, row, resources):
+    folder = workdir / "trials" / row["trial"]
+    return {
+        "name": row["trial"],
+        "command": command(folder / trials_lib.CONFIG, folder),
+        "log": str(folder / "output.log"),
+        "lock": str(folder / "lock"),
+        "environment": engine.limits(resources),
+        "patience": limits["patience"],
+        "grace": limits["grace"],
+    }
+
+
+def _work(rows, job, limits, save, progress, address, wanted):
+    """Keeps as many trials running as there is room for; returns the signal that stopped it."""
+    queue = collections.deque(row for row in rows if row["status"] not in _FINAL)
+    left, running = {row["trial"]: limits["retries"] for row in queue}, {}
+    with engine.connected(address) as nodes, signals.wish() as stop:
+        parallel, resources = engine.share(nodes, **wanted)
+        with _bar(rows, parallel, resources, progress) as bar:
+            while (queue or running) and stop.number is None:
+                while queue and len(running) < parallel:
+                    row = queue.popleft()
+                    row.update(status="running", tries=row["tries"] + 1, reason="")
+                    handle = engine.submit(job(row, resources), resources)
+                    running[handle] = (row, time.monotonic())
+                for handle in engine.wait(list(running), 1.0):
+                    row = _ended(handle, running, save)
+                    if row["status"] == "failed" and left[row["trial"]]:
+                        left[row["trial"]] -= 1
+                        bar.write(f"{row['trial']}: {row['reason']}; starting it again")
+                        row["status"] = "waiting"
+                        queue.appendleft(row)
+                save()
+                _show(bar, rows)
+            if running:
+                bar.write(f"stopping: {len(running)} trials save what they have")
+                engine.cancel(list(running), limits["grace"])
+            for handle in list(running):
+                row = _ended(handle, running, save)
+                if row["status"] not in _FINAL:
+                    row.update(status="stopped", reason="")
+            save()
+    return stop.number
+
+
+def _ended(handle, running, save):
+    row, began = running.pop(handle)
+    save()  # while it still counts as running: its last lines
+    code, reason = engine.outcome(handle)
+    row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
+    row["status"] = {0: "done", DIVERGED: "diverged"}.get(code, "failed")
+    row["reason"] = reason
+    return row
+
+
+@contextlib.contextmanager
+def _bar(rows, parallel, resources, progress):
+    import tqdm
+
+    if progress:
+        each = ", ".join(f"{value:g} {name}" for name, value in resources.items() if value)
+        waiting = sum(row["status"] not in (*_FINAL, "failed") for row in rows)
+        print(f"{waiting} of {len(rows)} trials to run, {parallel} at a time, each with {each}")
+    with tqdm.tqdm(
+        total=sum(row["steps"] for row in rows) or None,
+        initial=sum(row["step"] for row in rows),
+        disable=not progress,
+        bar_format="{desc} {percentage:3.0f}%|{bar:16}| [{elapsed}<{remaining}]{postfix}",
+        mininterval=0.2 if sys.stderr.isatty() else 15.0,
+        dynamic_ncols=True,
+        smoothing=0.0,
+    ) as bar:
+        yield bar
+
+
+def _show(bar, rows):
+    count = collections.Counter(row["status"] for row in rows)
+    ended = sum(count[status] for status in (*_FINAL, "failed"))
+    names = results.short(results.columns(rows)[0])
+    running = [
+        ",".join(f"{names[name]}={value}" for name, value in row["overrides"].items())
+        + f" at {row['step']}"
+        for row in rows
+        if row["status"] == "running"
+    ]
+    bar.set_description_str(f"{ended}/{len(rows)} ended", refresh=False)
+    bar.set_postfix_str("; ".join(running), refresh=False)
+    bar.update(sum(row["step"] for row in rows) - bar.n)
+
+
+def _report(rows, workdir, number, metric, best):
+    del best
+    print(results.table(rows, metric))
+    for overrides, count, mean, deviation in results.over_seeds(rows, metric):
+        name = ", ".join(f"{name}={value}" for name, value in overrides.items()) or "all"
+        print(f"{name}: {metric} {mean:.4g} +- {deviation:.2g} over {count} seeds")
+    known = results.columns(rows)[1]
+    if known and metric not in known:
+        print(f"no trial reports {metric!r}, so the table is not sorted; known: {', '.join(known)}")
+    print(f"table and plot: {workdir}/results.csv, results.json, results.svg, results.png")
+    if number is not None:
+        left = sum(row["status"] not in _FINAL for row in rows)
+        name = signal.Signals(number).name
+        print(f"stopped by {name}: {left} trials to go; the same command goes on with them")
+
+
+def main(argv):
+    """Runs the sweep; exit code 1 if a trial failed for good, 128 + signal if one stopped it."""
+    del argv
+    if _DRY.value:
+        for trial in trials_lib.expand(_SWEEP.value.base, _SWEEP.value.trials):
+            print(trial.name)
+        return 0
+    names = ("parallel", "cpus", "gpus", "tpus")
+    resources = {name: flags.FLAGS[name].value for name in names}
+    try:
+        rows, number = run(_SWEEP.value, _WORKDIR.value, address=_ADDRESS.value, **resources)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if number is not None:
+        return 128 + number
+    return int(any(row["status"] == "failed" for row in rows))
+
+
+if __name__ == "__main__":
+    _SWEEP = config_flags.DEFINE_config_file("sweep", help_string="Sweep to run.")
+    _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the sweep; created if absent.")
+    _ADDRESS = flags.DEFINE_string("address", None, "Ray cluster, as 'auto' or HOST:PORT.")
+    _DRY = flags.DEFINE_bool("dry-run", False, "List the trials and start nothing.")
+    flags.DEFINE_integer("parallel", None, "Trials at a time.", lower_bound=1)
+    flags.DEFINE_float("cpus", None, "Processors per trial.", lower_bound=0.01)
+    flags.DEFINE_float("gpus", None, "GPUs per trial, also a fraction.", lower_bound=0)
+    flags.DEFINE_float("tpus", None, "TPU chips per trial.", lower_bound=0)
+    flags.mark_flags_as_required(["sweep", "workdir"])
+    app.run(main)

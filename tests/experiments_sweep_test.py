@@ -1,0 +1,198 @@
+"""A sweep on its engine, with a stand-in for the training that crashes and diverges at will."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import ml_collections
+import pytest
+
+from configs.sweeps import combine
+from experiments import results
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+# A training of `steps` steps. Its checkpoint is a number in a file; it obeys SIGTERM as train.py.
+_STUB = """
+import json, os, pathlib, signal, sys, time
+config, folder = json.loads(pathlib.Path(sys.argv[1]).read_text()), pathlib.Path(sys.argv[2])
+saved = folder / "saved"
+first = int(saved.read_text()) if saved.exists() else 0
+with open(folder / "starts", "a") as starts:
+    starts.write(f"{first} {os.environ['NPROC']} {os.environ['JAX_PLATFORMS']}\\n")
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+for step in range(first + 1, config["steps"] + 1):
+    if config["mood"] == "slow":
+        print("step", step, flush=True)
+        time.sleep(0.1)
+    saved.write_text(str(step))
+    if config["mood"] == "diverges" and step == 3:
+        print("loss is nan at step 3", file=sys.stderr)
+        sys.exit(3)
+    if config["mood"] == "crashes" and step == 4 and first == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config["mood"] == "breaks" and step == 2 + first:
+        sys.exit("no room for this array")
+    line = {"kind": "eval", "step": step, "psnr": step * config["gain"], "seconds": 0.1}
+    with open(folder / "metrics.jsonl", "a") as lines:
+        lines.write(json.dumps(line) + "\\n")
+    if stop:
+        sys.exit(143)
+"""
+_MAIN = """
+import json, sys
+from experiments import sweep
+from tests import experiments_sweep_test as this
+
+if __name__ == "__main__":
+    trials = json.loads(sys.argv[3])
+    steps = 60 if trials[0]["mood"] == "slow" else 8
+    plan = this.described(*trials, steps=steps, retries=1)
+    command = this.command(sys.argv[2])
+    rows, number = sweep.run(plan, sys.argv[1], command=command, parallel=3)
+    sys.exit(128 + number if number else 0)
+"""
+
+
+def described(*trials, steps=8, **options):
+    base = ml_collections.ConfigDict({"steps": steps, "mood": "calm", "gain": 1.0})
+    return combine.sweep(base, list(trials), **options)
+
+
+def command(stub):
+    return lambda config, folder: [sys.executable, str(stub), str(config), str(folder)]
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stub") / "stub.py"
+    path.write_text(_STUB)
+    return path
+
+
+def _sweep(workdir, stub, *trials):
+    """A sweep in a process of its own; what it prints is kept beside its folder."""
+    words = [sys.executable, "-c", _MAIN, str(workdir), str(stub), json.dumps(trials)]
+    with open(f"{workdir}.output", "a") as output:
+        return subprocess.Popen(words, cwd=_ROOT, stdout=output, stderr=output)
+
+
+def _printed(workdir):
+    return pathlib.Path(f"{workdir}.output").read_text()
+
+
+def _starts(workdir, name):
+    """The step from which each process of a trial started."""
+    lines = (workdir / "trials" / name / "starts").read_text().splitlines()
+    return [int(line.split()[0]) for line in lines]
+
+
+def _until(condition, process, workdir):
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, _printed(workdir)
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def swept(stub, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("swept") / "sweep"
+    moods = ["calm", "crashes", "diverges", "breaks"]
+    trials = [{"mood": mood} for mood in moods] + [{"mood": "calm", "gain": 2.0}]
+    process = _sweep(workdir, stub, *trials)
+    assert process.wait(timeout=300) == 0, _printed(workdir)
+    return workdir, trials, results.read(workdir)["trials"]
+
+
+def test_each_trial_gets_what_it_deserves(swept):
+    workdir, _, rows = swept
+    found = {row["trial"]: (row["status"], row["tries"], row["step"]) for row in rows}
+    assert found == {
+        "mood=calm,gain=2.0": ("done", 1, 8),
+        "mood=calm": ("done", 1, 8),
+        "mood=crashes": ("done", 2, 8),
+        "mood=diverges": ("diverged", 1, 2),
+        "mood=breaks": ("failed", 2, 3),
+    }
+    assert _starts(workdir, "mood=crashes") == [0, 4]  # from its checkpoint
+    assert _starts(workdir, "mood=breaks") == [0, 2]
+    assert "mood=crashes: killed by SIGKILL; starting it again" in _printed(workdir)
+
+
+def test_the_table_is_sorted_by_the_metric(swept):
+    workdir, _, rows = swept
+    assert [row["metrics"]["psnr"] for row in rows] == [16.0, 8.0, 8.0, 2.0, 3.0]
+    reasons = {row["trial"]: row["reason"] for row in rows if row["reason"]}
+    assert reasons == {
+        "mood=diverges": "exit code 3: loss is nan at step 3",
+        "mood=breaks": "exit code 1: no room for this array",
+    }
+    with (workdir / "results.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["trial"] for line in lines] == [row["trial"] for row in rows]
+    assert lines[0]["gain"] == "2.0" and lines[0]["psnr"] == "16.0"
+    assert lines[1]["gain"] == "1.0"  # not overridden: the base's
+    assert all(float(line["seconds"]) > 0 for line in lines)
+    table = [line.split() for line in _printed(workdir).splitlines()]
+    head = table.index(["psnr", "mood", "gain", "status", "tries", "seconds", "step"])
+    assert [line[0] for line in table[head + 1 : head + 6]] == [
+        "16.00", "8.0000", "8.0000", "2.0000", "3.0000",
+    ]  # fmt: skip
+
+
+def test_parallel_trials_share_the_processors(swept):
+    workdir, *_ = swept
+    for name in ("mood=calm", "mood=breaks"):
+        for line in (workdir / "trials" / name / "starts").read_text().splitlines():
+            assert line.split()[1:] == [str(max(1, os.cpu_count() // 3)), "cpu"]
+
+
+def test_the_same_command_runs_only_what_failed(swept, stub):
+    workdir, trials, before = swept
+    assert _sweep(workdir, stub, *trials).wait(timeout=300) == 0, _printed(workdir)
+    rows = results.read(workdir)["trials"]
+    for row in rows:
+        count = len(_starts(workdir, row["trial"]))
+        assert count == row["tries"]
+        same = next(each for each in before if each["trial"] == row["trial"])
+        if row["trial"] == "mood=breaks":  # once more from step 4, and done before the next 2 + 4
+            assert (row["status"], row["tries"], row["step"]) == ("failed", 4, 7)
+        else:
+            assert row == same
+
+
+def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
+    workdir = tmp_path / "sweep"
+    trials = [{"mood": "slow", "gain": gain} for gain in (1.0, 2.0)]
+    names = ["mood=slow,gain=1.0", "mood=slow,gain=2.0"]
+
+    def saved():
+        paths = [workdir / "trials" / name / "saved" for name in names]
+        return [int(path.read_text() or 0) if path.exists() else 0 for path in paths]
+
+    process = _sweep(workdir, stub, *trials)
+    _until(lambda: min(saved()) >= 2, process, workdir)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=300) == 128 + signal.SIGINT, _printed(workdir)
+    assert "2 trials to go; the same command goes on" in _printed(workdir)
+    rows = results.read(workdir)["trials"]
+    assert {row["status"] for row in rows} == {"stopped"}
+    stopped = saved()
+    assert max(stopped) < 60 and [row["step"] for row in rows] == stopped
+
+    process = _sweep(workdir, stub, *trials)
+    _until(lambda: min(saved()) >= max(stopped) + 2, process, workdir)
+    process.kill()
+    process.wait(timeout=60)
+
+    assert _sweep(workdir, stub, *trials).wait(timeout=300) == 0, _printed(workdir)
+    rows = results.read(workdir)["trials"]
+    assert [(row["status"], row["step"]) for row in rows] == [("done", 60)] * 2
+    for name, step in zip(names, stopped):
+        starts = _starts(workdir, name)
+        assert len(starts) == 3 and starts[1] == step < starts[2] < 60
