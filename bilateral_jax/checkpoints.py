@@ -12,25 +12,30 @@ Hands NumPy pytrees to experiments and inference.py.
 
 import contextlib
 import dataclasses
-import hashlib
+import errno
 import json
 import logging
-import os
 import pathlib
+import shutil
 from typing import Any
 
 import jax
 import numpy as np
 
+from bilateral_jax import digests
 from bilateral_jax import leaves as leaves_lib
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
-_DIGESTS = "digests.json"
+_UNFINISHED = ".orbax-checkpoint-tmp"
 
 
 class DamagedCheckpointError(ValueError):
     """A checkpoint cannot be trusted; the message names the step, the path and the reason."""
+
+
+class NotSavedError(OSError):
+    """A step could not be written; the message names it, the reason, and what is still there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +64,8 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     Raises:
       ValueError: the step is not newer than those present, `state` is a single array, or
         `metadata` is not JSON-able.
+      NotSavedError: it could not be written, for example on a full disk; nothing of it stays, and
+        the steps before it are as they were.
     """
     import orbax.checkpoint as ocp
 
@@ -75,21 +82,27 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
             "shape": array.shape,
             "dtype": str(array.dtype),
             "key": kind,
-            "digest": _digest(array.tobytes()),
+            "digest": digests.of(array.tobytes()),
         }
         if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
             leaves_lib.insert(arrays, path, array)
-    record = _sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
+    record = digests.sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=max_to_keep, enable_async_checkpointing=False
+        max_to_keep=max_to_keep,
+        enable_async_checkpointing=False,
+        create=False,
+        multiprocessing_options=_alone(),
     )
-    with _quiet(), ocp.CheckpointManager(directory, options=options) as manager:
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record)
-        )
-        if not manager.save(step, args=args):
-            raise RuntimeError(f"orbax declined to write step {step} in {directory}")
-    _write_digests(directory / str(step))
+    args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _quiet(), ocp.CheckpointManager(directory, options=options) as manager:
+            saved = manager.save(step, args=args)
+        digests.note_files(directory / str(step), "state")
+    except Exception as error:  # a full disk is an OSError, or one of three others from tensorstore
+        raise NotSavedError(_reason(directory, step, error)) from error
+    if not saved:
+        raise RuntimeError(f"orbax declined to write step {step} in {directory}")
 
 
 def restore(directory, step=None, target=None, *, set_aside_damaged=False):
@@ -237,21 +250,20 @@ def _read(directory, step):
     where = f"checkpoint step {step} in {directory} is damaged"
     try:
         record = json.loads((directory / str(step) / "meta" / "metadata").read_text())
-        intact = (
-            record["digest"]
-            == _sealed({k: v for k, v in record.items() if k != "digest"})["digest"]
-        )
+        intact = digests.is_sealed(record)
     except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise DamagedCheckpointError(
             f"{where}: its record cannot be read ({type(error).__name__})"
         ) from None
     if not intact:
         raise DamagedCheckpointError(f"{where}: its record does not match its digest")
-    _check_files(directory / str(step), where)
+    if fault := digests.fault(directory / str(step)):  # orbax's readers leave tracebacks behind
+        raise DamagedCheckpointError(f"{where}: {fault}")
     stored = {}
     if any(0 not in about["shape"] for about in record["leaves"].values()):
         try:
-            with _quiet(), ocp.PyTreeCheckpointer() as reader:
+            handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
+            with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
                 stored = leaves_lib.named(reader.restore(directory / str(step) / "state"))
         except (
             Exception
@@ -264,57 +276,12 @@ def _read(directory, step):
         array = (
             np.asarray(stored[path]) if path in stored else np.zeros(about["shape"], about["dtype"])
         )
-        if _digest(array.tobytes()) != about["digest"] or list(array.shape) != about["shape"]:
+        if digests.of(array.tobytes()) != about["digest"] or list(array.shape) != about["shape"]:
             raise DamagedCheckpointError(
                 f"{where}: the bytes of {name!r} do not match their digest"
             )
         leaves[path] = jax.random.wrap_key_data(array, impl=about["key"]) if about["key"] else array
     return leaves, record["metadata"]
-
-
-def _write_digests(folder):
-    """Notes a digest of every file of a complete step beside them."""
-    digests = {
-        path.relative_to(folder).as_posix(): _digest(path.read_bytes())
-        for path in sorted((folder / "state").rglob("*"))
-        if path.is_file()
-    }
-    partial = folder / f"{_DIGESTS}.partial"
-    partial.write_text(json.dumps(digests, indent=0), encoding="utf-8")
-    os.replace(partial, folder / _DIGESTS)
-
-
-def _check_files(folder, where):
-    """Looks for damage before orbax does: its readers leave tracebacks on the terminal.
-
-    A process killed between writing a step and its digests leaves a step without them; the leaves'
-    own digests judge that one.
-    """
-    try:
-        digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8")).items()
-    except FileNotFoundError:
-        return
-    except ValueError:
-        raise DamagedCheckpointError(f"{where}: {_DIGESTS} cannot be read") from None
-    for name, digest in digests:
-        path = folder / name
-        if not path.is_file():
-            raise DamagedCheckpointError(f"{where}: {name} is missing")
-        if _digest(path.read_bytes()) != digest:
-            raise DamagedCheckpointError(f"{where}: the bytes of {name} do not match their digest")
-
-
-def _digest(data):
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _sealed(record):
-    """Adds a digest of the record itself, taken after a passage through JSON."""
-    try:
-        record = json.loads(json.dumps(record))
-    except TypeError as error:
-        raise ValueError(f"metadata must be JSON-able: {error}") from None
-    return {**record, "digest": _digest(json.dumps(record, sort_keys=True).encode())}
 
 
 def steps(directory):
@@ -326,6 +293,38 @@ def steps(directory):
         int(entry.name)
         for entry in directory.iterdir()
         if entry.is_dir() and entry.name.isdecimal()
+    )
+
+
+def clean(directory):
+    """Removes what a process that died while saving left behind; nobody may be saving meanwhile.
+
+    Args:
+      directory: folder given to `save`; may be absent.
+    """
+    for unfinished in pathlib.Path(directory).glob(f"*{_UNFINISHED}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _reason(directory, step, error):
+    """Says in one line why a step was not saved; frees the space that it took."""
+    for unfinished in directory.glob(f"{step}{_UNFINISHED}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "No space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
+        text = "the disk is full"
+    others = [each for each in steps(directory) if each != step]
+    kept = f"steps {', '.join(map(str, others))} are untouched" if others else "there was none yet"
+    return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
+
+
+def _alone():
+    """Tells orbax that this process needs none of the others: one writes, and each reads."""
+    import orbax.checkpoint as ocp
+
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
     )
 
 

@@ -24,7 +24,7 @@ from bilateral_jax.data import batches as batches_lib
 from bilateral_jax.data import pairs
 from bilateral_jax.training import averages as averages_lib
 from bilateral_jax.training import distributed, guard, loop, parallel, records, signals
-from experiments import failure, scoring, sheets, sources
+from experiments import failure, restart, scoring, sheets, sources
 from experiments import workdir as workdir_lib
 
 NONFINITE = 3
@@ -71,7 +71,7 @@ def _train(
     stream = batches_lib.train_batches(source, seed=seed, shard=shard, **paper.lowres, **batches)
     averages = averages_lib.Averages(batches["batch_size"])
     folder, key = checkpoints.run_folder(workdir), jax.random.key(seed)
-    first, state, saved = _restore(folder, jax.eval_shape(paper.init, key))
+    first, state, saved = restart.restore(folder, jax.eval_shape(paper.init, key))
     if first is None:
         first, state = 0, paper.init(key)
     else:
@@ -112,7 +112,7 @@ def _train(
     else:
         writer = records.Silence()
     with writer:
-        pending = _pending(workdir, first, steps, hooks[-1:])
+        pending = restart.pending(workdir, first, steps, hooks[-1:])
         guarded = guard.start(state, allowed=max_skipped - averages.skipped)
         outcome = loop.fit(
             parallel.update(guard.update(paper.update)), parallel.place(guarded), stream,
@@ -140,39 +140,6 @@ def _sources(*, train, heldout):
     return pairs.Cached(sources.make(**train)), pairs.Cached(sources.make(**heldout))
 
 
-def _restore(folder, target):
-    """Reads the newest good checkpoint: the first process looks for it, the others follow.
-
-    Gives (None, None, None) if there never was one.
-    """
-    found = None
-
-    def look():
-        nonlocal found
-        if not checkpoints.steps(folder):
-            return None
-        found = checkpoints.restore(folder, target=target, set_aside_damaged=True)
-        return found[0]
-
-    step = workdir_lib.by_first(look)
-    if step is None:
-        return None, None, None
-    return found or checkpoints.restore(folder, step, target=target)
-
-
-def _pending(workdir, first, steps, hooks):
-    """Gives the hooks that were due at this step and left nothing in the records.
-
-    They are run at the start, too; a run may have been cut short between a save and them.
-    """
-
-    def missing():
-        return not any(line["step"] == first for line in records.read(workdir, "eval"))
-
-    due = [hook for hook in hooks if first % hook.every == 0 or first == steps]
-    return due if workdir_lib.by_first(missing) else []
-
-
 def _show(writer, folder, step, photos):
     if not photos:
         return
@@ -196,13 +163,11 @@ def _report(workdir, outcome, results):
     print(f"enhance photos with: python -m bilateral_jax enhance IN OUT --checkpoint {workdir}")
 
 
-def main(config, workdir):
-    """Trains and gives the exit code."""
+def main(config, workdir, *, coordinator=None, processes=None, process=None):
+    """Trains and gives the exit code; the last three as `distributed.initialize` takes them."""
     logging.set_verbosity(logging.WARNING)
     try:
-        distributed.initialize(
-            _COORDINATOR.value, processes=_PROCESSES.value, process=_PROCESS.value
-        )
+        distributed.initialize(coordinator, processes=processes, process=process)
         outcome, _ = train(config, workdir)
     except loop.NonFiniteError as error:
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
@@ -216,9 +181,10 @@ def main(config, workdir):
 
 if __name__ == "__main__":
     _CONFIG = config_flags.DEFINE_config_file("config", help_string="Experiment to run.")
-    _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if absent.")
-    _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto'.")
-    _PROCESSES = flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
-    _PROCESS = flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
+    flags.DEFINE_string("workdir", None, "Folder of the run; created if absent.")
+    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto' on a cluster.")
+    flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
+    flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(lambda argv: sys.exit(main(_CONFIG.value, _WORKDIR.value)))
+    _NAMES = ("workdir", "coordinator", "processes", "process")
+    app.run(lambda _: sys.exit(main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES})))
