@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import metrics as metrics_lib
@@ -51,19 +52,43 @@ METRICS = {
         "11 x 11 Gaussian window (sigma 1.5), windows inside the picture, mean of R, G and B",
         smallest=11,
     ),
+    "ms_ssim": Metric(
+        metrics_lib.ms_ssim, "MS-SSIM", 4, True,
+        "SSIM's contrast at 5 scales, halved by 2 x 2 means, exponents of Wang 2003, per channel",
+        smallest=161,
+    ),
     "delta_e": Metric(
         metrics_lib.delta_e, "dE 76", 2, False, "mean CIE76 colour difference, sRGB under D65",
+    ),
+    "delta_e_2000": Metric(
+        metrics_lib.delta_e_2000, "dE 2000", 2, False,
+        "mean CIEDE2000 colour difference (kL = kC = kH = 1), sRGB under D65",
     ),
 }  # fmt: skip
 DEFAULT = ("psnr", "ssim", "delta_e")
 ROUNDING = "pictures rounded to 8 bit; one value per picture; mean over pictures"
 
 
+def perceptual(features, *, weights=None, origin="features of the caller"):
+    """Makes a metric of a network's features; add it to the `metrics` of the functions here.
+
+    Args:
+      features: as for `metrics.perceptual`.
+      weights: as for `metrics.perceptual`.
+      origin: where the features come from, for the protocol.
+
+    Returns:
+      A `Metric`.
+    """
+    function = functools.partial(metrics_lib.perceptual, features=features, weights=weights)
+    return Metric(function, "perceptual", 4, False, f"distance of unit features, {origin}")
+
+
 def select(names):
     """Looks metrics up.
 
     Args:
-      names: sequence of names.
+      names: sequence of names; or a dictionary `{name: Metric}`, which is given back.
 
     Returns:
       `{name: Metric}` in that order.
@@ -71,6 +96,8 @@ def select(names):
     Raises:
       ValueError: no names, or one that is not known.
     """
+    if isinstance(names, dict) and names:
+        return names
     unknown = sorted(set(names) - set(METRICS))
     if unknown or not names:
         raise ValueError(f"metrics must be some of {', '.join(METRICS)}; got {', '.join(names)!r}")
@@ -83,7 +110,7 @@ def score(picture, target, *, metrics=DEFAULT):
     Args:
       picture: `[h, w, 3]`, float in [0, 1] (clipped and rounded here) or uint8 or uint16 pixels.
       target: the same.
-      metrics: names from `METRICS`.
+      metrics: names from `METRICS`, or what `select` gives.
 
     Returns:
       `{name: float}`.
@@ -92,8 +119,9 @@ def score(picture, target, *, metrics=DEFAULT):
       ValueError: the shapes differ, a metric is unknown, or the picture is too small for it.
     """
     chosen = select(metrics)
-    pair = [metrics_lib.round_to_8bit(augment.as_float(x)) for x in (picture, target)]
-    return {name: float(_compiled(metric.function)(*pair)) for name, metric in chosen.items()}
+    return {
+        name: float(_compiled(metric.function)(picture, target)) for name, metric in chosen.items()
+    }
 
 
 def compare(output, target, given, *, metrics=DEFAULT):
@@ -176,4 +204,12 @@ def number(value, digits):
 
 @functools.cache
 def _compiled(function):
-    return jax.jit(function)
+    return jax.jit(lambda *pair: function(*(_as_in_a_file(picture) for picture in pair)))
+
+
+def _as_in_a_file(picture):
+    if picture.dtype == jnp.uint16:
+        picture = picture.astype(jnp.float32) / 65535.0
+    if picture.dtype == jnp.uint8:
+        return picture.astype(jnp.float32) / 255.0
+    return metrics_lib.round_to_8bit(picture)
