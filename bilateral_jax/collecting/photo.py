@@ -18,8 +18,6 @@ from bilateral_jax import images
 from bilateral_jax.collecting import files
 from bilateral_jax.data import align, align_geometry, align_patches, align_report
 
-# A pair of which fewer of the places that show anything pass is no pair.
-MIN_KEPT = 0.1
 _FORMAT = 1  # of the records; another number is done again
 
 
@@ -142,7 +140,6 @@ def _align(phone, camera, options):
     chosen = {key: options[key] for key in ("size", "stride", "search", "correlation")}
     places = align.patches(crops, **chosen)
     kept = [place for place in places if place.kept]
-    told = sum(not np.isnan(place.correlation) for place in places)
     box = tuple(int(round(edge / crops.scale)) for edge in crops.box)
     pictures = {"matches.jpg": align_report.matches(camera, phone, fit, box=box)}
     pictures |= {f"{name}.jpg": view for name, view in align_report.crops(crops).items()}
@@ -156,8 +153,8 @@ def _align(phone, camera, options):
         "patches": len(kept),
         "kept": [[p.top, p.left, p.down, p.right, round(p.correlation, 4)] for p in kept],
     }
-    if len(kept) < max(1, MIN_KEPT * told):
-        reason = f"{len(kept)} of {told} places with texture pass the correlation filter"
+    reason = align.disagreement(places)
+    if reason:
         return record | {"patches": 0, "status": "refused", "reason": reason}, pictures, {}
     cuts = _cuts(crops, kept, options)
     return record | {"status": "kept", "reason": None}, pictures, cuts

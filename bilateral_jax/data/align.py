@@ -26,7 +26,8 @@ from bilateral_jax.data import (
 MIN_INLIERS = 25
 MIN_INLIER_SHARE = 0.08
 MIN_SPREAD = 0.1  # share of the overlap's cells that hold an inlier
-MIN_AGREEING = 0.25  # share of the windows that show anything
+MIN_AGREEING = 0.5  # share of the windows that show anything in both photos
+MIN_KEPT = 0.1  # share of the places that show anything
 MIN_SIDE = 64  # of a photo, in pixels
 # A camera photo enlarged by less than this is taken as it is.
 _SAME_SCALE = 1.02
@@ -93,7 +94,7 @@ def find_homography(camera, phone, *, reduced: int = 1600, seed: int = 0) -> Fit
     for name, photo in (("camera", camera), ("phone", phone)):
         if min(photo.shape[:2]) < MIN_SIDE:
             return _refused(f"the {name} photo has a side of less than {MIN_SIDE} pixels")
-    camera, phone = _grey(camera), _grey(phone)
+    camera, phone = _stretched(_grey(camera)), _stretched(_grey(phone))
     (small_camera, camera_scale), (small_phone, phone_scale) = (
         _reduced(photo, reduced) for photo in (camera, phone)
     )
@@ -200,6 +201,26 @@ def patches(
     )
 
 
+def disagreement(places) -> str | None:
+    """Tells why patches speak against a pair of photos.
+
+    Args:
+      places: from `patches`.
+
+    Returns:
+      The reason to refuse the pair, or None.
+    """
+    kept = sum(place.kept for place in places)
+    told = sum(not np.isnan(place.correlation) for place in places)
+    if not places:
+        return "the overlap is smaller than a patch"
+    if not told:
+        return "the overlap shows nothing but flat surfaces"
+    if kept < max(1, MIN_KEPT * told):
+        return f"{kept} of {told} places with texture pass the correlation filter"
+    return None
+
+
 def _doubt(homography, matches, inliers, camera_size, phone_size):
     """Why the matches do not carry a homography; None if they do."""
     if homography is None or inliers.sum() < MIN_INLIERS:
@@ -220,7 +241,7 @@ def _doubt(homography, matches, inliers, camera_size, phone_size):
 
 def _dissent(windows):
     """Why the photos do not look alike under a homography; None if they do."""
-    if windows.agreeing < max(12, MIN_AGREEING * windows.textured):
+    if windows.agreeing < max(align_refinement.MIN_WINDOWS, MIN_AGREEING * windows.textured):
         return (
             f"the photos differ under the homography: {windows.agreeing} of {windows.textured} "
             "windows agree"
@@ -244,6 +265,13 @@ def _grey(photo):
     import cv2
 
     return cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+
+
+def _stretched(grey):
+    """Uses the whole range of greys, so that an underexposed photo has features, too."""
+    low, high = np.percentile(grey[::3, ::3], (0.5, 99.5))
+    levels = np.clip((np.arange(256) - low) * (255 / max(high - low, 16.0)), 0, 255)
+    return np.rint(levels).astype(np.uint8)[grey]
 
 
 def _reduced(grey, longest):

@@ -12,7 +12,6 @@ import numpy as np
 
 RATIO = 0.8  # Lowe's: the nearest descriptor against the second nearest
 MAX_FEATURES = 6000
-# A photo's contrast is stretched before the search, so that an underexposed one has features, too.
 _CONTRAST = 0.02
 _THRESHOLD = 2.0  # pixels of the small copies that an inlier may be off
 _ITERATIONS = 10_000
@@ -142,12 +141,10 @@ def _features(grey):
     """Positions and unit-length descriptors; RootSIFT: square roots of the histograms."""
     import cv2
 
-    low, high = np.percentile(grey, (0.5, 99.5))
-    stretched = np.clip((grey - low) * (255 / max(high - low, 16.0)), 0, 255).astype(np.uint8)
     sift = cv2.SIFT_create(
         nfeatures=MAX_FEATURES, contrastThreshold=_CONTRAST, enable_precise_upscale=True
     )
-    spots, descriptors = sift.detectAndCompute(stretched, None)
+    spots, descriptors = sift.detectAndCompute(grey, None)
     if not spots:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
     shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)

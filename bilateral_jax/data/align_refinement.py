@@ -20,6 +20,7 @@ from bilateral_jax.data import align_geometry, align_matching, align_warp
 
 WINDOW = 48  # side in pixels
 WINDOWS = 600  # at most
+MIN_WINDOWS = 12
 _SMOOTHING = 1.0  # against noise, and so that a peak is wide enough to be placed between pixels
 _TEXTURE = (
     2.5  # grey levels of spread, after smoothing away noise, below which a window shows nothing
@@ -27,6 +28,9 @@ _TEXTURE = (
 _ALIKE = 0.7  # correlation from which a window agrees
 _ROUND = 0.04  # a peak's narrow bend against its wide one, about
 _ROUNDS = 3
+_STILL = 0.02  # pixels of change below which another round is not worth it
+_EXACT = 2.5  # pixels that a window may be off to have a say in the homography
+NEAR = 5.0  # and to agree with it: depth and lenses bend what a homography keeps straight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +40,13 @@ class Windows:
     Attributes:
       matches: of the windows that agree, in the two photos' own pixels.
       textured: number of windows that show anything.
-      agreeing: number of those that are alike and lie where the homography says, within
-        `tolerance`.
-      tolerance: in pixels of the phone's photo.
+      agreeing: number of those that are alike and lie within `NEAR` pixels of where the homography
+        says.
     """
 
     matches: align_matching.Matches
     textured: int
     agreeing: int
-    tolerance: float
 
 
 def refine(camera, phone, homography, *, reach: float, seed: int = 0):
@@ -62,19 +64,21 @@ def refine(camera, phone, homography, *, reach: float, seed: int = 0):
     """
     windows = None
     for number in range(_ROUNDS):
-        radius = max(3, int(np.ceil(reach)) + 2 if number == 0 else 4)
-        tolerance = max(1.5, reach / 2 if number == 0 else 1.5)
-        matches, textured = _slide(camera, phone, homography, radius)
-        if len(matches) < 12:
-            return homography, Windows(matches, textured, 0, tolerance)
-        better, inliers = align_matching.fit(matches, threshold=tolerance, seed=seed)
-        windows = Windows(matches.where(inliers), textured, int(inliers.sum()), tolerance)
-        if better is None or inliers.sum() < 12:
-            return homography, windows
-        change = align_geometry.transform(better, matches.camera[inliers])
-        change = change - align_geometry.transform(homography, matches.camera[inliers])
+        wide = max(NEAR, reach) if number == 0 else NEAR
+        matches, textured = _slide(camera, phone, homography, int(np.ceil(wide)) + 1)
+        better, inliers = align_matching.fit(
+            matches, threshold=max(_EXACT, reach / 2) if number == 0 else _EXACT, seed=seed
+        )
+        if better is None or inliers.sum() < MIN_WINDOWS:
+            return homography, Windows(matches, textured, 0)
+        near = align_matching.errors(better, matches) <= NEAR
+        windows = Windows(matches.where(near), textured, int(near.sum()))
+        moved, before = (
+            align_geometry.transform(matrix, matches.camera[inliers])
+            for matrix in (better, homography)
+        )
         homography = better
-        if number and np.abs(change).max() < 0.02:
+        if number and np.abs(moved - before).max() < _STILL:
             break
     return homography, windows
 
