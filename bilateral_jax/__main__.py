@@ -1,4 +1,4 @@
-"""The command line: `python -m bilateral_jax enhance | import | align | info`.
+"""The command line: `python -m bilateral_jax enhance | import | prepare | align | info`.
 
 A mistake of the user is one line on the error output: exit code 2 for arguments that make no sense,
 1 for work that could not be done.
@@ -10,7 +10,7 @@ Hands them, parsed, to `commands.py`.
 import argparse
 import sys
 
-from bilateral_jax import commands
+from bilateral_jax import commands, preparing
 from bilateral_jax.collecting import command as collecting
 
 
@@ -37,6 +37,7 @@ def _parser():
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_enhance(commands_)
     _add_import(commands_)
+    _add_prepare(commands_)
     _add_align(commands_)
     command = commands_.add_parser("info", help="print what a checkpoint holds")
     command.add_argument("checkpoint", help="work directory of a run, or an exported model")
@@ -73,6 +74,29 @@ def _add_import(parsers):
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
     hdrnet.set_defaults(run=commands.import_hdrnet)
+
+
+def _add_prepare(parsers):
+    command = parsers.add_parser("prepare", help="put a data set into record files")
+    add = command.add_argument
+    add("name", choices=preparing.SOURCES, metavar="NAME", help=", ".join(preparing.SOURCES))
+    add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
+    add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        type=preparing.option,
+        metavar="KEY=VALUE",
+        help="of the data set, see docs/data.md; may be given several times",
+    )
+    add(
+        "--on-bad",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="a bad file stops the preparation, or is left out and named (default: refuse)",
+    )
+    command.set_defaults(run=preparing.prepare)
 
 
 def _add_align(parsers):

@@ -1,4 +1,4 @@
-"""Colour: the sRGB curve, luminance and CIE Lab, for NumPy and JAX arrays alike.
+"""Colour: the sRGB curve, luminance, CIE Lab and ProPhoto, for NumPy and JAX arrays alike.
 
 An image is float `[..., 3]` in the order red, green, blue; 0 is black and 1 is white. Every
 function answers in the kind it was asked in: a NumPy array gives a NumPy array (of its own dtype,
@@ -28,6 +28,33 @@ _RELATIVE_XYZ_FROM_LINEAR = _XYZ_FROM_LINEAR / _XYZ_FROM_LINEAR.sum(axis=1, keep
 _LAB_FROM_ROOTS = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
+
+# Chromaticities (x, y) of red, green, blue and white.
+_ROMM = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001), (0.3457, 0.3585))
+_SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), (0.3127, 0.3290))
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+
+
+def _xyz(chromaticity):
+    x, y = chromaticity
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def _xyz_from_rgb(red, green, blue, white):
+    primaries = np.stack([_xyz(red), _xyz(green), _xyz(blue)], axis=1)
+    return primaries * np.linalg.solve(primaries, _xyz(white))
+
+
+def _srgb_from_romm():
+    """Linear ROMM RGB under D50 to linear sRGB under D65, white to white."""
+    gains = (_BRADFORD @ _xyz(_SRGB[3])) / (_BRADFORD @ _xyz(_ROMM[3]))
+    adapted = np.linalg.solve(_BRADFORD, gains[:, None] * _BRADFORD)
+    return np.linalg.solve(_xyz_from_rgb(*_SRGB), adapted @ _xyz_from_rgb(*_ROMM))
+
+
+_LINEAR_SRGB_FROM_ROMM = _srgb_from_romm()
 
 
 def srgb_to_linear(image):
@@ -117,6 +144,30 @@ def srgb_to_lab(image):
     straight = relative * ((29 / 6) ** 2 / 3) + 4 / 29
     lab = _mix(xp, xp.where(relative > threshold, root, straight), _LAB_FROM_ROOTS)
     return lab - xp.asarray([16.0, 0.0, 0.0], lab.dtype).reshape((1,) * (lab.ndim - 1) + (3,))
+
+
+def prophoto_to_srgb(image):
+    """Maps ProPhoto RGB (ROMM RGB) to display-referred sRGB.
+
+    The curve (power 1.8, straight below 1/512) is undone, the primaries are changed with Bradford
+    adaptation from D50 to D65, the sRGB curve is applied.
+
+    Args:
+      image: float `[..., 3]`, display-referred ROMM RGB in [0, 1].
+
+    Returns:
+      `[..., 3]`, same dtype, not clipped: colours that sRGB lacks lie outside [0, 1]. Greys stay
+      grey.
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis of `image` is not 3.
+
+    Reference: ISO 22028-2:2013 (ROMM RGB); IEC 61966-2-1:1999.
+    """
+    xp, image = _colors(image)
+    linear = xp.where(image < 1 / 32, image / 16, xp.maximum(image, 1 / 32) ** 1.8)
+    return linear_to_srgb(_mix(xp, linear, _LINEAR_SRGB_FROM_ROMM))
 
 
 def _mix(xp, image, matrix):

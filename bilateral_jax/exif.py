@@ -74,11 +74,11 @@ def turn(pixels, orientation: int):
     return np.ascontiguousarray(pixels)
 
 
-def from_png(path) -> bytes | None:
+def from_png(file) -> bytes | None:
     """Finds the block in a PNG file, wherever it stands.
 
     Args:
-      path: a PNG file.
+      file: a PNG file, open for reading bytes.
 
     Returns:
       The block, or None.
@@ -87,19 +87,18 @@ def from_png(path) -> bytes | None:
       ValueError: the file ends before its last chunk does.
     """
     block = None
-    with open(path, "rb") as file:
-        file.seek(8)
-        while True:
-            head = file.read(8)
-            if len(head) < 8:
-                raise ValueError("its data are truncated")
-            length, name = struct.unpack(">I4s", head)
-            if name == b"IEND":
-                return block
-            if name == b"eXIf":
-                block = HEADER + file.read(length).removeprefix(HEADER)
-                length = 0
-            file.seek(length + 4, os.SEEK_CUR)
+    file.seek(8)
+    while True:
+        head = file.read(8)
+        if len(head) < 8:
+            raise ValueError("its data are truncated")
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IEND":
+            return block
+        if name == b"eXIf":
+            block = HEADER + file.read(length).removeprefix(HEADER)
+            length = 0
+        file.seek(length + 4, os.SEEK_CUR)
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
@@ -116,11 +115,11 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
-def from_tiff(path) -> bytes | None:
+def from_tiff(file) -> bytes | None:
     """Gathers what a TIFF file says about its picture into one block.
 
     Args:
-      path: a TIFF file.
+      file: a TIFF file, open for reading bytes.
 
     Returns:
       The block, without an orientation; None if the file says nothing.
@@ -128,14 +127,14 @@ def from_tiff(path) -> bytes | None:
     import PIL.Image
 
     source, block = PIL.Image.Exif(), PIL.Image.Exif()
-    with open(path, "rb") as file:
-        source.load_from_fp(file)
-        for tag in _DESCRIPTIONS:
-            if tag in source:
-                block[tag] = source[tag]
-        for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
-            if tag in source and source.get_ifd(tag):
-                block[tag] = dict(source.get_ifd(tag))
+    file.seek(0)
+    source.load_from_fp(file)
+    for tag in _DESCRIPTIONS:
+        if tag in source:
+            block[tag] = source[tag]
+    for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
+        if tag in source and source.get_ifd(tag):
+            block[tag] = dict(source.get_ifd(tag))
     return block.tobytes() if len(block) else None
 
 

@@ -4,7 +4,7 @@ A picture in memory is `[h, w, 3]`, red green blue, upright (a camera's orientat
 while reading and reset), uint8 or uint16 as in the file. Grey pictures become three equal channels.
 An alpha channel is dropped: the stored colours are kept as they are, nothing is composited. Colours
 are never converted; the colour profile (ICC) travels beside the pixels so that writing can attach
-it again. The format is recognised by content when reading, by suffix when writing.
+it again. The format is recognised by content when reading (BMP too), by suffix when writing.
 
 Receives files from the user.
 Hands pixels to `data` and `inference`, and finished pixels back to files.
@@ -12,7 +12,9 @@ Hands pixels to `data` and `inference`, and finished pixels back to files.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import os
 import pathlib
 import struct
@@ -20,13 +22,14 @@ import uuid
 
 import numpy as np
 
-from bilateral_jax import codecs
+from bilateral_jax import codecs, headers
 
 # What OpenCV accepts by default. 200 MP photos pass with room; a forged header of a terapixel does
 # not.
 MAX_PIXELS = 1 << 30
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Photo:
 
 
 def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Reads a JPEG, PNG or TIFF file.
+    """Reads a JPEG, PNG, TIFF or BMP file.
 
     Args:
       path: the file. Its content, not its suffix, tells the format. Of a multi-page TIFF the first
@@ -65,19 +68,91 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     path = pathlib.Path(path)
     with open(path, "rb") as file:
-        head = file.read(32)
-    decode = codecs.decoder(head)
-    if decode is None:
-        reason = "it is empty" if not head else "it is not a JPEG, PNG or TIFF file"
-        raise ValueError(f"cannot read {path}: {reason}")
+        return _decode(file, path, max_pixels)
+
+
+def decode(content: bytes, *, label="the picture", max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decodes the content of a picture file.
+
+    Args:
+      content: what such a file holds.
+      label: what the message of an error calls it.
+      max_pixels: as for `read`.
+
+    Returns:
+      What `read` gives for a file of that content.
+
+    Raises:
+      ValueError: as `read`.
+      ImportError: as `read`.
+    """
+    return _decode(io.BytesIO(content), label, max_pixels)
+
+
+def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
+    """Reads what a picture file says of itself, and whether it is there to its end.
+
+    This costs a few reads, whatever the size of the file. A JPEG file with something else behind
+    its end (as some cameras write it) is decoded to be sure.
+
+    Args:
+      path: the file.
+      max_pixels: as for `read`.
+
+    Returns:
+      The upright size and the depth that `read` would give.
+
+    Raises:
+      OSError: as `read`.
+      ValueError: as `read`, but for damage between the head and the end of the file.
+      ImportError: as `read`.
+    """
+    path = pathlib.Path(path)
+    with open(path, "rb") as file:
+        with _naming(path):
+            header, whole = headers.parse(file, max_pixels)
+        if not whole:
+            file.seek(0)
+            _decode(file, path, max_pixels)
+        return header
+
+
+def encode_png(pixels) -> bytes:
+    """Encodes pixels without loss, in memory.
+
+    Args:
+      pixels: uint8 or uint16 `[h, w, 3]`.
+
+    Returns:
+      The content of a PNG file, without profile and EXIF.
+
+    Raises:
+      ImportError: OpenCV is not installed.
+    """
+    return codecs.png(np.asarray(pixels), codecs.packages()[0])
+
+
+def _decode(file, label, max_pixels):
+    head = file.read(32)
+    with _naming(label):
+        decode = codecs.decoder(head)
+        if decode is None:
+            raise ValueError(headers.unknown(head))
+        file.seek(0)
+        return Photo(*decode(file, label, max_pixels, *codecs.packages()))
+
+
+@contextlib.contextmanager
+def _naming(label):
+    """Turns what the decoders say of a bad file into one kind of error that names it."""
     packages = codecs.packages()
     try:
-        return Photo(*decode(path, head, max_pixels, *packages))
+        yield
     # The decoders signal a broken file with whatever their parsers stumble over.
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
-        raise ValueError(f"cannot read {path}: {error or type(error).__name__}") from error
+        raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
     except packages[0].error as error:
-        raise ValueError(f"cannot read {path}: {str(error).strip()}") from error
+        raise ValueError(f"cannot read {label}: {str(error).strip()}") from error
 
 
 def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> None:

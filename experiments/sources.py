@@ -6,7 +6,18 @@ Hands sources (length and random access) to experiments/train.py.
 
 import functools
 
-from bilateral_jax.data import pairs, synthetic
+from bilateral_jax.data import (
+    ava,
+    degraded,
+    dped,
+    fivek,
+    pairs,
+    prepared,
+    synthetic,
+    tid2013,
+    unpaired,
+    video,
+)
 
 
 class Part:
@@ -22,38 +33,35 @@ class Part:
         """Gives element `start + index` of the source."""
         return self._source[self._indices[index]]
 
+    @property
+    def skipped(self):
+        """What the source has left out, as (name, reason)."""
+        return getattr(self._source, "skipped", [])
+
 
 def make(kind, *, start=None, stop=None, **options):
-    """Makes a source of pairs.
+    """Makes a source.
 
     Args:
-      kind: "folder" (`root`, `inputs`, `targets`), "lists" (`inputs`, `targets`: text files with
-        one path per line), "demo" (photos that need no network) or "synthetic" (procedural).
+      kind: a key of `KINDS`; docs/data.md has a section for each.
       start: first element to use, as in a Python slice.
       stop: the element after the last one to use, as in a Python slice.
       **options: of that source.
 
     Returns:
-      An object with `len` and `[i] -> {"input", "target", "name"}`.
+      An object with `len` and random access. Elements are `{"input", "target", "name"}`, or
+      `{"image", "name", ...}` for single and labelled pictures.
 
     Raises:
       ValueError: unknown kind, or what the source finds wrong.
       TypeError: an option that the source does not know; the message names it.
     """
-    source = _whole(kind, **options)
+    if kind not in KINDS:
+        raise ValueError(
+            f"unknown source {kind!r}; known are {', '.join(map(repr, sorted(KINDS)))}"
+        )
+    source = KINDS[kind](**options)
     return source if start is None and stop is None else Part(source, start, stop)
-
-
-def _whole(kind, **options):
-    if kind == "folder":
-        return pairs.PairedFolder(**options)
-    if kind == "lists":
-        return pairs.PairedFolder.from_lists(**options)
-    if kind == "synthetic":
-        return synthetic.SyntheticPairs(**options)
-    if kind == "demo":
-        return _demo(**options)
-    raise ValueError(f"unknown source {kind!r}; known are 'demo', 'folder', 'lists', 'synthetic'")
 
 
 @functools.lru_cache(maxsize=2)
@@ -62,3 +70,24 @@ def _demo(**options):
     from bilateral_jax.data import demo  # its photos live in packages that only the demo needs
 
     return demo.DemoPhotos(**options)
+
+
+KINDS = {
+    "ava": ava.votes,
+    "demo": _demo,
+    "dped": dped.patches,
+    "dped_photos": dped.photos,
+    "fivek": fivek.paired,
+    "fivek_unpaired": fivek.strangers,
+    "folder": pairs.PairedFolder,
+    "intvid": degraded.clips,
+    "lists": pairs.PairedFolder.from_lists,
+    "prepared": prepared.open_,
+    "prepared_unpaired": prepared.strangers,
+    "prepared_video": prepared.windows,
+    "synthetic": synthetic.SyntheticPairs,
+    "tid2013": tid2013.scores,
+    "unpaired": unpaired.folders,
+    "video": video.weak_pairs,
+    "video_unpaired": video.strangers,
+}

@@ -22,6 +22,7 @@ INTERNAL = (
     "bilateral_jax.cli",
     "bilateral_jax.commands",
     "bilateral_jax.exif",
+    "bilateral_jax.headers",
     "bilateral_jax.kernels",
     "bilateral_jax.models.guides",
     "bilateral_jax.models.layers",

@@ -1,0 +1,237 @@
+"""The policy for bad files, held for each kind of damage: refused at the start, or skipped."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+from bilateral_jax import images
+from bilateral_jax.data import ava, pairs
+from tests import stand_ins
+
+pytest.importorskip("cv2", reason="OpenCV is not installed")
+
+
+@pytest.fixture
+def root(tmp_path):
+    for index, name in enumerate("abc"):
+        stand_ins.write(tmp_path / "input" / f"{name}.jpg", index, shape=(40, 60, 3))
+        stand_ins.write(tmp_path / "target" / f"{name}.png", index + 10, shape=(40, 60, 3))
+    return tmp_path
+
+
+def wrong_depth(path):
+    path.unlink()
+    stand_ins.write(path.with_suffix(".png"), shape=(40, 60, 3), dtype=np.uint16)
+
+
+def float_samples(path):
+    import tifffile
+
+    path.unlink()
+    tifffile.imwrite(path.with_suffix(".tif"), np.zeros((40, 60, 3), np.float32), photometric="rgb")
+
+
+def another_size(path):
+    path.unlink()
+    stand_ins.write(path, shape=(60, 40, 3))
+
+
+DAMAGE = {
+    "truncated JPEG": (stand_ins.truncate, "input", "truncated"),
+    "truncated PNG": (stand_ins.truncate, "target", "truncated"),
+    "zero-byte file": (lambda path: path.write_bytes(b""), "input", "it is empty"),
+    "another kind of file": (lambda path: path.write_bytes(b"hello" * 9), "input", "not a JPEG"),
+    "wrong bit depth": (wrong_depth, "input", "16 bits per channel; 8 are expected"),
+    "float samples": (float_samples, "input", "float32; 8 and 16 bit"),
+    "decompression bomb": (stand_ins.bomb, "target", "60000 x 60000 pixels are more"),
+    "members of two sizes": (another_size, "target", "must have one size"),
+    "missing partner": (lambda path: path.unlink(), "target", "no partner in .*target"),
+}
+
+
+def broken(root, kind):
+    damage, side, reason = DAMAGE[kind]
+    damage(root / side / ("b.jpg" if side == "input" else "b.png"))
+    return reason
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_refused_at_the_start_with_name_and_reason(root, kind):
+    reason = broken(root, kind)
+    with pytest.raises(ValueError, match=rf"^1 of 3 records are bad: b\..*{reason}.*on_bad="):
+        pairs.PairedFolder(root, input_bits=8)
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("verify", ["headers", "full"])
+def test_skipped_at_the_start_counted_and_named(root, kind, verify):
+    reason = broken(root, kind)
+    with pytest.warns(UserWarning, match=r"1 of 3 records are skipped: b\."):
+        source = pairs.PairedFolder(root, input_bits=8, on_bad="skip", verify=verify)
+    assert [source[i]["name"] for i in range(len(source))] == ["a.jpg", "c.jpg"]
+    ((name, said),) = source.skipped
+    assert name.startswith("b.")
+    with pytest.raises(ValueError, match=reason):
+        raise ValueError(said)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind != "missing partner"])
+def test_while_reading_the_next_good_record_stands_in(root, kind):
+    reason = broken(root, kind)
+    source = pairs.PairedFolder(root, input_bits=8, on_bad="skip", verify="none")
+    assert len(source) == 3 and source.skipped == []
+    with pytest.warns(UserWarning, match=reason):
+        assert source[1]["name"] == "c.jpg"
+    # Told once, and the same element at any time: a resumed run sees what it would have seen.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert source[1]["name"] == source[-2]["name"] == "c.jpg"
+    assert len(source.skipped) == 1
+    again = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(again[1]["input"], source[2]["input"])
+
+
+def test_while_reading_refuse_raises(root):
+    source = pairs.PairedFolder(root, verify="none")
+    stand_ins.truncate(root / "input" / "b.jpg")
+    assert source[0]["name"] == "a.jpg"
+    with pytest.raises(ValueError, match=r"cannot read .*b\.jpg"):
+        source[1]
+
+
+def test_the_last_record_is_replaced_by_the_first_and_nothing_by_nothing(root):
+    source = pairs.PairedFolder(root, on_bad="skip", verify="none")
+    stand_ins.truncate(root / "input" / "c.jpg")
+    with pytest.warns(UserWarning):
+        assert source[2]["name"] == "a.jpg"
+    for name in "ab":
+        stand_ins.truncate(root / "input" / f"{name}.jpg")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="3 records in a row"):
+        source[0]
+
+
+def test_damage_in_the_middle_is_found_by_a_full_look(root):
+    path = root / "target" / "b.png"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8] = bytes(8)
+    path.write_bytes(content)
+    assert len(pairs.PairedFolder(root)) == 3
+    with pytest.raises(ValueError, match=r"1 of 3 records are bad: b\.jpg"):
+        pairs.PairedFolder(root, verify="full")
+
+
+def test_a_jpeg_with_something_behind_its_end_is_no_bad_file(root):
+    path = root / "input" / "b.jpg"
+    path.write_bytes(path.read_bytes() + b"maker's own data")
+    assert len(pairs.PairedFolder(root)) == 3
+
+
+def test_when_all_are_bad_there_is_no_source(root):
+    for path in (root / "input").iterdir():
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="source is empty"):
+        pairs.PairedFolder(root, on_bad="skip")
+
+
+def test_unknown_choices_are_named(root):
+    with pytest.raises(ValueError, match="verify must be .*'some'"):
+        pairs.PairedFolder(root, verify="some")
+    with pytest.raises(ValueError, match="on_bad must be .*'cry'"):
+        pairs.PairedFolder(root, on_bad="cry")
+
+
+@pytest.mark.parametrize("line", ["../outside.png", "/etc/hostname", "input/../../outside.png"])
+def test_a_list_that_climbs_out_of_its_folder_is_refused(root, line):
+    inside = root / "set"
+    stand_ins.write(root / "outside.png")
+    stand_ins.write(inside / "input" / "a.png")
+    (inside / "in.txt").write_text(f"input/a.png\n{line}\n")
+    (inside / "out.txt").write_text("input/a.png\ninput/a.png\n")
+    for policy in ("refuse", "skip"):
+        with pytest.raises(ValueError, match="leads out of the folder"):
+            pairs.PairedFolder.from_lists(inside / "in.txt", inside / "out.txt", on_bad=policy)
+    if line.startswith(".."):
+        (inside / "in.txt").write_text("set/input/a.png\noutside.png\n")
+        (inside / "out.txt").write_text("outside.png\noutside.png\n")
+        source = pairs.PairedFolder.from_lists(inside / "in.txt", inside / "out.txt", root=root)
+        assert len(source) == 2
+
+
+def test_links_may_not_lead_out(root):
+    outside = stand_ins.write(root / "elsewhere" / "d.png", shape=(40, 60, 3))
+    dataset = root / "set"
+    for side in ("input", "target"):
+        stand_ins.write(dataset / side / "a.png", shape=(40, 60, 3))
+        (dataset / side / "d.png").symlink_to(outside)
+    with pytest.raises(ValueError, match=r"the link .*d\.png leads out of its folder"):
+        pairs.PairedFolder(dataset, on_bad="skip")
+    assert len(pairs.PairedFolder(dataset, follow_links=True)) == 2
+    (dataset / "in.txt").write_text("input/d.png")
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        pairs.PairedFolder.from_lists(dataset / "in.txt", dataset / "in.txt")
+
+
+def test_links_within_the_set_and_a_link_in_place_of_the_folder_are_fine(root):
+    (root / "target" / "d.png").symlink_to(root / "target" / "a.png")
+    (root / "input" / "d.jpg").symlink_to("../input/a.jpg")
+    (root / "linked").mkdir()
+    for side in ("input", "target"):
+        (root / "linked" / side).symlink_to(root / side)
+    assert len(pairs.PairedFolder(root)) == len(pairs.PairedFolder(root / "linked")) == 4
+
+
+def test_a_link_to_nothing_is_a_bad_record(root):
+    (root / "input" / "b.jpg").unlink()
+    (root / "input" / "b.jpg").symlink_to("absent.jpg")
+    with pytest.raises(ValueError, match=r"bad: b\.jpg .*No such file"):
+        pairs.PairedFolder(root)
+
+
+def test_a_corrupt_picture_of_ava(tmp_path):
+    for id_ in (11, 12):
+        stand_ins.write(tmp_path / "images" / f"{id_}.jpg", shape=(40, 60, 3))
+    lines = [f"{n} {id_} {' '.join('1' * 10)} 0 0 7" for n, id_ in enumerate((11, 12), 1)]
+    (tmp_path / "AVA.txt").write_text("\n".join(lines))
+    stand_ins.truncate(tmp_path / "images" / "12.jpg")
+    with pytest.raises(ValueError, match="1 of 2 records are bad: 12"):
+        ava.votes(tmp_path)
+    with pytest.warns(UserWarning, match="1 of 2 records are skipped: 12"):
+        assert len(ava.votes(tmp_path, on_bad="skip")) == 1
+
+
+@pytest.mark.parametrize(
+    "suffix, dtype",
+    [(s, np.uint8) for s in (".jpg", ".png", ".tif", ".bmp")]
+    + [(s, np.uint16) for s in (".png", ".tif")],
+)
+def test_the_look_at_the_head_agrees_with_decoding(tmp_path, suffix, dtype):
+    path = tmp_path / f"a{suffix}"
+    pixels = stand_ins.picture(0, shape=(31, 45, 3), dtype=dtype)
+    if suffix == ".bmp":
+        import PIL.Image
+
+        PIL.Image.fromarray(pixels).save(path)
+        np.testing.assert_array_equal(images.read(path).pixels, pixels)
+    else:
+        images.write(path, pixels)
+    header = images.inspect(path)
+    read = images.read(path).pixels
+    assert (header.height, header.width) == read.shape[:2] == (31, 45)
+    assert header.bits == 8 * read.dtype.itemsize
+    np.testing.assert_array_equal(images.decode(path.read_bytes()).pixels, read)
+    stand_ins.truncate(path)
+    for look in (images.inspect, images.read):
+        with pytest.raises(ValueError, match=f"cannot read .*a{suffix}"):
+            look(path)
+
+
+def test_the_look_at_the_head_gives_the_upright_size(tmp_path):
+    import PIL.Image
+
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    PIL.Image.fromarray(stand_ins.picture(0)).save(tmp_path / "a.jpg", exif=exif)
+    assert images.inspect(tmp_path / "a.jpg") == images.headers.Header(8, 6, 8)
