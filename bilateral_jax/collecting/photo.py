@@ -56,7 +56,7 @@ def do(pair: files.Pair, folder: pathlib.Path, options: dict) -> dict:
         record |= found
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        record |= {"status": "failed", "reason": f"{pair.name}: {message}"}
+        record |= {"patches": 0, "status": "failed", "reason": f"{pair.name}: {message}"}
         pictures, cuts = {}, {}
     for name, pixels in {**pictures, **cuts}.items():
         path = scratch / name
