@@ -32,25 +32,24 @@ def get_config():
     config.loss.identity = 0.0  # pull of every matrix towards "change nothing"
 
     config.optimizer = ml_collections.ConfigDict()
-    config.optimizer.name = "adam"
+    config.optimizer.name = "adam"  # sgd, momentum, adamw, lion, ...: training/schedules.py
     config.optimizer.learning_rate = 1e-4
     config.optimizer.weight_decay = 0.0
-    config.optimizer.clip_norm = 1.0
+    config.optimizer.clip_norm = 1.0  # of the gradient of the whole batch
 
     config.schedule = ml_collections.ConfigDict()
-    config.schedule.name = "constant"
+    config.schedule.name = "constant"  # linear, cosine, step, one_cycle, ...: training/schedules.py
     config.schedule.warmup = 0
     config.schedule.final = 0.0
     config.average_decay = 0.999  # of the moving average of the weights: evaluated, shipped
     config.accumulate = 1  # micro-batches per step, for batches that exceed the memory
-    config.skip_nonfinite = False  # a step with a NaN or an infinity changes nothing
 
     config.data = ml_collections.ConfigDict()
     config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})
     config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
-    config.batches.batch_size = 8
+    config.batches.batch_size = 8  # of all devices and processes together
     config.batches.crop = 512
     config.batches.lowres_from = "photo"  # "crop" in the original
     config.batches.flips = True
@@ -63,4 +62,5 @@ def get_config():
     config.run.sheet_photos = 4
     config.run.checkpoint_every = 1_000
     config.run.max_to_keep = 3
+    config.run.max_skipped = 0  # steps with a NaN or an infinity to leave out before stopping
     return config

@@ -39,17 +39,7 @@ class Experiment(NamedTuple):
     description: tuple[str, dict]
 
 
-def build(
-    *,
-    steps,
-    model,
-    loss,
-    optimizer,
-    schedule,
-    average_decay,
-    accumulate=1,
-    skip_nonfinite=False,
-):
+def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=1):
     """Builds the experiment from the sections of a config.
 
     Args:
@@ -60,7 +50,6 @@ def build(
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
-      skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing.
 
     Returns:
       An `Experiment`.
@@ -87,9 +76,8 @@ def build(
 
     def update(current, batch):
         return step.gradient_step(
-            objective, current, batch, rule,
-            average_decay=average_decay, accumulate=accumulate, skip_nonfinite=skip_nonfinite,
-        )  # fmt: skip
+            objective, current, batch, rule, average_decay=average_decay, accumulate=accumulate
+        )
 
     def enhance(current, image):
         return inference.enhance(Model(current.average, current.batch_stats, module), image)

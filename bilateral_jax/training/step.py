@@ -13,9 +13,7 @@ import optax
 from bilateral_jax.training import parallel
 
 
-def gradient_step(
-    loss, state, batch, optimizer, *, average_decay=0.0, accumulate=1, skip_nonfinite=False
-):
+def gradient_step(loss, state, batch, optimizer, *, average_decay=0.0, accumulate=1):
     """Moves a state by one optimiser step; for use inside a function given to `parallel.update`.
 
     The gradient is averaged over micro-batches and devices first, so that the optimiser (and its
@@ -35,11 +33,10 @@ def gradient_step(
         save memory. They count by the sum of `batch["weight"]`, so for a loss made of
         `weighted_mean` the step is that of the whole share. Batch norm sees each micro-batch (over
         all devices) on its own, and its moving values move once for each.
-      skip_nonfinite: where the loss or the norm of the gradient is not finite, only `step` moves
-        on; metrics gain "skipped", 1 for such a step and 0 for others.
 
     Returns:
-      `(state, metrics)`, equal on all devices; metrics gain "loss" and "gradient_norm".
+      `(state, metrics)`, equal on all devices; metrics gain "loss" and "gradient_norm". What
+      becomes of a step where these are not finite is the business of training/guard.py.
 
     Raises:
       ValueError: the share does not divide by `accumulate`.
@@ -50,18 +47,15 @@ def gradient_step(
     params = optax.apply_updates(state.params, change)
     decay = jnp.minimum(average_decay, (1.0 + state.step) / (10.0 + state.step))
     average = jax.tree.map(lambda mean, new: new + decay * (mean - new), state.average, params)
-    moved = {
-        "params": params,
-        "batch_stats": batch_stats,
-        "average": average,
-        "opt_state": opt_state,
-    }
-    if skip_nonfinite:
-        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
-        metrics["skipped"] = 1.0 - finite
-        kept = {name: getattr(state, name) for name in moved}
-        moved = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, kept)
-    return dataclasses.replace(state, step=state.step + 1, **moved), metrics
+    state = dataclasses.replace(
+        state,
+        step=state.step + 1,
+        params=params,
+        batch_stats=batch_stats,
+        average=average,
+        opt_state=opt_state,
+    )
+    return state, metrics
 
 
 def _gradient(loss, state, batch, accumulate):
