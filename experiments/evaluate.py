@@ -53,7 +53,10 @@ def evaluate(pictures, out, *, metrics, strict, about, extreme_count=4, progress
     """
     book, first = scorebook.Scorebook(metrics), next(iter(metrics))
     ends = extremes.Extremes(metrics[first], extreme_count)
-    for index in tqdm.trange(len(pictures), unit="picture", disable=not progress):
+    pause = 0.1 if sys.stderr.isatty() else 15.0  # into a file, a line now and then is enough
+    for index in tqdm.trange(
+        len(pictures), unit="picture", disable=not progress, mininterval=pause
+    ):
         try:
             picture = pictures[index]
             row = _row(picture, metrics, strict)

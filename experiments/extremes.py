@@ -68,7 +68,11 @@ class Extremes:
             raise ValueError("there is no picture to draw")
         rows = [(self._caption(place), kept[3]) for place, kept in enumerate(self._kept)]
         legend = " | ".join(_TITLES[name] for name in rows[0][1])
-        lines = [title, f"{legend} (0 to {_WHITE} of 255)", *(caption for caption, _ in rows)]
+        lines = [
+            title,
+            f"best first; {legend} (black: none, bright: {_WHITE} of 255 or more)",
+            *(caption for caption, _ in rows),
+        ]
         heights = [_LINE + _tallest(pictures) + _GAP for _, pictures in rows]
         width = max(*(_row_width(pictures) for _, pictures in rows), *map(_text_width, lines))
         canvas = np.full((_MARGIN + 2 * _LINE + sum(heights), width, 3), 255, np.uint8)

@@ -7,7 +7,7 @@ Hands `{"name", "input", "output", "target"}` back to it, one at a time.
 import numpy as np
 
 from bilateral_jax import images, inference
-from bilateral_jax.data import files
+from bilateral_jax.data import files, unpaired
 
 
 class Enhanced:
@@ -17,9 +17,14 @@ class Enhanced:
       model: a trained model.
       source: has a length and random access, elements with "input", "target" and "name".
       chosen: range of the positions to take.
+
+    Raises:
+      TypeError: the source pairs photos that do not belong together.
     """
 
     def __init__(self, model, source, chosen):
+        if isinstance(source, unpaired.Unpaired):
+            raise TypeError("the source is unpaired: its inputs and targets are unrelated photos")
         self._model, self._chosen = model, chosen
         # A source that skips bad records gives another in their place: here that would be wrong.
         self._read = getattr(source, "exact", source.__getitem__)
@@ -28,18 +33,21 @@ class Enhanced:
         return len(self._chosen)
 
     def __getitem__(self, index):
-        """Reads pair `index` and enhances its input."""
+        """Reads pair `index` and enhances its input.
+
+        Raises:
+          TypeError: the source gives no pairs of pictures.
+          ValueError: the pair cannot be read, or its sizes differ.
+        """
         element = self._read(self._chosen[index])
         lacking = {"input", "target", "name"} - set(element)
-        if lacking:
-            raise ValueError(
-                f"a score needs pairs, but the source gives {', '.join(sorted(element))}: "
-                f"no {', '.join(sorted(lacking))}"
-            )
+        if lacking or np.ndim(element["target"]) != 3:
+            shapes = {key: np.shape(value) for key, value in element.items()}
+            raise TypeError(f"a score needs pairs of pictures, but the source gives {shapes}")
         pair = {key: element[key] for key in ("name", "input", "target")}
-        if np.ndim(pair["input"]) != 3 or np.shape(pair["input"]) != np.shape(pair["target"]):
+        if np.shape(pair["input"]) != np.shape(pair["target"]):
             raise ValueError(
-                f"{pair['name']}: input and target must be pictures of one size, got "
+                f"{pair['name']}: input and target must have one size, got "
                 f"{np.shape(pair['input'])} and {np.shape(pair['target'])}"
             )
         return pair | {"output": inference.enhance(self._model, pair["input"])}

@@ -58,10 +58,10 @@ METRICS = {
         smallest=161,
     ),
     "delta_e": Metric(
-        metrics_lib.delta_e, "dE 76", 2, False, "mean CIE76 colour difference, sRGB under D65",
+        metrics_lib.delta_e, "dE76", 2, False, "mean CIE76 colour difference, sRGB under D65",
     ),
     "delta_e_2000": Metric(
-        metrics_lib.delta_e_2000, "dE 2000", 2, False,
+        metrics_lib.delta_e_2000, "dE2000", 2, False,
         "mean CIEDE2000 colour difference (kL = kC = kH = 1), sRGB under D65",
     ),
 }  # fmt: skip
