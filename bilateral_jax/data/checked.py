@@ -147,9 +147,9 @@ class Checked:
 
     def _look(self, records, verify, threads):
         """Gives the reason against each record, or None."""
-        look = {"headers": self._inspect, "full": self._read}.get(verify)
-        if look is None:
+        if verify == "none":
             return [None] * len(records)
+        look = self._inspect if verify == "headers" else self._read
 
         def reason(record):
             try:
