@@ -141,16 +141,19 @@ def _heldout(config, path):
 
 
 def _metrics(names, features):
-    """The metrics asked for; without names, all that need nothing else."""
-    names = list(names or scoring.METRICS)
-    if "perceptual" not in names and features is None:
-        return scoring.select(names)
-    if features is None:
-        raise ValueError("perceptual needs --features MODULE:NAME, a function of a picture")
-    known = (
-        scoring.select([n for n in names if n != "perceptual"]) if names != ["perceptual"] else {}
-    )
-    return known | {"perceptual": scoring.perceptual(_import(features), origin=features)}
+    """The metrics asked for; without names, all that can be had."""
+    names = list(names or [*scoring.METRICS, *(["perceptual"] if features else [])])
+    if ("perceptual" in names) != (features is not None):
+        raise _Mistake(
+            "perceptual and --features MODULE:NAME, a function of a picture, go together"
+        )
+    own = {}
+    if features is not None:
+        function = _import(features)
+        weights = getattr(function, "weights", None)
+        own["perceptual"] = scoring.perceptual(function, weights=weights, origin=features)
+    known = {**scoring.METRICS, **own}
+    return {name: known.get(name) or scoring.select([name])[name] for name in names}
 
 
 def _import(features):
@@ -233,7 +236,11 @@ def _parser():
         help=f"of {', '.join(scoring.METRICS)}, perceptual (default: all that fit every picture); "
         "the first one ranks the pictures",
     )
-    add("--features", metavar="MODULE:NAME", help="picture -> list of layers, for perceptual")
+    add(
+        "--features",
+        metavar="MODULE:NAME",
+        help="for perceptual: picture -> list of layers (its attribute `weights`, if any: theirs)",
+    )
     add("--extremes", type=int, default=4, metavar="N", help="best and worst on the sheet (4)")
     add("--out", required=True, metavar="DIR", help="scores.csv, scores.json and sheet.jpg go here")
     return parser

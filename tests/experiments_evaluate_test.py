@@ -228,7 +228,12 @@ def test_mistakes_take_one_line(folders, exported, capsys):
         (1, "holds no pictures", [*both[:2], "--targets", folders / "empty"]),
         (1, "no folder", [*both[:2], "--targets", folders / "absent"]),
         (1, "metrics must be some of psnr, .*'nonsense'", [*both, "--metrics", "nonsense"]),
-        (1, "perceptual needs --features", [*both, "--metrics", "perceptual"]),
+        (
+            2,
+            "perceptual and --features MODULE:NAME.* go together",
+            [*both, "--metrics", "perceptual"],
+        ),
+        (2, "go together", [*both, "--metrics", "psnr", "--features", "tests.nothing:there"]),
         (1, "expected MODULE:NAME", [*both, "--features", "tests.nothing:there"]),
         (1, "names held-out photos: give --source", ["--checkpoint", exported]),
         (1, "is not a folder", ["--checkpoint", folders / "absent"]),

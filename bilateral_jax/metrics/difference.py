@@ -66,7 +66,8 @@ def ciede2000(lab, other):
     """Measures the CIEDE2000 difference of two colours.
 
     The formula jumps where two hues are half a turn apart; which side counts there is decided by
-    a cross product, which is exact for opposite colours where a difference of angles is not.
+    the sign of a cross product, which is right for exactly opposite colours where a difference of
+    rounded angles need not be.
 
     Args:
       lab: float `[..., 3]`, CIE L*a*b*.
@@ -87,7 +88,12 @@ def ciede2000(lab, other):
             "lab and other must have one shape that ends in 3, "
             f"got {jnp.shape(lab)} and {jnp.shape(other)}"
         )
-    lightness, a, b = (jnp.asarray([x[..., k] for x in _floats(lab, other)]) for k in range(3))
+    return _ciede2000(*(jnp.asarray(x, jnp.float32) for x in (lab, other)))
+
+
+@jax.jit
+def _ciede2000(lab, other):
+    lightness, a, b = (jnp.stack([lab[..., k], other[..., k]]) for k in range(3))
     chroma = _root(a * a + b * b).mean(axis=0)
     a = a * (1.5 - 0.5 * _saturation(chroma))[None]
     chroma = _root(a * a + b * b)
@@ -124,7 +130,10 @@ def _hues(a, b):
     hue = jnp.where(grey, 0.0, jnp.arctan2(b, jnp.where(grey, 1.0, a)))
     hue = jnp.where(hue < 0, hue + _TURN, hue)
     step, total = hue[1] - hue[0], hue[0] + hue[1]
-    far = (a[0] * b[1] - a[1] * b[0]) * jnp.sign(step) < 0  # more than half a turn apart
+    # More than half a turn apart? Two products are compared: their difference would be compiled to
+    # a fused multiply-add, which is not 0 for opposite colours.
+    left, right = a[0] * b[1], a[1] * b[0]
+    far = jnp.where(step > 0, left < right, left > right)
     step = jnp.where(far, step - jnp.sign(step) * _TURN, step)
     around = jnp.where(total < _TURN, total + _TURN, total - _TURN)
     mean = jnp.where(far, around, total) / 2
@@ -153,7 +162,3 @@ def _root(square):
     """A square root whose gradient at 0 is 0."""
     positive = square > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
-
-
-def _floats(*arrays):
-    return [jnp.asarray(array, jnp.float32) for array in arrays]
