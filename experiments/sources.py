@@ -16,7 +16,7 @@ from bilateral_jax.data import (
     synthetic,
     tid2013,
     unpaired,
-    video,
+    video_pairs,
 )
 
 
@@ -88,6 +88,6 @@ KINDS = {
     "synthetic": synthetic.SyntheticPairs,
     "tid2013": tid2013.scores,
     "unpaired": unpaired.folders,
-    "video": video.weak_pairs,
-    "video_unpaired": video.strangers,
+    "video": video_pairs.weak_pairs,
+    "video_unpaired": video_pairs.strangers,
 }

@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax.data import ava, batches, builders, dped, fivek, pairs, prepared, tid2013, video
+from bilateral_jax.data import (
+    ava,
+    batches,
+    builders,
+    dped,
+    fivek,
+    pairs,
+    prepared,
+    tid2013,
+    video,
+    video_pairs,
+)
 from experiments import sources
 from tests import raw_stand_in, stand_ins
 
@@ -51,9 +62,9 @@ def make_dped(root):
     return {split: dped.patches(root, phone="iphone", split=split) for split in ("train", "test")}
 
 
-def make_ava(root):
+def make_ava(root, *, count=6):
     lines = []
-    for number in range(6):
+    for number in range(count):
         stand_ins.write(root / "images" / f"{number}.jpg", number)
         lines.append(f"1 {number} {' '.join(str(number + n) for n in range(10))} 0 0 7")
     (root / "AVA.txt").write_text("\n".join(lines))
@@ -63,7 +74,7 @@ def make_ava(root):
 def make_tid2013(root):
     import PIL.Image
 
-    (root / "distorted_images").mkdir()
+    (root / "distorted_images").mkdir(parents=True)
     names = ["I01_01_1", "I04_02_3", "I05_03_5"]
     for number, name in enumerate(names):
         path = root / "distorted_images" / f"{name}.bmp"
@@ -138,7 +149,7 @@ def rig(tmp_path_factory):
 def test_windows_of_prepared_frames(rig):
     root, prepared_root = rig
     options = {"frames": 2, "step": 1, "max_offset": 1, "seed": 3, "rounds": 4}
-    plain = video.weak_pairs(root / "files", inputs="zed", targets="canon", **options)
+    plain = video_pairs.weak_pairs(root / "files", inputs="zed", targets="canon", **options)
     source = prepared.windows(prepared_root, inputs="zed", targets="canon", **options)
     assert len(plain) == len(source) == 32
     for index in range(len(plain)):

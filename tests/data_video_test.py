@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from bilateral_jax.data import degraded, video
+from bilateral_jax.data import degraded, video, video_pairs
 from tests import stand_ins
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -73,7 +73,9 @@ def test_frames_are_sorted_by_number_not_by_letter(tmp_path):
 
 
 def pairs_of(rig, **options):
-    return video.weak_pairs(rig, inputs="train/zed", targets="train/canon", frames=3, **options)
+    return video_pairs.weak_pairs(
+        rig, inputs="train/zed", targets="train/canon", frames=3, **options
+    )
 
 
 def test_weak_pairs_lie_in_the_same_clip_within_the_offset(rig):
@@ -103,7 +105,7 @@ def test_offsets_depend_on_the_seed_and_the_index_alone(rig):
 
 
 def test_strangers_come_from_any_clip(rig):
-    source = video.strangers(
+    source = video_pairs.strangers(
         rig, inputs="train/zed", targets="train/canon", frames=3, seed=1, rounds=20
     )
     clips = {(e["name"][:3], e["target_name"][:3]) for e in (source[i] for i in range(len(source)))}

@@ -22,17 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data import (
-    ava,
-    dped,
-    fivek,
-    fivek_splits,
-    pairs,
-    prepared,
-    tid2013,
-    unpaired,
-    video,
-)
+from bilateral_jax.data import preparable, prepared
 
 VERSION = "1.0.0"
 # These say how bad files are looked for, not what the data set is.
@@ -61,7 +51,7 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
     """Writes a data set into record files; the folder appears whole or not at all.
 
     Args:
-      name: a key of `SOURCES`.
+      name: a key of `preparable.SOURCES`.
       source: the folder that holds the data set's files.
       data_dir: folder for prepared data sets; the records go to `data_dir/NAME/OPTIONS/VERSION`.
       progress: function (iterable, split, count) -> iterable that shows how far it is; None shows
@@ -79,8 +69,8 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
       OSError: a file cannot be read or written.
       ImportError: tensorflow-datasets is not installed.
     """
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
+    if name not in preparable.SOURCES:
+        raise ValueError(f"name must be one of {', '.join(preparable.SOURCES)}, got {name!r}")
     tfds = prepared.package()
     facts = {
         "source": str(pathlib.Path(source).resolve()),
@@ -89,7 +79,7 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
     root = pathlib.Path(data_dir) / name / _config_name(options) / VERSION
     if (root / "features.json").is_file():
         return _there(tfds, root, facts)
-    splits = SOURCES[name](source, **options)
+    splits = preparable.SOURCES[name](source, **options)
     with _quiet(tfds), tempfile.TemporaryDirectory() as nothing:
         builder = _builder_class(name)(
             splits=splits,
@@ -102,7 +92,7 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
         )
         builder.download_and_prepare(
             download_dir=nothing,
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
     skipped = [tuple(entry) for entry in builder.info.metadata["skipped"]]
     return Result(root, *_summary(builder.info), skipped, True)
@@ -112,7 +102,7 @@ def leftovers(name, data_dir) -> list[pathlib.Path]:
     """Finds what interrupted preparations have left behind; nothing reads it.
 
     Args:
-      name: a key of `SOURCES`.
+      name: a key of `preparable.SOURCES`.
       data_dir: folder for prepared data sets.
 
     Returns:
@@ -243,81 +233,3 @@ def _config_name(options):
 
 def _plain(value):
     return value if isinstance(value, int | float | str | None) else str(value)
-
-
-def _fivek(source, *, split, part=None, **options):
-    parts = fivek_splits.parts(split)
-    if part is not None:
-        parts = (part,)
-    elif "train_input" in parts:
-        # "train" would hold the same photos again; readers may join the two.
-        parts = tuple(name for name in parts if name != "train")
-    # The record files' format keeps "all" for the sum of the splits.
-    return {
-        "photos" if part == "all" else part: fivek.paired(
-            source, split=split, part=part, **options
-        )
-        for part in parts
-    }
-
-
-def _dped(source, **options):
-    return {split: dped.patches(source, split=split, **options) for split in ("train", "test")}
-
-
-def _dped_photos(source, **options):
-    return {"photos": dped.photos(source, **options)}
-
-
-def _ava(source, *, test=0.2, validation=0.0, **options):
-    shares = {"test": test, "validation": validation, "train": 1 - test - validation}
-    return {
-        part: ava.votes(source, part=part, test=test, validation=validation, **options)
-        for part in ("train", "validation", "test")
-        if shares[part] > 0
-    }
-
-
-def _tid2013(source, **options):
-    return {part: tid2013.scores(source, part=part, **options) for part in ("train", "test")}
-
-
-def _folder(source, *, inputs="input", **options):
-    """Takes a folder of pairs, or one with a folder of pairs per split."""
-    source = pathlib.Path(source)
-    if (source / inputs).is_dir():
-        return {"train": pairs.PairedFolder(source, inputs=inputs, **options)}
-    splits = sorted(path.parent for path in source.glob(f"*/{inputs}"))
-    if not splits:
-        raise ValueError(f"there is neither a folder {source / inputs} nor {source}/SPLIT/{inputs}")
-    return {path.name: pairs.PairedFolder(path, inputs=inputs, **options) for path in splits}
-
-
-def _unpaired(source, *, inputs="input", targets="target", **options):
-    source = pathlib.Path(source)
-    return {
-        split: unpaired.Pictures.folder(source / folder, root=source, **options)
-        for split, folder in (("input", inputs), ("target", targets))
-    }
-
-
-def _video(source, *, trees=".", **options):
-    """Takes the frames of one tree of clips, or of several with commas between them."""
-    splits = {}
-    for tree in trees.split(","):
-        split = re.sub(r"\W+", "_", tree.strip()).strip("_") or "clips"
-        splits[split] = video.Frames(pathlib.Path(source) / tree.strip(), **options)
-    return splits
-
-
-SOURCES = {
-    "ava": _ava,
-    "dped": _dped,
-    "dped_photos": _dped_photos,
-    "fivek": _fivek,
-    "folder": _folder,
-    "intvid": _video,
-    "tid2013": _tid2013,
-    "unpaired": _unpaired,
-    "vid3oc": _video,
-}

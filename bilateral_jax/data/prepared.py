@@ -15,7 +15,7 @@ import os
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data import degraded, unpaired, video
+from bilateral_jax.data import degraded, unpaired, video, video_pairs
 
 PICTURES = ("input", "target", "image")
 
@@ -188,7 +188,7 @@ def windows(
       root: the folder that `prepare` has named.
       inputs: split of the inputs; with pairing "degraded", of the clean frames.
       targets: split of the targets.
-      pairing: "weak" (see `video.WeakPairs`), "none" (`unpaired.Unpaired`) or "degraded"
+      pairing: "weak" (see `video_pairs.WeakPairs`), "none" (`unpaired.Unpaired`) or "degraded"
         (`degraded.Degraded`).
       frames: in a window.
       stride: see `video.Windows`.
@@ -205,7 +205,7 @@ def windows(
       ImportError: as `Prepared`.
     """
     makers = {
-        "weak": video.WeakPairs,
+        "weak": video_pairs.WeakPairs,
         "none": unpaired.Unpaired,
         "degraded": degraded.Degraded,
     }
