@@ -14,7 +14,7 @@ import numpy as np
 from bilateral_jax.data import align_geometry, align_patches
 
 _TALL = 300  # of the photos beside each other
-_SIDE = 480  # longest of the crops
+_SIDE = (480, 340)  # longest width and height of the crops
 _PATCH = 100
 _SHOWN = 48  # match lines
 _BLUE, _ORANGE, _RED, _GREEN = (60, 120, 255), (255, 150, 0), (230, 60, 60), (70, 200, 90)
@@ -89,8 +89,8 @@ def crops(aligned) -> dict[str, np.ndarray]:
       `{"phone", "camera", "checker": uint8 pictures of one size}`; the squares of the last come
       from either in turn.
     """
-    phone, _ = _shrunk(aligned.phone, longest=_SIDE)
-    camera, _ = _shrunk(aligned.camera, longest=_SIDE)
+    phone, _ = _shrunk(aligned.phone, wide=_SIDE[0], tall=_SIDE[1])
+    camera, _ = _shrunk(aligned.camera, wide=_SIDE[0], tall=_SIDE[1])
     rows, columns = np.indices(phone.shape[:2]) // max(16, max(phone.shape[:2]) // 8)
     odd = ((rows + columns) % 2).astype(bool)[..., None]
     return {"phone": phone, "camera": camera, "checker": np.where(odd, camera, phone)}
@@ -206,12 +206,12 @@ def _sample(items, count):
     return [items[i] for i in np.linspace(0, len(items) - 1, count).astype(int)]
 
 
-def _shrunk(photo, *, tall=None, longest=None):
+def _shrunk(photo, *, tall, wide=None):
     """A smaller copy and its scale; small photos stay as they are."""
     import cv2
 
     height, width = photo.shape[:2]
-    scale = min(1.0, tall / height if tall else longest / max(height, width))
+    scale = min(1.0, tall / height, wide / width if wide else 1.0)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA), scale
 
