@@ -15,7 +15,15 @@ from configs import hdrnet as hdrnet_config
 from configs import smoke
 from experiments import hdrnet, sources
 
-_SECTIONS = ("steps", "model", "loss", "optimizer", "schedule", "average_decay")
+_SECTIONS = (
+    "steps",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "average_decay",
+    "accumulate",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,31 +48,35 @@ def _stream(paper, **options):
     return batches.train_batches(sources.make("synthetic", count=12, size=40), **options)
 
 
-def _curve(paper, devices, steps=6):
-    current = parallel.place(paper.init(jax.random.key(0)), devices=devices)
-    update, stream, losses = parallel.update(paper.update, devices=devices), _stream(paper), []
-    for _ in range(steps):
-        current, values = update(current, next(stream))
-        losses.append(float(values["loss"]))
-    return current, losses
-
-
-def test_eight_devices_train_as_one_with_equal_batch_statistics():
+def test_batch_statistics_and_metrics_are_the_same_on_all_devices():
+    """On one device and on two processes: `tests/training_distributed_test.py`."""
     paper = _build("HDRNetPointwiseNNGuide", **{"model.batch_norm": True})
-    alone, one = _curve(paper, jax.local_devices()[:1])
-    together, eight = _curve(paper, jax.local_devices())
-    np.testing.assert_allclose(one, eight, rtol=2e-3)
-    np.testing.assert_allclose(one[:2], eight[:2], rtol=2e-5)
-    assert one[-1] < one[0]
-    stats = jax.tree.leaves(together.batch_stats)
-    assert len(stats) > 4
-    for leaf in stats:
-        copies = [np.asarray(shard.data) for shard in leaf.addressable_shards]
-        assert len(copies) == 8
-        for copy in copies[1:]:
-            np.testing.assert_array_equal(copy, copies[0])
-    for a, b in zip(jax.tree.leaves(alone.batch_stats), stats):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    current, stream = parallel.place(paper.init(jax.random.key(0))), _stream(paper)
+    assert len(jax.tree.leaves(current.batch_stats)) > 4
+    update = parallel.update(paper.update)
+    for _ in range(2):
+        current, metrics = update(current, next(stream))
+    assert parallel.differing({"state": current, "metrics": metrics}) == []
+    leaf = jax.tree.leaves(current.batch_stats)[0]
+    assert len(leaf.addressable_shards) == 8
+
+
+def test_micro_batches_are_the_step_of_the_whole_batch():
+    devices = jax.local_devices()[:1]
+    steps = []
+    for accumulate in (1, 4):
+        paper = _build(accumulate=accumulate)
+        current = parallel.place(paper.init(jax.random.key(0)), devices=devices)
+        update = parallel.update(paper.update, devices=devices)
+        steps.append(update(current, next(_stream(paper))))
+    (whole, metrics), (parts, others) = steps
+    for name in metrics:
+        np.testing.assert_allclose(others[name], metrics[name], rtol=1e-5, err_msg=name)
+    moments = [jax.tree.leaves(each.opt_state) for each in (whole, parts)]
+    assert len(moments[0]) > 20
+    for one, two in zip(*moments, strict=True):  # adam's first moments are the gradient
+        scale = np.abs(one).max() + 1e-12
+        np.testing.assert_allclose(two / scale, one / scale, atol=1e-4)
 
 
 @functools.cache

@@ -79,12 +79,113 @@ def test_padding_does_not_count_in_the_loss():
 
 
 def test_every_replica_holds_the_same_bits():
-    current, _ = _run(jax.local_devices(), 3)
+    current, metrics = parallel.place(_start()), None
+    update = parallel.update(_toy_update)
+    for batch in _batches(3):
+        current, metrics = update(current, batch)
     for leaf in jax.tree.leaves(dataclasses.replace(current, key=jax.random.key_data(current.key))):
         copies = [np.asarray(shard.data) for shard in leaf.addressable_shards]
         assert len(copies) == 8
         for copy in copies[1:]:
             np.testing.assert_array_equal(copy, copies[0])
+    assert parallel.differing({"state": current, "metrics": metrics}) == []
+
+
+@pytest.mark.parametrize("left_out", ["gradient", "batch_stats", "noise"])
+def test_a_mean_that_is_left_out_is_found(left_out, monkeypatch):
+    """JAX lets it pass in silence: what comes back calls itself replicated and is not."""
+    whole = parallel.mean
+
+    def partial(tree, axis_name=parallel.AXIS):
+        if not isinstance(tree, tuple):
+            return whole(tree, axis_name)  # of the weights
+        gradient, batch_stats, metrics = whole(tree, axis_name)
+        if left_out == "gradient":
+            return tree[0], batch_stats, metrics
+        if left_out == "batch_stats":
+            return gradient, tree[1], metrics
+        return gradient, batch_stats, {**metrics, left_out: tree[2][left_out]}
+
+    monkeypatch.setattr(parallel, "mean", partial)
+    update = parallel.update(lambda *args: _toy_update(*args))  # a new function: nothing is cached
+    current, metrics = update(parallel.place(_start()), next(_batches(1)))
+    found = parallel.differing({"state": current, "metrics": metrics})
+    expected = {
+        "gradient": ["metrics/gradient_norm", "state/average/c", "state/average/w"],
+        "batch_stats": ["state/batch_stats/mean"],
+        "noise": ["metrics/noise"],
+    }[left_out]
+    assert set(expected) <= set(found)
+    assert left_out == "gradient" or found == expected
+    assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(metrics))
+
+
+def test_a_key_that_differs_is_found():
+    different = parallel.update(
+        lambda key, batch: (parallel.step_key(key, 0), batch["x"].shape[0] * jnp.ones(()))
+    )
+    key, metrics = different(parallel.place(jax.random.key(0)), {"x": np.zeros(8)})
+    assert parallel.differing([key, metrics]) == ["0"]
+
+
+def _step(devices, batch, *, accumulate=1, clip_norm=None):
+    """One step of a small network without batch norm: (change of the weights, metrics)."""
+    rules = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
+    rule = optax.chain(*rules, optax.sgd(1.0))
+
+    def loss(params, stats, batch, key):
+        del key
+        hidden = jax.nn.relu(batch["x"][:, None] * params["a"][None])
+        error = jnp.square((hidden * params["b"][None]).sum(-1) - batch["y"])
+        mean = step.weighted_mean(error, batch["weight"])
+        stats = {"seen": stats["seen"] + batch["x"].shape[0]}
+        metrics = {"worst": step.weighted_mean(jnp.sqrt(error), batch["weight"])}
+        return mean + 1e-2 * jnp.square(params["b"]).sum(), (stats, metrics)
+
+    rng = np.random.default_rng(0)
+    params = {name: rng.normal(size=4).astype(np.float32) for name in "ab"}
+    current = jax.tree.map(jnp.asarray, params)
+    current = state.create(jax.random.key(1), current, {"seen": jnp.float32(0)}, rule)
+    update = parallel.update(
+        lambda current, batch: step.gradient_step(
+            loss, current, batch, rule, accumulate=accumulate
+        ),
+        devices=devices,
+    )
+    after, metrics = update(parallel.place(current, devices=devices), batch)
+    change = jax.tree.map(lambda new, old: np.asarray(new - old), after.params, params)
+    return change, jax.device_get(metrics), float(after.batch_stats["seen"])
+
+
+@pytest.mark.parametrize("count, accumulate", [(1, 2), (1, 16), (2, 4), (8, 2)])
+def test_micro_batches_add_up_to_the_step_of_the_whole_batch(count, accumulate):
+    """Also where they carry unequal weight: three of the last examples count nothing."""
+    batch = next(_batches(1))
+    batch["weight"][:5] = 2.5
+    whole, metrics, seen = _step(jax.local_devices()[:count], batch)
+    change, others, seen_in_parts = _step(jax.local_devices()[:count], batch, accumulate=accumulate)
+    for name in whole:
+        np.testing.assert_allclose(change[name], whole[name], rtol=1e-5, atol=1e-6)
+    assert set(others) == {"loss", "gradient_norm", "worst"}
+    for name in others:
+        np.testing.assert_allclose(others[name], metrics[name], rtol=1e-5, err_msg=name)
+    assert seen == seen_in_parts == 16 / count  # every micro-batch went by, once
+
+
+def test_micro_batches_that_do_not_divide_are_refused():
+    message = "share of 8 examples cannot be cut into accumulate=3"
+    with pytest.raises(ValueError, match=message):
+        _step(jax.local_devices()[:2], next(_batches(1)), accumulate=3)
+
+
+def test_the_gradient_of_the_whole_batch_is_clipped_not_that_of_each_device():
+    batch = next(_batches(1))
+    free, metrics, _ = _step(jax.local_devices(), batch)
+    clipped, shown, _ = _step(jax.local_devices(), batch, clip_norm=0.5)
+    norm = metrics["gradient_norm"]
+    assert norm > 1 and shown["gradient_norm"] == norm  # shown as it was before
+    for name in free:
+        np.testing.assert_allclose(clipped[name], free[name] * 0.5 / norm, rtol=1e-5)
 
 
 def test_devices_and_steps_draw_different_random_numbers():

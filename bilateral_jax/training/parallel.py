@@ -17,13 +17,14 @@ AXIS = "batch"
 
 
 def place(tree, *, devices=None):
-    """Copies a pytree onto every local device, once; updates then pass it on without moving it.
+    """Puts a pytree on every local device, once; updates then pass it on without moving it.
 
-    With several processes an update needs this: a state that it had to copy itself would be gone
+    With several processes an update needs this: a state that it had to move itself would be gone
     before the first step ("Array has been deleted").
 
     Args:
-      tree: pytree of arrays (NumPy or JAX).
+      tree: pytree of arrays (NumPy or JAX). What lies on one of the devices already may be used
+        as it is: do not touch the tree once the result went through an update.
       devices: devices to use; None for all local ones.
     """
     mesh = jax.sharding.Mesh(np.array(devices or jax.local_devices()), (AXIS,))
@@ -45,7 +46,21 @@ def update(function, *, devices=None):
       passed in. It comes from `place` or from an earlier call.
     """
     count = len(devices) if devices else jax.local_device_count()
-    mapped = jax.pmap(
+    step = mapped(function, devices=devices)
+    return lambda state, batch: step(state, split(batch, count))
+
+
+def mapped(function, *, devices=None):
+    """Maps an update over devices, as `update` does; for those who compile it for other machines.
+
+    Args:
+      function: as for `update`.
+      devices: as for `update`.
+
+    Returns:
+      The mapped function, which takes shares with the devices in front, and can be lowered.
+    """
+    return jax.pmap(
         function,
         axis_name=AXIS,
         in_axes=(None, 0),
@@ -53,7 +68,6 @@ def update(function, *, devices=None):
         devices=devices,
         donate_argnums=0,
     )
-    return lambda state, batch: mapped(state, split(batch, count))
 
 
 def per_example(function, *, devices=None):
