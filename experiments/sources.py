@@ -61,7 +61,11 @@ def make(kind, *, start=None, stop=None, **options):
             f"unknown source {kind!r}; known are {', '.join(map(repr, sorted(KINDS)))}"
         )
     source = KINDS[kind](**options)
-    return source if start is None and stop is None else Part(source, start, stop)
+    if start is None and stop is None:
+        return source
+    # Files are cut by their own source, so that no record of the rest stands in for a bad one.
+    own = getattr(source, "part", None)
+    return Part(source, start, stop) if own is None else own(start, stop)
 
 
 @functools.lru_cache(maxsize=2)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images
-from bilateral_jax.data import ava, pairs
+from bilateral_jax.data import ava, batches, pairs
+from experiments import sources
 from tests import stand_ins
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -110,6 +111,36 @@ def test_the_last_record_is_replaced_by_the_first_and_nothing_by_nothing(root):
         stand_ins.truncate(root / "input" / f"{name}.jpg")
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="3 records in a row"):
         source[0]
+
+
+def test_a_record_of_another_part_never_stands_in(root):
+    options = {"kind": "folder", "root": root, "on_bad": "skip", "verify": "none"}
+    train, heldout = sources.make(stop=2, **options), sources.make(start=2, **options)
+    stand_ins.truncate(root / "input" / "b.jpg")
+    with pytest.warns(UserWarning):
+        assert [train[i]["name"] for i in range(len(train))] == ["a.jpg", "a.jpg"]
+    assert [heldout[i]["name"] for i in range(len(heldout))] == ["c.jpg"]
+    with pytest.raises(ValueError, match="part 5:None of a source of 3 records is empty"):
+        sources.make(start=5, **options)
+
+
+@pytest.mark.filterwarnings("ignore:the next record is used:UserWarning")
+def test_batches_with_a_bad_file_do_not_depend_on_threads_and_resume(root):
+    stand_ins.truncate(root / "target" / "b.png")
+
+    def stream(threads):
+        source = pairs.PairedFolder(root, on_bad="skip", verify="none")
+        options = {"batch_size": 2, "crop": 16, "seed": 4, "flips": True}
+        return batches.train_batches(source, threads=threads, **options)
+
+    one, other = stream(0), stream(2)
+    expected = [next(one) for _ in range(5)]
+    for batch in expected[:2]:
+        np.testing.assert_array_equal(next(other)["input"], batch["input"])
+    resumed = stream(0)
+    resumed.set_state(other.get_state())
+    for batch in expected[2:]:
+        np.testing.assert_array_equal(next(resumed)["input"], batch["input"])
 
 
 def test_damage_in_the_middle_is_found_by_a_full_look(root):

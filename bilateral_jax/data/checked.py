@@ -11,6 +11,7 @@ Hands elements to `data/batches.py`.
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 import operator
 import warnings
 
@@ -107,6 +108,25 @@ class Checked:
           ValueError: it cannot be read.
         """
         return self._encode(self._records[operator.index(index)])
+
+    def part(self, start: int | None, stop: int | None) -> Checked:
+        """Cuts a part out of the source; what stands in for a bad record comes from that part, too.
+
+        Args:
+          start: first record, as in a Python slice.
+          stop: the record after the last, as in a Python slice.
+
+        Returns:
+          A source of the same kind.
+
+        Raises:
+          ValueError: the part is empty.
+        """
+        found = copy.copy(self)
+        found._records = self._records[start:stop]
+        if not found._records:
+            raise ValueError(f"part {start}:{stop} of a source of {len(self)} records is empty")
+        return found
 
     def name(self, index: int) -> str:
         """Names one record without reading it.
