@@ -71,9 +71,11 @@ def evaluate(pictures, out, *, metrics, strict, about, extreme_count=4, progress
     if not book.rows:
         raise ValueError(f"none of the {len(pictures)} pictures could be scored")
     book.write(out, about)
+    sheet = pathlib.Path(out) / "sheet.jpg"
+    sheet.unlink(missing_ok=True)
     if extreme_count and first in book.complete():
-        sheet = ends.draw(f"{about['what']}: best and worst by {metrics[first].title}")
-        images.write(pathlib.Path(out) / "sheet.jpg", sheet, quality=90)
+        drawn = ends.draw(f"{about['what']}: best and worst by {metrics[first].title}")
+        images.write(sheet, drawn, quality=90)
     return book
 
 
