@@ -12,6 +12,7 @@ Hands batches to the training step and whole photos to the evaluation.
 from __future__ import annotations
 
 import functools
+import sys
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def train_batches(
     )
     # Random choices are drawn before the rows are shared: they belong to the place in the run.
     dataset = _grain().MapDataset
-    records = dataset.source(_Numbered(source)).seed(seed).shuffle().repeat()
+    records = dataset.source(_Shuffled(_Numbered(source), seed)).seed(seed)
     return stream.Stream(
         dataset.source(_Batches(records.random_map(example), batch_size, rows)),
         examples_per_batch=batch_size,
@@ -170,6 +171,27 @@ class _Numbered:
 
     def __getitem__(self, index):
         return self._source[index] | {"record": np.int32(index)}
+
+
+class _Shuffled:
+    """A source again and again, each time in another order.
+
+    Grain's own shuffle of few photos takes milliseconds for each.
+    """
+
+    def __init__(self, source, seed):
+        self._source, self._seed, self._order = source, seed, (None, None)
+
+    def __len__(self):
+        return sys.maxsize // len(self._source) * len(self._source)
+
+    def __getitem__(self, index):
+        epoch, place = divmod(index, len(self._source))
+        known, order = self._order  # read once: other threads may put another epoch there
+        if known != epoch:
+            order = np.random.default_rng((self._seed, epoch)).permutation(len(self._source))
+            self._order = (epoch, order)
+        return self._source[int(order[place])]
 
 
 class _Batches:
