@@ -94,6 +94,8 @@ def from_png(file) -> bytes | None:
             raise ValueError("its data are truncated")
         length, name = struct.unpack(">I4s", head)
         if name == b"IEND":
+            if len(file.read(4)) < 4:
+                raise ValueError("its data are truncated")
             return block
         if name == b"eXIf":
             block = HEADER + file.read(length).removeprefix(HEADER)

@@ -259,6 +259,26 @@ def test_the_look_at_the_head_agrees_with_decoding(tmp_path, suffix, dtype):
             look(path)
 
 
+@pytest.mark.parametrize("suffix, dtype", [(".jpg", np.uint8), (".png", np.uint16)])
+def test_wherever_a_file_is_cut_off_the_look_at_head_and_end_notices(
+    tmp_path, suffix, dtype, capfd
+):
+    path = stand_ins.write(tmp_path / f"a{suffix}", shape=(16, 20, 3), dtype=dtype)
+    content = path.read_bytes()
+    for length in (*range(0, len(content) - 12, 19), *range(len(content) - 12, len(content))):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=rf"cannot read .*a\{suffix}"):
+            images.inspect(path)
+
+
+def test_cmyk_is_refused_by_its_head(tmp_path):
+    import PIL.Image
+
+    PIL.Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match="colours are CMYK"):
+        images.inspect(tmp_path / "a.jpg")
+
+
 def test_the_look_at_the_head_gives_the_upright_size(tmp_path):
     import PIL.Image
 
