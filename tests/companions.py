@@ -1,5 +1,7 @@
 """One of several processes that train together: `python tests/companions.py PORT COUNT INDEX`.
 
+With `auto` alone it asks its surroundings for the three numbers.
+
 Goes through training/distributed.py and a short training on a toy, and prints what it saw as JSON;
 `tests/training_distributed_test.py` starts them, with four devices each, and compares.
 """
@@ -79,9 +81,8 @@ def disagreement(index):
 
 
 def main(port, count, index):
-    distributed.initialize(
-        f"localhost:{port}", processes=count, process=index, start_seconds=120, silence_seconds=60
-    )
+    patience = {"start_seconds": 120, "silence_seconds": 60}
+    distributed.initialize(f"localhost:{port}", processes=count, process=index, **patience)
     assert (distributed.index(), distributed.count()) == (index, count)
     distributed.barrier("before anything else")
     seen = {
@@ -97,4 +98,8 @@ def main(port, count, index):
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:]))
+    if sys.argv[1:] == ["auto"]:
+        distributed.initialize("auto", start_seconds=120, silence_seconds=60)
+        print(json.dumps(distributed.gather_values(distributed.index())))
+    else:
+        main(*(int(word) for word in sys.argv[1:]))

@@ -41,7 +41,7 @@ def _free_port():
         return listener.getsockname()[1]
 
 
-def _together(commands, folder, *, devices=None, timeout=400):
+def _together(commands, folder, *, devices=None, timeout=400, extra=({}, {})):
     """Runs commands side by side: their exit codes and outputs; leaves none of them behind."""
     environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(_ROOT)}
     environment["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=300"
@@ -60,7 +60,7 @@ def _together(commands, folder, *, devices=None, timeout=400):
                         cwd=_ROOT,
                         stdout=out,
                         stderr=err,
-                        env=environment,
+                        env=environment | extra[number],
                     )
                 )
         codes = [process.wait(timeout) for process in processes]
@@ -161,6 +161,22 @@ def test_a_process_whose_peer_never_comes_does_not_wait_for_ever(tmp_path):
     code += f"'localhost:{_free_port()}', processes=2, process=0, start_seconds=3)"
     codes, _, errors = _together([["-c", code]], tmp_path, timeout=120)
     assert codes[0] not in (0, None), errors
+
+
+def test_a_cluster_tells_the_processes_where_the_others_are(tmp_path):
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost"}
+    job |= {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
+    tasks = [job | {"SLURM_PROCID": str(k), "SLURM_LOCALID": str(k)} for k in range(2)]
+    commands = [[f"{_ROOT}/tests/companions.py", "auto"]] * 2
+    codes, outputs, errors = _together(commands, tmp_path, devices=1, extra=tasks)
+    assert codes == [0, 0], errors
+    assert [output.splitlines()[-1] for output in outputs] == ["[0, 1]"] * 2
+
+
+def test_without_a_cluster_auto_says_what_to_give_instead(tmp_path):
+    codes, _, errors = _together([[f"{_ROOT}/tests/companions.py", "auto"]], tmp_path)
+    assert codes == [1]
+    assert "found none; give 'HOST:PORT', processes, process instead" in errors[0]
 
 
 def _command(workdir, *options):

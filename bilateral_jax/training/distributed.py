@@ -58,7 +58,13 @@ def initialize(
             heartbeat_timeout_seconds=silence_seconds,
         )
     except ValueError as error:
-        raise ValueError(f"no other processes found by {coordinator!r}: {error}") from error
+        if named:
+            raise
+        raise ValueError(
+            "coordinator 'auto' needs a cluster that tells a process where the others are (TPU "
+            "pod, SLURM, Open MPI, Kubernetes), and found none; give 'HOST:PORT', processes, "
+            f"process instead (JAX says: {error})"
+        ) from error
     counts = collections.Counter(device.process_index for device in jax.devices())
     if len(set(counts.values())) > 1:
         raise ValueError(
