@@ -25,5 +25,5 @@ lint: venv ## check style and formatting
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-bench: venv ## time the operations and their peers on this machine, a quarter of an hour
+bench: venv ## time the operations and their peers on this machine, twenty minutes
 	$(PY) -m benchmarks $(ARGS)

@@ -1,15 +1,15 @@
 """The whole suite: every question in a process of its own, then the report.
 
-    python -m benchmarks [slice_apply splat shapes enhance] [--quick]
+    python -m benchmarks [slice_apply splat shapes enhance train_step] [--quick]
 
-takes about a quarter of an hour on two cores; `--quick` a minute, and writes nothing.
+takes about twenty minutes on two cores; `--quick` a minute, and writes nothing.
 """
 
 import argparse
 import subprocess
 import sys
 
-QUESTIONS = ("slice_apply", "splat", "shapes", "enhance")
+QUESTIONS = ("slice_apply", "splat", "shapes", "enhance", "train_step")
 
 
 def main():

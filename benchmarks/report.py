@@ -126,12 +126,47 @@ def enhance_section(found):
     return "\n".join([lead, "", *lines])
 
 
+def train_step_section(found):
+    """The step against PyTorch's, the idle share of every feed, the cost of sharing a batch."""
+    lead = (
+        f"**A training step of HDRNet on {machine(found)}** (`configs/hdrnet.py`: batches of 8, "
+        "whole-photo copies of 256 x 256; loss, gradient, clipping, Adam, moving average. PyTorch: "
+        "the same network and step from the same weights, eager, checked before it is timed)"
+    )
+    lines = ["| | jax | ours | PyTorch |", "|---|---|---|---|"]
+    for key, record, _ in by_size(found, lambda row: row["crop"]):
+        rows = [row for row in record["rows"] if row["part"] == "step" and row["crop"] == key]
+        if rows:
+            ours, torch = rows
+            rate = f"{ours['batch'] / ours['wall_seconds'][1]:.3g} images/s"
+            cell = f"{milliseconds(ours['wall_seconds'][1])}, {rate}"
+            jax = record["metadata"]["jax"]
+            lines.append(f"| crops of {key} | {jax} | {cell} | {peer_cell(torch)} |")
+    feeds = ["| photos on disk, crops of 256 | jax | images/s | waiting for a batch |"]
+    feeds.append("|---|---|---|---|")
+    for record in reversed(found):
+        for row in (row for row in record["rows"] if row["part"] == "input"):
+            rate, idle = f"{row['images_per_second']:.3g}", f"{row['idle_share']:.1%}"
+            feeds.append(f"| {row['feed']} | {record['metadata']['jax']} | {rate} | {idle} |")
+    shared = devices_clause([row for row in found[-1]["rows"] if row["part"] == "devices"])
+    return "\n".join([lead + ":", "", *lines, "", *feeds, "", *shared, provenance(found)])
+
+
+def devices_clause(rows):
+    """What a batch costs that simulated devices share."""
+    if rows:
+        costs = ", ".join(f"{r['devices']}: {r['wall_ratio'][1]:.2f}" for r in rows[1:])
+        yield f"The same batch shared by simulated devices on these cores, against one: {costs}."
+        yield ""
+
+
 FULL = "full_resolution_seconds"
 QUESTIONS = {
     "slice_apply": slice_apply_section,
     "splat": splat_section,
     "shapes": shapes_section,
     "enhance": enhance_section,
+    "train_step": train_step_section,
 }
 
 
