@@ -162,7 +162,7 @@ def _conclude(totals, root):
     counts = ", ".join(f"{totals[key]} {key}" for key in ("kept", "refused", "failed"))
     print(f"{totals['photos']} pairs of photos: {counts}")
     if totals["without_partner"]:
-        print(f"{totals['without_partner']} photos without a partner (the manifest names them)")
+        print(f"photos without a partner: {totals['without_partner']} (the manifest names them)")
     print(f"{totals['patches']} pairs of patches in {root}; look at {root / 'report.html'}")
     if not totals["kept"]:
         print("no pair was kept", file=sys.stderr)
