@@ -173,33 +173,37 @@ def _builder_class(name):
             found = self.info.metadata["skipped"]
             for source in self._splits.values():
                 found += [list(entry) for entry in source.skipped if list(entry) not in found]
-            return {split: self._examples(split, source) for split, source in self._splits.items()}
+            policy = (self._on_bad, self._progress, self.info.metadata)
+            return {
+                split: _examples(split, source, *policy) for split, source in self._splits.items()
+            }
 
         def _generate_examples(self):
             raise NotImplementedError("every split has a generator of its own")
 
-        def _examples(self, split, source):
-            metadata = self.info.metadata
-            places = getattr(source, "places", None)
-            if places is not None:
-                metadata["places"][split] = []
-            key = 0
-            for index in self._progress(range(len(source)), split, len(source)):
-                try:
-                    example = source.encoded(index)
-                except ValueError as error:
-                    if self._on_bad == "refuse":
-                        raise
-                    metadata["skipped"].append([source.name(index), str(error)])
-                    continue
-                if places is not None:
-                    metadata["places"][split].append(list(places[index]))
-                yield key, example
-                key += 1
-
     Builder.name = name
     Builder.__name__ = Builder.__qualname__ = name.title().replace("_", "")
     return Builder
+
+
+def _examples(split, source, on_bad, progress, metadata):
+    """Gives (key, example) for the good records of a split; notes the others, and places."""
+    places = getattr(source, "places", None)
+    if places is not None:
+        metadata["places"][split] = []
+    key = 0
+    for index in progress(range(len(source)), split, len(source)):
+        try:
+            example = source.encoded(index)
+        except ValueError as error:
+            if on_bad == "refuse":
+                raise
+            metadata["skipped"].append([source.name(index), str(error)])
+            continue
+        if places is not None:
+            metadata["places"][split].append(list(places[index]))
+        yield key, example
+        key += 1
 
 
 def _features(tfds, splits):
