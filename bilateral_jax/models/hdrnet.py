@@ -68,8 +68,8 @@ class HDRNet(nn.Module):
       lowres_method: how `enhance` and the training step shrink the photo, see `models/lowres.py`.
       identity_start: start from the identity transform instead of a random one.
       dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
-        grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 256 depths
-        between a half and one, and the picture 256 values).
+        grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 128 depths
+        between a half and one, and the picture 128 values).
       axis_name: pmap axis whose devices share batch statistics in training; not a property of the
         weights.
     """
