@@ -177,9 +177,9 @@ def over_seeds(rows, metric):
     return summary
 
 
-def number(value):
-    """A number as a table shows it."""
+def number(value, missing="-"):
+    """Writes a number as a table shows it; `missing` stands where there is none."""
     if value is None:
-        return "-"
+        return missing
     size = abs(value)
     return f"{value:.2f}" if size >= 10 else f"{value:.4f}" if size >= 1e-3 else f"{value:.3g}"

@@ -9,6 +9,7 @@ import math
 from experiments import results
 
 WORST, BEST, LOST = "#8fa3b5", "#e4572e", "#888888"  # readable on white and on black
+PAPER = "#fefefe"  # behind words that a line would cross; a page puts its own colour there
 _ORDINAL = 8  # up to so many numbers stand evenly spaced, as choices do
 
 
@@ -130,7 +131,7 @@ def _scale(panel, column, ticks, side):
     for height, text in ticks:
         panel.plot([column - 0.02, column + 0.02], [height, height], color=WORST, linewidth=0.8)
         shift = -0.04 if side == "right" else 0.04
-        paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+        paper = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
         panel.text(column + shift, height, text, ha=side, va="center", fontsize=9, bbox=paper)
 
 

@@ -1,0 +1,265 @@
+"""A run, or a sweep, as one HTML file: `python -m experiments.report WORKDIR [--out FILE]`.
+
+Everything is inside the file: it can be mailed, and opens without a network. What a run did not
+record is named as not recorded.
+
+Receives the files of experiments/train.py or experiments/sweep.py.
+Hands a page to the reader.
+"""
+
+import argparse
+import importlib
+import json
+import pathlib
+import sys
+
+from experiments import report_figures as figures
+from experiments import report_page as page
+from experiments import report_photos as photos_lib
+from experiments import report_sweep, results, trials
+
+_TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
+
+
+def write(workdir, out=None, *, photos=6):
+    """Writes the page of a run or of a sweep.
+
+    Args:
+      workdir: folder of the run or of the sweep.
+      out: the file; None for `report.html` in the folder.
+      photos: how many photos of the last evaluation to show at most.
+
+    Returns:
+      The file's path.
+
+    Raises:
+      ValueError: the folder holds neither.
+    """
+    workdir = pathlib.Path(workdir)
+    out = pathlib.Path(out) if out else workdir / "report.html"
+    if results.read(workdir) is not None:
+        text = report_sweep.render(workdir, links_from=out.parent)
+    elif (workdir / "config.json").exists():
+        text = render(workdir, photos=photos)
+    else:
+        raise ValueError(
+            f"workdir: {workdir} has neither config.json, as a run, nor results.json, as a sweep"
+        )
+    trials.write_whole(out, text)
+    return out
+
+
+def render(workdir, *, photos=6):
+    """Describes one run.
+
+    Args:
+      workdir: its folder.
+      photos: how many photos to show at most.
+
+    Returns:
+      HTML.
+    """
+    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    lines = results.lines(workdir)
+    train = [line for line in lines if line.get("kind") == "train"]
+    evaluations = [line for line in lines if line.get("kind") == "eval"]
+    environment = _read(workdir / "environment.json")
+    sections = {
+        "Held-out photos": _heldout(evaluations),
+        "Before and after": _photos(workdir, photos),
+        "Curves": _curves(train, evaluations),
+        "Where the time went": _timing(train, evaluations),
+        "Restarts and skipped steps": _incidents(workdir, train, environment),
+        "Config": _config(config),
+        "Environment": _environment(environment),
+    }
+    return page.page(f"Run {workdir.absolute().name}", _lead(workdir, config, lines), sections)
+
+
+def _lead(workdir, config, lines):
+    step, steps = max((line["step"] for line in lines), default=0), config.get("steps", 0)
+    if step >= steps:
+        state = f"Finished: {steps} steps."
+    else:
+        state = f"Not finished: step {step} of {steps}."
+    seed = config.get("seed", "not recorded")
+    lead = page.text(f"{config.get('experiment', 'experiment')}, seed {seed}. {state}")
+    kept = sorted(path.name for path in (workdir / "failure").glob("step_*") if path.is_dir())
+    if kept:
+        lead += page.text(
+            f"A loss or gradient was not finite; kept for replay: {', '.join(kept)}.", kind="bad"
+        )
+    return lead
+
+
+def _heldout(evaluations):
+    if not evaluations:
+        return page.text("No evaluation was recorded.")
+    last = evaluations[-1]
+    names = [n for n in last if n not in ("kind", "step", *_TIMES) and not n.startswith("input_")]
+    known = [line for line in evaluations if line.get("psnr") is not None]
+    best = max(known, key=lambda line: line["psnr"], default=last)
+    rows = []
+    if any(f"input_{name}" in last for name in names):
+        given = [results.number(last.get(f"input_{name}"), "infinite") for name in names]
+        rows.append(["untouched input", "", *given])
+    marked = {"first evaluation": evaluations[0], "best PSNR": best, "last evaluation": last}
+    for label, line in marked.items():
+        values = [results.number(line.get(name), "infinite") for name in names]
+        rows.append([label, str(line["step"]), *values])
+    columns = range(1, len(names) + 2)
+    return page.table(["", "step", *names], rows, numbers=columns)
+
+
+def _curves(train, evaluations):
+    names = dict.fromkeys(
+        name
+        for line in [*train, *evaluations]
+        for name in line
+        if name not in ("kind", "step", "skipped", *_TIMES) and not name.startswith("input_")
+    )
+    panels = []
+    for name in sorted(names, key=lambda name: name not in ("loss", "psnr")):
+        curves = {
+            label: ([line["step"] for line in group if name in line],
+                    [line[name] for line in group if name in line])
+            for label, group in (("training", train), ("held out", evaluations))
+        }  # fmt: skip
+        curves = {label: curve for label, curve in curves.items() if curve[0]}
+        level = evaluations[-1].get(f"input_{name}") if evaluations else None
+        panels.append(figures.panel(name, curves, level=level))
+    return f'<div class="grid">{"".join(panels)}</div>' if panels else ""
+
+
+def _timing(train, evaluations):
+    if not any("seconds_step" in line for line in train):
+        return page.text("This run did not record where its time went.")
+    waiting, steps, hooks = (
+        sum(line.get(name, 0.0) or 0.0 for line in train)
+        for name in ("seconds_input", "seconds_step", "seconds_hooks")
+    )
+    evaluating = sum(line.get("seconds", 0.0) or 0.0 for line in evaluations)
+    parts = {
+        "waiting for input": waiting,
+        "steps": steps,
+        "evaluation": evaluating,
+        "checkpoints and other": max(0.0, hooks - evaluating),
+    }
+    timed = [line for line in train if line.get("seconds_step")]
+    first = timed[0]
+    note = page.text(
+        f"Of the steps' time {first['seconds_step']:.1f} s belong to the first {first['step']} "
+        "steps, compilation included. Start-up and what was done again after a crash are not here."
+    )
+    share = [
+        100
+        * line.get("seconds_input", 0.0)
+        / (line.get("seconds_input", 0.0) + line["seconds_step"])
+        for line in timed
+    ]
+    curve = {"share": ([line["step"] for line in timed], share)}
+    drawn = figures.panel("waiting for input, % of input and steps", curve, linear=True)
+    return f'{page.shares(parts)}{note}<div class="grid">{drawn}</div>'
+
+
+def _photos(workdir, count):
+    found = photos_lib.steps(workdir)
+    if not found:
+        return page.text("No pictures were kept.")
+    last = max(found)
+    shown = photos_lib.photos(found[last])
+    chosen = dict(list(shown.items())[:count])
+    if any(len(members) < 2 for members in chosen.values()):  # a sheet that does not come apart
+        sheet = next(iter(chosen.values()))["input"]
+        return page.strip([(f"step {last}", photos_lib.jpeg(sheet, longest=1600))])
+    fitted, longest = photos_lib.fitted(chosen, share=0.85)
+    words = (
+        f"After step {last}; {len(chosen)} of {len(shown)} photos, longest side at most {longest} "
+        "pixels here. Drag, or use the arrow keys."
+    )
+    compared = "".join(page.compare(name, *photo) for name, photo in fitted.items())
+    return f'{page.text(words)}<div class="grid">{compared}</div>{_growth(found, *chosen)}'
+
+
+def _growth(found, name, *others):
+    """How the first photo came to look as it does."""
+    del others
+    steps = list(found)
+    picked = sorted({steps[round(k * (len(steps) - 1) / 5)] for k in range(6)})
+    cells = []
+    for step in picked:
+        members = photos_lib.photos(found[step]).get(name, {})
+        if "output" in members:
+            cells.append((f"step {step}", photos_lib.jpeg(members["output"], longest=256)))
+    return f"<h3>{len(cells)} of {len(steps)} evaluations</h3>" + page.strip(cells)
+
+
+def _incidents(workdir, train, environment):
+    starts = (environment or {}).get("starts")
+    content = ""
+    if starts is None:
+        content += page.text("This run did not record its starts.")
+    else:
+        content += page.text(f"{len(starts) - 1} restarts.")
+        rows = [[str(each.get("step", "")), each.get("time", "")] for each in starts]
+        content += page.table(["started from step", "time"], rows, numbers=[0])
+    skipped = [(line["step"], line["skipped"]) for line in train if line.get("skipped")]
+    total = sum(count for _, count in skipped)
+    content += page.text(f"{total:g} steps skipped because they were not finite.")
+    if skipped:
+        rows = [[str(step), f"{count:g}"] for step, count in skipped]
+        content += page.table(["up to step", "skipped"], rows, numbers=[0, 1])
+    for path in sorted((workdir / "failure").glob("step_*/failure.json")):
+        content += page.text(f"{path.parent.name}: {_read(path).get('message')}", kind="bad")
+    return content
+
+
+def _config(config):
+    whole = page.details(
+        "the whole config", f"<pre>{page.escaped(json.dumps(config, indent=2))}</pre>"
+    )
+    name = config.get("experiment", "")
+    try:
+        base = importlib.import_module(f"configs.{name}").get_config()
+    except ModuleNotFoundError:
+        return page.text(f"There is no configs/{name}.py to compare with.") + whole
+    there, here = trials.flat(json.loads(base.to_json())), trials.flat(config)
+    rows = [
+        [key, *(repr(side[key]) if key in side else "-" for side in (there, here))]
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key, "absent") != here.get(key, "absent")
+    ]
+    head = ["entry", f"configs/{name}.py", "this run"]
+    same = page.text(f"As configs/{name}.py.") if not rows else page.table(head, rows)
+    return same + whole
+
+
+def _environment(environment):
+    if not environment:
+        return page.text("This run did not record its environment.")
+    flat = trials.flat({name: v for name, v in environment.items() if name != "starts"})
+    return page.table(["what", "value"], [[name, str(value)] for name, value in flat.items()])
+
+
+def _read(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def main(arguments=None):
+    """Writes the page and says where."""
+    parser = argparse.ArgumentParser(prog="experiments.report", description=__doc__.split(":")[0])
+    parser.add_argument("workdir", help="folder of a run or of a sweep")
+    parser.add_argument("--out", help="the file; default: report.html in that folder")
+    parser.add_argument("--photos", type=int, default=6, help="photos to show at most")
+    options = parser.parse_args(arguments)
+    try:
+        path = write(options.workdir, options.out, photos=options.photos)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
