@@ -41,7 +41,7 @@ def _free_port():
         return listener.getsockname()[1]
 
 
-def _together(commands, folder, *, devices=None, timeout=400, extra=({}, {})):
+def _together(commands, folder, *, devices=None, timeout=600, extra=({}, {})):
     """Runs commands side by side: their exit codes and outputs; leaves none of them behind."""
     environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(_ROOT)}
     environment["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=300"
