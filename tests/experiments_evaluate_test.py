@@ -137,6 +137,15 @@ def test_shared_between_processes_the_numbers_are_the_same_bits(count):
         except ValueError as error:
             assert "no example" in str(error) and index >= 4
     alone, kept = scoring.evaluate(lambda image: image**0.9, source, keep=3)
+    enhanced = []
+    for index in range(count):
+        scoring.evaluate(
+            lambda image: enhanced.append(1) or image,
+            source,
+            shard=(index, count),
+            gather=lambda value: told,
+        )
+    assert len(enhanced) == 4  # nobody does another's work
     for index in range(count):
         results, shown = part(index, lambda value: told)
         assert results == alone

@@ -125,7 +125,10 @@ def _distance(lab, other):
 
 
 def _hues(a, b):
-    """The step from the first hue to the second, in half turns at most, and their mean; radians."""
+    """The step from the first hue to the second, half a turn at most, and their mean; radians.
+
+    Grey has no hue: whatever stands here for it, the product of the chromas takes it out.
+    """
     grey = (a == 0) & (b == 0)
     hue = jnp.where(grey, 0.0, jnp.arctan2(b, jnp.where(grey, 1.0, a)))
     hue = jnp.where(hue < 0, hue + _TURN, hue)
@@ -136,9 +139,7 @@ def _hues(a, b):
     far = jnp.where(step > 0, left < right, left > right)
     step = jnp.where(far, step - jnp.sign(step) * _TURN, step)
     around = jnp.where(total < _TURN, total + _TURN, total - _TURN)
-    mean = jnp.where(far, around, total) / 2
-    undefined = grey[0] | grey[1]
-    return jnp.where(undefined, 0.0, step), jnp.where(undefined, total, mean)
+    return step, jnp.where(far, around, total) / 2
 
 
 def _hue_weight(hue):
