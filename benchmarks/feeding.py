@@ -21,7 +21,7 @@ from benchmarks import timing
 from bilateral_jax import images
 from bilateral_jax.data import batches, demo, pairs
 
-CROP, BATCH, PREFETCH = 256, 8, 4
+CROP, BATCH, PREFETCH = 256, 8, 2
 PHOTOS = 4
 STRETCHES = 2  # each feed is measured so many times, all in turn
 

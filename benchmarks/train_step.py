@@ -11,9 +11,9 @@ Three questions about the step of `configs/hdrnet.py`, as `experiments/train.py`
 - the same batch shared by 1, 2, 4 and 8 simulated devices, each number in a process of its own, all
   in turn: on one CPU this shows what sharing costs, never a gain.
 
-    python -m benchmarks.train_step [--rounds 9] [--quick]
+    python -m benchmarks.train_step [--rounds 7] [--quick]
 
-prints tables; a whole run (four minutes on two cores) writes
+prints tables; a whole run (five minutes on two quiet cores) writes
 `results/<device>/train_step-<jax version>.json`. On a GPU both sides run on it; simulated devices
 are left out.
 """
@@ -224,7 +224,7 @@ def describe(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="small, nothing written")
     parser.add_argument("--child", type=int, metavar="CROP", help=argparse.SUPPRESS)
     options = parser.parse_args()
