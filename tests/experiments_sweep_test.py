@@ -1,9 +1,11 @@
 """A sweep on its engine, with a stand-in for the training that crashes and diverges at will."""
 
 import csv
+import fcntl
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import ml_collections
 import pytest
 
 from configs.sweeps import combine
-from experiments import results
+from experiments import engine, results, sweep
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A training of `steps` steps. Its checkpoint is a number in a file; it obeys SIGTERM as train.py.
@@ -196,3 +198,73 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
     for name, step in zip(names, stopped):
         starts = _starts(workdir, name)
         assert len(starts) == 3 and starts[1] == step < starts[2] < 60
+
+
+def test_resources_of_a_trial():
+    share = engine.share
+    desk = [{"CPU": 8.0}]
+    assert share(desk) == (1, {"cpus": 8.0, "gpus": 0.0, "tpus": 0.0})
+    assert share(desk, parallel=4) == (4, {"cpus": 2.0, "gpus": 0.0, "tpus": 0.0})
+    assert share([{"CPU": 2.0}], parallel=3)[1]["cpus"] == pytest.approx(2 / 3)
+    gpus = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}]
+    assert share(gpus) == (6, {"cpus": 4.0, "gpus": 1.0, "tpus": 0.0})
+    assert share(gpus, gpus=0.5, cpus=1)[0] == 12
+    assert share(gpus, parallel=2)[0] == 2
+    pod = [{"CPU": 96.0, "TPU": 4.0}] * 2
+    assert share(pod) == (2, {"cpus": 96.0, "gpus": 0.0, "tpus": 4.0})
+    assert share(pod, tpus=1) == (8, {"cpus": 24.0, "gpus": 0.0, "tpus": 1.0})
+    for wanted in ({"gpus": 1}, {"tpus": 4}, {"cpus": 9}):
+        with pytest.raises(ValueError, match="no node has that"):
+            share(desk, **wanted)
+    assert engine.limits({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
+        "NPROC": "1",
+        "OPENCV_FOR_THREADS_NUM": "1",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450",
+    }
+
+
+def test_a_process_that_hangs_is_ended(tmp_path):
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); time.sleep(600)"
+    job = {
+        "name": "hung",
+        "command": [sys.executable, "-uc", code],
+        "log": str(tmp_path / "log"),
+        "lock": str(tmp_path / "lock"),
+        "environment": {},
+        "patience": 2.0,
+        "grace": 0.5,
+    }
+    assert engine.run_process(**job) == (None, "no output for 2 s")
+    with open(tmp_path / "lock", "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(RuntimeError, match="hung: another process still runs in its folder"):
+            engine.run_process(**job)
+
+
+def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
+    plan = described({"gain": 2.0})
+    with open(tmp_path / "lock", "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(ValueError, match="another sweep works in"):
+            sweep.run(plan, tmp_path)
+    with pytest.raises(ValueError, match="best: expected 'max' or 'min', got 'biggest'"):
+        sweep.run(described({"gain": 2.0}, best="biggest"), tmp_path)
+    with pytest.raises(ValueError, match="override gaim"):
+        sweep.run(described({"gain": 2.0}, {"gaim": 2.0}), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_the_guide_sweeps_as_it_says(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (_ROOT / "docs/sweeps.md").read_text(), re.S)
+    path = tmp_path / "guide.py"
+    path.write_text(code)
+    words = [sys.executable, "-m", "experiments.sweep", f"--sweep={path}", "--dry-run"]
+    done = subprocess.run(
+        [*words, f"--workdir={tmp_path / 'none'}"], cwd=_ROOT, capture_output=True, text=True,
+        timeout=300, check=True,
+    )  # fmt: skip
+    names = done.stdout.split()
+    assert len(names) == 12 and not (tmp_path / "none").exists()
+    assert names[1] == (
+        "model.luma_bins=4,batches.batch_size=4,optimizer.learning_rate=0.003,seed=1"
+    )
