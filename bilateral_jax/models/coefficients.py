@@ -19,7 +19,7 @@ class CoefficientNetwork(nn.Module):
     """Predicts the grid of colour matrices from the low-resolution image (481,968 parameters).
 
     With `dtype` "bfloat16" the last layer still works in float32: the 8-bit mantissa would move the
-    entries of a matrix by up to 1/512 of their size, a step of an 8-bit picture.
+    entries of a matrix by up to 1/512 of their size, half a step of an 8-bit picture.
 
     Reference: Gharbi et al. 2017, section 3.1 and figure 2.
     """
