@@ -84,6 +84,7 @@ def _train(
             entry = checkpoints.model_entry(*paper.description, params="average")
             metadata = {"config": config, "model": entry, "data": stream.get_state()}
             metadata["averages"] = averages.get_state()
+            workdir_lib.check_present(workdir)
             checkpoints.save(
                 folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep
             )
@@ -173,8 +174,7 @@ def main(config, workdir, *, coordinator=None, processes=None, process=None):
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
         return NONFINITE
     except (ValueError, TypeError, OSError, ImportError) as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {workdir_lib.explain(error, workdir)}", file=sys.stderr)
         return 1
     return 0 if outcome.signal is None else 128 + outcome.signal
 

@@ -22,6 +22,7 @@ import subprocess
 
 import jax
 
+from bilateral_jax import checkpoints
 from bilateral_jax.training import distributed
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +83,29 @@ def by_first(function):
     if "error" in first:
         raise ValueError(f"process 0 reports: {first['error']}")
     return first["result"]
+
+
+def check_present(workdir):
+    """Raises FileNotFoundError if the folder was removed or moved while its run went on."""
+    if not (pathlib.Path(workdir) / "config.json").exists():
+        raise FileNotFoundError(f"{workdir} was removed or moved while its run went on")
+
+
+def explain(error, workdir):
+    """Says in one line what went wrong, and where a run stands if its disk or folder failed.
+
+    Args:
+      error: what was raised.
+      workdir: folder of the run.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, OSError) or isinstance(error, checkpoints.NotSavedError):
+        return text
+    if error.errno == errno.ENOSPC:
+        text = f"the disk is full, the one with {error.filename or workdir}"
+    newest = checkpoints.latest(checkpoints.run_folder(workdir))
+    kept = "nothing was saved yet" if newest is None else f"saved up to step {newest}"
+    return f"{text}; {kept}; the same command goes on from there"
 
 
 def note_environment(workdir, *, step):

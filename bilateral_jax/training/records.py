@@ -4,6 +4,7 @@ Receives numbers and pictures from training/loop.py and training/evaluation.py.
 Hands files to the reader: `metrics.jsonl` and `tensorboard/` in the run's work directory.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -62,13 +63,15 @@ class Records:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
-        self.close()
+    def __exit__(self, kind, *exception):
+        # What ended the run is the news; that a full disk takes no last line either is none.
+        with contextlib.suppress(*(() if kind is None else (OSError,))):
+            self.close()
 
     def close(self):
         """Writes what is still held back and closes the files."""
-        self._lines.close()
-        self._board.close()
+        with contextlib.closing(self._board), self._lines:
+            pass
 
 
 class Silence:
