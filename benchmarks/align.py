@@ -12,10 +12,10 @@ away.
 - `patches`: share of the kept patches of which the centre is right to 1 pixel, after the shift that
   the correlation filter chose.
 - wrong pairs: every ordered pair of different photos, photos against their mirror images, different
-  photos that carry the same date stamp or the same frame, halves of a photo that share nothing, and
-  pictures without texture or with nothing but a repeated or random one. None may pass.
+  photos that carry the same date stamp or the same frame, halves of one photo that share nothing,
+  and pictures without texture or with nothing but a repeated or random one. None may pass.
 
-    python -m benchmarks.align --assets FOLDER [--quick]
+    python -m benchmarks.align --assets FOLDER [--part PART] [--quick]
 
 prints tables; without `--quick` it writes `results/align.json`. About ten minutes on one core.
 """
@@ -238,6 +238,12 @@ def summary(rows):
     }
 
 
+def counted(rows):
+    """One line of the table of wrong pairs."""
+    passed = sum(row["reason"] is None for row in rows)
+    return {"pairs": len(rows), "passed": passed, "most_inliers": max(r["inliers"] for r in rows)}
+
+
 def grouped(rows):
     groups = {}
     for row in rows:
@@ -249,41 +255,43 @@ def pictures(folder):
     return {path.stem: images.read(path).pixels for path in sorted(folder.glob("*.png"))}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--assets", type=pathlib.Path, required=True, help="folder of photos")
-    parser.add_argument("--quick", action="store_true", help="two photos, nothing written")
-    options = parser.parse_args()
-    cv2.setNumThreads(1)
-    folder, views = options.assets, 1 if options.quick else 3
+def parts_of(folder, quick):
+    """Part -> generator of its rows."""
     large = pictures(folder / "photos")
     small = pictures(folder / "fivek_sample" / "input") | pictures(folder / "internet")
-    large = dict(list(large.items())[:2]) if options.quick else large
-    small = dict(list(small.items())[:2]) if options.quick else small
-    parts = {
+    if quick:
+        large, small = (dict(list(photos.items())[:2]) for photos in (large, small))
+    views = 1 if quick else 3
+    return {
         "1080p": warped(large, views=views, kinds=DEGRADATIONS),
         "512 pixels": warped(small, views=views, kinds=("clean", "all")),
         "12 megapixels": warped(large, views=1, kinds=("all",), enlarged=True),
         "retouched, 512 pixels": retouched(folder / "fivek_sample"),
+        "wrong pairs": wrong(large | small),
     }
-    result, tables = {}, {}
-    for part, rows in parts.items():
-        result[part] = list(rows)
-        tables[part] = {kind: summary(group) for kind, group in grouped(result[part]).items()}
-        for kind, line in tables[part].items():
-            print(part, kind, *(f"{key} {value}" for key, value in line.items()), flush=True)
-    result["wrong pairs"] = list(wrong(large | small))
-    tables["wrong pairs"] = {}
-    for kind, group in grouped(result["wrong pairs"]).items():
-        passed = sum(row["reason"] is None for row in group)
-        most = max(row["inliers"] for row in group)
-        line = {"pairs": len(group), "passed": passed, "most_inliers": most}
-        tables["wrong pairs"][kind] = line
-        print("wrong pairs", kind, *(f"{key} {value}" for key, value in line.items()), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=pathlib.Path, required=True, help="folder of photos")
+    parser.add_argument("--part", help="only this one; the file keeps what it holds of others")
+    parser.add_argument("--quick", action="store_true", help="two photos, nothing written")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    parts = parts_of(options.assets, options.quick)
+    if options.part not in (None, *parts):
+        parser.error(f"--part must be one of {', '.join(parts)}, got {options.part}")
+    path = records.RESULTS / "align.json"
+    record = json.loads(path.read_text()) if options.part and path.is_file() else {}
+    for part in (options.part,) if options.part else parts:
+        rows = list(parts[part])
+        line = counted if part == "wrong pairs" else summary
+        table = {kind: line(group) for kind, group in grouped(rows).items()}
+        for kind, numbers in table.items():
+            print(part, kind, *(f"{key} {value}" for key, value in numbers.items()), flush=True)
+        metadata = records.metadata() | {"opencv": cv2.__version__}
+        record[part] = {"metadata": metadata, "table": table, "rows": rows}
     if not options.quick:
-        record = {"metadata": records.metadata() | {"opencv": cv2.__version__}}
-        record |= {"tables": tables, "rows": result}
-        path = records.RESULTS / "align.json"
         path.write_text(json.dumps(record, indent=1) + "\n")
         print(f"written to {path.relative_to(records.RESULTS.parent)}")
 
