@@ -55,6 +55,9 @@ def get_config():
     config.batches.flips = True
     config.batches.rotations = False
     config.batches.threads = 2
+    config.batches.workers = 0  # processes that read, for more cores than threads can use
+    # A folder that keeps photos decoded, so that a crop costs the reading of a crop.
+    config.batches.decoded_folder = ml_collections.config_dict.placeholder(str)
 
     config.run = ml_collections.ConfigDict()
     config.run.log_every = 50
