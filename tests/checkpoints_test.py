@@ -129,6 +129,25 @@ def test_a_damaged_step_is_named_and_the_one_before_it_used(tmp_path, damage, ca
     assert "Event loop" not in capfd.readouterr().err
 
 
+def test_one_flipped_bit_is_found_in_each_of_twenty_trials(tmp_path, caplog):
+    for step in (3, 6):
+        checkpoints.save(tmp_path, step, {"w": np.random.default_rng(step).random(5_000)})
+    rng, folder = np.random.default_rng(0), tmp_path / "6"
+    judged = [*(folder / "state").rglob("*"), folder / "meta" / "metadata", folder / "digests.json"]
+    files = sorted(path for path in judged if path.is_file() and path.stat().st_size)
+    for trial in range(20):
+        path = files[trial % len(files)]
+        good = path.read_bytes()
+        bad = bytearray(good)
+        bad[rng.integers(len(bad))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bad)
+        caplog.clear()
+        assert checkpoints.restore(tmp_path)[0] == 3, path
+        assert len(caplog.messages) == 1 and "step 6 in" in caplog.text
+        path.write_bytes(good)
+    assert checkpoints.restore(tmp_path)[0] == 6
+
+
 def test_a_step_whose_digests_of_files_were_never_written_is_still_judged(tmp_path):
     for step in (3, 6):
         checkpoints.save(tmp_path, step, {"w": np.random.default_rng(step).random(50_000)})
