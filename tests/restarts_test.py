@@ -201,7 +201,7 @@ def test_a_write_that_fails_while_saving_loses_no_checkpoint(nursery, calm, tmp_
     limit = {"file_limit": 1024, "mark": "save", "nth": 4, "delay": None}
     assert nursery.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
     folder = checkpoints.run_folder(workdir)
-    assert [path.name for path in sorted(folder.iterdir())] == ["10", "15", "5"]
+    assert checkpoints.steps(folder) == [5, 10, 15]
     last = _log(workdir).splitlines()[-1]
     assert "error: step 20 could not be saved" in last and "steps 5, 10, 15 are untouched" in last
     assert nursery.run(_TOY, workdir)["codes"] == [0], _log(workdir)
@@ -219,9 +219,9 @@ def test_a_full_disk_is_named_and_loses_no_checkpoint(
     last = log.read_text().splitlines()[-1]
     assert "error: " in last and "the disk is full" in last
     assert checkpoints.restore(checkpoints.run_folder(workdir))[0] == step
-    assert not list(workdir.rglob("*tmp*"))
     (small_disk / "ballast").unlink()
     assert nursery.run(_TOY, workdir, log=str(log))["codes"] == [0], log.read_text()
+    assert not list(workdir.rglob("*tmp*"))  # a late writer's leftovers go at the next start
     _assert_same_run(calm[0], workdir)
 
 
