@@ -8,6 +8,7 @@ Hands them, parsed, to `commands.py`.
 """
 
 import argparse
+import functools
 import sys
 
 from bilateral_jax import commands, preparing
@@ -62,6 +63,9 @@ def _add_enhance(parsers):
     add("--quality", type=_whole_number(1, 100), default=95, help="of JPEG files (default: 95)")
     add("--overwrite", action="store_true", help="replace files that exist; never an input")
     add("--band-rows", type=_whole_number(1), help="rows rendered at a time (default: a megapixel)")
+    told = "what a parameterised network is told beside the picture; once per condition"
+    options = {"type": float, "action": "append", "default": [], "metavar": "NUMBER"}
+    add("--condition", dest="conditions", help=told, **options)
     command.set_defaults(run=commands.enhance)
 
 
@@ -74,6 +78,11 @@ def _add_import(parsers):
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
     hdrnet.set_defaults(run=commands.import_hdrnet)
+    for kind, what in (("dped", "a published DPED generator"), ("can", "a published CAN")):
+        other = sources.add_parser(kind, help=f"{what} (TensorFlow names)")
+        other.add_argument("source", metavar="SOURCE", help="TensorFlow checkpoint or .npz")
+        other.add_argument("target", metavar="OUT", help="folder to create")
+        other.set_defaults(run=functools.partial(commands.import_weights, kind))
 
 
 def _add_prepare(parsers):

@@ -13,7 +13,7 @@ from importlib import metadata
 import numpy as np
 
 from bilateral_jax import checkpoints, images, inference, models
-from bilateral_jax.importers import hdrnet
+from bilateral_jax.importers import can, dped, hdrnet
 from bilateral_jax.models import model as model_lib
 
 _JPEG = (".jpg", ".jpeg")
@@ -28,7 +28,9 @@ class _Job:
     problem: str | None = None
 
 
-def enhance(sources, target, *, checkpoint, step, bits, quality, overwrite, band_rows) -> int:
+def enhance(
+    sources, target, *, checkpoint, step, bits, quality, overwrite, band_rows, conditions
+) -> int:
     """Enhances files; one that fails is named and the others are done.
 
     Args:
@@ -40,6 +42,7 @@ def enhance(sources, target, *, checkpoint, step, bits, quality, overwrite, band
       quality: of JPEG files, 1 to 100.
       overwrite: replace files that exist; inputs are never replaced.
       band_rows: see `inference.enhance`.
+      conditions: see `inference.enhance`.
 
     Returns:
       Exit code: 0, or 1 if a picture failed.
@@ -51,7 +54,7 @@ def enhance(sources, target, *, checkpoint, step, bits, quality, overwrite, band
         try:
             if job.problem:
                 raise ValueError(job.problem)
-            _enhance_file(model, job, bits, quality, band_rows)
+            _enhance_file(model, job, bits, quality, band_rows=band_rows, conditions=conditions)
         except (OSError, ValueError, MemoryError) as error:
             failed += 1
             print(f"failed: {job.source}: {error or type(error).__name__}", file=sys.stderr)
@@ -71,19 +74,21 @@ def import_hdrnet(source, target, *, spatial_bin) -> int:
     Returns:
       Exit code 0.
     """
-    model = hdrnet.load(source, spatial_bin=spatial_bin)
-    name, hyperparameters = models.describe(model.module)
-    checkpoints.save_model(
-        target,
-        name=name,
-        hyperparameters=hyperparameters,
-        params=model.params,
-        batch_stats=model.batch_stats,
-        metadata={"imported_from": str(source), "versions": _versions()},
-    )
-    count = model_lib.parameter_count(model.params)
-    print(f"{name} with {count:,} parameters: {source} -> {target}")
-    return 0
+    return _save_imported(hdrnet.load(source, spatial_bin=spatial_bin), source, target)
+
+
+def import_weights(kind, source, target) -> int:
+    """Turns other published weights into a checkpoint that `enhance` takes.
+
+    Args:
+      kind: "dped" or "can".
+      source: TensorFlow checkpoint or `.npz`.
+      target: folder to create.
+
+    Returns:
+      Exit code 0.
+    """
+    return _save_imported({"dped": dped, "can": can}[kind].load(source), source, target)
 
 
 def info(checkpoint, *, step) -> int:
@@ -129,6 +134,21 @@ def load_model(checkpoint, step: int | None = None) -> model_lib.Model:
     saved = checkpoints.load_model(checkpoint, step)
     module = models.create(saved.name, saved.hyperparameters)
     return model_lib.Model.from_leaves(module, saved.params, saved.batch_stats)
+
+
+def _save_imported(model, source, target):
+    name, hyperparameters = models.describe(model.module)
+    checkpoints.save_model(
+        target,
+        name=name,
+        hyperparameters=hyperparameters,
+        params=model.params,
+        batch_stats=model.batch_stats,
+        metadata={"imported_from": str(source), "versions": _versions()},
+    )
+    count = model_lib.parameter_count(model.params)
+    print(f"{name} with {count:,} parameters: {source} -> {target}")
+    return 0
 
 
 def _jobs(sources, target, bits, overwrite):
@@ -185,14 +205,14 @@ def _problem(out, inputs, taken, bits, overwrite):
     return None
 
 
-def _enhance_file(model, job, bits, quality, band_rows):
+def _enhance_file(model, job, bits, quality, **options):
     photo = images.read(job.source)
     if bits is None and job.target.suffix.lower() in _JPEG:
         bits = 8
     pixels = photo.pixels
     if bits == 16 and pixels.dtype == np.uint8:
         pixels = pixels.astype(np.uint16) * np.uint16(257)  # 255 becomes 65535
-    pixels = inference.enhance(model, pixels, band_rows=band_rows)
+    pixels = inference.enhance(model, pixels, **options)
     if bits == 8 and pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     images.write(

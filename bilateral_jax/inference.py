@@ -1,9 +1,10 @@
 """A trained model applied to one picture of any size, with working memory for a band of it.
 
-The network looks once at a small copy and fills its grid; the picture itself is rendered in bands
-of rows, each taking exactly the values that the whole would give it. Pixels stay in the integers of
-the file until their band is rendered and come back rounded, so a 200 megapixel photo needs its own
-bytes twice and a few bands of floats.
+A network with a bilateral grid looks once at a small copy and fills its grid; the picture itself is
+rendered in bands of rows, each taking exactly the values that the whole would give it. A network of
+convolutions that normalises by the whole picture is run strip by strip (`streaming.py`). Pixels
+stay in the integers of the file until their band is rendered and come back rounded, so a 200
+megapixel photo needs its own bytes twice and a few bands of floats.
 
 Receives pixels from `images.py` (through `__main__.py`) and a `Model`.
 Hands pixels of the same kind back.
@@ -13,21 +14,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax import streaming
 from bilateral_jax.models import lowres
 from bilateral_jax.models import model as model_lib
 
 _BAND_PIXELS = 1 << 20
 _STEP = 64
+# Features of a network of convolutions: a picture up to this many in one piece, else strips.
+_FEATURES = 1 << 25
 
 
-def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> np.ndarray:
+def enhance(
+    model: model_lib.Model, image, *, band_rows: int | None = None, conditions=()
+) -> np.ndarray:
     """Enhances one picture.
 
     Args:
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
       band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about a
-        megapixel. The result does not depend on it beyond float rounding.
+        megapixel of a grid's picture, 32 million features of a network of convolutions. The
+        result does not depend on it beyond float rounding.
+      conditions: what the network is told beside the picture, one number each (the strength of a
+        parameterised operator); most networks take none.
 
     Returns:
       `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped
@@ -35,10 +44,23 @@ def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> n
 
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
-      ValueError: the image is not `[h, w, 3]` or has no pixels; `band_rows` is not a positive int.
+      ValueError: the image is not `[h, w, 3]` or has no pixels; `band_rows` is not a positive
+        int; the network takes another number of conditions.
     """
     image = np.asarray(image)
     size = _band_size(image, band_rows)
+    conditions = tuple(float(value) for value in conditions)
+    taken = getattr(model.module, "conditions", 0)
+    if len(conditions) != taken:
+        raise ValueError(
+            f"{type(model.module).__name__} takes {taken} conditions, got {len(conditions)}"
+        )
+    if hasattr(model.module, "coefficients"):
+        return _enhance_by_grid(model, image, size)
+    return _enhance_by_strips(model, image, band_rows, conditions)
+
+
+def _enhance_by_grid(model, image, size):
     module = model.module
     small = _lowres(image, module.net_input_size, module.lowres_method)
     grid = _coefficients(model, small[None])
@@ -53,6 +75,24 @@ def enhance(model: model_lib.Model, image, *, band_rows: int | None = None) -> n
             _store(out, *pending)
         pending = start, band
     _store(out, *pending)
+    return out
+
+
+def _enhance_by_strips(model, image, band_rows, conditions):
+    height, width, _ = image.shape
+    features = width * model.module.width
+    if band_rows is None and height * features <= _FEATURES:
+        return np.asarray(streaming.whole(model, image, to_float=_to_float, conditions=conditions))
+    out = np.empty_like(image)
+
+    def store(start, rows):
+        place = out[start : start + rows.shape[0]]
+        place[:] = np.asarray(rows)[: len(place)]
+
+    rows = band_rows or max(_STEP, _FEATURES // features)
+    streaming.render(
+        model, image, store, rows=min(rows, height), to_float=_to_float, conditions=conditions
+    )
     return out
 
 

@@ -51,7 +51,7 @@ def test_a_grid_whose_size_is_open_can_be_named():
         hdrnet.load(variables, spatial_bin=12)
 
 
-@pytest.mark.parametrize("name", sorted(models.REGISTRY))
+@pytest.mark.parametrize("name", sorted(n for n in models.REGISTRY if n.startswith("HDRNet")))
 def test_there_and_back(name):
     variables = random_variables(name)
     model = hdrnet.load(variables)

@@ -43,6 +43,7 @@ PART_OF = {
     "commands": "main",
     "preparing": "main",
     "codecs": "images",
+    "streaming": "inference",
     "exif": "images",
     "headers": "images",
     "digests": "checkpoints",

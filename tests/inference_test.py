@@ -11,7 +11,7 @@ from bilateral_jax import inference, models
 from bilateral_jax.models import lowres
 from bilateral_jax.models import model as model_lib
 
-NAMES = sorted(models.REGISTRY)
+NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from bilateral_jax import models
 from bilateral_jax.models import guides, hdrnet, layers, pyramid
 from bilateral_jax.models import model as model_lib
 
-NAMES = sorted(models.REGISTRY)
+NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
 
 

@@ -20,24 +20,20 @@ Names and shapes, left the original's, right ours; convolution kernels are store
     inference/guide/conv2/biases [1]                  params       guide_network/bias []
     inference/guide/level_K/..                        both         guide_network_K/..  (pyramid)
 
-Receives checkpoints through `importers/tensor_bundle.py`, `.npz` files, or dictionaries.
+Receives variables through `importers/variables.py`.
 Hands a `Model` to `__main__.py`, which saves it.
 """
 
 import math
-import pathlib
-import zipfile
 from collections.abc import Mapping
 
-import jax
 import numpy as np
 
 from bilateral_jax import models
-from bilateral_jax.importers import tensor_bundle
+from bilateral_jax.importers import variables as variables_lib
 from bilateral_jax.models import model as model_lib
 
 _SCOPE = "inference/"
-_OPTIMISER = ("Adam", "Adam_1", "beta1_power", "beta2_power", "global_step")
 _LEAVES = {
     "kernel": "weights",
     "bias": "biases",
@@ -81,7 +77,7 @@ def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
       ValueError: not an HDRNet, or variables are missing, left over or of the wrong shape; each is
         named.
     """
-    variables = _network_variables(_read(source))
+    variables = _network_variables(variables_lib.read(source))
     return from_variables(variables, create_module(variables, spatial_bin=spatial_bin))
 
 
@@ -144,26 +140,7 @@ def from_variables(variables: Mapping[str, np.ndarray], module) -> model_lib.Mod
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    rows = table(module)
-    problems = [
-        f"missing: {name} {shape}" for name, (_, shape) in rows.items() if name not in variables
-    ]
-    problems += [
-        f"unexpected: {name} {np.shape(variables[name])}" for name in variables if name not in rows
-    ]
-    for name, (_, shape) in rows.items():
-        if name in variables and np.shape(variables[name]) != shape:
-            problems.append(f"wrong shape: {name} is {np.shape(variables[name])}, expected {shape}")
-    if problems:
-        kind = models.describe(module)[0]
-        raise ValueError(f"the variables do not fit {kind}: " + "; ".join(problems))
-
-    def fill(path, leaf):
-        name = original_name(path)[0]
-        return np.asarray(variables[name], np.float32).reshape(leaf.shape)
-
-    filled = jax.tree_util.tree_map_with_path(fill, _leaves(module))
-    return model_lib.Model(filled["params"], filled.get("batch_stats", {}), module)
+    return variables_lib.fill(module, variables, original_name)
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
@@ -175,12 +152,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    named = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
-        name, before, behind = original_name(path)
-        named[name] = np.asarray(leaf).reshape((1,) * before + leaf.shape + (1,) * behind)
-    return named
+    return variables_lib.empty(model, original_name)
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -192,17 +164,12 @@ def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
     Returns:
       Original name to (our path, the original's shape).
     """
-    rows = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(_leaves(module)):
-        name, before, behind = original_name(path)
-        shape = (1,) * before + leaf.shape + (1,) * behind
-        rows[name] = ("/".join(key.key for key in path), shape)
-    return rows
+    return variables_lib.table(module, original_name)
 
 
 def original_name(path) -> tuple[str, int, int]:
     """One of our leaves as (original name, axes of length 1 in front of ours, behind them)."""
-    _, network, *inner = (key.key for key in path)
+    _, network, *inner = path
     leaf = inner[-1]
     if network == "coefficient_network":
         layer = "prediction/conv1" if inner[0] == "prediction" else inner[0].replace("_", "/")
@@ -212,35 +179,11 @@ def original_name(path) -> tuple[str, int, int]:
     return "/".join(filter(None, [f"{_SCOPE}guide", level, name])), before, behind
 
 
-def _leaves(module):
-    inputs = jax.eval_shape(module.example_inputs)
-    return jax.eval_shape(module.init, jax.random.key(0), *inputs)
-
-
-def _read(source):
-    if isinstance(source, Mapping):
-        return source
-    path = pathlib.Path(source)
-    if path.suffix != ".npz":
-        return tensor_bundle.read(path)
-    try:
-        # Opened here, since np.load leaves a broken archive's file open.
-        with open(path, "rb") as file, np.load(file) as archive:
-            return dict(archive)
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from error
-
-
 def _network_variables(variables):
-    """Keeps the network's own variables, without ":0"."""
-    named = {name.removesuffix(":0"): array for name, array in variables.items()}
-    kept = {
-        name: array
-        for name, array in named.items()
-        if name.startswith(_SCOPE) and name.rsplit("/", 1)[-1] not in _OPTIMISER
-    }
+    """Keeps the network's own variables."""
+    kept = {name: array for name, array in variables.items() if name.startswith(_SCOPE)}
     if not kept:
-        shown = ", ".join(sorted(named)[:5]) or "none"
+        shown = ", ".join(sorted(variables)[:5]) or "none"
         raise ValueError(
             f"no variable starts with {_SCOPE!r}, so this is no HDRNet; the first names: {shown}"
         )

@@ -8,13 +8,17 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import hdrnet
+from bilateral_jax.models import can, dped, hdrnet
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
     "HDRNetPointwiseNNGuide": hdrnet.HDRNetPointwiseNNGuide,
     "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
+    "DPED": dped.DPED,
+    "CAN": can.CAN,
 }
+# network -> preset -> fields, where the network differs from its defaults
+_PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
 
 _NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
 
@@ -25,7 +29,8 @@ def create(name: str, hyperparameters: dict | None = None, *, preset: str = "pap
     Args:
       name: of the network, a key of `REGISTRY`.
       hyperparameters: fields of the network to set; JSON-able.
-      preset: where the other fields come from, "paper" (strictly the original) or "recommended".
+      preset: where the other fields come from, "paper" (strictly the original) or "recommended";
+        the same thing for networks without a recommendation of ours.
 
     Returns:
       The linen module.
@@ -37,15 +42,17 @@ def create(name: str, hyperparameters: dict | None = None, *, preset: str = "pap
         raise ValueError(f"name must be one of {sorted(REGISTRY)}, got {name!r}")
     if preset not in hdrnet.PRESETS:
         raise ValueError(f"preset must be one of {sorted(hdrnet.PRESETS)}, got {preset!r}")
+    preset_fields = _PRESETS.get(name, {}).get(preset, {})
     kind = REGISTRY[name]
     known = {field.name for field in dataclasses.fields(kind)} - {"parent", "name"}
-    fields = {**hdrnet.PRESETS[preset], **(hyperparameters or {})}
+    fields = {**preset_fields, **(hyperparameters or {})}
     unknown = sorted(set(fields) - known)
     if unknown:
         raise ValueError(
             f"{name} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}"
         )
-    return kind(**fields)
+    # Lists come out of JSON; fields of a module must be hashable.
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
 
 
 def describe(module: nn.Module) -> tuple[str, dict]:
