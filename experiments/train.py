@@ -66,7 +66,7 @@ def _train(
     workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, **sections
 ):
     paper = importlib.import_module(f"experiments.{experiment}").build(steps=steps, **sections)
-    source, heldout = _sources(**data)
+    source, heldout = _sources(**data, **_keep_in_memory(**batches))
     shard = (distributed.index(), distributed.count())
     stream = batches_lib.train_batches(source, seed=seed, shard=shard, **paper.lowres, **batches)
     averages = averages_lib.Averages(batches["batch_size"])
@@ -137,8 +137,15 @@ def _run_options(
     return hooks, max_skipped, {"log_every": log_every, "max_skipped": max_skipped}
 
 
-def _sources(*, train, heldout):
-    return pairs.Cached(sources.make(**train)), pairs.Cached(sources.make(**heldout))
+def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
+    """Photos kept on disk, or read by processes of their own, are not kept once more."""
+    return {"cached": decoded_folder is None and workers == 0}
+
+
+def _sources(*, train, heldout, cached):
+    source = sources.make(**train)
+    heldout = pairs.Cached(sources.make(**heldout), exact=True)
+    return pairs.Cached(source) if cached else source, heldout
 
 
 def _show(writer, folder, step, photos):

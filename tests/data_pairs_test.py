@@ -135,3 +135,15 @@ def test_cache_keeps_what_fits():
         for index in (2, 0, 1):
             np.testing.assert_array_equal(cached[index]["input"], picture(index))
     assert source.asked == [2, 0, 1, 1] and len(cached) == 3
+
+
+def test_an_exact_cache_takes_no_other_record_for_a_bad_one(root):
+    (root / "input" / "b.png").write_bytes(b"no picture")
+    source = pairs.PairedFolder(root, on_bad="skip", verify="none")
+    assert len(source) == 3
+    exact = pairs.Cached(source, exact=True)
+    assert exact[0]["name"] == "a.png"
+    with pytest.raises(ValueError, match="b.png"):
+        exact[1]
+    with pytest.warns(UserWarning, match="instead of a bad one"):
+        assert pairs.Cached(source)[1]["name"] == "c.png"

@@ -166,10 +166,13 @@ class Cached:
     Args:
       source: any source.
       max_bytes: pixels to keep; the first elements asked for are the ones kept.
+      exact: never take another record in place of a bad one, as a source told to skip those does:
+        an average over held-out photos would count its neighbour twice.
     """
 
-    def __init__(self, source, *, max_bytes: int = 2 << 30):
+    def __init__(self, source, *, max_bytes: int = 2 << 30, exact: bool = False):
         self._source, self._left, self._kept = source, max_bytes, {}
+        self._exact = exact and hasattr(source, "exact")
 
     @property
     def skipped(self) -> list:
@@ -183,7 +186,7 @@ class Cached:
         """Gives element `index` of the source; the caller must not write into it."""
         if index in self._kept:
             return self._kept[index]
-        element = self._source[index]
+        element = self._source.exact(index) if self._exact else self._source[index]
         size = sum(getattr(value, "nbytes", 0) for value in element.values())
         if size <= self._left:
             self._left -= size
