@@ -182,10 +182,10 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=300) == 128 + signal.SIGINT, _printed(workdir)
     assert "2 trials to go; the same command goes on" in _printed(workdir)
-    rows = results.read(workdir)["trials"]
-    assert {row["status"] for row in rows} == {"stopped"}
+    rows = {row["trial"]: row for row in results.read(workdir)["trials"]}  # sorted by the metric
+    assert {row["status"] for row in rows.values()} == {"stopped"}
     stopped = saved()
-    assert max(stopped) < 60 and [row["step"] for row in rows] == stopped
+    assert max(stopped) < 60 and [rows[name]["step"] for name in names] == stopped
 
     process = _sweep(workdir, stub, *trials)
     _until(lambda: min(saved()) >= max(stopped) + 2, process, workdir)
