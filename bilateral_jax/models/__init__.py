@@ -8,7 +8,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet
+from bilateral_jax.models import can, dped, hdrnet, vgg
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -16,6 +16,7 @@ REGISTRY = {
     "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
     "DPED": dped.DPED,
     "CAN": can.CAN,
+    "VGG": vgg.VGG,
 }
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}

@@ -1,0 +1,122 @@
+"""VGG: stacks of 3 x 3 convolutions between max pools, whose features other systems look at.
+
+DPED compares pictures by the last convolution of VGG-19; a NIMA may stand on VGG-16. Both are the
+same trunk with other depths. The layers after the trunk belong to whoever builds on it.
+
+Receives pictures from `losses/features.py` (through the experiments) and from other networks.
+Hands feature maps back.
+
+Reference: Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image
+recognition", table 1.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from bilateral_jax.models import layers
+
+# Convolutions per block.
+DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+class Trunk(nn.Module):
+    """Blocks of 3 x 3 convolutions with ReLU, each but the first after a 2 x 2 max pool.
+
+    Layers have their published names: convolution `conv3_2` has the output `relu3_2`, and `pool3`
+    follows the last of block 3.
+
+    Attributes:
+      depths: convolutions of every block, as in `DEPTHS`.
+      width: channels of the first block; each block doubles them, up to eight times `width`.
+      padding: "SAME": a pool of an odd side keeps its last row and column; "VALID" drops them.
+    """
+
+    depths: tuple[int, ...] = DEPTHS["vgg19"]
+    width: int = 64
+    padding: str = "SAME"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.padding not in ("SAME", "VALID"):
+            raise ValueError(f'padding must be "SAME" or "VALID", got {self.padding!r}')
+
+    def names(self) -> tuple[str, ...]:
+        """Names the layers, first to last, as `__call__` takes them."""
+        named = []
+        for block, depth in enumerate(self.depths, start=1):
+            named += [f"relu{block}_{i}" for i in range(1, depth + 1)] + [f"pool{block}"]
+        return tuple(named)
+
+    @nn.compact
+    def __call__(self, x, *, stop=None):
+        """Computes the features of one layer.
+
+        Args:
+          x: float `[b, h, w, c]`, scaled as the weights expect it.
+          stop: name of the layer; None for the last pool.
+
+        Returns:
+          `[b, h', w', c']`.
+        """
+        if stop is not None and stop not in self.names():
+            raise ValueError(f"stop must be one of {', '.join(self.names())}; got {stop!r}")
+        for block, depth in enumerate(self.depths, start=1):
+            features = self.width * min(2 ** (block - 1), 8)
+            for i in range(1, depth + 1):
+                x = layers.Linear(features, name=f"conv{block}_{i}")(x)
+                if stop == f"relu{block}_{i}":
+                    return x
+            x = nn.max_pool(x, (2, 2), strides=(2, 2), padding=self.padding)
+            if stop == f"pool{block}":
+                return x
+        return x
+
+
+class VGG(nn.Module):
+    """A trunk up to its last convolution, with the scaling of pixels that its weights expect.
+
+    The network sees `(scale * image - mean) / deviation`. The defaults are those of the MatConvNet
+    weights in DPED; the importers set what belongs to theirs.
+
+    Attributes:
+      depths: convolutions of every block, as in `DEPTHS`.
+      width: channels of the first block.
+      padding: of the pools, see `Trunk`.
+      scale: what pixels in [0, 1] are multiplied by.
+      mean: of red, green and blue after that.
+      deviation: of red, green and blue.
+    """
+
+    depths: tuple[int, ...] = DEPTHS["vgg19"]
+    width: int = 64
+    padding: str = "SAME"
+    scale: float = 255.0
+    mean: tuple[float, ...] = (123.68, 116.779, 103.939)
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def example_inputs(self):
+        """Arguments of `__call__` of the smallest size, for initialisation."""
+        side = 2 ** (len(self.depths) - 1)
+        return (jnp.zeros((1, side, side, 3)),)
+
+    @property
+    def last(self) -> str:
+        """The name of the last layer: `relu5_4` of VGG-19."""
+        return f"relu{len(self.depths)}_{self.depths[-1]}"
+
+    @nn.compact
+    def __call__(self, image, *, layer=None):
+        """Computes the features of pictures.
+
+        Args:
+          image: float `[b, h, w, 3]`, red, green, blue in [0, 1]; what leaves it is not clipped.
+          layer: a name of `Trunk.names`; None for the last convolution.
+
+        Returns:
+          float32 `[b, h', w', c']`.
+        """
+        mean, deviation = (
+            jnp.asarray(x, jnp.float32).reshape(1, 1, 1, 3) for x in (self.mean, self.deviation)
+        )
+        trunk = Trunk(self.depths, self.width, self.padding, name="trunk")
+        return trunk((self.scale * image - mean) / deviation, stop=layer or self.last)
