@@ -34,12 +34,11 @@ import numpy as np
 from benchmarks import feeding, records, table, timing
 from bilateral_jax.training import guard, parallel
 from configs import hdrnet as config_lib
-from experiments import hdrnet
+from experiments import experiment
 
 BATCH = 8
 CROPS = (256, 512)
 DEVICES = (1, 2, 4, 8)
-NOT_OF_THE_STEP = ("experiment", "seed", "steps", "data", "batches", "run")
 
 
 class Trainer:
@@ -53,8 +52,7 @@ class Trainer:
         config = config_lib.get_config()
         config.model.update(overrides)
         self.config = config.to_dict()
-        sections = {k: v for k, v in self.config.items() if k not in NOT_OF_THE_STEP}
-        self.paper = hdrnet.build(steps=config.steps, **sections)
+        self.paper = experiment.build(self.config)
         self._update = parallel.update(guard.update(self.paper.update))
         self.reset(self.paper.init(jax.random.key(0)))
 

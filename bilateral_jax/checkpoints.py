@@ -186,8 +186,9 @@ def model_entry(name, hyperparameters, *, params="params", batch_stats="batch_st
     Args:
       name: registered name of the network.
       hyperparameters: JSON-able dict.
-      params: name of the state's entry that holds the weights to use, for example "ema_params".
-      batch_stats: name of the state's entry with the running statistics.
+      params: path of the weights to use in the state, for example "average" or, in a state that
+        holds several networks, "generator/average".
+      batch_stats: path of the running statistics.
     """
     return {
         "name": name,
@@ -225,17 +226,25 @@ def load_model(path, step=None):
             f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
         )
     entry = metadata["model"]
-    if entry["params"] not in state:
+    params = _at(state, entry["params"])
+    if params is None:
         raise ValueError(
             f"step {step} in {folder} holds {sorted(state)}, not the weights {entry['params']!r}"
         )
     return SavedModel(
         name=entry["name"],
         hyperparameters=entry["hyperparameters"],
-        params=state[entry["params"]],
-        batch_stats=state.get(entry["batch_stats"], {}),
+        params=params,
+        batch_stats=_at(state, entry["batch_stats"]) or {},
         metadata={**metadata, "step": step},
     )
+
+
+def _at(state, path):
+    """Gives the entry of nested dictionaries at a path of names; None if there is none."""
+    for name in path.split("/"):
+        state = state.get(name) if isinstance(state, dict) else None
+    return state
 
 
 def run_folder(workdir):

@@ -15,6 +15,8 @@ def get_config():
     config.experiment = "hdrnet"
     config.seed = 0
     config.steps = 100_000
+    # Folder of a run or an imported model to take the first weights from.
+    config.start = ml_collections.config_dict.placeholder(str)
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "HDRNetCurves"  # or HDRNetPointwiseNNGuide, HDRNetGaussianPyrNN

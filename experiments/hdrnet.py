@@ -7,36 +7,18 @@ Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enha
 """
 
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 import bilateral_jax as bj
 from bilateral_jax import inference, models
+from bilateral_jax.data import batches
 from bilateral_jax.losses import reconstruction, regularizers
 from bilateral_jax.models import lowres
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, schedules, state, step
-
-
-class Experiment(NamedTuple):
-    """What `experiments/train.py` knows of a paper.
-
-    Attributes:
-      init: `key -> state`.
-      update: `(state, batch) -> (state, metrics)`, one step on one device's share of a batch.
-      enhance: `(state, image [h, w, 3]) -> [h, w, 3]`, in inference mode, by the averaged weights.
-      lowres: options for the data layer: the size and method of the low-resolution copy.
-      description: `(name, hyper-parameters)` of the network, for the checkpoint.
-    """
-
-    init: Callable
-    update: Callable
-    enhance: Callable
-    lowres: dict
-    description: tuple[str, dict]
+from experiments import experiment
 
 
 def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=1):
@@ -83,7 +65,14 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
         return inference.enhance(Model(current.average, current.batch_stats, module), image)
 
     copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
-    return Experiment(init, update, enhance, copy, models.describe(module))
+    return experiment.Experiment(
+        init=init,
+        update=update,
+        evaluate=experiment.enhancing(enhance),
+        description=models.describe(module),
+        batches=functools.partial(batches.train_batches, **copy),
+        enhance=enhance,
+    )
 
 
 def _losses(grid, output, target, *, mse, grid_variation, identity):

@@ -7,7 +7,6 @@ Receives a folder that experiments/failure.py wrote.
 Hands its findings to the terminal, and the step itself (`load`) to whoever wants to take it apart.
 """
 
-import importlib
 import math
 import sys
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ import numpy as np
 
 from bilateral_jax import checkpoints
 from bilateral_jax.training import parallel
-from experiments import failure
+from experiments import experiment, failure
 
 
 class Step(NamedTuple):
@@ -49,13 +48,7 @@ def load(folder):
       FileNotFoundError: the folder holds no failed step.
     """
     about, config, batch = failure.read(folder)
-    module = importlib.import_module(f"experiments.{config['experiment']}")
-    sections = {
-        name: value
-        for name, value in config.items()
-        if name not in ("experiment", "seed", "data", "batches", "run")
-    }
-    paper = module.build(**sections)
+    paper = experiment.build(config)
     target = jax.eval_shape(paper.init, jax.random.key(config["seed"]))
     _, state, _ = checkpoints.restore(checkpoints.run_folder(folder), target=target)
     return Step(paper, state, batch, about)
@@ -70,7 +63,7 @@ def again(step):
     Returns:
       `{name: float}`, the metrics.
     """
-    update = parallel.update(step.paper.update)
+    update = parallel.update(step.paper.update, frozen=step.paper.frozen)
     _, metrics = update(parallel.place(step.state), step.batch)
     return {name: float(value) for name, value in jax.device_get(metrics).items()}
 

@@ -20,11 +20,10 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax import checkpoints, images
-from bilateral_jax.data import batches as batches_lib
 from bilateral_jax.data import pairs
 from bilateral_jax.training import averages as averages_lib
 from bilateral_jax.training import distributed, guard, loop, parallel, records, signals
-from experiments import failure, restart, scoring, sheets, sources
+from experiments import failure, restart, sheets, sources, starting
 from experiments import workdir as workdir_lib
 
 NONFINITE = 3
@@ -52,28 +51,31 @@ def train(config, workdir, *, progress=True):
     progress = progress and distributed.is_first()
     with signals.wish() as wish, workdir_lib.claimed(workdir, plain):
         try:
-            outcome = _train(workdir, progress, wish, plain, **config.to_dict())
+            outcome, paper = _train(workdir, progress, wish, plain, **config.to_dict())
         except loop.NonFiniteError as error:
             error.add_note(f"the step is kept in {failure.keep(workdir, error, plain)}")
             raise
     results = (records.read(workdir, "eval") or [None])[-1]
     if progress:
-        _report(workdir, outcome, results)
+        _report(workdir, outcome, results, paper)
     return outcome, results
 
 
 def _train(
-    workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, **sections
-):
+    workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, start=None,
+    **sections,
+):  # fmt: skip
     paper = importlib.import_module(f"experiments.{experiment}").build(steps=steps, **sections)
     source, heldout = _sources(**data, **_keep_in_memory(**batches))
     shard = (distributed.index(), distributed.count())
-    stream = batches_lib.train_batches(source, seed=seed, shard=shard, **paper.lowres, **batches)
+    stream = paper.batches(source, seed=seed, shard=shard, **batches)
     averages = averages_lib.Averages(batches["batch_size"])
     folder, key = checkpoints.run_folder(workdir), jax.random.key(seed)
     first, state, saved = restart.restore(folder, jax.eval_shape(paper.init, key))
     if first is None:
         first, state = 0, paper.init(key)
+        if start is not None:
+            state = starting.put(state, start, paper)
     else:
         stream.set_state(saved["data"])
         averages.set_state(saved["averages"])
@@ -81,8 +83,8 @@ def _train(
 
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
-            entry = checkpoints.model_entry(*paper.description, params="average")
-            metadata = {"config": config, "model": entry, "data": stream.get_state()}
+            metadata = {"config": config, "model": paper.model_entry()}
+            metadata["data"] = stream.get_state()
             metadata["averages"] = averages.get_state()
             workdir_lib.check_present(workdir)
             checkpoints.save(
@@ -91,16 +93,11 @@ def _train(
 
     def evaluate(step, guarded, sheet_photos):
         began, current = time.perf_counter(), jax.device_get(guarded.state)
-
-        def enhance(image):
-            if distributed.count() == 1:  # several cannot leave one another alone here
-                wish.check()
-            return paper.enhance(current, image)
-
-        gather = distributed.gather_values
-        results, photos = scoring.evaluate(
-            enhance, heldout, keep=sheet_photos, shard=shard, gather=gather
-        )
+        alone = distributed.count() == 1  # several cannot leave one another alone here
+        results, photos = paper.evaluate(
+            current, heldout, keep=sheet_photos, shard=shard, gather=distributed.gather_values,
+            check=wish.check if alone else lambda: None,
+        )  # fmt: skip
         if distributed.is_first():
             _show(writer, workdir / "sheets", step, photos)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
@@ -116,13 +113,14 @@ def _train(
         pending = restart.pending(workdir, first, steps, hooks[-1:])
         guarded = guard.start(state, allowed=max_skipped - averages.skipped)
         outcome = loop.fit(
-            parallel.update(guard.update(paper.update)), parallel.place(guarded), stream,
+            parallel.update(guard.update(paper.update), frozen=paper.frozen),
+            parallel.place(guarded), stream,
             first=first, last=steps, hooks=hooks, pending=pending, averages=averages,
             log=lambda step, values: writer.scalars("train", step, values),
             stop=lambda step: heard(wish.number), progress=progress, **options,
         )  # fmt: skip
     stream.close()
-    return outcome
+    return outcome, paper
 
 
 def _run_options(
@@ -163,12 +161,13 @@ def _say(progress, text):
         print(text)
 
 
-def _report(workdir, outcome, results):
+def _report(workdir, outcome, results, paper):
     if outcome.signal is not None:
         print(f"stopped and saved at step {outcome.step}; the same command goes on from there")
         return
-    print(scoring.table(results, title=f"held-out photos after step {outcome.step}"))
-    print(f"enhance photos with: python -m bilateral_jax enhance IN OUT --checkpoint {workdir}")
+    print(paper.table(results, title=f"held-out photos after step {outcome.step}"))
+    what_for, words = paper.use
+    print(f"{what_for}: python -m bilateral_jax {words} --checkpoint {workdir}")
 
 
 def main(config, workdir, *, coordinator=None, processes=None, process=None):

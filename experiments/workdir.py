@@ -184,7 +184,9 @@ def _lock(workdir):
 
 def _check_config(workdir, config):
     path = workdir / "config.json"
-    if not path.exists():
+    # Without it the first try ended before its training began, perhaps at a mistake in the config.
+    begun = (workdir / "environment.json").exists()
+    if not path.exists() or not begun:
         write_json(path, config)
         return
     there, now = _flat(read_json(path)), _flat(config)

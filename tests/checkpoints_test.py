@@ -217,6 +217,18 @@ def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
         assert loaded.hyperparameters == {"gd": 4} and loaded.metadata["step"] == 3
         np.testing.assert_array_equal(loaded.params["conv"]["kernel"], 2)
         assert list(loaded.batch_stats) == ["m"]
+    holder = {"generator": state, "critic": {"average": average}}
+    entry = checkpoints.model_entry(
+        "Net", {}, params="generator/params", batch_stats="generator/batch_stats"
+    )
+    checkpoints.save(checkpoints.run_folder(run), 4, holder, metadata={"model": entry})
+    loaded = checkpoints.load_model(run)
+    np.testing.assert_array_equal(loaded.params["conv"]["kernel"], params["conv"]["kernel"])
+    assert list(loaded.batch_stats) == ["m"]
+    entry = checkpoints.model_entry("Net", {}, params="generator/ema")
+    checkpoints.save(checkpoints.run_folder(run), 5, holder, metadata={"model": entry})
+    with pytest.raises(ValueError, match="not the weights 'generator/ema'"):
+        checkpoints.load_model(run)
 
 
 def test_a_folder_without_a_model_says_so(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import bilateral_jax as bj
 from bilateral_jax import models
-from bilateral_jax.data import augment, batches
+from bilateral_jax.data import augment
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel
 from configs import hdrnet as hdrnet_config
@@ -44,8 +44,8 @@ def _build(name="HDRNetCurves", **changes):
 
 
 def _stream(paper, **options):
-    options = {"batch_size": 8, "crop": 24, "seed": 3, "threads": 0, **paper.lowres, **options}
-    return batches.train_batches(sources.make("synthetic", count=12, size=40), **options)
+    options = {"batch_size": 8, "crop": 24, "seed": 3, "threads": 0, **options}
+    return paper.batches(sources.make("synthetic", count=12, size=40), **options)
 
 
 def test_batch_statistics_and_metrics_are_the_same_on_all_devices():
@@ -127,5 +127,5 @@ def test_weight_decay_leaves_biases_and_the_guide_alone():
 def test_the_config_for_folders_is_complete():
     config = hdrnet_config.get_config().to_dict()
     paper = hdrnet.build(**{key: config[key] for key in _SECTIONS})
-    assert paper.lowres == {"lowres_size": 256, "lowres_method": "area"}
+    assert paper.batches.keywords == {"lowres_size": 256, "lowres_method": "area"}
     assert paper.description[0] == "HDRNetCurves" and "axis_name" not in paper.description[1]

@@ -164,6 +164,24 @@ def test_a_finished_run_is_left_as_it_is(finished):
     assert outcome.step == 40 and again == results and _losses(workdir) == before
 
 
+def test_a_run_starts_from_another_ones_weights(finished, tmp_path):
+    config = _config(**{"start": str(finished[0]), "steps": 4, "optimizer.learning_rate": 0.0})
+    outcome, results = train.train(config, tmp_path / "run", progress=False)
+    assert outcome.step == 4
+    for name in set(results) - {"seconds", "step"}:
+        assert results[name] == finished[1][name]
+    (fresh,) = [line for line in records.read(finished[0], "eval") if line["step"] == 0]
+    assert fresh["psnr"] < results["psnr"] - 3
+    other = _config(**{"start": str(finished[0]), "model.luma_bins": 4})
+    with pytest.raises(ValueError, match=r"finished.*wrong shape: .*prediction"):
+        train.train(other, tmp_path / "other", progress=False)
+    other = _config(**{"start": str(finished[0]), "model.name": "HDRNetPointwiseNNGuide"})
+    with pytest.raises(ValueError, match="expected those of HDRNetPointwiseNNGuide"):
+        train.train(other, tmp_path / "other", progress=False)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        train.train(_config(start=str(tmp_path / "nowhere")), tmp_path / "other", progress=False)
+
+
 def test_another_config_in_the_same_folder_is_refused(finished):
     other = _config(**{"optimizer.learning_rate": 0.5})
     with pytest.raises(ValueError, match=r"optimizer.learning_rate: 0.01 there, 0.5 now"):

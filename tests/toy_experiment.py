@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from bilateral_jax.training import state, step
-from experiments import hdrnet
+from experiments import experiment
 
 _OPTIMIZER = optax.adam(1e-2)
 
@@ -30,8 +30,9 @@ def build(*, steps, **sections):
     def enhance(current, image):
         return np.asarray(image) @ current.average["matrix"][:3] + current.average["matrix"][3]
 
-    copy = {"lowres_size": 4, "lowres_method": "area"}
-    return hdrnet.Experiment(init, update, enhance, copy, ("Toy", {}))
+    return experiment.Experiment(
+        init, update, experiment.enhancing(enhance), ("Toy", {}), enhance=enhance
+    )
 
 
 def _apply(matrix, image):

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from bilateral_jax.training import evaluation, parallel, state, step
+from bilateral_jax.training import evaluation, guard, parallel, state, step
 
 _OPTIMIZER = optax.adam(0.05)
 
@@ -70,6 +70,26 @@ def test_eight_devices_follow_the_same_curve_as_one():
         alone[0].batch_stats["mean"], together[0].batch_stats["mean"], rtol=1e-5
     )
     assert alone[1][0]["loss"] > 2 * alone[1][-1]["loss"]
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_what_is_frozen_reaches_every_device_and_a_bad_step_leaves_it(count):
+    def function(current, batch, scale, critic):
+        value = parallel.mean((batch["x"] * scale * critic["w"]).sum())
+        return dataclasses.replace(current, step=current.step + 1, params=value), {"value": value}
+
+    frozen = (np.float32(2.0), {"w": np.full(16 // count, 3.0, np.float32)})
+    devices = jax.local_devices()[:count]
+    update = parallel.update(guard.update(function), frozen=frozen, devices=devices)
+    current = parallel.place(guard.start(_start_at(jnp.float32(0)), allowed=1), devices=devices)
+    for x, wanted in ((1.0, 6.0 * 16 / count), (np.nan, 6.0 * 16 / count)):
+        current, metrics = update(current, {"x": np.full(16, x, np.float32)})
+        assert float(current.state.params) == wanted
+    assert float(metrics["skipped"]) == 1 and parallel.differing(current) == []
+
+
+def _start_at(params):
+    return state.create(jax.random.key(1), params, {}, optax.identity())
 
 
 def test_padding_does_not_count_in_the_loss():

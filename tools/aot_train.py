@@ -148,13 +148,11 @@ def program(crop, share, implementation, dtype, devices):
     from bilateral_jax.ops import guided
     from bilateral_jax.training import guard, parallel
     from configs import hdrnet as config_lib
-    from experiments import hdrnet
+    from experiments import experiment
 
     config = config_lib.get_config()
     config.model.dtype = dtype
-    not_of_the_step = ("experiment", "seed", "steps", "data", "batches", "run")
-    sections = {k: v for k, v in config.to_dict().items() if k not in not_of_the_step}
-    paper = hdrnet.build(steps=config.steps, **sections)
+    paper = experiment.build(config.to_dict())
     named = functools.partial(guided.guided_slice_apply, implementation=implementation)
 
     def update(state, batch):

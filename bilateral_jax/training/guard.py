@@ -44,16 +44,16 @@ def update(function):
     """Makes an update of a `Guarded` out of an update of its state.
 
     Args:
-      function: `(state, batch) -> (state, metrics)` as `parallel.update` takes it; a step is bad if
-        one of its metrics, equal on all devices, is not finite.
+      function: `(state, batch, *frozen) -> (state, metrics)` as `parallel.update` takes it; a step
+        is bad if one of its metrics, equal on all devices, is not finite.
 
     Returns:
-      `(guarded, batch) -> (guarded, metrics)`. A bad step counts in `step` and changes nothing
-      else; metrics gain "skipped", 1.0 for a step that changed nothing and else 0.0.
+      `(guarded, batch, *frozen) -> (guarded, metrics)`. A bad step counts in `step` and changes
+      nothing else; metrics gain "skipped", 1.0 for a step that changed nothing and else 0.0.
     """
 
-    def guarded(current, batch):
-        new, metrics = function(current.state, batch)
+    def guarded(current, batch, *frozen):
+        new, metrics = function(current.state, batch, *frozen)
         finite = [jnp.all(jnp.isfinite(value)) for value in metrics.values()]
         bad = ~functools.reduce(jnp.logical_and, finite) | (metrics.get("skipped", 0) > 0)
         halted = current.allowed < 0

@@ -31,12 +31,13 @@ def place(tree, *, devices=None):
     return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
 
 
-def update(function, *, devices=None):
+def update(function, *, frozen=(), devices=None):
     """Turns an update of one device's share into an update of a whole batch on all devices.
 
     Args:
-      function: `(state, batch) -> (state, metrics)`, where batch is this device's share and every
-        returned value has been averaged over `AXIS`.
+      function: `(state, batch, *frozen) -> (state, metrics)`, where batch is this device's share
+        and every returned value has been averaged over `AXIS`.
+      frozen: tuple of pytrees that every call gets and none changes; placed on every device once.
       devices: devices to use; None for all, those of the other processes included, which then must
         make the same calls with shares of the same size.
 
@@ -46,15 +47,17 @@ def update(function, *, devices=None):
       passed in. It comes from `place` or from an earlier call.
     """
     count = len(devices) if devices else jax.local_device_count()
-    step = mapped(function, devices=devices)
-    return lambda state, batch: step(state, split(batch, count))
+    step = mapped(function, frozen=len(frozen), devices=devices)
+    frozen = tuple(place(tree, devices=devices) for tree in frozen)
+    return lambda state, batch: step(state, split(batch, count), *frozen)
 
 
-def mapped(function, *, devices=None):
+def mapped(function, *, frozen=0, devices=None):
     """Maps an update over devices, as `update` does; for those who compile it for other machines.
 
     Args:
       function: as for `update`.
+      frozen: number of pytrees that it takes after the batch.
       devices: as for `update`.
 
     Returns:
@@ -63,7 +66,7 @@ def mapped(function, *, devices=None):
     return jax.pmap(
         function,
         axis_name=AXIS,
-        in_axes=(None, 0),
+        in_axes=(None, 0, *[None] * frozen),
         out_axes=(None, None),
         devices=devices,
         donate_argnums=0,
