@@ -162,8 +162,21 @@ def lowres(image, size: int, method: str = "area") -> np.ndarray:
         return as_float(image[rows[:, None], columns])
     if method != "area":
         raise ValueError(f"method must be one of {LOWRES_METHODS}, got {method!r}")
-    image = _shrink_rows(np.asarray(image), size)
-    return np.ascontiguousarray(_shrink_rows(image.swapaxes(0, 1), size).swapaxes(0, 1))
+    return resize(image, (size, size))
+
+
+def resize(image, size) -> np.ndarray:
+    """Averages the pixels under each new one, by the part covered; interpolates where it enlarges.
+
+    Args:
+      image: uint8, uint16 or float32 `[h, w, 3]`.
+      size: (height, width) of the copy.
+
+    Returns:
+      float32 `[height, width, 3]` in the range of `as_float`.
+    """
+    image = _shrink_rows(np.asarray(image), size[0])
+    return np.ascontiguousarray(_shrink_rows(image.swapaxes(0, 1), size[1]).swapaxes(0, 1))
 
 
 def _shrink_rows(image, size):

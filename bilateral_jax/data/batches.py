@@ -5,18 +5,17 @@ A batch is a dictionary of NumPy arrays: `input` and `target` float32 `[b, h, w,
 `window` int32 `[b, 4]` = (top, left, full height, full width) of the picture that the coefficients
 describe, and, if that picture is the whole photo, `lowres` float32 `[b, n, n, 3]`.
 
-Receives elements from the sources and steps from `data/augment.py`.
+Receives elements from the sources, steps from `data/augment.py` and order from `data/order.py`.
 Hands batches to the training step and whole photos to the evaluation.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 
 import numpy as np
 
-from bilateral_jax.data import augment, decoded, stream
+from bilateral_jax.data import augment, decoded, order
 
 
 def train_batches(
@@ -84,7 +83,6 @@ def train_batches(
       ImportError: Grain is not installed.
     """
     _check(source, batch_size, lowres_from, lowres_method)
-    rows = _share(batch_size, shard)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
     if decoded_folder is not None:
@@ -101,12 +99,12 @@ def train_batches(
         jitter_target=jitter_target,
         lowres=lowres,
     )
-    # Random choices are drawn before the rows are shared: they belong to the place in the run.
-    dataset = _grain().MapDataset
-    records = dataset.source(_Shuffled(_Numbered(source), seed)).seed(seed)
-    return stream.Stream(
-        dataset.source(_Batches(records.random_map(example), batch_size, rows)),
-        examples_per_batch=batch_size,
+    return order.shuffled(
+        source,
+        example,
+        batch_size=batch_size,
+        seed=seed,
+        shard=shard,
         threads=threads,
         workers=workers,
         prefetch=prefetch,
@@ -152,81 +150,12 @@ def evaluation_batches(
     """
     _check(source, batch_size, lowres_from, lowres_method)
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
-    source = _Numbered(source)
+    source = order.Numbered(source)
     for start in range(0, len(source), batch_size):
         elements = (source[i] for i in range(start, min(start + batch_size, len(source))))
         rows = [_finish(e, augment.center_crop(e, size=crop), lowres) for e in elements]
         rows += [rows[-1] | {"weight": np.float32(0)}] * (batch_size - len(rows))
-        yield _stack(rows)
-
-
-class _Numbered:
-    """A source whose elements know their number."""
-
-    def __init__(self, source):
-        self._source = source
-
-    def __len__(self):
-        return len(self._source)
-
-    def __getitem__(self, index):
-        return self._source[index] | {"record": np.int32(index)}
-
-
-class _Shuffled:
-    """A source again and again, each time in another order.
-
-    Grain's own shuffle of few photos takes milliseconds for each.
-    """
-
-    def __init__(self, source, seed):
-        self._source, self._seed, self._order = source, seed, (None, None)
-
-    def __len__(self):
-        return sys.maxsize // len(self._source) * len(self._source)
-
-    def __getitem__(self, index):
-        epoch, place = divmod(index, len(self._source))
-        known, order = self._order  # read once: other threads may put another epoch there
-        if known != epoch:
-            order = np.random.default_rng((self._seed, epoch)).permutation(len(self._source))
-            self._order = (epoch, order)
-        return self._source[int(order[place])]
-
-
-class _Batches:
-    """Element i is the batch of step i; only the rows of this process are read."""
-
-    def __init__(self, examples, batch_size, rows):
-        self._examples, self._batch_size, self._rows = examples, batch_size, rows
-
-    def __len__(self):
-        return len(self._examples) // self._batch_size
-
-    def __getitem__(self, step):
-        first = step * self._batch_size
-        return _stack([self._examples[first + row] for row in self._rows])
-
-
-def _share(batch_size, shard):
-    """The rows of every batch that this process makes.
-
-    They lie together, as the devices of a process do: whatever the number of processes, the same
-    example comes to the same device of all.
-    """
-    index, count = shard
-    if not 0 <= index < count:
-        raise ValueError(f"shard must be (index, count) with 0 <= index < count, got {shard}")
-    if batch_size % count:
-        raise ValueError(
-            f"batch_size counts the examples of all processes and must be a multiple of their "
-            f"number {count}, got {batch_size}"
-        )
-    return range(index * batch_size // count, (index + 1) * batch_size // count)
-
-
-def _stack(rows):
-    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+        yield order.stack(rows)
 
 
 def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
@@ -261,23 +190,10 @@ def _finish(whole, cut, lowres, change=None, jitter_target=False):
 
 
 def _check(source, batch_size, lowres_from, lowres_method):
-    if len(source) == 0:
-        raise ValueError("the source is empty")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    order.check(source, batch_size)
     if lowres_from not in ("crop", "photo"):
         raise ValueError(f'lowres_from must be "crop" or "photo", got {lowres_from!r}')
     if lowres_method not in augment.LOWRES_METHODS:
         raise ValueError(
             f"lowres_method must be one of {augment.LOWRES_METHODS}, got {lowres_method!r}"
         )
-
-
-def _grain():
-    try:
-        import grain
-    except ImportError as error:
-        raise ImportError(
-            'loading in the background needs Grain: pip install "bilateral_jax[training]"'
-        ) from error
-    return grain

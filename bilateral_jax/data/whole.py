@@ -1,0 +1,120 @@
+"""Batches of whole photos, for networks and losses that look at the whole of a picture.
+
+A network that normalises by the statistics of its picture (CAN), and a critic that scores a
+picture as a whole (NIMA), would see other things in a crop. So a photo is not cut but shrunk, and
+mostly one photo makes a batch, since photos come in several shapes.
+
+Receives elements of pairs from the sources, order from `data/order.py`.
+Hands batches like those of `data/batches.py` to the training step.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from bilateral_jax.data import augment, order
+
+
+def train_batches(
+    source,
+    *,
+    batch_size: int,
+    seed: int,
+    short_sides=None,
+    flips: bool = False,
+    shard: tuple[int, int] = (0, 1),
+    threads: int = 2,
+    workers: int = 0,
+    prefetch: int = 4,
+):
+    """Iterates over shuffled batches of whole photos without end, prepared in the background.
+
+    The target is shrunk like the input. That is what the operator would have made of the shrunk
+    input only where the operator does not depend on the size; otherwise give pairs of several sizes
+    and leave `short_sides` out.
+
+    Args:
+      source: pairs; has a length and random access, see `data/pairs.py`.
+      batch_size: pairs per batch, of all processes together; the photos of one batch must have one
+        shape.
+      seed: of the order and of every random choice.
+      short_sides: sequence of lengths, of which each batch gets one at random: the photos' shorter
+        side is brought to it, the other goes along; a photo that is smaller stays as it is. None
+        leaves all as they are. Each shape that comes of it is compiled once.
+      flips: mirror at random, both ways.
+      shard: (index, count) of this process: which part of each batch it reads.
+      threads: as for `batches.train_batches`.
+      workers: as for `batches.train_batches`.
+      prefetch: as for `batches.train_batches`.
+
+    Returns:
+      A `stream.Stream` of batches with `input`, `target`, `weight`, `record`, `window`, which can
+      be resumed as that of `batches.train_batches`.
+
+    Raises:
+      ValueError: an empty source, an impossible size; while iterating, a pair of two sizes, or a
+        batch of photos of several shapes.
+      ImportError: Grain is not installed.
+    """
+    if short_sides is not None:
+        short_sides = tuple(short_sides)
+        if not short_sides or not all(_is_length(side) for side in short_sides):
+            raise ValueError(f"short_sides must be positive ints, got {short_sides}")
+    example = functools.partial(
+        _example, batch_size=batch_size, seed=seed, short_sides=short_sides, flips=flips
+    )
+    return order.shuffled(
+        source,
+        example,
+        batch_size=batch_size,
+        seed=seed,
+        shard=shard,
+        threads=threads,
+        workers=workers,
+        prefetch=prefetch,
+    )
+
+
+def shrink(pixels, short_side: int):
+    """Brings the shorter side of a photo to a length, if it is longer.
+
+    Args:
+      pixels: uint8, uint16 or float32 `[h, w, 3]`.
+      short_side: the length.
+
+    Returns:
+      float32 `[height, width, 3]` in [0, 1].
+    """
+    shortest = min(pixels.shape[:2])
+    if shortest <= short_side:
+        return augment.as_float(pixels)
+    return augment.resize(pixels, [round(n * short_side / shortest) for n in pixels.shape[:2]])
+
+
+def _example(element, rng, *, batch_size, seed, short_sides, flips):
+    if element["input"].shape != element["target"].shape:
+        raise ValueError(
+            f"the photos of pair {element.get('name', '')!r} must have one size: "
+            f"{element['input'].shape} and {element['target'].shape}"
+        )
+    if flips:
+        element = augment.flip(element, rng)
+    given, wanted = (augment.as_float(element[member]) for member in augment.PAIR)
+    if short_sides is not None:
+        # The same for all examples of a step, whoever reads them.
+        step = element["place"] // batch_size
+        side = int(np.random.default_rng((seed, step)).choice(short_sides))
+        given, wanted = (shrink(element[member], side) for member in augment.PAIR)
+    return {
+        "input": given,
+        "target": wanted,
+        "weight": np.float32(1),
+        "record": element["record"],
+        "window": np.array((0, 0, *given.shape[:2]), np.int32),
+    }
+
+
+def _is_length(side):
+    return isinstance(side, int) and not isinstance(side, bool) and side > 0
