@@ -15,6 +15,7 @@ REGISTRY = {
     "HDRNetPointwiseNNGuide": hdrnet.HDRNetPointwiseNNGuide,
     "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
     "DPED": dped.DPED,
+    "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
     "VGG": vgg.VGG,
 }

@@ -1,11 +1,12 @@
-"""DPED: a residual network that gives phone photos the look of a reflex camera.
+"""DPED: a residual network that gives phone photos the look of a reflex camera, and its critic.
 
-The network is fully convolutional and normalises by statistics of the whole picture, in training
+The generator is fully convolutional and normalises by statistics of the whole picture, in training
 and afterwards (the paper's text says batch norm; the published code and weights have instance
-norm).
+norm). The critic tells patches of the camera from enhanced ones by their brightness alone, so that
+colour is left to another loss.
 
-Receives pictures from `models/model.py`, strips of them from `streaming.py`.
-Hands pictures back.
+Receives pictures from `models/model.py` and the experiments, strips of them from `streaming.py`.
+Hands pictures, or the critic's two logits, back.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", section 3; published code and weights where the two differ.
@@ -17,11 +18,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax.models import strips
+from bilateral_jax.models import layers, strips
 
 _EPSILON = 1e-3
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
+_SLOPE = 0.2
+_GREY = (0.2989, 0.5870, 0.1140)  # the weights of TensorFlow's rgb_to_grayscale
 
 
 class DPED(nn.Module):
@@ -93,3 +96,64 @@ class InstanceNorm(nn.Module):
         scale, shift = (x.reshape(1, 1, 1, -1) for x in (scale, shift))
         gain = scale * jax.lax.rsqrt(moments.variance + _EPSILON)
         return strip.map(lambda x: (x - moments.mean) * gain + shift)
+
+
+class DPEDCritic(nn.Module):
+    """The discriminator: five convolutions that shrink a patch, a hidden dense layer, two logits.
+
+    Every convolution is followed by a leaky ReLU and then, but for the first, by instance norm.
+
+    Attributes:
+      channels: of the five convolutions.
+      hidden: units of the dense layer.
+      size: side of the patches.
+      pooled: average over the positions before the dense layer: patches of any size, and 6 million
+        parameters less; the original is tied to one size.
+    """
+
+    channels: tuple[int, ...] = (48, 128, 192, 192, 128)
+    hidden: int = 1024
+    size: int = 100
+    pooled: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.channels) != 5:
+            raise ValueError(f"channels must be five numbers, got {tuple(self.channels)}")
+
+    def example_inputs(self):
+        """Arguments of `__call__`, for initialisation."""
+        return (jnp.zeros((1, self.size, self.size, 3)),)
+
+    @nn.compact
+    def __call__(self, image):
+        """Judges patches.
+
+        Args:
+          image: `[b, size, size, 3]`, red, green, blue; what leaves [0, 1] is not clipped.
+
+        Returns:
+          Logits `[b, 2]`: of a patch of the camera, of an enhanced one.
+        """
+        if not self.pooled and image.shape[1:3] != (self.size, self.size):
+            raise ValueError(
+                f"this critic judges patches of {self.size} x {self.size} pixels, got "
+                f"{image.shape[1]} x {image.shape[2]}; pooled=True takes any size"
+            )
+        linear = functools.partial(
+            layers.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
+        )
+        x = (image * jnp.asarray(_GREY).reshape(1, 1, 1, 3)).sum(-1, keepdims=True)
+        steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
+        for i, (features, side, stride) in enumerate(steps):
+            x = _leaky(linear(features, side, stride, name=f"conv_{i}")(x))
+            if i:
+                strip = strips.Strip(x)
+                x = InstanceNorm(name=f"norm_{i}")(strip, strips.moments(strip)).values
+        x = x.mean((1, 2)) if self.pooled else x.reshape(len(x), -1)
+        x = _leaky(linear(self.hidden, 0, name="hidden")(x))
+        return linear(2, 0, name="last")(x)
+
+
+def _leaky(x):
+    return jnp.maximum(_SLOPE * x, x)
