@@ -8,7 +8,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, vgg
+from bilateral_jax.models import can, dped, hdrnet, nima, vgg
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -17,6 +17,7 @@ REGISTRY = {
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
+    "NIMAMobileNet": nima.NIMAMobileNet,
     "VGG": vgg.VGG,
 }
 # network -> preset -> fields, where the network differs from its defaults

@@ -1,0 +1,276 @@
+"""NIMA: a network that looks at a photo and predicts how people would score it, from 1 to 10.
+
+An ImageNet classifier without its last layer, and ten outputs in place of it: the share of people
+who give the photo 1, 2, ..., 10. Its mean is the score, its spread how much people would disagree.
+Everything from the pixels of a photo of any size to the score can be differentiated, so a trained
+network can be the critic of one that enhances.
+
+Receives photos from `models/model.py`'s users: experiments, `scoring.py`.
+Hands distributions of scores back.
+
+Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; Howard et al. 2017,
+"MobileNets", table 1; the layers, names and paddings are those of the published graph.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from bilateral_jax.models import layers
+
+SCORES = 10
+RESIZE_METHODS = ("nearest", "antialias")
+# (stride, channels at width 1) of the thirteen blocks
+BLOCKS = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *((1, 512),) * 5, (2, 1024))
+BLOCKS = (*BLOCKS, (1, 1024))
+_EPSILON = 1e-3
+_MOMENTUM = 0.99
+
+
+def distribution(model, image, *, method: str | None = None):
+    """Predicts the distribution of scores of photos of any size.
+
+    The whole photo is brought to the square that the network sees, whatever its shape; dropout is
+    off and the batch norms use their moving statistics. With `method="antialias"` the gradient
+    reaches every pixel, as a loss needs.
+
+    Args:
+      model: a `Model` of a network of this file.
+      image: float `[*b, h, w, 3]` in [0, 1].
+      method: how to resize, see `resize`; None for the way in which the network was trained.
+
+    Returns:
+      float32 `[*b, 10]`, shares that sum to 1.
+
+    Raises:
+      TypeError: integer image.
+      ValueError: the image is not `[*b, h, w, 3]`, or an unknown method.
+    """
+    module = model.module
+    small = resize(image, size=module.input_size, method=method or module.resize)
+    logits = model.apply(small.reshape(-1, *small.shape[-3:]))
+    return jax.nn.softmax(logits).reshape(*small.shape[:-3], SCORES)
+
+
+def mean_score(model, image, *, method: str | None = "antialias"):
+    """Predicts the mean score of photos: the critic of a loss.
+
+    Args:
+      model: as for `distribution`.
+      image: as for `distribution`.
+      method: as for `distribution`; here smooth in every pixel unless told otherwise.
+
+    Returns:
+      float32 `[*b]` in [1, 10].
+
+    Raises:
+      TypeError: as `distribution`.
+      ValueError: as `distribution`.
+    """
+    return mean(distribution(model, image, method=method))
+
+
+def mean(shares):
+    """Gives the mean of distributions of the scores 1, 2, ...
+
+    Args:
+      shares: float `[*b, n]`, each summing to 1.
+
+    Returns:
+      float32 `[*b]`.
+    """
+    shares = jnp.asarray(shares, jnp.float32)
+    return jnp.sum(shares * _scores(shares), axis=-1)
+
+
+def deviation(shares):
+    """Gives the standard deviation of distributions of the scores 1, 2, ...
+
+    Args:
+      shares: float `[*b, n]`, each summing to 1.
+
+    Returns:
+      float32 `[*b]`; its gradient is 0 where all people agree.
+    """
+    shares = jnp.asarray(shares, jnp.float32)
+    away = jnp.square(_scores(shares) - mean(shares)[..., None])
+    variance = jnp.sum(shares * away, axis=-1)
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
+
+
+def resize(image, *, size: int, method: str = "antialias"):
+    """Brings photos to a square, whatever their shape.
+
+    Args:
+      image: float `[*b, h, w, 3]` in [0, 1].
+      size: side of the square.
+      method: "nearest" takes the pixel under the centre of each new one, exactly as
+        `PIL.Image.resize` with `NEAREST` does, which is what the published networks were trained
+        with; "antialias" averages all pixels under a triangle (PIL's `BILINEAR`, unrounded).
+
+    Returns:
+      float32 `[*b, size, size, 3]`.
+
+    Raises:
+      TypeError: integer image.
+      ValueError: the image is not `[*b, h, w, 3]`, or an unknown method.
+    """
+    image = jnp.asarray(image)
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise TypeError(f"image must be float with values in [0, 1], got {image.dtype}")
+    if image.ndim < 3 or image.shape[-1] != 3 or 0 in image.shape[-3:]:
+        raise ValueError(f"image must be [*b, h, w, 3], got {tuple(image.shape)}")
+    if method not in RESIZE_METHODS:
+        raise ValueError(f"method must be one of {RESIZE_METHODS}, got {method!r}")
+    image = image.astype(jnp.float32)
+    if method == "nearest":
+        rows, columns = (_under(length, size) for length in image.shape[-3:-1])
+        return image[..., rows, :, :][..., columns, :]
+    shape = (*image.shape[:-3], size, size, 3)
+    return jax.image.resize(image, shape, "linear", antialias=True, precision=layers.PRECISION)
+
+
+class NIMAMobileNet(nn.Module):
+    """MobileNet (version 1) with ten outputs.
+
+    Zeros are added on all four sides before every 3 x 3 layer, strided or not; that differs from
+    TensorFlow's SAME where the stride is 2.
+
+    Attributes:
+      width: of every layer, relative to the original (its "alpha").
+      input_size: side of the square that the network sees.
+      resize: how photos were brought to it in training, see `resize`.
+      dropout: share of the features in front of the head that are dropped in training.
+      axis_name: pmap axis whose devices share the batch statistics.
+    """
+
+    width: float = 1.0
+    input_size: int = 224
+    resize: str = "nearest"
+    dropout: float = 0.75
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fields(self)
+        if not self.width > 0:
+            raise ValueError(f"width must be above 0, got {self.width}")
+
+    def example_inputs(self):
+        """Arguments of `__call__` for initialisation."""
+        return (jnp.zeros((1, 32, 32, 3)),)
+
+    @nn.compact
+    def __call__(self, image, *, train: bool = False, moving_statistics: bool = False):
+        """Scores squares.
+
+        Args:
+          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`, though any size would do.
+          train: dropout, and batch norm by the batch.
+          moving_statistics: batch norm by the moving statistics, and leaves them alone, even in
+            training: for the phase in which the head alone is trained.
+
+        Returns:
+          Logits `[b, 10]`.
+        """
+        by_batch = train and not moving_statistics
+        x = 2.0 * image - 1.0
+        x = Convolution(self._channels(32), 3, 2, name="conv1")(x)
+        x = self._norm(x, "conv1_bn", by_batch)
+        for i, (stride, channels) in enumerate(BLOCKS, 1):
+            x = Depthwise(stride, name=f"conv_dw_{i}")(x)
+            x = self._norm(x, f"conv_dw_{i}_bn", by_batch)
+            x = Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
+            x = self._norm(x, f"conv_pw_{i}_bn", by_batch)
+        x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
+        return _head(x)
+
+    def _channels(self, channels):
+        return max(1, int(channels * self.width))
+
+    def _norm(self, x, name, by_batch):
+        norm = nn.BatchNorm(
+            use_running_average=not by_batch,
+            momentum=_MOMENTUM,
+            epsilon=_EPSILON,
+            axis_name=self.axis_name,
+            use_fast_variance=False,
+            name=name,
+        )
+        return jnp.clip(norm(x), 0.0, 6.0)
+
+
+class Convolution(nn.Module):
+    """Convolution without bias, zeros on all sides so that stride 1 keeps the size."""
+
+    features: int
+    kernel_size: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", layers.he_truncated_normal, shape)
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            [(self.kernel_size // 2,) * 2] * 2,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision=layers.PRECISION,
+        )
+
+
+class Depthwise(nn.Module):
+    """A 3 x 3 kernel for each channel, zeros on all four sides.
+
+    The sum over the nine taps is written out: XLA's grouped convolution takes tens of times as long
+    on a CPU.
+    """
+
+    stride: int
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", layers.he_truncated_normal, (3, 3, x.shape[-1]))
+        rows, columns = ((length - 1) // self.stride for length in x.shape[1:3])
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        out = 0.0
+        for i in range(3):
+            for j in range(3):
+                down = slice(i, i + self.stride * rows + 1, self.stride)
+                right = slice(j, j + self.stride * columns + 1, self.stride)
+                out = out + x[:, down, right] * kernel[i, j].reshape(1, 1, 1, -1)
+        return out
+
+
+def _head(x):
+    return nn.Dense(
+        SCORES,
+        precision=layers.PRECISION,
+        kernel_init=nn.initializers.glorot_uniform(),
+        name="head",
+    )(x)
+
+
+def _check_fields(module):
+    if module.resize not in RESIZE_METHODS:
+        raise ValueError(f"resize must be one of {RESIZE_METHODS}, got {module.resize!r}")
+    if not 0 <= module.dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1), got {module.dropout}")
+    if module.input_size < 1:
+        raise ValueError(f"input_size must be at least 1, got {module.input_size}")
+
+
+def _scores(shares):
+    """1, 2, ..., n, with the rank of `shares`."""
+    count = shares.shape[-1]
+    return jnp.arange(1.0, count + 1.0).reshape((1,) * (shares.ndim - 1) + (count,))
+
+
+def _under(length, size):
+    """The pixel under the centre of each of `size` new ones."""
+    return np.floor((np.arange(size) + 0.5) * (length / size)).astype(np.int32)
