@@ -3,7 +3,8 @@
 Every coefficient of the output's Laplacian pyramid is that of a remapped input: remapped around the
 local brightness g, so that differences up to sigma count as detail and larger ones as edges.
 `exact` does that literally; `fast` remaps around a few fixed brightnesses and interpolates between
-them. Both work on one plane; `enhance` is the filter for colour photos.
+them. Both work on one plane; `enhance` is the filter for colour photos, in stops of linear light;
+`filters/local_contrast.py` has it for display-referred ones.
 
 Receives planes or photos from `data/demo.py` and users.
 Hands filtered planes or photos back.
@@ -18,12 +19,12 @@ from bilateral_jax import color
 from bilateral_jax.filters import pyramids
 
 
-def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, noise=0.01):
+def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, gain=1.0, noise=0.01):
     """Bends brightness around a centre: small differences by a power, large ones by a factor.
 
-    With d = plane - center: center + sign(d) sigma (|d| / sigma)^alpha for |d| <= sigma, else
-    center + sign(d) (beta (|d| - sigma) + sigma). Where detail is raised (alpha < 1), differences
-    below `noise` stay as they are, up to twice that the two are blended.
+    With d = plane - center: center + sign(d) gain sigma (|d| / sigma)^alpha for |d| <= sigma, else
+    center + sign(d) (beta (|d| - sigma) + gain sigma). Where detail is raised (alpha < 1 or gain >
+    1), differences below `noise` stay as they are, up to twice that the two are blended.
 
     Args:
       plane: float `[*b, h, w]`.
@@ -32,6 +33,7 @@ def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, noise=0.01):
       sigma: limit between detail and edges, > 0, in the units of `plane`.
       alpha: exponent of detail, > 0: below 1 raises it, above 1 smooths it.
       beta: factor for edges, >= 0: below 1 compresses the range, above 1 expands it.
+      gain: factor for detail, > 0; edges keep its step at sigma. The paper has no such factor.
       noise: difference taken for noise, > 0, in the units of `plane`.
 
     Returns:
@@ -45,14 +47,25 @@ def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, noise=0.01):
     # keeps a power below 1 finite there, where the blend has left it already.
     raised = (jnp.clip(size, 1e-6 * sigma, sigma) / sigma) ** (alpha - 1.0)
     blend = jnp.clip(size / noise - 1.0, 0.0, 1.0)
-    blend = jnp.where(alpha < 1.0, blend * blend * (3.0 - 2.0 * blend), 1.0)
-    detail = 1.0 + blend * (raised - 1.0)
-    edge = beta + (1.0 - beta) * sigma / jnp.maximum(size, sigma)
+    raising = jnp.logical_or(alpha < 1.0, gain > 1.0)
+    blend = jnp.where(raising, blend * blend * (3.0 - 2.0 * blend), 1.0)
+    detail = 1.0 + blend * (gain * raised - 1.0)
+    edge = beta + (gain - beta) * sigma / jnp.maximum(size, sigma)
     return center + difference * jnp.where(size <= sigma, detail, edge)
 
 
 def fast(
-    plane, *, sigma, alpha=1.0, beta=1.0, noise=0.01, samples: int = 12, levels: int | None = None
+    plane,
+    *,
+    sigma,
+    alpha=1.0,
+    beta=1.0,
+    gain=1.0,
+    noise=0.01,
+    samples: int = 12,
+    levels: int | None = None,
+    span: tuple[float, float] | None = None,
+    kernel: pyramids.Kernel = pyramids.BINOMIAL,
 ):
     """Filters a plane, remapping it around `samples` brightnesses and interpolating between them.
 
@@ -64,11 +77,14 @@ def fast(
       sigma: limit between detail and edges, > 0, in the units of `plane`; see `remap`.
       alpha: exponent of detail.
       beta: factor for edges.
+      gain: factor for detail.
       noise: difference taken for noise, in the units of `plane`.
-      samples: brightnesses from the plane's minimum to its maximum, at least 2. Their distance
-        should not exceed sigma.
+      samples: brightnesses over `span`, at least 2. Their distance should not exceed sigma.
       levels: bands of detail to filter; None goes down to a rest of about two pixels. The rest is
         kept.
+      span: (first, last) brightness; None takes the plane's minimum and maximum. What lies outside
+        is treated as the nearest.
+      kernel: of the pyramids.
 
     Returns:
       `[*b, h, w]`.
@@ -82,26 +98,36 @@ def fast(
     plane, levels = _check(plane, levels, sigma, noise)
     if samples < 2:
         raise ValueError(f"samples must be at least 2, got {samples}")
-    guide = pyramids.gaussian(plane, levels)
-    # The brightnesses are nodes of an interpolation, not part of what is computed: no gradient
-    # through them.
-    low = jax.lax.stop_gradient(plane.min(axis=(-2, -1), keepdims=True))
-    step = jax.lax.stop_gradient(plane.max(axis=(-2, -1), keepdims=True)) - low
-    step = jnp.maximum(step / (samples - 1), 1e-6)
+    guide = pyramids.gaussian(plane, levels, kernel=kernel)
+    low, step = _nodes(plane, samples, span)
+    options = {"sigma": sigma, "alpha": alpha, "beta": beta, "gain": gain, "noise": noise}
+    places = [(level - low) / step for level in guide[:-1]]
+    if span is not None:
+        places = [jnp.clip(place, 0, samples - 1) for place in places]
 
     @jax.checkpoint
     def add(bands, index):
-        bent = remap(plane, low + index * step, sigma=sigma, alpha=alpha, beta=beta, noise=noise)
-        bent = pyramids.laplacian(bent, levels)[:-1]
-        shares = [jnp.maximum(1 - jnp.abs((g - low) / step - index), 0) for g in guide[:-1]]
+        bent = remap(plane, low + index * step, **options)
+        bent = pyramids.laplacian(bent, levels, kernel=kernel)[:-1]
+        shares = [jnp.maximum(1 - jnp.abs(place - index), 0) for place in places]
         return [band + share * b for band, share, b in zip(bands, shares, bent)], None
 
     bands = [jnp.zeros_like(level) for level in guide[:-1]]
     bands, _ = jax.lax.scan(add, bands, jnp.arange(samples, dtype=plane.dtype))
-    return pyramids.collapse([*bands, guide[-1]])
+    return pyramids.collapse([*bands, guide[-1]], kernel=kernel)
 
 
-def exact(plane, *, sigma, alpha=1.0, beta=1.0, noise=0.01, levels: int | None = None):
+def exact(
+    plane,
+    *,
+    sigma,
+    alpha=1.0,
+    beta=1.0,
+    gain=1.0,
+    noise=0.01,
+    levels: int | None = None,
+    kernel: pyramids.Kernel = pyramids.BINOMIAL,
+):
     """Filters a plane by the definition: one remapped pyramid per coefficient; for small images.
 
     Args:
@@ -109,9 +135,11 @@ def exact(plane, *, sigma, alpha=1.0, beta=1.0, noise=0.01, levels: int | None =
       sigma: limit between detail and edges, > 0, in the units of `plane`; see `remap`.
       alpha: exponent of detail.
       beta: factor for edges.
+      gain: factor for detail.
       noise: difference taken for noise, in the units of `plane`.
       levels: bands of detail to filter; None goes down to a rest of about two pixels. The rest is
         kept.
+      kernel: of the pyramids.
 
     Returns:
       `[*b, h, w]`.
@@ -123,22 +151,20 @@ def exact(plane, *, sigma, alpha=1.0, beta=1.0, noise=0.01, levels: int | None =
     Reference: Paris, Hasinoff, Kautz 2011, algorithm 1.
     """
     plane, levels = _check(plane, levels, sigma, noise)
+    options = {"sigma": sigma, "alpha": alpha, "beta": beta, "gain": gain, "noise": noise}
     if plane.ndim > 2:
-        options = {"sigma": sigma, "alpha": alpha, "beta": beta, "noise": noise, "levels": levels}
-        return jax.vmap(lambda one: exact(one, **options))(plane)
-    guide = pyramids.gaussian(plane, levels)
+        return jax.vmap(lambda one: exact(one, levels=levels, kernel=kernel, **options))(plane)
+    guide = pyramids.gaussian(plane, levels, kernel=kernel)
     bands = []
     for level, brightness in enumerate(guide[:-1]):
 
         def coefficient(place, level=level, brightness=brightness):
-            bent = remap(
-                plane, brightness[tuple(place)], sigma=sigma, alpha=alpha, beta=beta, noise=noise
-            )
-            return pyramids.laplacian(bent, level + 1)[level][tuple(place)]
+            bent = remap(plane, brightness[tuple(place)], **options)
+            return pyramids.laplacian(bent, level + 1, kernel=kernel)[level][tuple(place)]
 
         places = jnp.stack(jnp.indices(brightness.shape), -1).reshape(-1, 2)
         bands.append(jax.lax.map(coefficient, places, batch_size=64).reshape(brightness.shape))
-    return pyramids.collapse([*bands, guide[-1]])
+    return pyramids.collapse([*bands, guide[-1]], kernel=kernel)
 
 
 def enhance(
@@ -222,3 +248,17 @@ def _check(plane, levels, sigma, noise):
     if levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
     return plane, levels
+
+
+def _nodes(plane, samples, span):
+    """The first brightness and the distance of the others."""
+    if span is not None:
+        low, high = span
+        if not low < high:
+            raise ValueError(f"span must be (first, last) with first < last, got {span!r}")
+        return jnp.asarray(low, plane.dtype), jnp.asarray((high - low) / (samples - 1), plane.dtype)
+    # The brightnesses are nodes of an interpolation, not part of what is computed: no gradient
+    # through them.
+    low = jax.lax.stop_gradient(plane.min(axis=(-2, -1), keepdims=True))
+    step = jax.lax.stop_gradient(plane.max(axis=(-2, -1), keepdims=True)) - low
+    return low, jnp.maximum(step / (samples - 1), 1e-6)

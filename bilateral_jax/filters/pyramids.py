@@ -1,7 +1,7 @@
 """Gaussian and Laplacian pyramids over the last two axes.
 
-A level has half the rows and columns of the one below, rounded up. Borders repeat the edge pixel,
-so a constant plane stays constant on every level.
+A level has half the rows and columns of the one below, rounded up. A constant plane stays constant
+on every level, up to the border: by default that repeats the edge pixel.
 
 Receives planes from `filters/local_laplacian.py`.
 Hands pyramids back to it.
@@ -9,94 +9,131 @@ Hands pyramids back to it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
+BORDERS = ("repeat", "renormalise")
 
-def shrink(plane):
-    """Halves a plane: the filter (1 4 6 4 1) / 16 along both axes, then every second pixel.
+
+class Kernel(NamedTuple):
+    """The five taps `(1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2)`, and what they see beyond the border.
+
+    Attributes:
+      center: a; 3/8 gives (1 4 6 4 1) / 16, 0.4 the (1 5 8 5 1) / 20 of Burt and Adelson's figures.
+      border: "repeat" goes on with the edge pixel; "renormalise" leaves the taps beyond it out and
+        divides by the sum of the others.
+    """
+
+    center: float = 3 / 8
+    border: str = "repeat"
+
+
+BINOMIAL = Kernel()
+# What the code published with the local Laplacian filter uses.
+PUBLISHED = Kernel(0.4, "renormalise")
+
+
+def shrink(plane, *, kernel: Kernel = BINOMIAL):
+    """Halves a plane: the kernel along both axes, then every second pixel.
 
     Args:
       plane: float `[*b, h, w]`.
+      kernel: taps and border.
 
     Returns:
       `[*b, ceil(h / 2), ceil(w / 2)]`.
 
-    Reference: Burt and Adelson 1983, section II (with a = 3/8).
+    Raises:
+      ValueError: the kernel's border is unknown.
+
+    Reference: Burt and Adelson 1983, section II.
     """
-    return _shrink_last(_shrink_last(plane).swapaxes(-1, -2)).swapaxes(-1, -2)
+    if kernel.border not in BORDERS:
+        raise ValueError(f"border must be one of {BORDERS}, got {kernel.border!r}")
+    narrow = _shrink_last(plane, *kernel).swapaxes(-1, -2)
+    return _shrink_last(narrow, *kernel).swapaxes(-1, -2)
 
 
-def enlarge(plane, height: int, width: int):
+def enlarge(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL):
     """Doubles a plane with the same filter, scaled so that a constant stays constant.
 
     Args:
       plane: float `[*b, ceil(height / 2), ceil(width / 2)]`.
       height: rows of the result.
       width: columns of the result.
+      kernel: taps and border.
 
     Returns:
       `[*b, height, width]`.
 
     Reference: Burt and Adelson 1983, section III.
     """
-    tall = _enlarge_last(plane.swapaxes(-1, -2), height).swapaxes(-1, -2)
-    return _enlarge_last(tall, width)
+    tall = _enlarge_last(plane.swapaxes(-1, -2), height, *kernel).swapaxes(-1, -2)
+    return _enlarge_last(tall, width, *kernel)
 
 
-def gaussian(plane, levels: int) -> list:
+def gaussian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
     """Stacks ever smaller copies of a plane.
 
     Args:
       plane: float `[*b, h, w]`.
       levels: how many times to halve.
+      kernel: taps and border.
 
     Returns:
       `levels + 1` planes; the first is the plane itself.
     """
     stack = [plane]
     for _ in range(levels):
-        stack.append(shrink(stack[-1]))
+        stack.append(shrink(stack[-1], kernel=kernel))
     return stack
 
 
-def laplacian(plane, levels: int) -> list:
+def laplacian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
     """Splits a plane into bands of detail and a small rest.
 
     Args:
       plane: float `[*b, h, w]`.
       levels: number of bands.
+      kernel: taps and border.
 
     Returns:
       `levels` bands, finest first, then the rest.
     """
-    return differences(gaussian(plane, levels))
+    return differences(gaussian(plane, levels, kernel=kernel), kernel=kernel)
 
 
-def differences(stack: list) -> list:
+def differences(stack: list, *, kernel: Kernel = BINOMIAL) -> list:
     """Turns a Gaussian pyramid into the Laplacian pyramid of the same plane.
 
     Args:
       stack: planes from `gaussian`.
+      kernel: taps and border.
 
     Returns:
       As many planes: the bands, then the rest.
     """
-    bands = [fine - enlarge(coarse, *fine.shape[-2:]) for fine, coarse in zip(stack, stack[1:])]
+    bands = [
+        fine - enlarge(coarse, *fine.shape[-2:], kernel=kernel)
+        for fine, coarse in zip(stack, stack[1:])
+    ]
     return [*bands, stack[-1]]
 
 
-def collapse(bands: list):
+def collapse(bands: list, *, kernel: Kernel = BINOMIAL):
     """Adds a Laplacian pyramid up to a plane: the inverse of `laplacian`.
 
     Args:
       bands: planes from `laplacian`.
+      kernel: taps and border.
 
     Returns:
       `[*b, h, w]`.
     """
     plane = bands[-1]
     for band in reversed(bands[:-1]):
-        plane = band + enlarge(plane, *band.shape[-2:])
+        plane = band + enlarge(plane, *band.shape[-2:], kernel=kernel)
     return plane
 
 
@@ -113,20 +150,37 @@ def full_depth(height: int, width: int) -> int:
     return max(1, min(height, width).bit_length() - 2)
 
 
-def _shrink_last(plane):
-    padded = _repeat_edges(plane, 2)
-    size = plane.shape[-1]
+def _shrink_last(plane, center, border):
+    total = _halved(_pad(plane, 2, border), center)
+    return total / _halved(_pad(_ones(plane), 2, border), center) if border != "repeat" else total
+
+
+def _enlarge_last(plane, size, center, border):
+    total = _doubled(_pad(plane, 1, border), center)
+    if border != "repeat":
+        total = total / _doubled(_pad(_ones(plane), 1, border), center)
+    return total[..., :size]
+
+
+def _halved(padded, center):
+    size = padded.shape[-1] - 4
     taps = [padded[..., start : start + size : 2] for start in range(5)]
-    return (taps[0] + taps[4] + 4 * (taps[1] + taps[3]) + 6 * taps[2]) / 16
+    outer, middle = 4 - 8 * center, 16 * center
+    return (outer * (taps[0] + taps[4]) + 4 * (taps[1] + taps[3]) + middle * taps[2]) / 16
 
 
-def _enlarge_last(plane, size):
-    padded = _repeat_edges(plane, 1)
-    before, here, after = padded[..., :-2], plane, padded[..., 2:]
-    even, odd = (before + 6 * here + after) / 8, (here + after) / 2
+def _doubled(padded, center):
+    before, here, after = padded[..., :-2], padded[..., 1:-1], padded[..., 2:]
+    outer, middle = 4 - 8 * center, 16 * center
+    even, odd = (outer * (before + after) + middle * here) / 8, (here + after) / 2
     both = jnp.stack([even, odd], axis=-1)
-    return both.reshape(*plane.shape[:-1], 2 * plane.shape[-1])[..., :size]
+    return both.reshape(*both.shape[:-2], -1)
 
 
-def _repeat_edges(plane, count):
-    return jnp.pad(plane, [(0, 0)] * (plane.ndim - 1) + [(count, count)], mode="edge")
+def _ones(plane):
+    return jnp.ones((1,) * (plane.ndim - 1) + plane.shape[-1:], plane.dtype)
+
+
+def _pad(plane, count, border):
+    width = [(0, 0)] * (plane.ndim - 1) + [(count, count)]
+    return jnp.pad(plane, width, mode="edge" if border == "repeat" else "constant")

@@ -1,0 +1,165 @@
+"""Local contrast of display-referred photos: the luma is filtered, colours keep their ratios to it.
+
+`boost` is the fast local Laplacian filter with the parameters behind published results; `layers`
+splits the luma into layers of detail by guided filters and raises each by a factor of its own.
+
+Receives photos from `filters/operators.py` and users.
+Hands photos back.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from bilateral_jax.filters import guided, haze, local_laplacian, pyramids
+
+# ITU-R BT.601, which the published results of `boost` were made with.
+LUMA = (0.299, 0.587, 0.114)
+
+
+def boost(
+    image,
+    *,
+    sigma=0.1,
+    alpha=1.0,
+    beta=1.0,
+    gain=3.0,
+    noise=1e-6,
+    samples: int = 20,
+    levels: int | None = None,
+    span: tuple[float, float] | None = (0.0, 1.0),
+    kernel: pyramids.Kernel = pyramids.PUBLISHED,
+    weights: tuple[float, float, float] = LUMA,
+):
+    """Raises local contrast by the fast local Laplacian filter.
+
+    The defaults are those behind published results of the fast filter: differences of luma up to
+    0.1 are tripled, larger ones are moved apart by 0.2. They reproduce those pictures (8 bits,
+    short side 341 to 344 pixels) within one level, 99.8 % of the values exactly.
+
+    Args:
+      image: float `[*b, h, w, 3]`, display-referred in [0, 1].
+      sigma: limit between detail and edges, in units of luma.
+      alpha: exponent of detail.
+      beta: factor for edges.
+      gain: factor for detail.
+      noise: difference of luma taken for noise.
+      samples: see `local_laplacian.fast`.
+      levels: see `local_laplacian.fast`.
+      span: see `local_laplacian.fast`.
+      kernel: see `local_laplacian.fast`.
+      weights: of red, green and blue in the luma.
+
+    Returns:
+      `[*b, h, w, 3]`, clipped to [0, 1].
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis is not 3, or a parameter is out of range.
+
+    Reference: Aubry, Paris, Hasinoff, Kautz, Durand 2014, section 4; docs/filters.md says how the
+      parameters were found.
+    """
+    image = haze.photo(image)
+    plane = luma(image, weights=weights)
+    filtered = local_laplacian.fast(
+        plane,
+        sigma=sigma,
+        alpha=alpha,
+        beta=beta,
+        gain=gain,
+        noise=noise,
+        samples=samples,
+        levels=levels,
+        span=span,
+        kernel=kernel,
+    )
+    return recolor(image, plane, filtered)
+
+
+def layers(
+    image,
+    *,
+    gains=(1.0, 1.0, 1.0),
+    compression=1.0,
+    lift=0.0,
+    noise=0.005,
+    edge=0.2,
+    radii: tuple[int, ...] = (2, 8, 32),
+    epsilon=0.01,
+    weights: tuple[float, float, float] = LUMA,
+):
+    """Splits the luma into layers of detail, raises each by an S-curve, and evens out the rest.
+
+    Layer k is what the k-th guided filter (of the rest of the layer before, by itself) takes away.
+    A value d of it becomes `d (1 + (gain - 1) (1 - exp(-(d / noise)^2)) exp(-(d / edge)^2))`: what
+    is small (noise) or large (edges) stays. The rest r becomes `mean + compression (r - mean) +
+    lift (1 - r)^2 r`, which lights up shadows. The defaults of `gains`, `compression` and `lift`
+    are the identity; all numbers may be traced, and have gradients.
+
+    Args:
+      image: float `[*b, h, w, 3]`, display-referred in [0, 1].
+      gains: factor of every layer, finest first; above 1 raises, below 1 smooths.
+      compression: factor for the rest's distance from its mean over the photo.
+      lift: of the shadows.
+      noise: difference of luma taken for noise, > 0.
+      edge: difference of luma taken for an edge, > 0.
+      radii: of the guided filters, one per gain.
+      epsilon: of the guided filters: variance of luma below which it counts as flat.
+      weights: of red, green and blue in the luma.
+
+    Returns:
+      `[*b, h, w, 3]`, clipped to [0, 1].
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis is not 3, not one radius per gain, or a radius or epsilon out of
+        range.
+
+    Reference: the idea of Talebi and Milanfar 2016, "Fast multilayer Laplacian enhancement" (layers
+      of growing support, S-curves), with guided filters (He, Sun, Tang 2013, section 4) for their
+      smoothers; no published output was at hand to compare with.
+    """
+    image = haze.photo(image)
+    if len(gains) != len(radii):
+        raise ValueError(
+            f"radii must be as many as gains, got {len(radii)} radii and {len(gains)} gains"
+        )
+    plane = luma(image, weights=weights)
+    rest, detail = plane, jnp.zeros_like(plane)
+    for gain, radius in zip(gains, radii):
+        smooth = guided.smooth(rest, rest[..., None], radius=radius, epsilon=epsilon)
+        layer, rest = rest - smooth, smooth
+        share = -jnp.expm1(-jnp.square(layer / noise)) * jnp.exp(-jnp.square(layer / edge))
+        detail = detail + layer * (1.0 + (gain - 1.0) * share)
+    mean = rest.mean((-2, -1), keepdims=True)
+    rest = mean + compression * (rest - mean) + lift * jnp.square(1.0 - rest) * rest
+    return recolor(image, plane, rest + detail)
+
+
+def luma(image, *, weights: tuple[float, float, float] = LUMA):
+    """Weighs red, green and blue.
+
+    Args:
+      image: float `[*b, h, w, 3]`.
+      weights: of the three.
+
+    Returns:
+      `[*b, h, w]`.
+    """
+    return sum(weight * image[..., i] for i, weight in enumerate(weights))
+
+
+def recolor(image, before, after):
+    """Scales every pixel's channels by what became of its luma.
+
+    Args:
+      image: float `[*b, h, w, 3]`.
+      before: its luma, `[*b, h, w]`.
+      after: the filtered luma, `[*b, h, w]`.
+
+    Returns:
+      `[*b, h, w, 3]`, clipped to [0, 1]. Black has no ratios to keep and stays black.
+    """
+    ratio = after / jnp.maximum(before, 1e-6)
+    return jnp.clip(image * ratio[..., None], 0.0, 1.0)
