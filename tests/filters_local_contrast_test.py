@@ -36,16 +36,14 @@ def test_boost_reproduces_the_published_pictures(name):
 
 
 def test_published_parameters_are_needed():
-    """Another number of samples, kernel or gain is far outside of a level."""
+    """One brightness less is far outside of a level: the agreement is no accident."""
     given, wanted = (
         images.read(assets.path("fivek_sample", kind, "a0535.png")).pixels
         for kind in ("input", "fllf")
     )
-    for options in ({"samples": 19}, {"kernel": pyramids.BINOMIAL}, {"gain": 2.9}):
-        out = images.to_integer(
-            np.asarray(compiled("local_contrast", **options)(images.to_float(given))), 8
-        )
-        assert np.mean(np.abs(out.astype(int) - wanted) > 1) > 0.001, options
+    out = compiled("local_contrast", samples=19)(images.to_float(given))
+    difference = np.abs(images.to_integer(np.asarray(out), 8).astype(int) - wanted)
+    assert np.mean(difference > 1) > 0.001
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 4)])
