@@ -26,9 +26,9 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
 
     Args:
       steps: length of the training, for the schedule.
-      model: options of `_module`.
+      model: options of `create`.
       loss: weights of the terms, keywords of `_losses`.
-      optimizer: options of `_optimizer`.
+      optimizer: options of `make_optimizer`.
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
@@ -39,9 +39,9 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
     Raises:
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    module = _module(**model)
+    module = create(**model)
     in_training = module.clone(axis_name=parallel.AXIS)
-    rule = _optimizer(steps=steps, schedule=schedule, **optimizer)
+    rule = make_optimizer(steps=steps, schedule=schedule, **optimizer)
     losses = functools.partial(_losses, **loss)
 
     def init(key):
@@ -51,7 +51,7 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
 
     def objective(params, batch_stats, batch, key):
         del key  # HDRNet draws nothing at random while training
-        grid, output, network = _forward(Model(params, batch_stats, in_training), batch)
+        grid, output, network = forward(Model(params, batch_stats, in_training), batch)
         value, metrics = losses(grid, output, batch["target"])
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
@@ -86,11 +86,18 @@ def _losses(grid, output, target, *, mse, grid_variation, identity):
     return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
 
 
-def _forward(network, batch):
-    """Runs the network in training mode: the grid, the picture, the network with new statistics.
+def forward(network, batch):
+    """Runs a network with a grid in training mode.
 
     The low-resolution copy is the whole photo's where the batch brings one, else the crop's; the
     window says where in the picture behind that copy the crop lies.
+
+    Args:
+      network: a `Model`.
+      batch: as `data/batches.py` makes it.
+
+    Returns:
+      (grid, picture, network with new statistics).
     """
     small = batch.get("lowres")
     if small is None:
@@ -103,11 +110,24 @@ def _forward(network, batch):
     return grid, output, network
 
 
-def _module(*, name, preset, **hyperparameters):
+def create(*, name, preset, **hyperparameters):
+    """Makes the network of a config's section `model`."""
     return models.create(name, hyperparameters, preset=preset)
 
 
-def _optimizer(*, steps, schedule, name, learning_rate, **options):
+def make_optimizer(*, steps, schedule, name, learning_rate, **options):
+    """Makes the optimiser of a config's sections `optimizer` and `schedule`.
+
+    Args:
+      steps: length of the training.
+      schedule: options of `schedules.learning_rate` but for the peak and the steps.
+      name: of the optimiser.
+      learning_rate: the peak.
+      **options: of `schedules.optimizer`.
+
+    Returns:
+      An `optax.GradientTransformation`; weight decay acts on the matrices outside of guides.
+    """
     rate = schedules.learning_rate(steps=steps, peak=learning_rate, **schedule)
     return schedules.optimizer(name, rate, decay_mask=_decays, **options)
 

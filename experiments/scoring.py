@@ -142,20 +142,23 @@ def compare(output, target, given, *, metrics=DEFAULT):
     }
 
 
-def evaluate(enhance, source, *, metrics=DEFAULT, keep=0, shard=(0, 1), gather=None):
+def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0, 1), gather=None):
     """Enhances every photo of a source whole and averages the metrics over all of them.
 
     Args:
       enhance: `image [h, w, 3] float in [0, 1] -> [h, w, 3]`.
       source: has a length and random access, `[i] -> {"input", "target", "name"}`.
       metrics: names from `METRICS`.
+      further: `photo -> {name: float}`, more to average, of photos as they are given back; None for
+        nothing more.
       keep: how many photos, the first ones of the source, to give back; only with shard 0.
       shard: `(index, count)`: which part of the photos this process takes.
       gather: how the parts come together, as for `training/evaluation.average`.
 
     Returns:
-      `(results, kept)`: `{name: mean, "input_" + name: mean}`, equal on all processes and for any
-      number of them, and the first photos `{"name", "input", "output", "target"}`.
+      `(results, kept)`: `{name: mean, "input_" + name: mean}` and the means of `further`, equal on
+      all processes and for any number of them, and the first photos
+      `{"name", "input", "output", "target"}`.
     """
     (index, count), totals, kept = shard, evaluation.Totals(), []
     for position in range(len(source)):
@@ -170,6 +173,7 @@ def evaluate(enhance, source, *, metrics=DEFAULT, keep=0, shard=(0, 1), gather=N
             kept.append(photo)
         if mine:
             values = compare(photo["output"], photo["target"], photo["input"], metrics=metrics)
+            values |= further(photo) if further else {}
             totals.add({name: [value] for name, value in values.items()})
     return totals.means(gather=gather), kept
 

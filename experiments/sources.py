@@ -17,6 +17,7 @@ from bilateral_jax.data import (
     tid2013,
     unpaired,
     video_pairs,
+    whole,
 )
 
 
@@ -76,6 +77,10 @@ def _demo(**options):
     return demo.DemoPhotos(**options)
 
 
+def _shrunk(*, photos, short_side):
+    return whole.Shrunk(make(**photos), short_side)
+
+
 KINDS = {
     "ava": ava.votes,
     "demo": _demo,
@@ -89,6 +94,7 @@ KINDS = {
     "prepared": prepared.open_,
     "prepared_unpaired": prepared.strangers,
     "prepared_video": prepared.windows,
+    "shrunk": _shrunk,
     "synthetic": synthetic.SyntheticPairs,
     "tid2013": tid2013.scores,
     "unpaired": unpaired.folders,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax.data import augment, synthetic, whole
+from experiments import sources
 
 pytest.importorskip("grain", reason="Grain is not installed")
 
@@ -74,8 +75,6 @@ def test_what_cannot_be_a_batch_is_refused_by_name():
         next(make(Photos(4), batch_size=4))
     with pytest.raises(ValueError, match="short_sides must be positive ints, got \\(0,\\)"):
         make(Photos(2), short_sides=[0])
-    with pytest.raises(ValueError, match="short_sides"):
-        make(Photos(2), short_sides=[])
     with pytest.raises(ValueError, match="source is empty"):
         make(Photos(0))
     source = synthetic.SyntheticPairs(1, size=8)
@@ -89,3 +88,20 @@ def test_what_cannot_be_a_batch_is_refused_by_name():
 
     with pytest.raises(ValueError, match="'uneven' must have one size"):
         next(make(Uneven()))
+
+
+def test_a_source_of_smaller_photos_keeps_names_and_integers():
+    photos = {"kind": "synthetic", "count": 2, "size": 12}
+    source = sources.make("shrunk", short_side=6, photos=photos)
+    plain = sources.make("synthetic", count=2, size=12)
+    element = source[1]
+    assert len(source) == 2 and element["name"] == plain[1]["name"] and source.skipped == []
+    for member in augment.PAIR:
+        given = plain[1][member]
+        assert element[member].shape == (6, 6, 3) and element[member].dtype == given.dtype
+        expected = given.reshape(6, 2, 6, 2, 3).astype(np.float64).mean((1, 3))
+        np.testing.assert_allclose(element[member], expected, atol=0.51)
+    single = whole.Shrunk([{"image": np.zeros((8, 4, 3), np.uint16)}], 2).exact(0)["image"]
+    assert single.dtype == np.uint16 and single.shape == (4, 2, 3)
+    with pytest.raises(ValueError, match="short_side must be a positive int, got 0"):
+        sources.make("shrunk", short_side=0, photos=photos)

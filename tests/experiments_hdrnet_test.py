@@ -91,14 +91,14 @@ def test_a_crop_is_trained_as_a_part_of_its_photo():
     small = augment.lowres(photo, 16, "nearest_legacy")
     crop = {"input": photo[None, 11:31, 7:27], "lowres": small[None]}
     crop["window"] = np.array([[11, 7, 50, 38]], np.int32)
-    _, output, _ = hdrnet._forward(network, crop)
+    _, output, _ = hdrnet.forward(network, crop)
     np.testing.assert_allclose(output[0], network(photo)[11:31, 7:27], atol=2e-5)
 
 
 def test_without_a_photo_the_crop_makes_its_own_small_copy():
     network = _network()
     photo = np.random.default_rng(0).random((1, 20, 24, 3), np.float32)
-    _, output, _ = hdrnet._forward(
+    _, output, _ = hdrnet.forward(
         network, {"input": photo, "window": np.array([[0, 0, 20, 24]], np.int32)}
     )
     np.testing.assert_allclose(output, network(photo), atol=2e-5)

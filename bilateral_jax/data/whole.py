@@ -14,6 +14,7 @@ import functools
 
 import numpy as np
 
+from bilateral_jax import images
 from bilateral_jax.data import augment, order
 
 
@@ -22,7 +23,7 @@ def train_batches(
     *,
     batch_size: int,
     seed: int,
-    short_sides=None,
+    short_sides=(),
     flips: bool = False,
     shard: tuple[int, int] = (0, 1),
     threads: int = 2,
@@ -33,16 +34,16 @@ def train_batches(
 
     The target is shrunk like the input. That is what the operator would have made of the shrunk
     input only where the operator does not depend on the size; otherwise give pairs of several sizes
-    and leave `short_sides` out.
+    and leave `short_sides` empty.
 
     Args:
       source: pairs; has a length and random access, see `data/pairs.py`.
       batch_size: pairs per batch, of all processes together; the photos of one batch must have one
         shape.
       seed: of the order and of every random choice.
-      short_sides: sequence of lengths, of which each batch gets one at random: the photos' shorter
-        side is brought to it, the other goes along; a photo that is smaller stays as it is. None
-        leaves all as they are. Each shape that comes of it is compiled once.
+      short_sides: lengths, of which each batch gets one at random: the photos' shorter side is
+        brought to it, the other goes along; a photo that is smaller stays as it is. Empty: all stay
+        as they are. Each shape that comes of it is compiled once.
       flips: mirror at random, both ways.
       shard: (index, count) of this process: which part of each batch it reads.
       threads: as for `batches.train_batches`.
@@ -58,10 +59,9 @@ def train_batches(
         batch of photos of several shapes.
       ImportError: Grain is not installed.
     """
-    if short_sides is not None:
-        short_sides = tuple(short_sides)
-        if not short_sides or not all(_is_length(side) for side in short_sides):
-            raise ValueError(f"short_sides must be positive ints, got {short_sides}")
+    short_sides = tuple(short_sides)
+    if not all(_is_length(side) for side in short_sides):
+        raise ValueError(f"short_sides must be positive ints, got {short_sides}")
     example = functools.partial(
         _example, batch_size=batch_size, seed=seed, short_sides=short_sides, flips=flips
     )
@@ -93,6 +93,51 @@ def shrink(pixels, short_side: int):
     return augment.resize(pixels, [round(n * short_side / shortest) for n in pixels.shape[:2]])
 
 
+class Shrunk:
+    """A source whose photos are brought to a size first, in the integers that they came in.
+
+    For operators that are slow, or that depend on the size: pairs of them are made of this.
+
+    Args:
+      source: any source of photos or pairs.
+      short_side: as for `shrink`.
+
+    Raises:
+      ValueError: `short_side` is not a positive int.
+    """
+
+    def __init__(self, source, short_side: int):
+        if not _is_length(short_side):
+            raise ValueError(f"short_side must be a positive int, got {short_side!r}")
+        self._source, self._short_side = source, short_side
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @property
+    def skipped(self) -> list:
+        """What the source has left out, as (name, reason)."""
+        return getattr(self._source, "skipped", [])
+
+    def __getitem__(self, index: int) -> dict:
+        """Gives an element of the source with smaller photos; floats stay floats."""
+        return self._smaller(self._source[index])
+
+    def exact(self, index: int) -> dict:
+        """Gives one element, never another in its place; see `checked.Checked.exact`."""
+        return self._smaller(getattr(self._source, "exact", self._source.__getitem__)(index))
+
+    def _smaller(self, element):
+        members = [name for name in ("image", *augment.PAIR) if name in element]
+        return element | {name: self._resized(element[name]) for name in members}
+
+    def _resized(self, pixels):
+        small = shrink(pixels, self._short_side)
+        if not np.issubdtype(pixels.dtype, np.integer):
+            return small
+        return images.to_integer(small, 8 * pixels.dtype.itemsize)
+
+
 def _example(element, rng, *, batch_size, seed, short_sides, flips):
     if element["input"].shape != element["target"].shape:
         raise ValueError(
@@ -102,7 +147,7 @@ def _example(element, rng, *, batch_size, seed, short_sides, flips):
     if flips:
         element = augment.flip(element, rng)
     given, wanted = (augment.as_float(element[member]) for member in augment.PAIR)
-    if short_sides is not None:
+    if short_sides:
         # The same for all examples of a step, whoever reads them.
         step = element["place"] // batch_size
         side = int(np.random.default_rng((seed, step)).choice(short_sides))

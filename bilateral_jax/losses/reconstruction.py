@@ -27,6 +27,23 @@ def mse(prediction, target):
     return jnp.mean(jnp.square(jnp.asarray(prediction, jnp.float32) - target), axis=(-3, -2, -1))
 
 
+def l1(prediction, target):
+    """Averages the absolute error over pixels and channels.
+
+    Args:
+      prediction: float `[*b, h, w, c]`, not clipped.
+      target: float `[*b, h, w, c]`.
+
+    Returns:
+      float32 `[*b]`.
+
+    Raises:
+      ValueError: the shapes differ or have fewer than three axes.
+    """
+    check(prediction, target)
+    return jnp.mean(jnp.abs(jnp.asarray(prediction, jnp.float32) - target), axis=(-3, -2, -1))
+
+
 def length(difference):
     """Measures the Euclidean length of a difference of pictures or of features.
 
