@@ -11,9 +11,9 @@ Three questions about the step of `configs/hdrnet.py`, as `experiments/train.py`
 - the same batch shared by 1, 2, 4 and 8 simulated devices, each number in a process of its own, all
   in turn: on one CPU this shows what sharing costs, never a gain.
 
-    python -m benchmarks.train_step [--rounds 7] [--quick]
+    python -m benchmarks.train_step [--rounds 7] [--part step] [--quick]
 
-prints tables; a whole run (five minutes on two quiet cores) writes
+prints tables; without `--quick` (five minutes on two quiet cores) it writes
 `results/<device>/train_step-<jax version>.json`. On a GPU both sides run on it; simulated devices
 are left out.
 """
@@ -39,6 +39,7 @@ from experiments import experiment
 BATCH = 8
 CROPS = (256, 512)
 DEVICES = (1, 2, 4, 8)
+PARTS = ("step", "input", "devices")
 
 
 class Trainer:
@@ -223,26 +224,43 @@ def describe(row):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        help="only this one; the file keeps what the same commit has measured of the others",
+    )
     parser.add_argument("--quick", action="store_true", help="small, nothing written")
     parser.add_argument("--child", type=int, metavar="CROP", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         serve(options.child)
         return
-    rows = []
+    parts = [options.part] if options.part else PARTS
+    rows = [] if options.quick else kept(parts)
     print(f"jax {jax.__version__} on {records.device()}; medians, [quartiles]")
-    for row in all_rows(2 if options.quick else options.rounds, options.quick):
+    for row in all_rows(parts, 2 if options.quick else options.rounds, options.quick):
         rows.append(row)
         print(describe(row), flush=True)
     if not options.quick:
+        rows.sort(key=lambda row: PARTS.index(row["part"]))
         records.write("train_step", rows)
 
 
-def all_rows(rounds, quick):
-    """The rows of all three parts, as they are measured."""
-    yield from compute_rows(CROPS[:1] if quick else CROPS, rounds)
-    yield from feeding.rows(Trainer(), batch_of_noise(feeding.CROP), quick=quick)
-    if jax.default_backend() == "cpu":
+def kept(parts):
+    """Rows of the other parts that this commit has measured with this version of JAX."""
+    now = records.metadata()
+    found = records.read("train_step", records.RESULTS / records.device())
+    same = [r for r in found if all(r["metadata"][name] == now[name] for name in ("jax", "commit"))]
+    return [row for record in same for row in record["rows"] if row["part"] not in parts]
+
+
+def all_rows(parts, rounds, quick):
+    """The rows of some of the parts, as they are measured."""
+    if "step" in parts:
+        yield from compute_rows(CROPS[:1] if quick else CROPS, rounds)
+    if "input" in parts:
+        yield from feeding.rows(Trainer(), batch_of_noise(feeding.CROP), quick=quick)
+    if "devices" in parts and jax.default_backend() == "cpu":
         yield from device_rows(DEVICES[:2] if quick else DEVICES, rounds, CROPS[0])
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import feeding, report, timing, train_step
+from benchmarks import feeding, records, report, timing, train_step
 
 SMALL = {"net_input_size": 64, "spatial_bin": 16}
 pytest.importorskip("grain", reason="Grain is not installed")
@@ -109,6 +109,28 @@ def test_children_answer_in_turn(monkeypatch):
     assert [row["devices"] for row in rows] == [1, 2]
     assert [flag[-1] for flag in flags] == ["1", "2"]
     assert rows[1]["wall_seconds"] == [0.5] * 3 and rows[1]["wall_ratio"] == [1.0] * 3
+
+
+def test_a_part_alone_keeps_what_the_same_commit_has_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+    commit = ["abc"]
+    monkeypatch.setattr(records, "_commit", lambda: commit[0])
+    row = {"crop": 256, "batch": 8, "wall_seconds": [0.1] * 3}
+
+    def run(part, value):
+        rows = [row | {"part": part, "wall_ratio": [value] * 3}]
+        monkeypatch.setattr(train_step, "all_rows", lambda *_: rows)
+        monkeypatch.setattr("sys.argv", ["train_step", "--part", part])
+        train_step.main()
+        (record,) = records.read("train_step", records.RESULTS / records.device())
+        return [(row["part"], row["wall_ratio"][0]) for row in record["rows"]]
+
+    assert run("devices", 1.0) == [("devices", 1.0)]
+    assert run("step", 2.0) == [("step", 2.0), ("devices", 1.0)]
+    assert run("step", 3.0) == [("step", 3.0), ("devices", 1.0)]
+    commit[0] = "def"
+    assert run("devices", 4.0) == [("devices", 4.0)]
+    assert "3.0 [3.0, 3.0] times" in capsys.readouterr().out
 
 
 def test_the_table_holds_every_part(tmp_path):
