@@ -133,7 +133,7 @@ def train_step_section(found):
         "whole-photo copies of 256 x 256; loss, gradient, clipping, Adam, moving average. PyTorch: "
         "the same network and step from the same weights, eager, checked before it is timed)"
     )
-    lines = ["| | jax | ours | PyTorch |", "|---|---|---|---|"]
+    lines = ["| | jax | ours | PyTorch: times as long |", "|---|---|---|---|"]
     for key, record, _ in by_size(found, lambda row: row["crop"]):
         rows = [row for row in record["rows"] if row["part"] == "step" and row["crop"] == key]
         if rows:

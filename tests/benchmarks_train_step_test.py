@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import feeding, records, report, timing, train_step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SMALL = {"net_input_size": 64, "spatial_bin": 16}
 pytest.importorskip("grain", reason="Grain is not installed")
 

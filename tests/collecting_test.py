@@ -216,13 +216,13 @@ def test_a_killed_run_goes_on(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while not list(root.glob("photos/[!.]*/record.json")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     # The pipe closes when the last of the workers is gone.
-    process.communicate(timeout=120)
+    process.communicate(timeout=400)
     whole_pairs(root)
     left = len(list(root.glob("photos/[!.]*/record.json")))
     assert left >= 1

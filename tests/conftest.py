@@ -33,6 +33,43 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+# Files that take longest, in falling order of their time: begun first, no worker of pytest-xdist is
+# left alone with one of them at the end (`--no-loadscope-reorder` keeps it from reordering).
+_LONGEST = (
+    "kernels_gpu_test.py",
+    "kernels_tpu_test.py",
+    "restarts_test.py",
+    "experiments_sweep_test.py",
+    "training_distributed_test.py",
+    "ops_xla_test.py",
+    "models_hdrnet_test.py",
+    "ops_bilateral_test.py",
+    "collecting_test.py",
+    "data_align_test.py",
+    "experiments_train_test.py",
+    "experiments_hdrnet_test.py",
+    "main_test.py",
+    "notebooks_test.py",
+    "benchmarks_train_step_test.py",
+    "experiments_evaluate_test.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files that take longest first; within a file nothing moves."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """Leaves most optimisations out, for modules where compiling takes longer than running."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seeds():
     """Global generators start equal in every test; randomness should come from a local one."""

@@ -20,13 +20,7 @@ _SIZE = 40
 _SOURCE = ["--source", "synthetic", "count=6", f"size=[{_SIZE}, 48]", "start=1", "stop=4"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Compiling takes longer than running here."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,7 @@ _SECTIONS = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """The pictures are small: compiling takes longer than running."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 def _build(name="HDRNetCurves", **changes):

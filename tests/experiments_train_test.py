@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from bilateral_jax.training import records
 from configs import smoke
 from experiments import demo, sources, train
 
+# A process killed while it writes to the cache of compiled programs: compiled again, with a word.
+pytestmark = pytest.mark.filterwarnings("ignore:Error reading persistent compilation cache")
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TINY = {
     "steps": 40,
@@ -112,24 +115,34 @@ def test_the_checkpoint_gives_the_network_that_was_evaluated(finished):
     np.testing.assert_allclose(np.mean(values), results["psnr"], atol=0.02)
 
 
+def _killed(command, workdir, log, environment):
+    """Kills a run once it has saved; whether that came before its end."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=_ROOT, stdout=output, stderr=output, env=environment
+        )
+    try:
+        deadline = time.monotonic() + 400
+        while not checkpoints.latest(checkpoints.run_folder(workdir)):
+            assert process.poll() in (None, 0) and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.002)
+    finally:
+        process.kill()
+    code = process.wait(timeout=60)
+    assert code in (0, -signal.SIGKILL), log.read_text()
+    return code == -signal.SIGKILL and checkpoints.latest(checkpoints.run_folder(workdir)) < 40
+
+
 def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled, tmp_path):
     workdir = tmp_path / "killed"
     command = [sys.executable, "-m", "experiments.train", f"--config={_ROOT}/configs/smoke.py"]
     command += [f"--workdir={workdir}"]
     command += [f"--config.{name}={value}" for name, value in _TINY.items()]
-    with (tmp_path / "output").open("w") as output:
-        environment = {**os.environ, **compiled}
-        process = subprocess.Popen(
-            command, cwd=_ROOT, stdout=output, stderr=output, env=environment
-        )
-        deadline = time.monotonic() + 240
-        while not checkpoints.latest(checkpoints.run_folder(workdir)):
-            assert process.poll() is None and time.monotonic() < deadline, (
-                tmp_path / "output"
-            ).read_text()
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait(timeout=60) == -signal.SIGKILL
+    environment = {**os.environ, **compiled}
+    for attempt in range(5):  # a busy machine may look away until the run is done
+        if _killed(command, workdir, tmp_path / f"output{attempt}", environment):
+            break
+        shutil.rmtree(workdir)
     assert checkpoints.latest(checkpoints.run_folder(workdir)) < 40
     outcome, results = train.train(_config(), workdir, progress=False)
     assert outcome.step == 40

@@ -9,6 +9,8 @@ import skimage.transform
 import bilateral_jax as bj
 from tests import oracles
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def photo():
     """A portrait, small enough for the quadratic definition; image and luminance."""

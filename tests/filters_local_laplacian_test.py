@@ -10,6 +10,8 @@ import pytest
 from bilateral_jax import color
 from bilateral_jax.filters import local_laplacian
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 CURVES = {
     "raise detail": {"sigma": 0.3, "alpha": 0.5, "beta": 1.0},
     "smooth detail": {"sigma": 0.3, "alpha": 2.0, "beta": 1.0},

@@ -7,6 +7,8 @@ import pytest
 
 from bilateral_jax.filters import pyramids
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KERNEL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 SIZES = [(1, 1), (1, 7), (5, 4), (8, 9)]
 

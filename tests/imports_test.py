@@ -334,7 +334,7 @@ def test_import_loads_nothing_heavy():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     assert result.stdout.strip() == "", f"import {PACKAGE} loads {result.stdout.strip()}"

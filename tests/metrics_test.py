@@ -11,15 +11,7 @@ from bilateral_jax import images, metrics
 from bilateral_jax.metrics import pictures
 from tests import assets
 
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_quickly():
-    """Compiling takes longer than running here."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 _ALL = [
     metrics.psnr,

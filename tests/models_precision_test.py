@@ -15,12 +15,7 @@ from bilateral_jax.models.model import Model
 _SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """The pictures are small: compiling takes longer than running."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 @functools.cache

@@ -7,6 +7,8 @@ import pytest
 
 from bilateral_jax.models import pyramid
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SIZES = [1, 2, 3, 4, 5, 6, 7, 9, 16, 33, 50]
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -15,7 +14,7 @@ from bilateral_jax import checkpoints
 from bilateral_jax.training import distributed, records
 from configs import smoke
 from experiments import train
-from tests import companions
+from tests import companions, ports
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _RUN = {
@@ -35,16 +34,10 @@ _RUN = {
 }
 
 
-def _free_port():
-    with socket.socket() as listener:
-        listener.bind(("localhost", 0))
-        return listener.getsockname()[1]
-
-
 def _together(commands, folder, *, devices=None, timeout=600, extra=({}, {})):
     """Runs commands side by side: their exit codes and outputs; leaves none of them behind."""
     environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(_ROOT)}
-    environment["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=300"
+    environment["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
     if devices:
         environment["JAX_NUM_CPU_DEVICES"] = str(devices)
     processes = []
@@ -76,7 +69,7 @@ def _together(commands, folder, *, devices=None, timeout=600, extra=({}, {})):
 @pytest.fixture(scope="module")
 def companions_seen(tmp_path_factory):
     """What each of two processes printed."""
-    port = _free_port()
+    port = ports.reserve()
     commands = [[f"{_ROOT}/tests/companions.py", str(port), "2", str(k)] for k in range(2)]
     codes, outputs, errors = _together(commands, tmp_path_factory.mktemp("companions"), devices=4)
     assert codes == [0, 0], errors
@@ -158,7 +151,7 @@ def test_arguments_that_do_not_fit_are_refused(coordinator, options, message):
 
 def test_a_process_whose_peer_never_comes_does_not_wait_for_ever(tmp_path):
     code = "from bilateral_jax.training import distributed as d; d.initialize("
-    code += f"'localhost:{_free_port()}', processes=2, process=0, start_seconds=3)"
+    code += f"'localhost:{ports.reserve()}', processes=2, process=0, start_seconds=3)"
     codes, _, errors = _together([["-c", code]], tmp_path, timeout=120)
     assert codes[0] not in (0, None), errors
 
@@ -192,7 +185,7 @@ def _recorded(workdir):
 
 
 def test_a_run_is_the_same_on_one_device_on_eight_and_on_two_processes_of_four(tmp_path):
-    options = [f"--coordinator=localhost:{_free_port()}", "--processes=2"]
+    options = [f"--coordinator=localhost:{ports.reserve()}", "--processes=2"]
     pair = [_command(tmp_path / "pair", *options, f"--process={k}") for k in range(2)]
     codes, _, errors = _together(pair, tmp_path, devices=4)
     assert codes == [0, 0], errors

@@ -10,6 +10,8 @@ import pytest
 
 from bilateral_jax.training import evaluation, guard, parallel, state, step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 _OPTIMIZER = optax.adam(0.05)
 
 
