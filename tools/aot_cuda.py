@@ -4,8 +4,9 @@
 
 It needs an environment of its own, with jax, jax-cuda13-plugin and jax-cuda13-pjrt of one version;
 no driver and no GPU. With `ptxas` at hand (package nvidia-cuda-nvcc) the table says how many
-registers a thread takes and how many bytes spill. Each program is compiled in a process of its own:
-a compiler that crashes takes its process with it.
+registers a thread takes and how many bytes spill. Every kernel of a program is looked at, also for
+atomic operations, which would make sums depend on the order in which threads come. Each program is
+compiled in a process of its own: a compiler that crashes takes its process with it.
 """
 
 import argparse
@@ -32,14 +33,19 @@ KERNELS = (
     "slice_apply",
     "slice_apply order 1",
     "slice_apply bfloat16",
+    "slice_apply float16",
     "slice_apply window",
     "guide_vjp",
+    "guide_vjp bfloat16",
     "splat_apply",
     "splat_apply order 1",
+    "splat_apply bfloat16",
     "splat_apply float16",
     "splat_apply window",
     "guided curves",
+    "guided curves bfloat16",
     "guided pointwise",
+    "gradients pmap",
 )
 
 
@@ -52,19 +58,20 @@ def main():
     if arguments.one:
         compile_one(*arguments.one)
         return
-    print("| kernel | target | compiled | seconds | registers | spilled bytes | shared bytes |")
-    print("|---|---|---|---|---|---|---|")
+    heads = "program", "target", "seconds", "kernel", "registers", "spilled", "shared", "atomics"
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     failed = False
     for target in arguments.targets:
         for kernel in arguments.kernels:
-            row, passed = in_own_process(target, kernel)
-            failed |= not passed
-            print(f"| {kernel} | {target} | " + " | ".join(row) + " |", flush=True)
+            seconds, rows = in_own_process(target, kernel)
+            failed |= not rows
+            for row in rows or [("not compiled", "", "", "", "")]:
+                print(f"| {kernel} | {target} | {seconds} | " + " | ".join(row) + " |", flush=True)
     sys.exit(failed)
 
 
 def in_own_process(target, kernel):
-    """Compiles one kernel in a child: the cells of its row, and whether it compiled."""
+    """Compiles one program in a child: its seconds, and a row per kernel; none if it failed."""
     with tempfile.TemporaryDirectory() as dump:
         flags = f"--xla_dump_to={dump} --xla_dump_emitter_re=.*"
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
@@ -72,27 +79,46 @@ def in_own_process(target, kernel):
         start = time.perf_counter()
         child = subprocess.run(command, env=environment, capture_output=True, text=True)
         seconds = f"{time.perf_counter() - start:.1f}"
-        if child.returncode:
+        rows = [] if child.returncode else resources(dump)
+        if not rows:
             print(child.stderr[-2000:], file=sys.stderr)
-            return ("no", seconds, "", "", ""), False
-        return ("yes", seconds, *resources(dump)), True
+        return seconds, rows
 
 
 def resources(dump):
-    """Registers, spilled bytes and shared bytes, as ptxas tells them; empty without it."""
-    tool = ptxas()
-    for path in glob.glob(f"{dump}/*.ptx"):
+    """Name, registers, spilled bytes, shared bytes and atomics of every kernel of ours.
+
+    Registers and spills are what ptxas tells, empty without it.
+    """
+    rows = {}
+    for path in sorted(glob.glob(f"{dump}/*.ptx")):
         text = pathlib.Path(path).read_text()
-        if "entry bilateral" not in text or tool is None:
+        entry = re.search(r"\.entry (bilateral\w+)", text)
+        if entry is None:
             continue
-        architecture = re.search(r"\.target (\w+)", text)[1]
-        command = [tool, "-v", f"-arch={architecture}", "-o", os.devnull, path]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-        registers = re.search(r"Used (\d+) registers", said)[1]
-        spilled = sum(map(int, re.findall(r"(\d+) bytes spill", said)))
-        shared = re.search(r"\.shared .*?\[(\d+)\]", text)
-        return registers, str(spilled), shared[1] if shared else "0"
-    return "", "", ""
+        atomics = len(re.findall(r"^\s*(?:@\S+\s+)?(?:atom|red)\.", text, re.MULTILINE))
+        rows[entry[1]] = (*assembled(path, text), shared_bytes(dump, entry[1]), str(atomics))
+    return [(name, *row) for name, row in rows.items()]
+
+
+def shared_bytes(dump, name):
+    """Shared memory of a program: the launch sets it aside, so that only Triton's dump tells."""
+    found = set()
+    for path in glob.glob(f"{dump}/*.{name}.triton-to-llvm.txt"):
+        found |= set(re.findall(r"ttg\.shared = (\d+)", pathlib.Path(path).read_text()))
+    return max(found, key=int, default="")
+
+
+def assembled(path, text):
+    """Registers and spilled bytes by ptxas, or two empty cells without it."""
+    tool = ptxas()
+    if tool is None:
+        return "", ""
+    architecture = re.search(r"\.target (\w+)", text)[1]
+    command = [tool, "-v", f"-arch={architecture}", "-o", os.devnull, path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", said)))
+    return re.search(r"Used (\d+) registers", said)[1], str(spilled)
 
 
 def ptxas():
@@ -113,6 +139,10 @@ def compile_one(target, kernel):
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=target_config(target), topology="1x1x1"
     )
+    if kernel == "gradients pmap":
+        function, arrays = gradients()
+        jax.pmap(function, devices=topology.devices).lower(*arrays).compile()
+        return
     sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
     function, arrays = program(kernel)
     arrays = jax.tree.map(
@@ -120,6 +150,22 @@ def compile_one(target, kernel):
     )
     with lowering.abstract_device(TARGETS[target][0], "cuda"):
         jax.jit(function).lower(*arrays).compile()
+
+
+def gradients():
+    """The public operation with all its gradients, for one picture per device."""
+    import jax
+
+    import bilateral_jax as bj
+
+    def function(grid, guide, image, cotangent):
+        forward = functools.partial(bj.slice_apply, implementation="gpu")
+        out, transpose = jax.vjp(forward, grid, guide, image)
+        return out, transpose(cotangent)
+
+    pixels = (1, 1080, 1920)
+    shapes = (1, 16, 16, 8, 3, 4), pixels, (*pixels, 3), (*pixels, 3)
+    return function, [jax.ShapeDtypeStruct(shape, "float32") for shape in shapes]
 
 
 def program(kernel):
