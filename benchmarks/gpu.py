@@ -2,12 +2,15 @@
 
 Question: bytes that must move, over time, against a copy measured on the same device: forward
 slice_apply, HDRNet's full-resolution path in one kernel, and forward with all gradients, of a 12
-megapixel photo; beside plain XLA, and PyTorch's grid_sample where torch with CUDA is installed.
+megapixel photo; beside plain XLA, PyTorch's grid_sample where torch with CUDA is installed, and the
+CUDA kernels of fused-bilagrid, for their own operation, where they are installed.
 
-    python -m benchmarks.gpu [--size 3000 4000] [--rounds 20] [--tune]
+    python -m benchmarks.gpu [--size 3000 4000] [--rounds 20] [--tune | --rehearse]
 
 needs an NVIDIA GPU. It prints a table and writes `results/<device>/gpu-<jax version>.json`; with
-`--tune` it times block sizes instead, for bilateral_jax/kernels/gpu/tuning.py.
+`--tune` it times block sizes instead, for bilateral_jax/kernels/gpu/tuning.py. `--rehearse` goes
+through all of it on any device, on a tiny picture with kernels interpreted, and writes nothing: it
+shows that the script works, and its times mean nothing.
 
 A sample is a queue of calls, waited for once, over their number: a call takes as long as the host
 needs to launch it. Candidates take turns, so that a change of clocks meets all alike.
@@ -28,7 +31,7 @@ import numpy as np
 import bilateral_jax as bj
 from benchmarks import records, slice_apply
 from bilateral_jax import lattice as lattice_lib
-from bilateral_jax.kernels import gpu
+from bilateral_jax.kernels import gpu, pallas
 from bilateral_jax.kernels.gpu import tuning
 from bilateral_jax.models import guides
 
@@ -41,6 +44,18 @@ NUMBERS = {
     "curves guide and forward": 6,
     "pointwise guide and forward": 6,
     "forward and gradients": 18,
+    "curves guide, forward and gradients": 15,
+    "luma guide and forward": 6,
+    "luma guide, forward and gradients": 15,
+}
+# The guide of radiance-field grids as curves: one straight ramp per channel, mixed.
+LUMA = {
+    "ccm": np.eye(3),
+    "ccm_bias": np.zeros(3),
+    "shifts": np.zeros((3, 1)),
+    "slopes": np.ones((3, 1)),
+    "mix": np.array([0.299, 0.587, 0.114]),
+    "mix_bias": np.zeros(()),
 }
 
 
@@ -59,22 +74,33 @@ def main():
     parser.add_argument("--size", nargs=2, type=int, default=(3000, 4000))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--dtypes", nargs="+", default=("float32", "bfloat16"))
-    parser.add_argument("--tune", action="store_true")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--tune", action="store_true")
+    how.add_argument("--rehearse", action="store_true")
     options = parser.parse_args()
+    if options.rehearse:
+        with pallas.interpreted():
+            compare((8, 24), 1, options.dtypes)
+        return
     if jax.default_backend() != "gpu":
         sys.exit(f"this measures a GPU; the default device is a {jax.default_backend()}")
     if options.tune:
         tune(*options.size, options.rounds)
         return
+    records.write("gpu", compare(options.size, options.rounds, options.dtypes))
+
+
+def compare(size, rounds, dtypes):
+    """Times all candidates, prints the table and gives its rows."""
     rows = []
     print("| dtype | task | candidate | microseconds | GB/s | of the copy | times the kernel |")
     print("|---|---|---|---|---|---|---|")
-    for dtype in options.dtypes:
-        candidates = [*ours(*options.size, jnp.dtype(dtype))]
+    for dtype in dtypes:
+        candidates = [*ours(*size, jnp.dtype(dtype))]
         if dtype == "float32":
-            candidates += torch_candidates(*options.size)
-        rows += table(dtype, options.size, candidates, options.rounds)
-    records.write("gpu", rows)
+            candidates += torch_candidates(*size)
+        rows += table(dtype, size, candidates, rounds)
+    return rows
 
 
 def ours(height, width, dtype):
@@ -86,12 +112,14 @@ def ours(height, width, dtype):
         forward = functools.partial(bj.slice_apply, implementation=name)
         yield Candidate("forward", name, bind(forward, grid, guide, image))
         yield Candidate("forward, noise for a guide", name, bind(forward, grid, noise, image))
-        gradients = bind(with_gradients(forward), grid, guide, image, cotangent)
+        gradients = bind(with_gradients(forward), cotangent, grid, guide, image)
         yield Candidate("forward and gradients", name, gradients)
-    for guide_name in gpu.GUIDES:
-        task = f"{guide_name} guide and forward"
-        for name, function in guided(guide_name, image, (height, width), dtype).items():
-            yield Candidate(task, name, bind(function, grid, image))
+        for guide_name, options in learned(image).items():
+            forward = functools.partial(bj.guided_slice_apply, implementation=name, **options)
+            yield Candidate(f"{guide_name} guide and forward", name, bind(forward, grid, image))
+            if guide_name != "pointwise":
+                gradients = bind(with_gradients(forward), cotangent, grid, image)
+                yield Candidate(f"{guide_name} guide, forward and gradients", name, gradients)
 
 
 def bind(function, *arrays):
@@ -99,38 +127,28 @@ def bind(function, *arrays):
 
 
 def with_gradients(forward):
-    """The output and the gradients of grid, guide and image."""
+    """The output and the gradients of all operands."""
 
-    def run(grid, guide, image, cotangent):
-        out, transpose = jax.vjp(forward, grid, guide, image)
+    def run(cotangent, *operands):
+        out, transpose = jax.vjp(forward, *operands)
         return out, transpose(cotangent)
 
     return run
 
 
-def guided(name, image, size, dtype):
-    """The fused kernel, and the guide network followed by slice_apply in plain XLA."""
-    network = {"curves": guides.CurvesGuide, "pointwise": guides.PointwiseGuide}[name]()
-    variables = network.init(jax.random.key(0), image[:, :4, :4])
-    weights = variables["params"]
-    if name == "pointwise":  # batch norm at its start: mean 0, variance 1
-        weights = {
-            "weights": weights["hidden"],
-            "offsets": weights["batch_norm"]["beta"],
-            "out": weights["out"][:, 0],
-            "bias": weights["bias"],
-        }
-
-    def fused(grid, image):
-        lattice = lattice_lib.Lattice(grid.shape[1:4], size, size)
-        options = {"lattice": lattice, "guide": name, "dtype": dtype}
-        return gpu.guided_slice_apply(grid, image, weights, **options)
-
-    def unfused(grid, image):
-        guide = network.apply(variables, image)
-        return bj.slice_apply(grid, guide, image, implementation="xla")
-
-    return {"gpu": fused, "xla": unfused}
+def learned(image):
+    """Options of `guided_slice_apply`: HDRNet's guides at their start, and a luma."""
+    pixels = image[:, :4, :4].astype(jnp.float32)
+    curves, pointwise = (
+        network.init_with_output(jax.random.key(0), pixels, method="parameters")[0]
+        for network in (guides.CurvesGuide(), guides.PointwiseGuide())
+    )
+    luma = jax.tree.map(jnp.float32, LUMA)
+    return {
+        "curves": {"guide": "curves", "parameters": curves},
+        "pointwise": {"guide": "pointwise", "parameters": pointwise},
+        "luma": {"guide": "curves", "parameters": luma, "convention": "align_corners"},
+    }
 
 
 def torch_candidates(height, width):
@@ -164,6 +182,36 @@ def torch_candidates(height, width):
     return [
         Candidate("forward", "torch grid_sample", forward, wait),
         Candidate("forward and gradients", "torch grid_sample", gradients, wait),
+        *bilagrid_candidates(arrays, wait),
+    ]
+
+
+def bilagrid_candidates(arrays, wait):
+    """The CUDA kernels of fused-bilagrid, which make a luma guide, if they are installed."""
+    if importlib.util.find_spec("fused_bilagrid") is None:
+        print("fused_bilagrid is not installed: luma guides without it", file=sys.stderr)
+        return []
+    import fused_bilagrid
+    import torch
+
+    from benchmarks.peers import grid_sample
+
+    # Its layouts: [n, 12, gd, gh, gw], and pictures [n, 1, h, w, 3].
+    grid = grid_sample.volume(arrays[0]).cuda().requires_grad_()
+    image, cotangent = (grid_sample.tensor(array)[:, None].cuda() for array in arrays[2:])
+    image.requires_grad_()
+
+    def forward():
+        with torch.no_grad():
+            return fused_bilagrid.fused_bilagrid_sample(grid, None, image)
+
+    def gradients():
+        out = fused_bilagrid.fused_bilagrid_sample(grid, None, image)
+        return out, torch.autograd.grad(out, (grid, image), cotangent)
+
+    return [
+        Candidate("luma guide and forward", "fused-bilagrid", forward, wait),
+        Candidate("luma guide, forward and gradients", "fused-bilagrid", gradients, wait),
     ]
 
 

@@ -3,6 +3,7 @@
 Each is needed: the interpreters accept what the compiler refuses, and lowering computes nothing.
 """
 
+import dataclasses
 import functools
 import importlib
 
@@ -122,20 +123,37 @@ def test_variants_lower_for_a_tpu(variant, operation, order, smallest_tiles):
     assert NAMES[operation] in lowering.for_tpu(function, *inputs)
 
 
+@pytest.fixture
+def simulated_memories():
+    """A TPU's memories: what was not written is NaN, reading outside raises, races are found."""
+    yield pallas.tpu.InterpretParams(
+        uninitialized_memory="nan", out_of_bounds_reads="raise", detect_races=True
+    )
+    pallas.tpu.reset_tpu_interpret_mode_state()
+
+
 @each_operation
-def test_memory_is_written_before_it_is_read_and_never_read_outside(operation, smallest_tiles):
-    # Simulates the memories of a TPU: what was not written is NaN, reading outside raises.
-    try:
-        assert_matches(
-            operation,
-            TILES,
-            operands(TILES),
-            pallas.tpu.InterpretParams(
-                uninitialized_memory="nan", out_of_bounds_reads="raise", detect_races=True
-            ),
-        )
-    finally:
-        pallas.tpu.reset_tpu_interpret_mode_state()
+def test_memory_is_written_before_it_is_read_and_never_read_outside(
+    operation, smallest_tiles, simulated_memories
+):
+    assert_matches(operation, TILES, operands(TILES), simulated_memories)
+
+
+def test_memory_of_the_guides_cotangent(smallest_tiles, simulated_memories):
+    inputs = [operands(TILES)[name] for name in ("values", "grid", "guide", "image")]
+    options = dict(lattice=lattice_of(TILES), dtype=jnp.float32)
+    expected = reference.guide_vjp(*inputs, **options)
+    with pallas.interpreted(simulated_memories):
+        actual = jax.jit(functools.partial(tpu.guide_vjp, **options))(*inputs)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_memory_of_the_fused_path(smallest_tiles, simulated_memories):
+    case = dataclasses.replace(TILES, n_out=3, n_in=3)
+    function, inputs, expected = guided_problem("pointwise", case)
+    with pallas.interpreted(simulated_memories):
+        actual = jax.jit(function)(*inputs)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-5)
 
 
 @each_operation
@@ -187,26 +205,31 @@ def guide_of(guide, parameters, image):
     return 1 / (1 + np.exp(-(value @ p["out"] + p["bias"])))
 
 
-@pytest.mark.parametrize(
-    ("guide", "shapes"),
-    [
-        ("curves", dict(ccm=(3, 3), ccm_bias=3, shifts=(3, 5), slopes=(3, 5), mix=3, mix_bias=())),
-        ("pointwise", dict(weights=(3, 4), offsets=4, out=4, bias=())),
-    ],
-)
-def test_guided_slice_makes_its_guide(guide, shapes):
-    case = cases.Case("guided", (3, 4, 3), (6, 21))
+SHAPES = {
+    "curves": dict(ccm=(3, 3), ccm_bias=3, shifts=(3, 5), slopes=(3, 5), mix=3, mix_bias=()),
+    "pointwise": dict(weights=(3, 4), offsets=4, out=4, bias=()),
+}
+
+
+def guided_problem(guide, case):
+    """The fused path, its inputs, and what comes of them."""
     arrays, rng = operands(case), np.random.default_rng(7)
-    parameters = {n: np.float32(rng.uniform(-1, 1, shape)) for n, shape in shapes.items()}
+    shapes = SHAPES[guide].items()
+    parameters = {name: np.float32(rng.uniform(-1, 1, shape)) for name, shape in shapes}
     arrays["guide"] = np.float32(guide_of(guide, parameters, arrays["image"]))
     assert np.ptp(arrays["guide"]) > 0.2
     function = functools.partial(
         tpu.guided_slice_apply, lattice=lattice_of(case), guide=guide, dtype=jnp.float32
     )
-    inputs = arrays["grid"], arrays["image"], parameters
+    expected = run(reference, "slice_apply", case, arrays)
+    return function, (arrays["grid"], arrays["image"], parameters), expected
+
+
+@pytest.mark.parametrize("guide", SHAPES)
+def test_guided_slice_makes_its_guide(guide):
+    function, inputs, expected = guided_problem(guide, cases.Case("guided", (3, 4, 3), (6, 21)))
     with pallas.interpreted():
         actual = jax.jit(function)(*inputs)
-    expected = run(reference, "slice_apply", case, arrays)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-5)
     assert f"bilateral_guided_slice_apply_tpu_{guide}" in lowering.for_tpu(function, *inputs)
 
@@ -266,16 +289,29 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
     assert not splatted[:, :, :, [0, 3, 4, 5, 6, 7]].any()
 
 
-@each_operation
-def test_products_keep_float32_precision(operation, monkeypatch, capsys):
+def lowered_kernels():
+    """`(function, inputs)` of each kernel."""
+    for operation in NAMES:
+        yield call(tpu, operation, TILES, operands(TILES))
+    arrays = [operands(TILES)[name] for name in ("values", "grid", "guide", "image")]
+    yield functools.partial(tpu.guide_vjp, lattice=lattice_of(TILES), dtype=jnp.float32), arrays
+    case = dataclasses.replace(TILES, n_out=3, n_in=3)
+    for guide in SHAPES:
+        yield guided_problem(guide, case)[:2]
+
+
+def test_products_keep_float32_precision(monkeypatch, capsys):
     # By default the matrix unit rounds factors to bfloat16, which no interpreter shows.
     core = importlib.import_module("jax.experimental.pallas")
     monkeypatch.setattr(core, "pallas_call", functools.partial(core.pallas_call, debug=True))
-    function, inputs = call(tpu, operation, TILES, operands(TILES))
-    lowering.for_tpu(function, *inputs)
-    products = [line for line in capsys.readouterr().out.splitlines() if "tpu.matmul" in line]
-    assert products
-    assert all("#tpu.contract_precision<fp32>" in line for line in products)
+    for function, inputs in lowered_kernels():
+        program = lowering.for_tpu(function, *inputs)
+        said = capsys.readouterr().out.splitlines()
+        products = [line for line in said if "tpu.matmul" in line]
+        assert products
+        assert all("#tpu.contract_precision<fp32>" in line for line in products)
+        # What XLA multiplies beside the kernel.
+        assert not lowering.products_without_precision(program)
 
 
 def test_states_what_it_cannot_take():

@@ -2,8 +2,23 @@
 
 import contextlib
 import functools
+import importlib
+import re
 
 import jax
+
+
+def _pmap_lowers_for(kind):
+    """Lets Triton kernels within a pmap be lowered for a GPU that is not there.
+
+    A pmap brings a mesh of its own, of this machine's devices, in which no abstract device can be
+    named. Where Triton asks what the device is, it looks a kind that it does not know up in a table
+    that anyone may add to; so "cpu" is given the facts of a GPU. Before jax 0.11 it does not ask.
+    """
+    if jax.__version_info__ >= (0, 11):
+        facts = importlib.import_module("jax._src.pallas.triton.gpu_info")
+        version = facts.gpu_version_from_device_kind(kind)
+        facts.registry.setdefault("cpu", lambda: facts.get_gpu_info_from_version(version))
 
 
 def abstract_device(kind, platform):
@@ -23,5 +38,12 @@ def lowered(function, *arrays, platform, kind):
         return trace.lower(lowering_platforms=(platform,)).as_text()
 
 
+def products_without_precision(program):
+    """The matrix products of a lowered program that may round their float32 factors."""
+    products = re.findall(r"stablehlo\.dot_general .*", program)
+    return [line for line in products if "precision = [HIGHEST, HIGHEST]" not in line]
+
+
+_pmap_lowers_for("NVIDIA A100")
 for_cuda = functools.partial(lowered, platform="cuda", kind="NVIDIA A100")
 for_tpu = functools.partial(lowered, platform="tpu", kind="TPU v5 lite")

@@ -15,6 +15,8 @@ from tests import cases, lowering
 pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 CASE = cases.Case("small", (2, 3, 3), (5, 6))
 each_guide = pytest.mark.parametrize("guide", guides.PARAMETERS)
+# Interpreted kernels are large programs that run for milliseconds.
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 each_kernel = pytest.mark.parametrize("name", ["gpu", "tpu"])
 
 
@@ -65,10 +67,11 @@ def test_equals_the_definition(name, guide):
 @pytest.mark.parametrize("options", [{}, {"window": (11, 3, 29, 31)}], ids=["whole", "window"])
 def test_the_kernels_equal_the_two_steps(name, guide, options):
     grid, image, parameters = arrays(guide, (2,))
-    call = functools.partial(sliced, grid, image, parameters, guide=guide, **options)
+    call = functools.partial(sliced, guide=guide, **options)
+    kernel = functools.partial(call, implementation=name)
     with pallas.interpreted():
-        actual = call(implementation=name)
-    np.testing.assert_allclose(actual, call(), atol=3e-5)
+        actual = jax.jit(kernel, compiler_options=QUICKLY)(grid, image, parameters)
+    np.testing.assert_allclose(actual, call(grid, image, parameters), atol=3e-5)
 
 
 @each_kernel
@@ -84,6 +87,24 @@ def test_the_kernel_is_in_the_program_and_its_derivatives_are_too(name, guide):
     backward = lower(jax.grad(loss, (0, 1, 2)), *operands)
     assert f"bilateral_splat_apply_{name}" in backward
     assert f"bilateral_guide_vjp_{name}" in backward
+
+
+@each_kernel
+@each_guide
+def test_the_kernels_gradients_are_those_of_xla(name, guide):
+    def gradients(implementation):
+        def loss(*operands):
+            return jnp.sum(sliced(*operands, guide=guide, implementation=implementation) ** 2)
+
+        return jax.jit(jax.grad(loss, (0, 1, 2)), compiler_options=QUICKLY)(*arrays(guide, (1,)))
+
+    with pallas.interpreted():
+        actual = gradients(name)
+
+    def close(got, expected):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=3e-5 * np.abs(expected).max())
+
+    jax.tree.map(close, actual, gradients("xla"))
 
 
 @each_guide

@@ -88,16 +88,17 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
       `[n, h, w, o]`; contracted, `[n, h, w, k]`, k parts whose sum is meant.
 
     Raises:
-      ValueError: the result or an input has more numbers than 32 bits count.
+      ValueError: the result, an input or the table has more numbers than 32 bits count.
     """
     batch, height = pixels[0].shape[:2]
     outputs = grid.shape[4]
-    largest = max([batch * height * lattice.size[1] * outputs, *(a.size for a in pixels)])
+    table = row_table(grid, lattice, window, order)
+    results = batch * height * lattice.size[1] * outputs
+    largest = max(results, table.size, *(array.size for array in pixels))
     if largest >= 1 << 31:
         raise ValueError(f"{name} takes arrays of less than 2**31 numbers, got {largest}: split n")
     tuned = tuning.blocks()
     blocks = geometry.cut(lattice, window, 1, tuned.slice_columns)
-    table = row_table(grid, lattice, window, order)
     job = _Job(
         lattice=lattice,
         order=order,
@@ -235,6 +236,11 @@ def _positions(columns, example, start, own, stop, job):
         return x if job.lattice.boundary[1] == "wrap" else jnp.clip(x, 0, max(cells - 2, 0))
 
     position = (start + own).astype(jnp.float32) * scale + shift
+    if job.one_interval:
+        # Not by its first pixel, which may lie on a centre: rounding would take it, and with it the
+        # segment, to the interval before.
+        only = interval((start + stop - 1).astype(jnp.float32) * 0.5)
+        return position, only, only
     return position, interval(start), interval(stop - 1)
 
 
