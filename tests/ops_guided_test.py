@@ -89,8 +89,7 @@ def test_the_kernel_is_in_the_program_and_its_derivatives_are_too(name, guide):
     assert f"bilateral_guide_vjp_{name}" in backward
 
 
-@each_kernel
-@each_guide
+@pytest.mark.parametrize(("name", "guide"), [("gpu", "curves"), ("tpu", "pointwise")])
 def test_the_kernels_gradients_are_those_of_xla(name, guide):
     def gradients(implementation):
         def loss(*operands):
