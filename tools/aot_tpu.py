@@ -198,7 +198,7 @@ def main(targets):
     rows = [(label, [columns[target][label] for target in targets]) for label, _, _ in cases()]
     for label, cells in rows:
         print("| " + " | ".join([label, *cells]) + " |")
-    return any(cell.startswith("no") for _, cells in rows for cell in cells)
+    return any(cell.startswith("no:") for _, cells in rows for cell in cells)
 
 
 if __name__ == "__main__":
