@@ -78,9 +78,15 @@ def _add_import(parsers):
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
     hdrnet.set_defaults(run=commands.import_hdrnet)
-    for kind, what in (("dped", "a published DPED generator"), ("can", "a published CAN")):
-        other = sources.add_parser(kind, help=f"{what} (TensorFlow names)")
-        other.add_argument("source", metavar="SOURCE", help="TensorFlow checkpoint or .npz")
+    tensorflow = "TensorFlow checkpoint or .npz"
+    others = {
+        "dped": ("a published DPED generator (TensorFlow names)", tensorflow),
+        "can": ("a published CAN (TensorFlow names)", tensorflow),
+        "vgg": ("a VGG-16 or VGG-19", "MatConvNet's .mat, or torchvision's .pth, or .npz of that"),
+    }
+    for kind, (what, files) in others.items():
+        other = sources.add_parser(kind, help=what)
+        other.add_argument("source", metavar="SOURCE", help=files)
         other.add_argument("target", metavar="OUT", help="folder to create")
         other.set_defaults(run=functools.partial(commands.import_weights, kind))
 

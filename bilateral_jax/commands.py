@@ -13,7 +13,7 @@ from importlib import metadata
 import numpy as np
 
 from bilateral_jax import checkpoints, images, inference, models
-from bilateral_jax.importers import can, dped, hdrnet
+from bilateral_jax.importers import can, dped, hdrnet, vgg
 from bilateral_jax.models import model as model_lib
 
 _JPEG = (".jpg", ".jpeg")
@@ -78,17 +78,17 @@ def import_hdrnet(source, target, *, spatial_bin) -> int:
 
 
 def import_weights(kind, source, target) -> int:
-    """Turns other published weights into a checkpoint that `enhance` takes.
+    """Turns other published weights into a checkpoint.
 
     Args:
-      kind: "dped" or "can".
-      source: TensorFlow checkpoint or `.npz`.
+      kind: "dped", "can" (both for `enhance`) or "vgg" (for training).
+      source: file or folder as the importer of that kind takes it.
       target: folder to create.
 
     Returns:
       Exit code 0.
     """
-    return _save_imported({"dped": dped, "can": can}[kind].load(source), source, target)
+    return _save_imported({"dped": dped, "can": can, "vgg": vgg}[kind].load(source), source, target)
 
 
 def info(checkpoint, *, step) -> int:

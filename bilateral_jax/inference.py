@@ -45,8 +45,11 @@ def enhance(
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the image is not `[h, w, 3]` or has no pixels; `band_rows` is not a positive
-        int; the network takes another number of conditions.
+        int; the network takes another number of conditions, or gives no pictures.
     """
+    if not hasattr(model.module, "enhance"):
+        kind = type(model.module).__name__
+        raise ValueError(f"{kind} looks at pictures and gives none: it enhances nothing")
     image = np.asarray(image)
     size = _band_size(image, band_rows)
     conditions = tuple(float(value) for value in conditions)
