@@ -53,9 +53,21 @@ def test_patches_of_another_size_or_without_partner_are_bad(root):
 
 
 def test_unknown_phones_and_splits(root):
-    with pytest.raises(ValueError, match="phone must be one of .*'nokia'"):
+    with pytest.raises(ValueError, match="no folder .*nokia; published are iphone"):
         dped.patches(root, phone="nokia")
     with pytest.raises(ValueError, match="no folder .*iphone"):
         dped.photos(root, phone="iphone")
+    with pytest.raises(ValueError, match="must be the name of a folder, got '../sony'"):
+        dped.photos(root, phone="../sony")
     with pytest.raises(ValueError, match="split must be"):
         dped.patches(root, phone="sony", split="validation")
+
+
+def test_a_phone_of_ones_own(root):
+    """As `align --phone` writes it."""
+    home = root / "dped" / "sony"
+    home.rename(root / "dped" / "mine")
+    for place in ("training_data", "test_data/patches"):
+        folder = root / "dped" / "mine" / place
+        (folder / "sony").rename(folder / "mine")
+    assert len(dped.patches(root, phone="mine")) == 12

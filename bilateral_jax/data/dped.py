@@ -3,7 +3,8 @@
 Layout: `ROOT/PHONE/training_data/{PHONE,canon}/I.jpg` and `ROOT/PHONE/test_data/patches/{PHONE,
 canon}/I.jpg` are patches of 100 x 100 pixels, the same I for the same scene;
 `ROOT/PHONE/test_data/full_size_test_images/` holds whole photos of the phone, without a partner.
-`ROOT` may be the folder `dped` or the one that holds it.
+`ROOT` may be the folder `dped` or the one that holds it. Pairs that `python -m bilateral_jax align`
+made of photos of one's own lie in the same way, under the name of another phone.
 
 Receives a folder from the user.
 Hands elements to `data/batches.py`.
@@ -33,7 +34,7 @@ def patches(
 
     Args:
       root: the folder that holds the data set.
-      phone: one of `PHONES`.
+      phone: one of `PHONES`, or the name of a folder of one's own.
       split: "train" or "test".
       follow_links: accept links that lead out of `root`.
       **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
@@ -42,7 +43,7 @@ def patches(
       Source of `{"input", "target": uint8 [100, 100, 3], "name"}`, sorted by number.
 
     Raises:
-      ValueError: an unknown phone or split, a folder is missing; or as `checked.Checked`: a patch
+      ValueError: an unknown split, a folder is missing; or as `checked.Checked`: a patch
         without partner, of another size or depth counts as bad.
     """
     if split not in _PATCHES:
@@ -61,7 +62,7 @@ def photos(root, *, phone: str, follow_links: bool = False, **checks) -> unpaire
 
     Args:
       root: the folder that holds the data set.
-      phone: one of `PHONES`.
+      phone: one of `PHONES`, or the name of a folder of one's own.
       follow_links: accept links that lead out of `root`.
       **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
 
@@ -70,7 +71,7 @@ def photos(root, *, phone: str, follow_links: bool = False, **checks) -> unpaire
       (the authors scaled to `FULL_SIZES` first).
 
     Raises:
-      ValueError: an unknown phone, the folder is missing, or as `checked.Checked`.
+      ValueError: the folder is missing, or as `checked.Checked`.
     """
     folder = _phone(root, phone) / "test_data" / "full_size_test_images"
     found = files.pictures(folder, root=root, follow_links=follow_links)
@@ -102,10 +103,10 @@ def _check(path, size):
 
 
 def _phone(root, phone):
-    if phone not in PHONES:
-        raise ValueError(f"phone must be one of {PHONES}, got {phone!r}")
+    if not phone or pathlib.PurePath(phone).name != phone:
+        raise ValueError(f"phone must be the name of a folder, got {phone!r}")
     root = pathlib.Path(root)
     for folder in (root / phone, root / "dped" / phone):
         if folder.is_dir():
             return folder
-    raise ValueError(f"there is no folder {root / phone}")
+    raise ValueError(f"there is no folder {root / phone}; published are {', '.join(PHONES)}")
