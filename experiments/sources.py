@@ -81,6 +81,14 @@ def _shrunk(*, photos, short_side):
     return whole.Shrunk(make(**photos), short_side)
 
 
+@functools.lru_cache(maxsize=2)
+def _phone(**options):
+    """Makes the pairs once, as `_demo`."""
+    from bilateral_jax.data import phone
+
+    return phone.PhonePhotos(**options)
+
+
 KINDS = {
     "ava": ava.votes,
     "demo": _demo,
@@ -91,6 +99,7 @@ KINDS = {
     "folder": pairs.PairedFolder,
     "intvid": degraded.clips,
     "lists": pairs.PairedFolder.from_lists,
+    "phone": _phone,
     "prepared": prepared.open_,
     "prepared_unpaired": prepared.strangers,
     "prepared_video": prepared.windows,

@@ -52,7 +52,9 @@ POSITIONAL_OPTIONS = {
     "bilateral_jax.training.records.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.create": "a name and its hyper-parameters are one description",
     "bilateral_jax.training.parallel.mean": "as jax.lax.pmean",
+    "bilateral_jax.training.parallel.share": "as jax.lax.axis_index",
     "bilateral_jax.training.parallel.step_key": "as jax.lax.axis_index",
+    "bilateral_jax.training.parallel.total": "as jax.lax.psum",
 }
 
 RANDOMNESS = {"rng", "rngs", "prng", "prng_key", "rng_key", "random_key"}

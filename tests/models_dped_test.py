@@ -1,4 +1,4 @@
-"""DPED's critic against loops in float64; its generator is in models_pictures_test.py."""
+"""DPED's critic against loops in float64, and first weights (the rest: models_pictures_test.py)."""
 
 import jax
 import jax.numpy as jnp
@@ -66,9 +66,22 @@ def test_the_critic_has_the_published_size():
 
 
 def test_patches_of_another_size_need_pooling():
-    patches = np.zeros((1, 14, 18, 3), np.float32)
-    with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 14 x 18; pooled=True"):
+    patches = np.zeros((1, 18, 20, 3), np.float32)
+    with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
         random_critic(size=30).apply(patches)
     assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
+    with pytest.raises(ValueError, match="16 x 16 pixels shrink to one position"):
+        random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
     with pytest.raises(ValueError, match="channels must be five numbers"):
         models.create("DPEDCritic", {"channels": [1, 2]})
+
+
+def test_first_weights_that_let_a_picture_through():
+    image = np.random.default_rng(0).random((1, 12, 12, 3), np.float32)
+    spread = {}
+    for initial in ("published", "he"):
+        module = models.create("DPED", {"width": 8, "blocks": 1, "initial": initial})
+        spread[initial] = float(model.Model.init(module, jax.random.key(0)).apply(image).std())
+    assert spread["he"] > 10 * spread["published"]
+    with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
+        models.create("DPED", {"initial": "xavier"})

@@ -23,6 +23,10 @@ from bilateral_jax.models import layers, strips
 _EPSILON = 1e-3
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
+_INITIAL = {
+    "published": (_INIT, _BIAS),
+    "he": (layers.he_truncated_normal, nn.initializers.zeros),
+}
 _SLOPE = 0.2
 _GREY = (0.2989, 0.5870, 0.1140)  # the weights of TensorFlow's rgb_to_grayscale
 
@@ -35,10 +39,19 @@ class DPED(nn.Module):
     Attributes:
       width: channels of every layer but the last.
       blocks: residual blocks.
+      initial: first weights. "published": so small (deviation 0.01) that hardly anything of a
+        picture reaches the end, and the first steps may switch whole layers off; "he": as large as
+        keeps a signal its size, but for the last layer, which starts the same.
     """
 
     width: int = 64
     blocks: int = 4
+    initial: str = "published"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.initial not in _INITIAL:
+            raise ValueError(f"initial must be one of {tuple(_INITIAL)}, got {self.initial!r}")
 
     def example_inputs(self):
         """Arguments of `__call__` of the smallest size, for initialisation."""
@@ -68,7 +81,8 @@ class DPED(nn.Module):
         Returns:
           A `Strip` that is shorter by the rows near its ends that other rows decide.
         """
-        conv = functools.partial(strips.Convolution, kernel_init=_INIT, bias_init=_BIAS)
+        kernel, bias = _INITIAL[self.initial]
+        conv = functools.partial(strips.Convolution, kernel_init=kernel, bias_init=bias)
         x = conv(self.width, kernel_size=9, name="head")(strip).map(nn.relu)
         for block in range(self.blocks):
             skip = x
@@ -81,7 +95,7 @@ class DPED(nn.Module):
             x = x.plus(skip)
         for i in range(2):
             x = conv(self.width, name=f"tail_{i}")(x).map(nn.relu)
-        x = conv(3, kernel_size=9, name="last")(x)
+        x = conv(3, kernel_size=9, kernel_init=_INIT, name="last")(x)
         return x.map(lambda y: 0.58 * jnp.tanh(y) + 0.5)
 
 
@@ -135,6 +149,11 @@ class DPEDCritic(nn.Module):
         Returns:
           Logits `[b, 2]`: of a patch of the camera, of an enhanced one.
         """
+        if max(image.shape[1:3]) <= 16:
+            raise ValueError(
+                f"patches of {image.shape[1]} x {image.shape[2]} pixels shrink to one position, "
+                "where instance norm leaves nothing to judge; one side must exceed 16"
+            )
         if not self.pooled and image.shape[1:3] != (self.size, self.size):
             raise ValueError(
                 f"this critic judges patches of {self.size} x {self.size} pixels, got "

@@ -155,6 +155,38 @@ def mean(tree, axis_name=AXIS):
     return jax.lax.pmean(tree, axis_name)
 
 
+def total(tree, axis_name=AXIS):
+    """Adds every leaf up over all devices; for use inside an update.
+
+    Args:
+      tree: a pytree of arrays.
+      axis_name: the mapped axis.
+
+    Returns:
+      The sums, the same on every device.
+    """
+    return jax.lax.psum(tree, axis_name)
+
+
+def share(draw, count, axis_name=AXIS):
+    """Draws something for every example of the whole batch and gives this device its part.
+
+    So what an example gets depends on its place in the batch, and not on how many devices there
+    are; for use inside an update.
+
+    Args:
+      draw: `number of examples -> array [that many, ...]`, the same on every device.
+      count: examples of one device's share.
+      axis_name: the mapped axis.
+
+    Returns:
+      `[count, ...]`.
+    """
+    everything = draw(count * jax.lax.psum(1, axis_name))
+    first = count * jax.lax.axis_index(axis_name)
+    return jax.lax.dynamic_slice_in_dim(everything, first, count)
+
+
 def step_key(key, step, axis_name=AXIS):
     """Derives a random key for every step and every device; for use inside an update.
 

@@ -21,7 +21,8 @@ class State:
       key: typed random key; steps derive theirs from it by `fold_in`, it never changes.
       params: pytree of weights.
       batch_stats: pytree of running statistics, empty for a network without any.
-      average: exponential moving average of `params`, the weights that are evaluated and shipped.
+      average: exponential moving average of `params`, the weights that are evaluated and shipped;
+        None for a network that is only trained against.
       opt_state: the optimiser's own.
     """
 
@@ -33,7 +34,24 @@ class State:
     opt_state: Any
 
 
-def create(key, params, batch_stats, optimizer):
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Adversaries:
+    """A network in training and the critic it is trained against.
+
+    Attributes:
+      step: int32 scalar, the number of updates done; those of the two networks count what moved
+        them, so a step that was skipped is missing there.
+      generator: `State` of the network that is shipped.
+      critic: `State` of the other.
+    """
+
+    step: jax.Array
+    generator: State
+    critic: State
+
+
+def create(key, params, batch_stats, optimizer, *, averaged=True):
     """Starts a state at step 0, the average at the weights themselves.
 
     Args:
@@ -41,8 +59,8 @@ def create(key, params, batch_stats, optimizer):
       params: pytree of float weights.
       batch_stats: pytree of running statistics.
       optimizer: an `optax.GradientTransformation`.
+      averaged: keep a moving average of the weights.
     """
-    average = jax.tree.map(
-        jnp.array, params
-    )  # a copy: buffers of the state are reused, so no two leaves may share one
+    # A copy: buffers of the state are reused, so no two leaves may share one.
+    average = jax.tree.map(jnp.array, params) if averaged else None
     return State(jnp.int32(0), key, params, batch_stats, average, optimizer.init(params))

@@ -45,8 +45,10 @@ def gradient_step(loss, state, batch, optimizer, *, average_decay=0.0, accumulat
     metrics["gradient_norm"] = optax.tree.norm(gradient)
     change, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, change)
-    decay = jnp.minimum(average_decay, (1.0 + state.step) / (10.0 + state.step))
-    average = jax.tree.map(lambda mean, new: new + decay * (mean - new), state.average, params)
+    average = state.average
+    if average is not None:
+        decay = jnp.minimum(average_decay, (1.0 + state.step) / (10.0 + state.step))
+        average = jax.tree.map(lambda mean, new: new + decay * (mean - new), average, params)
     state = dataclasses.replace(
         state,
         step=state.step + 1,
