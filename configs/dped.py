@@ -8,7 +8,8 @@ Data: docs/data.md, "DPED" (the published folders); `python -m bilateral_jax ali
   made of weights that you have; without them the content term is left out (docs/dped.md).
 Result: not measured: neither the data set nor the weights were at hand. The paper states 20.08 dB
   and SSIM .9201 for the iPhone's test patches. `configs/dped_demo.py` is what was trained here.
-Cost: COST
+Cost: a step multiplies and adds about 0.8 x 10^12 times in the generator (50 patches forward and
+  backward, 50 more forward for the critic), about as often again in a VGG-19: for a GPU.
 """
 
 import ml_collections

@@ -1,6 +1,19 @@
 """DPED on patches of five bundled photos and an imagined phone's renditions of them.
 
 Command: python -m experiments.train --config=configs/dped_demo.py --workdir=RUN
+Narrow, so that two CPU cores can: 16 channels for 64, a critic a quarter as wide, 6 + 6 patches a
+  step for 50 + 50. No VGG is bundled, so a plain squared error stands in for the content term. The
+  published first weights left this network grey for 150 steps; it starts from He's.
+Result: on three photos it never saw, after 300 steps (seed 0, jax 0.10.2): whole, PSNR 17.63 ->
+  19.68 dB, SSIM .698 -> .609, MS-SSIM .894 -> .845, dE76 22.2 -> 14.0; in 60 patches, PSNR 17.21 ->
+  20.12 dB (pooled 16.28 -> 19.28), SSIM .681 -> .605. It has learnt brightness, contrast and the
+  tint, and is on the way with colours and fine structure (hence SSIM): too few steps for a good
+  picture. The critic's accuracy stays near chance (.45 to .63).
+Cost: 244 s of processor time, 2 s a step on two crowded cores.
+What was tried: published first weights, 8 + 8 patches, learning rate 5e-4: 13.75 dB after 100
+  steps (average decay .99), 16.3 dB on training patches after 147, all but the shadows one grey;
+  with 6 + 6 and 2e-3 slower still (13.7 dB on training patches after 56 steps; 17.9 with He's after
+  66, learning rate 1e-3).
 """
 
 from configs import dped
@@ -16,6 +29,7 @@ def get_config():
     config.loss.content = 0.0  # no VGG is bundled
     config.loss.mse = 7500.0
     config.loss.texture_examples = 50.0
+    config.optimizer.learning_rate = 1e-3
     config.average_decay = 0.98
 
     with config.unlocked():
