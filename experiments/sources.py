@@ -89,6 +89,12 @@ def _phone(**options):
     return phone.PhonePhotos(**options)
 
 
+def _graded(**options):
+    from bilateral_jax.data import graded  # its photos, too
+
+    return graded.GradedPhotos(**options)
+
+
 KINDS = {
     "ava": ava.votes,
     "demo": _demo,
@@ -97,6 +103,7 @@ KINDS = {
     "fivek": fivek.paired,
     "fivek_unpaired": fivek.strangers,
     "folder": pairs.PairedFolder,
+    "graded": _graded,
     "intvid": degraded.clips,
     "lists": pairs.PairedFolder.from_lists,
     "phone": _phone,

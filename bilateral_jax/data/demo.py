@@ -153,14 +153,14 @@ def _retouch():
 def _fit(photo):
     """Cuts the largest central window of the right shape and scales it."""
     size = SIZE if photo.shape[1] >= photo.shape[0] else SIZE[::-1]
-    return _scaled(photo, size, 1.0, 0.5, 0.5)
+    return scaled(photo, size=size)
 
 
 def _vary(photo, rng):
     """Photographs it again: another cut, exposure, tint, contrast and saturation."""
     size = SIZE if rng.uniform() < 0.5 else SIZE[::-1]
     scale, down, right = rng.uniform(0.6, 1.0), rng.uniform(), rng.uniform()
-    image = images.to_float(_scaled(photo, size, scale, down, right))
+    image = images.to_float(scaled(photo, size=size, scale=scale, down=down, right=right))
     contrast, stops = rng.uniform(0.8, 1.25), rng.uniform(-1.2, 1.2)
     gains = np.exp2(stops + rng.uniform(-0.2, 0.2, 3)).astype(np.float32)
     linear = 0.2 * (color.srgb_to_linear(image) / 0.2) ** np.float32(contrast) * gains
@@ -169,8 +169,19 @@ def _vary(photo, rng):
     return images.to_integer(color.linear_to_srgb(np.clip(linear, 0, 1)), 8)
 
 
-def _scaled(photo, size, scale, down, right):
-    """Scales a window to `size`: `scale` of the largest that fits, placed by fractions."""
+def scaled(photo, *, size, scale=1.0, down=0.5, right=0.5) -> np.ndarray:
+    """Cuts a window of the right shape out of a photo and scales it.
+
+    Args:
+      photo: uint8 `[h, w, 3]`.
+      size: (height, width) of the result.
+      scale: of the window, relative to the largest that fits.
+      down: where it lies, from 0 (top) to 1.
+      right: where it lies, from 0 (left) to 1.
+
+    Returns:
+      uint8 `[*size, 3]`.
+    """
     import PIL.Image
 
     height, width = photo.shape[:2]
