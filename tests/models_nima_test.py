@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from bilateral_jax import models
-from bilateral_jax.models import model, nima
+from bilateral_jax.models import model, nima, vgg
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -86,6 +86,16 @@ def test_mobilenet_has_the_published_parameters():
     assert params["head"]["kernel"].shape == (1024, 10)
 
 
+def test_a_small_network_is_a_matter_of_its_fields():
+    fields = {"strides": [2, 1], "channels": [64, 96], "width": 0.5}
+    params = shapes(**fields)["params"]
+    assert "conv_dw_3" not in params
+    assert params["conv_pw_2"]["kernel"].shape == (1, 1, 32, 48)
+    assert params["head"]["kernel"].shape == (48, 10)
+    module = models.create("NIMAMobileNet", fields)
+    assert models.create(*models.describe(module)) == module
+
+
 def test_feature_maps_have_the_published_sizes():
     module = models.create("NIMAMobileNet")
     image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
@@ -137,23 +147,35 @@ def test_the_smooth_resize_reaches_every_pixel_and_keeps_the_mean():
     np.testing.assert_allclose(nima.resize(image, size=8), 1.0, rtol=1e-6)
 
 
-def test_scores_of_photos_of_any_size(small):
-    rng = np.random.default_rng(2)
-    images = jnp.asarray(rng.uniform(size=(2, 3, 40, 50, 3)), jnp.float32)
-    quick = {"compiler_options": QUICK}
-    compiled = jax.jit(nima.distribution, static_argnames="method", **quick)
-    logits = jax.jit(small.apply, **quick)
+class Judge:
+    """In place of a model: the logits are sums over a part of the square."""
+
+    module = models.create("NIMAMobileNet", {"input_size": 20})
+
+    def apply(self, image):
+        assert image.shape[1:] == (20, 20, 3)
+        return image.reshape(len(image), 10, -1).sum(-1)
+
+
+def test_scores_of_photos_of_any_size():
+    images = jnp.asarray(np.random.default_rng(2).uniform(size=(2, 3, 40, 50, 3)), jnp.float32)
     for method, meant in (("nearest", "nearest"), ("antialias", "antialias"), (None, "nearest")):
-        got = compiled(small, images, method=method)
+        got = nima.distribution(Judge(), images, method=method)
         assert got.shape == (2, 3, 10)
-        np.testing.assert_allclose(got.sum(-1), 1.0, rtol=1e-6)
-        squares = nima.resize(images, size=32, method=meant).reshape(6, 32, 32, 3)
-        shares = jax.nn.softmax(logits(squares)).reshape(2, 3, 10)
-        np.testing.assert_allclose(got, shares, rtol=1e-4)
-    smooth = nima.mean(compiled(small, images, method="antialias"))
-    assert not np.allclose(smooth, nima.mean(got), rtol=1e-4)
-    score = jax.jit(nima.mean_score, static_argnames="method", **quick)
-    np.testing.assert_allclose(score(small, images), smooth, rtol=1e-5)
+        squares = nima.resize(images, size=20, method=meant).reshape(2, 3, 10, -1)
+        np.testing.assert_allclose(got, jax.nn.softmax(squares.sum(-1)), rtol=1e-5)
+    smooth = nima.mean(nima.distribution(Judge(), images, method="antialias"))
+    assert not np.allclose(smooth, nima.mean(got), rtol=1e-3)
+    np.testing.assert_array_equal(nima.mean_score(Judge(), images), smooth)
+    one = nima.mean_score(Judge(), images[1, 2], method=None)
+    np.testing.assert_allclose(one, nima.mean(got)[1, 2], rtol=1e-6)
+
+
+def test_squares_of_bytes(small):
+    pixels = np.random.default_rng(5).integers(0, 256, (1, 34, 31, 3), dtype=np.uint8)
+    shares = nima.of_squares(small, pixels)
+    expected = np.exp(literal(small, pixels[0] / 255.0))
+    np.testing.assert_allclose(shares[0], expected / expected.sum(), rtol=1e-3)
 
 
 def test_mean_and_deviation():
@@ -207,6 +229,7 @@ def test_training_moves_the_statistics_unless_told_not_to(small):
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),
         ({"input_size": 0}, "input_size must be at least 1"),
         ({"width": 0.0}, "width must be above 0"),
+        ({"strides": (1, 2)}, "strides and channels must have one entry per block"),
     ],
 )
 def test_impossible_networks_are_refused(fields, message):
@@ -221,6 +244,27 @@ def test_bad_photos_are_refused(small):
         nima.mean_score(small, np.zeros((8, 8, 4), np.float32))
     with pytest.raises(ValueError, match="method must be one of"):
         nima.resize(np.zeros((8, 8, 3), np.float32), size=4, method="area")
+
+
+def test_vgg16_keeps_its_dense_layers():
+    tree = shapes("NIMAVGG16")
+    # 14,714,688 of the convolutions, 102,764,544 and 16,781,312 of the two layers, then the head.
+    counts = {name: model.parameter_count(leaves) for name, leaves in tree["params"].items()}
+    assert counts == {"trunk": 14_714_688, "fc6": 102_764_544, "fc7": 16_781_312, "head": 40_970}
+    assert set(tree) == {"params"}
+
+
+def test_vgg16_sees_red_green_and_blue_less_their_means():
+    module = models.create("NIMAVGG16", {"width": 2, "hidden": 3, "input_size": 32})
+    network = model.Model.init(module, jax.random.key(0))
+    image = np.random.default_rng(6).uniform(size=(1, 32, 32, 3)).astype(np.float32)
+    trunk = vgg.Trunk(vgg.DEPTHS["vgg16"], 2)
+    seen = 255 * image - np.array([123.68, 116.779, 103.939], np.float32).reshape(1, 1, 1, 3)
+    x = np.asarray(trunk.apply({"params": network.params["trunk"]}, seen)).reshape(1, -1)
+    for name in ("fc6", "fc7", "head"):
+        x = x @ network.params[name]["kernel"] + network.params[name]["bias"][None]
+        x = x if name == "head" else np.maximum(x, 0)
+    np.testing.assert_allclose(network.apply(image), x, rtol=1e-4, atol=1e-4)
 
 
 def test_it_is_rebuilt_from_its_description(small):

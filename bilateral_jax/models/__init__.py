@@ -18,6 +18,7 @@ REGISTRY = {
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
     "NIMAMobileNet": nima.NIMAMobileNet,
+    "NIMAVGG16": nima.NIMAVGG16,
     "VGG": vgg.VGG,
 }
 # network -> preset -> fields, where the network differs from its defaults

@@ -18,15 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from bilateral_jax.models import layers
+from bilateral_jax.models import layers, vgg
 
 SCORES = 10
 RESIZE_METHODS = ("nearest", "antialias")
-# (stride, channels at width 1) of the thirteen blocks
-BLOCKS = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *((1, 512),) * 5, (2, 1024))
-BLOCKS = (*BLOCKS, (1, 1024))
+# of the thirteen blocks; channels at width 1
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
+_VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; the original takes no deviation
 
 
 def distribution(model, image, *, method: str | None = None):
@@ -52,6 +53,20 @@ def distribution(model, image, *, method: str | None = None):
     small = resize(image, size=module.input_size, method=method or module.resize)
     logits = model.apply(small.reshape(-1, *small.shape[-3:]))
     return jax.nn.softmax(logits).reshape(*small.shape[:-3], SCORES)
+
+
+@jax.jit
+def of_squares(model, pixels):
+    """Predicts the distribution of scores of squares as `data/rated.py` prepares them; compiled.
+
+    Args:
+      model: as for `distribution`.
+      pixels: uint8 `[b, n, n, 3]`.
+
+    Returns:
+      float32 `[b, 10]`.
+    """
+    return jax.nn.softmax(model.apply(pixels.astype(jnp.float32) / 255.0))
 
 
 def mean_score(model, image, *, method: str | None = "antialias"):
@@ -139,8 +154,12 @@ class NIMAMobileNet(nn.Module):
     Zeros are added on all four sides before every 3 x 3 layer, strided or not; that differs from
     TensorFlow's SAME where the stride is 2.
 
+    The defaults are the published network; a small one has fewer blocks, or narrower ones.
+
     Attributes:
       width: of every layer, relative to the original (its "alpha").
+      strides: of the blocks.
+      channels: that come out of the blocks at width 1.
       input_size: side of the square that the network sees.
       resize: how photos were brought to it in training, see `resize`.
       dropout: share of the features in front of the head that are dropped in training.
@@ -148,6 +167,8 @@ class NIMAMobileNet(nn.Module):
     """
 
     width: float = 1.0
+    strides: tuple[int, ...] = STRIDES
+    channels: tuple[int, ...] = CHANNELS
     input_size: int = 224
     resize: str = "nearest"
     dropout: float = 0.75
@@ -158,6 +179,11 @@ class NIMAMobileNet(nn.Module):
         _check_fields(self)
         if not self.width > 0:
             raise ValueError(f"width must be above 0, got {self.width}")
+        if len(self.strides) != len(self.channels):
+            raise ValueError(
+                "strides and channels must have one entry per block, "
+                f"got {self.strides} and {self.channels}"
+            )
 
     def example_inputs(self):
         """Arguments of `__call__` for initialisation."""
@@ -180,7 +206,7 @@ class NIMAMobileNet(nn.Module):
         x = 2.0 * image - 1.0
         x = Convolution(self._channels(32), 3, 2, name="conv1")(x)
         x = self._norm(x, "conv1_bn", by_batch)
-        for i, (stride, channels) in enumerate(BLOCKS, 1):
+        for i, (stride, channels) in enumerate(zip(self.strides, self.channels), 1):
             x = Depthwise(stride, name=f"conv_dw_{i}")(x)
             x = self._norm(x, f"conv_dw_{i}_bn", by_batch)
             x = Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
@@ -201,6 +227,55 @@ class NIMAMobileNet(nn.Module):
             name=name,
         )
         return jnp.clip(norm(x), 0.0, 6.0)
+
+
+class NIMAVGG16(nn.Module):
+    """VGG-16 with its two layers of 4096, and ten outputs in place of the last one.
+
+    Attributes:
+      width: channels of the first block of convolutions, 64 in the original.
+      hidden: features of the two layers behind the convolutions.
+      input_size: side of the square that the network sees.
+      resize: how photos were brought to it in training, see `resize`.
+      dropout: share of the features in front of the head that are dropped in training.
+      axis_name: pmap axis; nothing here depends on other devices.
+    """
+
+    width: int = 64
+    hidden: int = 4096
+    input_size: int = 224
+    resize: str = "nearest"
+    dropout: float = 0.75
+    axis_name: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fields(self)
+
+    def example_inputs(self):
+        """Arguments of `__call__` for initialisation; the first dense layer depends on the size."""
+        return (jnp.zeros((1, self.input_size, self.input_size, 3)),)
+
+    @nn.compact
+    def __call__(self, image, *, train: bool = False, moving_statistics: bool = False):
+        """Scores squares.
+
+        Args:
+          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`.
+          train: dropout.
+          moving_statistics: there are none; for the sake of one signature.
+
+        Returns:
+          Logits `[b, 10]`.
+        """
+        del moving_statistics
+        trunk = vgg.Trunk(vgg.DEPTHS["vgg16"], self.width, name="trunk")
+        mean = jnp.asarray(_VGG_MEAN, jnp.float32).reshape(1, 1, 1, 3)
+        x = trunk(255.0 * image - mean)
+        x = x.reshape(len(x), -1)
+        x = layers.Linear(self.hidden, kernel_size=0, name="fc6")(x)
+        x = layers.Linear(self.hidden, kernel_size=0, name="fc7")(x)
+        return _head(nn.Dropout(self.dropout, deterministic=not train)(x))
 
 
 class Convolution(nn.Module):
@@ -274,3 +349,6 @@ def _scores(shares):
 def _under(length, size):
     """The pixel under the centre of each of `size` new ones."""
     return np.floor((np.arange(size) + 0.5) * (length / size)).astype(np.int32)
+
+
+NETWORKS = (NIMAMobileNet, NIMAVGG16)
