@@ -1,4 +1,4 @@
-"""The command line: `python -m bilateral_jax enhance | import | prepare | align | info`.
+"""The command line: `python -m bilateral_jax enhance | score | import | prepare | align | info`.
 
 A mistake of the user is one line on the error output: exit code 2 for arguments that make no sense,
 1 for work that could not be done.
@@ -11,7 +11,7 @@ import argparse
 import functools
 import sys
 
-from bilateral_jax import commands, preparing
+from bilateral_jax import commands, preparing, scoring
 from bilateral_jax.collecting import command as collecting
 
 
@@ -37,6 +37,7 @@ def _parser():
     )
     commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_enhance(commands_)
+    _add_score(commands_)
     _add_import(commands_)
     _add_prepare(commands_)
     _add_align(commands_)
@@ -89,6 +90,20 @@ def _add_import(parsers):
         other.add_argument("source", metavar="SOURCE", help=files)
         other.add_argument("target", metavar="OUT", help="folder to create")
         other.set_defaults(run=functools.partial(commands.import_weights, kind))
+    nima = sources.add_parser("nima", help="a NIMA MobileNet, or an ImageNet MobileNet, of Keras")
+    nima.add_argument("source", metavar="SOURCE", help="HDF5 file, SavedModel folder, or .npz")
+    nima.add_argument("target", metavar="OUT", help="folder to create")
+    nima.set_defaults(run=functools.partial(commands.import_weights, "nima"))
+
+
+def _add_score(parsers):
+    command = parsers.add_parser("score", help="predict how people would score photos, 1 to 10")
+    add = command.add_argument
+    add("sources", nargs="+", metavar="PHOTO", help="JPEG, PNG or TIFF files, or folders of them")
+    add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
+    add("--step", type=int, help="step of a run (default: the newest)")
+    add("--histogram", action="store_true", help="show the whole distribution of scores")
+    command.set_defaults(run=scoring.score)
 
 
 def _add_prepare(parsers):

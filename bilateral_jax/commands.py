@@ -13,7 +13,7 @@ from importlib import metadata
 import numpy as np
 
 from bilateral_jax import checkpoints, images, inference, models
-from bilateral_jax.importers import can, dped, hdrnet, vgg
+from bilateral_jax.importers import can, dped, hdrnet, nima, vgg
 from bilateral_jax.models import model as model_lib
 
 _JPEG = (".jpg", ".jpeg")
@@ -81,14 +81,15 @@ def import_weights(kind, source, target) -> int:
     """Turns other published weights into a checkpoint.
 
     Args:
-      kind: "dped", "can" (both for `enhance`) or "vgg" (for training).
+      kind: "dped", "can" (both for `enhance`), "nima" (for `score`) or "vgg" (for training).
       source: file or folder as the importer of that kind takes it.
       target: folder to create.
 
     Returns:
       Exit code 0.
     """
-    return _save_imported({"dped": dped, "can": can, "vgg": vgg}[kind].load(source), source, target)
+    importer = {"dped": dped, "can": can, "nima": nima, "vgg": vgg}[kind]
+    return _save_imported(importer.load(source), source, target)
 
 
 def info(checkpoint, *, step) -> int:
@@ -115,6 +116,27 @@ def info(checkpoint, *, step) -> int:
             print(f"{key:<18}{shown}")
     print(f"read with         {_versions()}")
     return 0
+
+
+def pictures(sources) -> list[pathlib.Path]:
+    """Lists files, and the pictures in folders.
+
+    Args:
+      sources: files and folders.
+
+    Returns:
+      The files as given; those of a folder sorted, without hidden ones.
+
+    Raises:
+      FileNotFoundError: a source does not exist.
+      ValueError: a folder holds no picture.
+    """
+    found = []
+    for source in map(pathlib.Path, sources):
+        if not source.exists():
+            raise FileNotFoundError(f"no such file or folder: {source}")
+        found += _inside(source) if source.is_dir() else [source]
+    return found
 
 
 def load_model(checkpoint, step: int | None = None) -> model_lib.Model:
@@ -153,17 +175,12 @@ def _save_imported(model, source, target):
 
 def _jobs(sources, target, bits, overwrite):
     """Pairs every input with its output and notes what forbids one."""
-    for source in sources:
-        if not source.exists():
-            raise FileNotFoundError(f"no such file or folder: {source}")
+    files = pictures(sources)
     into_folder = len(sources) > 1 or sources[0].is_dir() or target.is_dir()
     if not into_folder and target.suffix.lower() not in images.SUFFIXES:
         into_folder = not target.suffix
     if into_folder and target.is_file():
         raise ValueError(f"{target} is a file; for several pictures give a folder")
-    files = [
-        file for source in sources for file in (_pictures(source) if source.is_dir() else [source])
-    ]
     inputs = {file.resolve() for file in files}
     jobs, taken = [], set()
     for file in files:
@@ -175,7 +192,7 @@ def _jobs(sources, target, bits, overwrite):
     return jobs
 
 
-def _pictures(folder):
+def _inside(folder):
     found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in images.SUFFIXES]
     found = [p for p in found if p.is_file() and not p.name.startswith(".")]
     if not found:
