@@ -15,7 +15,8 @@ def learning_rate(name, *, peak, steps, warmup=0, final=0.0, **options):
     Args:
       name: the way from `peak` to `final` after the warm-up. "constant"; "linear"; "cosine";
         "polynomial" (`power`, 2); "exponential" (equal factors, to a `final` above 0);
-        "inverse_sqrt" (peak / sqrt(1 + t / `knee`), with neither `final` nor an end); "step"
+        "inverse_sqrt" (peak / sqrt(1 + t / `knee`), with neither `final` nor an end);
+        "inverse_time" (peak / (1 + `decay` t), as Keras' `decay`, likewise endless); "step"
         (times `factor`, 0.1, at each of `boundaries`, fractions of the training);
         "cosine_restarts" (`periods` cosines, 4, one after the other, all from `peak`); "one_cycle"
         (rises from peak / `start_divisor`, 25, over `rise`, 0.3 of the training, then falls to
@@ -82,6 +83,13 @@ def _inverse_sqrt(peak, steps, *, knee):
     return lambda step: peak / (1.0 + step / knee) ** 0.5
 
 
+def _inverse_time(peak, steps, *, decay):
+    del steps
+    if not decay >= 0:
+        raise ValueError(f"decay must be at least 0 per step, got {decay}")
+    return lambda step: peak / (1.0 + decay * step)
+
+
 def _step(peak, steps, *, boundaries, factor=0.1):
     at = [round(fraction * steps) for fraction in boundaries]
     if not at or sorted(set(at)) != at or not 0 < at[0] <= at[-1] < steps:
@@ -122,6 +130,7 @@ _SCHEDULES = {
     "cosine_restarts": _cosine_restarts,
     "exponential": _exponential,
     "inverse_sqrt": _inverse_sqrt,
+    "inverse_time": _inverse_time,
     "linear": _linear,
     "one_cycle": _one_cycle,
     "polynomial": _polynomial,
