@@ -83,6 +83,7 @@ def _add_import(parsers):
     others = {
         "dped": ("a published DPED generator (TensorFlow names)", tensorflow),
         "can": ("a published CAN (TensorFlow names)", tensorflow),
+        "nima": ("a NIMA or ImageNet MobileNet of Keras", "HDF5 file, SavedModel folder, or .npz"),
         "vgg": ("a VGG-16 or VGG-19", "MatConvNet's .mat, or torchvision's .pth, or .npz of that"),
     }
     for kind, (what, files) in others.items():
@@ -90,10 +91,6 @@ def _add_import(parsers):
         other.add_argument("source", metavar="SOURCE", help=files)
         other.add_argument("target", metavar="OUT", help="folder to create")
         other.set_defaults(run=functools.partial(commands.import_weights, kind))
-    nima = sources.add_parser("nima", help="a NIMA MobileNet, or an ImageNet MobileNet, of Keras")
-    nima.add_argument("source", metavar="SOURCE", help="HDF5 file, SavedModel folder, or .npz")
-    nima.add_argument("target", metavar="OUT", help="folder to create")
-    nima.set_defaults(run=functools.partial(commands.import_weights, "nima"))
 
 
 def _add_score(parsers):
