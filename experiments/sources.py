@@ -13,6 +13,7 @@ from bilateral_jax.data import (
     fivek,
     pairs,
     prepared,
+    retouched,
     synthetic,
     tid2013,
     unpaired,
@@ -95,9 +96,16 @@ def _graded(**options):
     return graded.GradedPhotos(**options)
 
 
+def _taught(**options):
+    from experiments import teachers  # networks, which no other source needs
+
+    return teachers.pairs(make=make, **options)
+
+
 KINDS = {
     "ava": ava.votes,
     "demo": _demo,
+    "demo_inputs": retouched.DemoInputs,
     "dped": dped.patches,
     "dped_photos": dped.photos,
     "fivek": fivek.paired,
@@ -107,11 +115,13 @@ KINDS = {
     "intvid": degraded.clips,
     "lists": pairs.PairedFolder.from_lists,
     "phone": _phone,
+    "photos": retouched.photo_folder,
     "prepared": prepared.open_,
     "prepared_unpaired": prepared.strangers,
     "prepared_video": prepared.windows,
     "shrunk": _shrunk,
     "synthetic": synthetic.SyntheticPairs,
+    "taught": _taught,
     "tid2013": tid2013.scores,
     "unpaired": unpaired.folders,
     "video": video_pairs.weak_pairs,

@@ -72,23 +72,10 @@ class DemoPhotos:
     """
 
     def __init__(self, split: str, *, variants: int = 1, seed: int = 0):
-        if split not in PHOTOS:
-            raise ValueError(f"split must be one of {tuple(PHOTOS)}, got {split!r}")
-        if variants < 1 or (split == "heldout" and variants > 1):
-            raise ValueError(f"variants must be at least 1, and 1 for heldout; got {variants}")
-        retouch = _retouch()
-        self._elements = []
-        for number, name in enumerate(PHOTOS[split]):
-            photo = load(split, name)
-            for variant in range(variants):
-                rng = np.random.default_rng((seed, number, variant))
-                given = _vary(photo, rng) if variant else _fit(photo)
-                element = {
-                    "input": given,
-                    "target": retouch(given),
-                    "name": f"{name}_{variant:02d}",
-                }
-                self._elements.append(element if variants > 1 else element | {"name": name})
+        self._elements = [
+            {"input": given, "target": _retouch()(given), "name": name}
+            for name, given in inputs(split, variants=variants, seed=seed)
+        ]
 
     def __len__(self) -> int:
         return len(self._elements)
@@ -104,6 +91,33 @@ class DemoPhotos:
           written into.
         """
         return self._elements[operator.index(index)]
+
+
+def inputs(split: str, *, variants: int = 1, seed: int = 0):
+    """Makes the photos of a split in the demo's size, and variants of them, without targets.
+
+    Args:
+      split: "train" or "heldout".
+      variants: of every photo, as for `DemoPhotos`.
+      seed: of the random changes.
+
+    Yields:
+      (name, uint8 `[h, w, 3]`), the variants of a photo one after the other.
+
+    Raises:
+      ValueError: unknown split, no variants, or variants of held-out photos.
+      ImportError: a package that the photos ship in is not installed.
+    """
+    if split not in PHOTOS:
+        raise ValueError(f"split must be one of {tuple(PHOTOS)}, got {split!r}")
+    if variants < 1 or (split == "heldout" and variants > 1):
+        raise ValueError(f"variants must be at least 1, and 1 for heldout; got {variants}")
+    for number, name in enumerate(PHOTOS[split]):
+        photo = load(split, name)
+        for variant in range(variants):
+            rng = np.random.default_rng((seed, number, variant))
+            label = f"{name}_{variant:02d}" if variants > 1 else name
+            yield label, _vary(photo, rng) if variant else _fit(photo)
 
 
 def load(split: str, name: str) -> np.ndarray:

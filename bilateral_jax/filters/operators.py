@@ -13,7 +13,7 @@ import functools
 import inspect
 from collections.abc import Callable
 
-from bilateral_jax.filters import dark_channel, local_contrast, local_laplacian
+from bilateral_jax.filters import dark_channel, haze_lines, local_contrast, local_laplacian
 
 # name -> (function, options that differ from its defaults).
 OPERATORS = {
@@ -36,6 +36,7 @@ OPERATORS = {
         local_contrast.layers,
         {"gains": (1.3, 1.8, 1.8), "compression": 0.8, "lift": 0.6},
     ),
+    "nonlocal_dehazing": (haze_lines.dehaze, {}),
 }
 
 

@@ -1,0 +1,30 @@
+"""HDRNet that imitates a CAN operator: 37,219 parameters at every pixel, by a bilateral grid.
+
+Command: python -m bilateral_jax import can WEIGHTS TEACHER
+         python -m experiments.train --config=configs/distil_can.py --workdir=RUN
+           --config.data.train.checkpoint=TEACHER --config.data.heldout.checkpoint=TEACHER
+Data: five photos that ship in Python packages, 8 variants each. For photos of your own write a
+  config that imports this one and sets `config.data.train.photos` to
+  {"kind": "photos", "root": PHOTOS, "long_side": 768}. The teacher sees whole photos, since it
+  normalises by them; `cache` names a folder that keeps what it made of them.
+Result: docs/filters.md has the figures.
+Cost: the teacher's share (a second per photo) before the first steps, then a tenth of a second per
+  step on two quiet CPU cores.
+"""
+
+from ml_collections import config_dict
+
+from configs import demo
+
+
+def get_config():
+    config = demo.get_config()
+    config.steps = 1_200
+    with config.unlocked():
+        for part, photos in {
+            "train": {"kind": "demo_inputs", "split": "train", "variants": 8},
+            "heldout": {"kind": "demo_inputs", "split": "heldout"},
+        }.items():
+            config.data[part] = {"kind": "taught", "checkpoint": "TEACHER", "photos": photos}
+            config.data[part].cache = config_dict.placeholder(str)
+    return config

@@ -1,0 +1,160 @@
+"""Finds the options with which a classical filter comes nearest to pictures that somebody made.
+
+    python -m experiments.fit_operator local_contrast --source folder root=PAIRS
+        --try sigma 0.05 0.1 0.2 --try gain 2 3 4 [--set noise=1e-6] [--rounds 3]
+
+Goes through the options one after the other, takes the value that gives the highest mean PSNR (8
+bit, whole photos), and starts again until nothing changes. Then the same search is made once
+without each photo, and the photo left out is judged with what the others chose: if that falls
+behind, the options fit the photos and not the operator. An option's value is a Python literal.
+
+Receives a filter's name, a source and values to try from the command line.
+Hands the best options and their scores to the terminal.
+"""
+
+import argparse
+import ast
+import json
+import sys
+
+import numpy as np
+
+from bilateral_jax.filters import operators
+from experiments import scoring, sources, teachers
+
+
+class Scores:
+    """PSNR of every photo under every set of options, each computed once."""
+
+    def __init__(self, name, pairs):
+        """Prepares an empty table.
+
+        Args:
+          name: of the filter.
+          pairs: list of `{"input", "target"}`, uint8 or uint16 `[h, w, 3]`.
+        """
+        self._name, self._pairs, self._known = name, pairs, {}
+
+    def of(self, options):
+        """Gives the PSNR of every photo, in dB, and computes it if need be.
+
+        Args:
+          options: of the filter.
+        """
+        key = json.dumps(options, sort_keys=True)
+        if key not in self._known:
+            function, _ = teachers.find(operator=self._name, options=options)
+            metrics = ("psnr",)
+            self._known[key] = np.array(
+                [
+                    scoring.score(function(pair["input"]), pair["target"], metrics=metrics)["psnr"]
+                    for pair in self._pairs
+                ]
+            )
+        return self._known[key]
+
+
+def search(scores, values, fixed, *, photos, rounds=3):
+    """Chooses the options one at a time until nothing changes.
+
+    Args:
+      scores: a `Scores`.
+      values: option -> list of values to try; the first is where the search starts.
+      fixed: options that stay.
+      photos: indices of the photos that decide.
+      rounds: at most so many times through all options.
+
+    Returns:
+      The best options.
+    """
+    best = fixed | {name: tried[0] for name, tried in values.items()}
+    for _ in range(rounds):
+        before = dict(best)
+        for name, tried in values.items():
+            ranked = {i: scores.of(best | {name: v})[photos].mean() for i, v in enumerate(tried)}
+            best[name] = tried[max(ranked, key=ranked.get)]
+        if best == before:
+            break
+    return best
+
+
+def fit(name, pairs, values, fixed, *, rounds=3):
+    """Searches on all photos, and once without each.
+
+    Args:
+      name: of the filter.
+      pairs: source of `{"input", "target", "name"}`.
+      values: option -> values to try.
+      fixed: options that stay.
+      rounds: see `search`.
+
+    Returns:
+      `{"options", "psnr": {photo: dB}, "mean", "left_out": {photo: {"options", "psnr"}},
+      "left_out_mean"}`.
+
+    Raises:
+      ValueError: unknown filter, or no values to try.
+      TypeError: an option that the filter does not know.
+    """
+    if not values or not all(values.values()):
+        raise ValueError(f"there must be options with values to try, got {values!r}")
+    operators.make(name, **fixed, **{option: tried[0] for option, tried in values.items()})
+    pairs = [pairs[index] for index in range(len(pairs))]
+    scores, every = Scores(name, pairs), np.arange(len(pairs))
+    best = search(scores, values, fixed, photos=every, rounds=rounds)
+    names = [pair["name"] for pair in pairs]
+    left_out = {}
+    for index in every if len(pairs) > 1 else ():
+        chosen = search(scores, values, fixed, photos=np.delete(every, index), rounds=rounds)
+        left_out[names[index]] = {"options": chosen, "psnr": float(scores.of(chosen)[index])}
+    found = {"options": best, "psnr": dict(zip(names, scores.of(best).tolist(), strict=True))}
+    found["mean"] = float(scores.of(best).mean())
+    if left_out:
+        found["left_out"] = left_out
+        found["left_out_mean"] = float(np.mean([one["psnr"] for one in left_out.values()]))
+    return found
+
+
+def main(arguments=None):
+    """Runs the command line and gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.fit_operator", description=__doc__.splitlines()[0]
+    )
+    add = parser.add_argument
+    add("operator", help=", ".join(sorted(operators.OPERATORS)))
+    add("--source", nargs="+", required=True, metavar="KIND [NAME=VALUE]", help="pairs")
+    add("--try", dest="tried", nargs="+", action="append", default=[], metavar="OPTION VALUE")
+    add("--set", dest="fixed", nargs="+", default=[], metavar="NAME=VALUE", help="to stay")
+    add("--rounds", type=int, default=3, help="through all options, at most (default: 3)")
+    options = parser.parse_args(arguments)
+    try:
+        source = sources.make(options.source[0], **_named(options.source[1:]))
+        values = {name: [_literal(v) for v in tried] for name, *tried in options.tried}
+        fixed = _named(options.fixed)
+        found = fit(options.operator, source, values, fixed, rounds=options.rounds)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def _named(pairs):
+    named = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"expected NAME=VALUE, got {pair!r}")
+        named[name] = _literal(value)
+    return named
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
