@@ -7,9 +7,10 @@ Data: five photos that ship in Python packages, 8 variants each. For photos of y
   config that imports this one and sets `config.data.train.photos` to
   {"kind": "photos", "root": PHOTOS, "long_side": 768}. The teacher sees whole photos, since it
   normalises by them; `cache` names a folder that keeps what it made of them.
-Result: docs/filters.md has the figures.
-Cost: the teacher's share (a second per photo) before the first steps, then a tenth of a second per
-  step on two quiet CPU cores.
+Result: non-local dehazing (published CAN24 weights), seed 0, jax 0.10.2: PSNR to the teacher on the
+  three held-out photos 27.45 dB (untouched 19.75); 144 times as fast as the teacher at 1080p.
+Cost: 27 minutes on two CPU cores that a dozen other programs shared; the teacher first makes 43
+  pictures. A tenth of a second per step on quiet cores, as for configs/demo.py.
 """
 
 from ml_collections import config_dict

@@ -3,7 +3,7 @@
 In every window the result is an affine function of the guide, the one that comes nearest to the
 plane; where windows overlap the functions are averaged. The time does not depend on the radius.
 
-Receives planes and guides from `filters/dark_channel.py`, `filters/multilayer.py` and users.
+Receives planes and guides from `filters/dark_channel.py`, `filters/local_contrast.py` and users.
 Hands smoothed planes back.
 """
 

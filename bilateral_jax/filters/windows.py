@@ -5,7 +5,7 @@ logarithmically many additions of shifted planes. Unlike differences of running 
 digits, and unlike a loop over the taps it does not slow down with the radius. Windows are cut off
 at the border of the picture.
 
-Receives planes from `filters/guided.py`, `filters/dark_channel.py`, `filters/multilayer.py`.
+Receives planes from `filters/guided.py` and `filters/dark_channel.py`.
 Hands planes of the same size back.
 """
 
