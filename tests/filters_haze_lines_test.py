@@ -52,7 +52,11 @@ def dense(plane, guide, reliability, smoothness, alpha, epsilon):
 @pytest.mark.parametrize("alpha", [1.2, 2.0])
 def test_least_squares_agree_with_the_dense_solution(alpha):
     rng = np.random.default_rng(0)
-    plane, guide, reliability = rng.random((2, 5, 6)), rng.random((5, 6, 3)), rng.random((5, 6))
+    plane, guide, reliability = (
+        rng.random((2, 5, 6)),
+        rng.random((5, 6, 3)),
+        rng.random((5, 6)) + 0.1,
+    )
     options = {"smoothness": 0.3, "alpha": alpha, "epsilon": 1e-3}
     found = jax.jit(functools.partial(wls.smooth, tolerance=1e-7, **options))(
         jnp.float32(plane), jnp.float32(guide)[None], reliability=jnp.float32(reliability)[None]
@@ -60,7 +64,7 @@ def test_least_squares_agree_with_the_dense_solution(alpha):
     for index in range(2):
         expected = dense(plane[index], guide, reliability, **options)
         assert np.abs(expected - plane[index]).max() > 0.1
-        np.testing.assert_allclose(found[index], expected, atol=1e-5)
+        np.testing.assert_allclose(found[index], expected, atol=5e-5)
 
 
 def test_least_squares_gradients_agree_with_differences():

@@ -151,7 +151,8 @@ def _lines(image, air, count, floor):
     shares = jnp.clip(radius / jnp.maximum(farthest[line], 1e-6), floor, 1.0)
     shares = jnp.maximum(shares, bound)
     trust = jax.lax.stop_gradient(_trust(flat, places, count)[line])
-    trust = (trust - trust.min()) / (trust.max() - trust.min() + 1e-5)
+    # (The published code takes the least away first: where all lines are alike, nothing is left.)
+    trust = trust / jnp.maximum(trust.max(), 1e-5)
     # The top row, where it is not to be trusted, is as far away as anything below it.
     doubtful = trust[0] < 0.6
     first = jnp.where(doubtful, shares.min(0), shares[0])
