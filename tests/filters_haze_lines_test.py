@@ -129,8 +129,9 @@ def test_known_haze_is_found_again():
 
 
 def test_photos_of_a_batch_are_separate_and_have_finite_gradients():
-    run = jax.jit(functools.partial(haze_lines.dehaze, lines=50, iterations=50))
-    pair = np.stack([hazy(), 0.7 * hazy()[::-1]])
+    run = jax.jit(functools.partial(haze_lines.dehaze, lines=50, iterations=20))
+    image = hazy()[::2, ::3]
+    pair = np.stack([image, 0.7 * image[::-1]])
     together = run(pair)
     np.testing.assert_allclose(together[1], run(pair[1]), atol=2e-3)
     assert float(together.min()) == 0.0 and float(together.max()) == 1.0
