@@ -290,20 +290,21 @@ def _is_key(leaf):
 
 def test_patches_are_judged_as_the_authors_do():
     source = sources.make("synthetic", count=3, size=(50, 37), seed=2)
-    module = models.create("DPED", {"width": 3, "blocks": 1})
-    network = Model.init(module, jax.random.key(1))
+    network = Model(fresh().generator.params, {}, models.create(*build().description))
     results, photos = patches.evaluate(
-        lambda state: state, network, source, size=16, check=lambda: None, keep=2
+        lambda state: state, network, source, size=20, check=lambda: None, keep=2
     )
     assert [photo["output"].shape for photo in photos] == [(50, 37, 3)] * 2
-    pieces = [[source[i][name][a : a + 16, b : b + 16] for i in range(3) for a in (0, 16, 32)
-               for b in (0, 16)] for name in ("input", "target")]  # fmt: skip
-    outputs = np.stack([np.asarray(network(piece)) for piece in pieces[0]])
-    errors = ((outputs - np.stack(pieces[1])) ** 2).mean((1, 2, 3))
+    given, wanted = (
+        np.stack([source[i][name][a : a + 20, :20] for i in range(3) for a in (0, 20)])
+        for name in ("input", "target")
+    )
+    outputs = np.concatenate([network(given[i : i + 1]) for i in range(6)])  # one by one
+    errors = ((outputs - wanted) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(
         results["patch_psnr_pooled"], -10 * np.log10(errors.mean()), rtol=1e-4
     )
-    clipped = ((outputs.clip(0, 1) - np.stack(pieces[1])) ** 2).mean((1, 2, 3))
+    clipped = ((outputs.clip(0, 1) - wanted) ** 2).mean((1, 2, 3))
     assert abs(results["patch_psnr"] - (-10 * np.log10(clipped)).mean()) < 0.05
     assert results["psnr"] != results["patch_psnr"]  # a patch has its own statistics
     text = patches.table(results)
@@ -312,7 +313,7 @@ def test_patches_are_judged_as_the_authors_do():
 
 def test_photos_smaller_than_a_patch_are_judged_whole_only():
     source = sources.make("synthetic", count=1, size=(50, 37), seed=2)
-    network = Model.init(models.create("DPED", {"width": 3, "blocks": 1}), jax.random.key(1))
+    network = Model(fresh().generator.params, {}, models.create(*build().description))
     results, _ = patches.evaluate(lambda state: state, network, source, size=40, check=lambda: None)
     assert "psnr" in results and not any("patch" in name for name in results)
     assert "patches" not in patches.table(results)
