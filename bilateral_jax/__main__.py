@@ -79,6 +79,12 @@ def _add_import(parsers):
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
     hdrnet.set_defaults(run=commands.import_hdrnet)
+    upe = sources.add_parser("upe", help="the original UPE (TensorFlow names)")
+    upe.add_argument("source", metavar="SOURCE", help="TensorFlow checkpoint or .npz")
+    upe.add_argument("target", metavar="OUT", help="folder to create")
+    told = "illumination in float (graph, default), or in 8 bits as the published script"
+    upe.add_argument("--rendering", choices=("graph", "script"), default="graph", help=told)
+    upe.set_defaults(run=commands.import_upe)
     tensorflow = "TensorFlow checkpoint or .npz"
     others = {
         "dped": ("a published DPED generator (TensorFlow names)", tensorflow),

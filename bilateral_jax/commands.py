@@ -13,7 +13,7 @@ from importlib import metadata
 import numpy as np
 
 from bilateral_jax import checkpoints, images, inference, models
-from bilateral_jax.importers import can, dped, hdrnet, nima, vgg
+from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
 from bilateral_jax.models import model as model_lib
 
 _JPEG = (".jpg", ".jpeg")
@@ -75,6 +75,20 @@ def import_hdrnet(source, target, *, spatial_bin) -> int:
       Exit code 0.
     """
     return _save_imported(hdrnet.load(source, spatial_bin=spatial_bin), source, target)
+
+
+def import_upe(source, target, *, rendering) -> int:
+    """Turns the original UPE's weights into a checkpoint that `enhance` takes.
+
+    Args:
+      source: TensorFlow checkpoint or `.npz`.
+      target: folder to create.
+      rendering: see `importers.upe.load`.
+
+    Returns:
+      Exit code 0.
+    """
+    return _save_imported(upe.load(source, rendering=rendering), source, target)
 
 
 def import_weights(kind, source, target) -> int:

@@ -21,13 +21,31 @@ from bilateral_jax.training import parallel, schedules, state, step
 from experiments import experiment
 
 
-def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=1):
+def build(*, model, loss, **training):
     """Builds the experiment from the sections of a config.
 
     Args:
-      steps: length of the training, for the schedule.
       model: options of `create`.
       loss: weights of the terms, keywords of `_losses`.
+      **training: the steps and the other sections, see `assemble`.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+    """
+    return assemble(create(**model), functools.partial(_terms, **loss), **training)
+
+
+def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
+    """Builds an experiment around one network with a bilateral grid.
+
+    Args:
+      module: the network.
+      terms: `(network, batch) -> (value [b], metrics of [b], network with new statistics)`, the
+        loss of every example by a `Model` in training.
+      steps: length of the training, for the schedule.
       optimizer: options of `make_optimizer`.
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
@@ -39,10 +57,8 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
     Raises:
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    module = create(**model)
     in_training = module.clone(axis_name=parallel.AXIS)
     rule = make_optimizer(steps=steps, schedule=schedule, **optimizer)
-    losses = functools.partial(_losses, **loss)
 
     def init(key):
         init_key, train_key = jax.random.split(key)
@@ -50,9 +66,8 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
         return state.create(train_key, fresh.params, fresh.batch_stats, rule)
 
     def objective(params, batch_stats, batch, key):
-        del key  # HDRNet draws nothing at random while training
-        grid, output, network = forward(Model(params, batch_stats, in_training), batch)
-        value, metrics = losses(grid, output, batch["target"])
+        del key  # nothing is drawn at random while training
+        value, metrics, network = terms(Model(params, batch_stats, in_training), batch)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
 
@@ -75,6 +90,11 @@ def build(*, steps, model, loss, optimizer, schedule, average_decay, accumulate=
     )
 
 
+def _terms(network, batch, **weights):
+    grid, output, network = forward(network, batch)
+    return *_losses(grid, output, batch["target"], **weights), network
+
+
 def _losses(grid, output, target, *, mse, grid_variation, identity):
     """The loss of every example, and what to show of it; the keywords are the terms' weights."""
     error = reconstruction.mse(output, target)
@@ -86,24 +106,37 @@ def _losses(grid, output, target, *, mse, grid_variation, identity):
     return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
 
 
-def forward(network, batch):
-    """Runs a network with a grid in training mode.
+def look(network, batch):
+    """Predicts the grids of a batch in training mode.
 
     The low-resolution copy is the whole photo's where the batch brings one, else the crop's; the
-    window says where in the picture behind that copy the crop lies.
+    batch's window says where in the picture behind that copy the crop lies.
 
     Args:
       network: a `Model`.
       batch: as `data/batches.py` makes it.
 
     Returns:
-      (grid, picture, network with new statistics).
+      (grid, network with new statistics).
     """
     small = batch.get("lowres")
     if small is None:
         module = network.module
         small = lowres.resize(batch["input"], module.net_input_size, module.lowres_method)
-    grid, network = network.apply(small, method="coefficients", train=True)
+    return network.apply(small, method="coefficients", train=True)
+
+
+def forward(network, batch):
+    """Runs a network with a grid in training mode.
+
+    Args:
+      network: a `Model`.
+      batch: as for `look`.
+
+    Returns:
+      (grid, picture, network with new statistics).
+    """
+    grid, network = look(network, batch)
     output, network = network.apply(
         grid, batch["input"], method="render", window=batch["window"], train=True
     )

@@ -8,6 +8,7 @@ import functools
 
 from bilateral_jax.data import (
     ava,
+    darkened,
     degraded,
     dped,
     fivek,
@@ -102,8 +103,21 @@ def _taught(**options):
     return teachers.pairs(make=make, **options)
 
 
+def _retouched(root, **checks):
+    """The demo's retouch of other photos."""
+    from bilateral_jax.data import demo
+
+    return demo.Retouched(root, **checks)
+
+
+def _darkened(*, pairs, **options):
+    """Wraps another paired source, given as a section of its own."""
+    return darkened.Darkened(make(**pairs), **options)
+
+
 KINDS = {
     "ava": ava.votes,
+    "darkened": _darkened,
     "demo": _demo,
     "demo_inputs": retouched.DemoInputs,
     "dped": dped.patches,
@@ -119,6 +133,7 @@ KINDS = {
     "prepared": prepared.open_,
     "prepared_unpaired": prepared.strangers,
     "prepared_video": prepared.windows,
+    "retouched": _retouched,
     "shrunk": _shrunk,
     "synthetic": synthetic.SyntheticPairs,
     "taught": _taught,

@@ -111,6 +111,16 @@ def test_seed_decides(monkeypatch):
     assert np.any(one[2]["input"].mean() != other[2]["input"].mean())
 
 
+def test_other_photos_get_the_same_retouch(monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "SIZE", (16, 24))
+    for name in ("coffee", "chelsea"):
+        images.write(tmp_path / f"{name}.png", demo.load("heldout", name))
+    (own, *_), other = demo.DemoPhotos("heldout"), demo.Retouched(tmp_path)
+    assert len(other) == 2 and other[1]["name"] == "coffee.png" and other.skipped == []
+    for member in ("input", "target"):
+        np.testing.assert_array_equal(other[1][member], own[member])
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="validation"):
         demo.DemoPhotos("validation")

@@ -77,7 +77,7 @@ def test_every_command_and_then_every_config_line(here, capsys):
     assert capsys.readouterr().out.count("prepared: ") == len(commands)
     lines = dictionaries()
     named = {line["kind"] for line in lines}
-    assert named == set(sources.KINDS) - {"demo", "demo_inputs", "graded", "synthetic"}
+    assert named == set(sources.KINDS) - {"demo", "demo_inputs", "graded", "retouched", "synthetic"}
     for line in lines:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what the stand-ins lack

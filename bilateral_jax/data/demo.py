@@ -20,6 +20,7 @@ import pathlib
 import numpy as np
 
 from bilateral_jax import color, images
+from bilateral_jax.data import unpaired
 from bilateral_jax.filters import local_laplacian
 
 LOOK = {
@@ -118,6 +119,42 @@ def inputs(split: str, *, variants: int = 1, seed: int = 0):
             rng = np.random.default_rng((seed, number, variant))
             label = f"{name}_{variant:02d}" if variants > 1 else name
             yield label, _vary(photo, rng) if variant else _fit(photo)
+
+
+class Retouched:
+    """Pairs of a folder's own photos: cut and scaled as the demo's, and retouched by its operator.
+
+    Args:
+      root: folder of 8-bit photos.
+      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`, `follow_links`.
+
+    Raises:
+      ValueError: the folder is missing or empty, or as `checked.Checked`.
+    """
+
+    def __init__(self, root, **checks):
+        self._photos = unpaired.Pictures.folder(root, bits=8, **checks)
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    @property
+    def skipped(self) -> list:
+        """What the folder has left out, as (name, reason)."""
+        return self._photos.skipped
+
+    def __getitem__(self, index: int) -> dict:
+        """Reads one photo and retouches it.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          `{"input", "target": uint8 [384, 576, 3] or [576, 384, 3], "name": str}`.
+        """
+        photo = self._photos[index]
+        given = _fit(photo["image"])
+        return {"input": given, "target": _retouch()(given), "name": photo["name"]}
 
 
 def load(split: str, name: str) -> np.ndarray:

@@ -77,7 +77,7 @@ def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
       ValueError: not an HDRNet, or variables are missing, left over or of the wrong shape; each is
         named.
     """
-    variables = _network_variables(variables_lib.read(source))
+    variables = network_variables(variables_lib.read(source), "HDRNet")
     return from_variables(variables, create_module(variables, spatial_bin=spatial_bin))
 
 
@@ -100,7 +100,26 @@ def create_module(variables: Mapping[str, np.ndarray], *, spatial_bin: int | Non
         name, guide = "HDRNetGaussianPyrNN", "level_0/conv1/weights"
     else:
         name, guide = "HDRNetPointwiseNNGuide", "conv1/weights"
-    n_out = models.REGISTRY[name].n_out
+    fields = sizes(variables, models.REGISTRY[name].n_out, spatial_bin=spatial_bin)
+    if guide:
+        fields["guide_complexity"] = _shape(variables, f"{_SCOPE}guide/{guide}", 4)[-1]
+    return models.create(name, fields)
+
+
+def sizes(variables: Mapping[str, np.ndarray], n_out: int, *, spatial_bin: int | None = None):
+    """Infers the hyper-parameters of the coefficient network.
+
+    Args:
+      variables: name (without ":0", with the scope) to array.
+      n_out: rows of the matrices in the grid.
+      spatial_bin: see `load`.
+
+    Returns:
+      Field to value.
+
+    Raises:
+      ValueError: as `create_module`.
+    """
     coefficients = _SCOPE + "coefficients/"
     prediction = _shape(variables, coefficients + "prediction/conv1/weights", 4)[-1]
     luma_bins = _quotient(prediction, 4 * n_out, "prediction/conv1 channels", "4 * outputs")
@@ -115,16 +134,13 @@ def create_module(variables: Mapping[str, np.ndarray], *, spatial_bin: int | Non
             f"spatial_bin {spatial_bin} does not fit global/fc1, which sees {cells} cells"
         )
     depth = sum(f"{coefficients}splat/conv{i}/weights" in variables for i in range(1, 17))
-    fields = {
+    return {
         "net_input_size": spatial_bin * 2**depth,
         "spatial_bin": spatial_bin,
         "luma_bins": luma_bins,
         "channel_multiplier": multiplier,
         "batch_norm": any(k.startswith(coefficients) and "/BatchNorm/" in k for k in variables),
     }
-    if guide:
-        fields["guide_complexity"] = _shape(variables, f"{_SCOPE}guide/{guide}", 4)[-1]
-    return models.create(name, fields)
 
 
 def from_variables(variables: Mapping[str, np.ndarray], module) -> model_lib.Model:
@@ -179,13 +195,24 @@ def original_name(path) -> tuple[str, int, int]:
     return "/".join(filter(None, [f"{_SCOPE}guide", level, name])), before, behind
 
 
-def _network_variables(variables):
-    """Keeps the network's own variables."""
+def network_variables(variables: Mapping[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+    """Keeps the network's own variables, those in the scope `inference/`.
+
+    Args:
+      variables: name to array.
+      kind: what is read, for the message.
+
+    Returns:
+      Name to array.
+
+    Raises:
+      ValueError: there are none.
+    """
     kept = {name: array for name, array in variables.items() if name.startswith(_SCOPE)}
     if not kept:
         shown = ", ".join(sorted(variables)[:5]) or "none"
         raise ValueError(
-            f"no variable starts with {_SCOPE!r}, so this is no HDRNet; the first names: {shown}"
+            f"no variable starts with {_SCOPE!r}, so this is no {kind}; the first names: {shown}"
         )
     return kept
 

@@ -8,7 +8,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, nima, vgg
+from bilateral_jax.models import can, dped, hdrnet, nima, upe, vgg
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -19,10 +19,12 @@ REGISTRY = {
     "CAN": can.CAN,
     "NIMAMobileNet": nima.NIMAMobileNet,
     "NIMAVGG16": nima.NIMAVGG16,
+    "UPE": upe.UPE,
     "VGG": vgg.VGG,
 }
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
+_PRESETS["UPE"] = hdrnet.PRESETS
 
 _NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
 

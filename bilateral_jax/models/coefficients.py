@@ -1,6 +1,6 @@
 """The coefficient network of HDRNet: a low-resolution photo to a bilateral grid of colour matrices.
 
-Receives low-resolution images from `models/hdrnet.py`.
+Receives low-resolution images from `models/hdrnet.py` (and `models/upe.py`, its deeper kin).
 Hands grids back.
 """
 
@@ -21,6 +21,14 @@ class CoefficientNetwork(nn.Module):
     With `dtype` "bfloat16" the last layer still works in float32: the 8-bit mantissa would move the
     entries of a matrix by up to 1/512 of their size, half a step of an 8-bit picture.
 
+    Attributes:
+      global_depth: convolutions at each of the two sizes of the global path, the first of which
+        halves the size.
+      local_depth: linear convolutions of the local path, behind its first.
+      start: rows `[n_out][4]` of the matrix that all cells start from (almost); None for a random
+        start.
+      ...: the others as in `models/hdrnet.py`.
+
     Reference: Gharbi et al. 2017, section 3.1 and figure 2.
     """
 
@@ -30,9 +38,11 @@ class CoefficientNetwork(nn.Module):
     luma_bins: int
     channel_multiplier: int
     batch_norm: bool
-    identity_start: bool
+    start: tuple | None
     dtype: str
     axis_name: str | None
+    global_depth: int = 1
+    local_depth: int = 1
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
@@ -45,30 +55,33 @@ class CoefficientNetwork(nn.Module):
         for i in range(int(math.log2(self.net_input_size / self.spatial_bin))):
             norm = self.batch_norm and i > 0
             x = layer(f"splat_conv{i + 1}", 2**i * width, norm, stride=2)(x, train=train)
-        scene = layer("global_conv1", 8 * width, stride=2)(x, train=train)
-        scene = layer("global_conv2", 8 * width, stride=2)(scene, train=train)
+        scene = x
+        for i in range(2 * self.global_depth):
+            stride = 1 if i % self.global_depth else 2
+            scene = layer(f"global_conv{i + 1}", 8 * width, stride=stride)(scene, train=train)
         scene = scene.reshape(scene.shape[0], -1)
         scene = layer("global_fc1", 32 * width, kernel_size=0)(scene, train=train)
         scene = layer("global_fc2", 16 * width, kernel_size=0)(scene, train=train)
         scene = layer("global_fc3", 8 * width, False, kernel_size=0, activate=False)(scene)
         x = layer("local_conv1", 8 * width)(x, train=train)
-        x = layer("local_conv2", 8 * width, False, use_bias=False, activate=False)(x)
+        linear = {"use_bias": False, "activate": False}
+        for i in range(self.local_depth):
+            x = layer(f"local_conv{i + 2}", 8 * width, False, **linear)(x)
         x = nn.relu(x.astype(jnp.float32) + scene[:, None, None, :].astype(jnp.float32))
         last = {"kernel_size": 1, "activate": False, "dtype": "float32"}
-        if self.identity_start:
-            last |= {"kernel_init": _small, "bias_init": self._identity}
+        if self.start is not None:
+            last |= {"kernel_init": _small, "bias_init": self._everywhere}
         channels = self.luma_bins * self.n_out * N_IN
         x = layer("prediction", channels, False, **last)(x)
         x = x.reshape(*x.shape[:3], N_IN, self.n_out, self.luma_bins)
         return x.transpose(0, 1, 2, 5, 4, 3)
 
-    def _identity(self, key, shape, dtype=jnp.float32):
-        """Places the identity in the rows of the full-resolution level, zero in the others."""
+    def _everywhere(self, key, shape, dtype=jnp.float32):
+        """Places the starting matrix at every depth."""
         del key
-        identity = np.zeros((N_IN, self.n_out, self.luma_bins))
-        for c in range(3):
-            identity[c, self.n_out - 3 + c] = 1
-        return jnp.asarray(identity.reshape(shape), dtype)
+        matrix = np.asarray(self.start, np.float64).T[..., None]
+        matrix = np.broadcast_to(matrix, (N_IN, self.n_out, self.luma_bins))
+        return jnp.asarray(matrix.reshape(shape), dtype)
 
 
 def _small(key, shape, dtype=jnp.float32):

@@ -85,7 +85,10 @@ class HDRNet(nn.Module):
     dtype: str = "float32"
     axis_name: str | None = None
 
-    n_out = 3  # rows of the predicted matrices; not a field
+    # Not fields: rows of the predicted matrices, and what `coefficients.py` says of the depths.
+    n_out = 3
+    global_depth = 1
+    local_depth = 1
 
     def __post_init__(self):
         for name in (
@@ -119,15 +122,22 @@ class HDRNet(nn.Module):
             luma_bins=self.luma_bins,
             channel_multiplier=self.channel_multiplier,
             batch_norm=self.batch_norm,
-            identity_start=self.identity_start,
+            start=self.starting_matrix() if self.identity_start else None,
             dtype=self.dtype,
             axis_name=self.axis_name,
+            global_depth=self.global_depth,
+            local_depth=self.local_depth,
         )
         self.guide_network = self.make_guide()
 
     def make_guide(self) -> nn.Module:
         """Builds the guide network; each of the three differs here."""
         raise NotImplementedError
+
+    def starting_matrix(self) -> tuple:
+        """The matrix of `identity_start`: the identity in the rows of the full-resolution level."""
+        rows = np.eye(self.n_out, coefficients.N_IN, 3 - self.n_out)
+        return tuple(map(tuple, rows.tolist()))
 
     def __call__(self, lowres_image, fullres, *, window: Any = None, train: bool = False):
         """Enhances images whose low-resolution copies are given.
