@@ -61,3 +61,15 @@ def test_the_bilateral_grid_notebook_shows_what_it_says(executed):
         for part in words.split("PSNR against the target:")[1].split(",")[:2]
     )
     assert before < 25 and after > 40
+
+
+def test_the_camera_notebook_gains_with_every_stage(executed):
+    outputs = executed["a_differentiable_camera"]
+    assert not [out for out in outputs if out.get("name") == "stderr"], text(outputs)
+    shown = pictures(outputs)
+    assert len(shown) == 5
+    assert all(picture.std() > 10 for picture in shown), "an empty picture"
+    words = text(outputs)
+    stages = ("untouched", "white balance", "+ tone curve", "+ bilateral grid")
+    psnr = [float(words.split(f"{stage}: ")[1].split(" dB")[0]) for stage in stages]
+    assert psnr == sorted(psnr) and psnr[0] < 15 and psnr[-1] > psnr[-2] + 2
