@@ -15,6 +15,7 @@ Hands blocks of pixels and the strip's cells back to it.
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,16 +25,28 @@ from bilateral_jax import lattice as lattice_lib
 
 # No block is wider: a row of it should stay in the innermost cache.
 _WIDEST = 1024
-# What a width that does not divide the columns costs (copies with padding), measured at 12 MP.
-_PADDING_COST = 1.07
-# What entries of its own cost a block: a larger table, larger than the caches; measured at 12 MP.
-_OWN_ENTRIES_COST = 1.4
 # A traced window may reach beyond its picture by so many columns (`inference.py` rounds widths up).
 BEYOND = 64
 # What a pixel with a table of its own costs, in pixels and taps; measured at 7 columns, 16 cells.
 _PIXELWISE_COST = 40
 # What a pixel beyond the last multiple of the lanes costs, in pixels.
 _RAGGED_COST = 3
+
+
+class Costs(NamedTuple):
+    """What makes one width of blocks cheaper than another, for one operation.
+
+    Attributes:
+      lanes: a block that is not a multiple of this wide ends in a slower loop.
+      overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
+      padding: factor of a width that does not divide the columns (copies with padding).
+      own_entries: factor of blocks with entries of their own (a table larger than the caches).
+    """
+
+    lanes: int
+    overhead: int
+    padding: float
+    own_entries: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +62,8 @@ class ColumnBlocks:
       tents: `[(n,) count, width, taps]`, weights of the taps at each pixel.
       strip: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each entry: one-hot
         where a block has several pixels.
+      repeats: how often the first and the last cell are repeated where that alone makes the strip
+        out of the row of cells; None elsewhere.
     """
 
     columns: int
@@ -58,6 +73,7 @@ class ColumnBlocks:
     step: int
     tents: np.ndarray | jax.Array
     strip: np.ndarray | jax.Array
+    repeats: tuple[int, int] | None = None
 
     @property
     def exact(self):
@@ -94,14 +110,13 @@ class ColumnBlocks:
         return jax.lax.slice_in_dim(entries, t, end, self.step, axis)
 
 
-def column_blocks(lattice, window, *, lanes, overhead):
+def column_blocks(lattice, window, costs):
     """Cuts the columns of a lattice into blocks.
 
     Args:
       lattice: the `Lattice`.
       window: int32 `[n, 4]` of a traced window, or None.
-      lanes: a block that is not a multiple of this wide ends in a slower loop.
-      overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
+      costs: what widths cost the operation.
 
     Returns:
       `ColumnBlocks`, traced where the window is.
@@ -115,7 +130,7 @@ def column_blocks(lattice, window, *, lanes, overhead):
         if lattice.boundary[1] == "clamp":
             positions = positions.clip(0, lattice.grid_shape[1] - 1)
     known = positions if window is None else None
-    width, taps = _block_width(lattice, known, lanes, overhead)
+    width, taps = _block_width(lattice, known, costs)
     if not width:
         return _pixelwise(lattice, positions)
     count = -(-lattice.size[1] // width)
@@ -131,10 +146,20 @@ def column_blocks(lattice, window, *, lanes, overhead):
         step, met = 1, first[0] + np.arange(count - 1 + taps)
     else:
         step, met = taps, (first[..., None] + tap).reshape(*first.shape[:-1], count * taps)
-    cells = lattice.grid_shape[1]
-    met = met % cells if lattice.boundary[1] == "wrap" else met.clip(0, cells - 1)
+    cells, repeats = lattice.grid_shape[1], None
+    if lattice.boundary[1] == "wrap":
+        met = met % cells
+    else:
+        repeats = _repeats(met, cells) if step == 1 else None
+        met = met.clip(0, cells - 1)
     strip = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
-    return ColumnBlocks(lattice.size[1], count, width, taps, step, tents, strip)
+    return ColumnBlocks(lattice.size[1], count, width, taps, step, tents, strip, repeats)
+
+
+def _repeats(met, cells):
+    """How often consecutive indices `met` lie before the first cell and beyond the last one."""
+    before, after = -met[0], met[-1] - (cells - 1)
+    return (int(before), int(after)) if before >= 0 and after >= 0 else None
 
 
 def _pixelwise(lattice, positions):
@@ -150,12 +175,12 @@ def _shared(first):
     return bool((np.diff(first) == 1).all())
 
 
-def _block_width(lattice, positions, lanes, overhead):
+def _block_width(lattice, positions, costs):
     """The cheapest width and its taps: wide blocks meet more cells, narrow ones repeat work.
 
     `(0, 0)` says that no width is worth it, where cells are hardly wider than pixels.
     """
-    columns = lattice.size[1]
+    columns, lanes = lattice.size[1], costs.lanes
     widest = min(-(-columns // lanes) * lanes, _WIDEST)
     widths = set(range(lanes, widest + 1, lanes))
     if positions is not None:
@@ -169,10 +194,10 @@ def _block_width(lattice, positions, lanes, overhead):
             taps, shared = _taps_bound(lattice, width), False
         else:
             taps, shared = _taps_met(positions, width, count)
-        work = width + overhead + _RAGGED_COST * (width % lanes)
+        work = width + costs.overhead + _RAGGED_COST * (width % lanes)
         cost = count * work * taps
-        cost *= _PADDING_COST if columns % width else 1
-        cost *= 1 if shared else _OWN_ENTRIES_COST
+        cost *= costs.padding if columns % width else 1
+        cost *= 1 if shared else costs.own_entries
         if cost < best[0]:
             best = (cost, width, taps)
     return best[1:]

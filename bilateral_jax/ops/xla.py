@@ -42,15 +42,19 @@ from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.ops import bands, reference
 from bilateral_jax.ops import blocks as blocks_lib
 
-# Bytes of a band's arrays. A CPU keeps that much in its caches; others have memory that is fast
-# without a cache, and want few large steps (not measured).
-_BAND_BYTES = {"cpu": 4 << 20}
-_BAND_BYTES_ELSEWHERE = 256 << 20
+# Bytes of a band's arrays, for slices and for splats. A CPU keeps that much in its caches; others
+# have memory that is fast without a cache, and want few large steps (not measured).
+_SLICE_BYTES = {"cpu": 4 << 20}
+_SPLAT_BYTES = {"cpu": 8 << 20}
+_BYTES_ELSEWHERE = 256 << 20
 # The table of all rows at once may take this, or a quarter of the result: then one loop over the
 # picture writes each pixel once, on all cores, where a loop over bands copies them on one.
 _TABLE_BYTES = 24 << 20
 # Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long.
 _UNROLLED_TERMS = 1024
+# Measured from 256 x 256 to 12 MP, on both ends of the supported range of JAX.
+_SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, own_entries=1.4)
+_SPLAT_COSTS = blocks_lib.Costs(lanes=8, overhead=64, padding=1.35, own_entries=1)
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -84,8 +88,8 @@ def _looked_up(combine, grid, guide, image, window, others, lattice, order):
     """
     accumulate = reference.accumulation_dtype(grid, guide, image, *others)
     outputs, columns = grid.shape[-2:]
-    blocks = blocks_lib.column_blocks(lattice, window, lanes=8, overhead=24)
-    table = _table(grid.astype(accumulate), blocks, _plane_cells(lattice, order))
+    blocks = blocks_lib.column_blocks(lattice, window, _SLICE_COSTS)
+    table = _table(grid.astype(accumulate), blocks, lattice, order)
     unrolled = blocks.taps * math.prod(table.shape[3:]) <= _UNROLLED_TERMS
     look_up = _look_up_unrolled if unrolled else _look_up_multiplied
     images = [] if image is None else [image]
@@ -110,7 +114,7 @@ def _looked_up(combine, grid, guide, image, window, others, lattice, order):
         numbers = 2 * (1 + columns + outputs) + entries / guide.shape[2]
         if not unrolled:
             numbers += blocks.taps * table.shape[3] + outputs * columns
-        rows = _band_rows(guide.shape, numbers)
+        rows = _band_rows(_SLICE_BYTES, guide.shape, numbers)
     return bands.joined(band, rows, arrays, table.ravel()[0])
 
 
@@ -122,7 +126,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     cells = _plane_cells(lattice, order)
     if not len(cells):
         return jnp.zeros((batch, *lattice.grid_shape, outputs, columns), dtype)
-    blocks = blocks_lib.column_blocks(lattice, window, lanes=32, overhead=64)
+    blocks = blocks_lib.column_blocks(lattice, window, _SPLAT_COSTS)
 
     def band(example, row_tents, guide, values, *image):
         arrays = (array.astype(accumulate) for array in (guide, values, *image))
@@ -145,7 +149,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     arrays = [guide, values] + ([] if image is None else [image])
     numbers = len(cells) * blocks.taps + outputs * columns + 2 * (1 + outputs + columns)
     row_tents = _row_tents(lattice, window, batch, accumulate)
-    rows = _band_rows((1, *guide.shape[1:]), numbers)
+    rows = _band_rows(_SPLAT_BYTES, (1, *guide.shape[1:]), numbers)
     table = bands.summed(band, rows, row_tents, arrays)
     table = table.reshape(*table.shape[:2], blocks.taps, len(cells), outputs * columns, -1)
     grid = _table_transposed(table, blocks, cells)
@@ -163,9 +167,9 @@ def _table_rows(shape, entries, outputs):
     return height if 4 * batch * height * entries <= affordable else 0
 
 
-def _band_rows(shape, numbers):
+def _band_rows(band_bytes, shape, numbers):
     """Rows of a band, for pixels `[n, h, w]` that need so many float32 `numbers` each at a time."""
-    band_bytes = _BAND_BYTES.get(jax.default_backend(), _BAND_BYTES_ELSEWHERE)
+    band_bytes = band_bytes.get(jax.default_backend(), _BYTES_ELSEWHERE)
     return max(1, int(band_bytes / (4 * numbers * shape[0] * shape[2])))
 
 
@@ -179,9 +183,15 @@ def _row_tents(lattice, window, batch, dtype):
     return jnp.broadcast_to(jnp.asarray(tents, dtype), (batch, *tents.shape[1:]))
 
 
-def _table(grid, blocks, cells):
+def _table(grid, blocks, lattice, order):
     """The grid's depth planes at the entries of the strip: `[n, gh, strip, plane, o, j]`."""
-    grid = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells.astype(grid.dtype), precision=_EXACT)
+    if lattice.boundary[2] == "wrap":
+        grid = jnp.concatenate([grid, grid[:, :, :, :1]], axis=3)
+    if order == 1:
+        grid = lattice.depth_scale * jnp.diff(grid, axis=3)
+    if blocks.repeats is not None:
+        # A copy, where a product would transpose twice: a tenth of the time of a small picture.
+        return jnp.pad(grid, [(0, 0)] * 2 + [blocks.repeats] + [(0, 0)] * 3, mode="edge")
     n = "n" * (blocks.strip.ndim - 2)
     strip = jnp.asarray(blocks.strip, grid.dtype)
     return jnp.einsum(f"nyxuoj,{n}sx->nysuoj", grid, strip, precision=_EXACT)
@@ -193,11 +203,13 @@ def _table_transposed(table, blocks, cells):
     strip = jnp.asarray(blocks.strip, table.dtype)
     one_hot = jnp.stack([blocks.tap(strip, t, axis=-2) for t in range(blocks.taps)])
     grid = jnp.einsum(f"nytucb,t{n}bx->nyxuc", table, one_hot, precision=_EXACT)
+    if np.array_equal(cells, np.eye(len(cells))):
+        return grid
     return jnp.einsum("nyxuc,uz->nyxzc", grid, cells.astype(table.dtype), precision=_EXACT)
 
 
 def _planes(lattice, order):
-    """How many `_depth_planes` there are: none where a single cell leaves no slope."""
+    """How many depth planes there are: none where a single cell leaves no slope."""
     return len(_plane_cells(lattice, order))
 
 
