@@ -11,16 +11,40 @@ import subprocess
 import jax
 
 RESULTS = pathlib.Path(__file__).parent / "results"
+_VARYING = ("date", "load_average")
 _PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "torch")
 
 
-def write(question, rows):
-    """Writes the rows of one question and returns the file's path."""
+def write(question, rows, key=None, order=()):
+    """Writes the rows of one question and returns the file's path.
+
+    Args:
+      question: its name.
+      rows: what was measured.
+      key: the column that says which part of the question a row answers; rows of other parts then
+        stay in the file, if the same code and versions gave them.
+      order: the parts, in the order in which they are to stand.
+    """
     path = RESULTS / device() / f"{question}-{jax.__version__}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"metadata": metadata(), "rows": rows}, indent=1) + "\n")
+    data = metadata()
+    if key is not None:
+        kept = _rows_of_the_same_code(path, data)
+        measured = {row[key] for row in rows}
+        rows = [row for row in kept if row[key] not in measured] + rows
+        rows = sorted(rows, key=lambda row: list(order).index(row[key]))
+    path.write_text(json.dumps({"metadata": data, "rows": rows}, indent=1) + "\n")
     print(f"written to {path.relative_to(RESULTS.parent)}")
     return path
+
+
+def _rows_of_the_same_code(path, data):
+    """The rows of a file whose metadata are `data`, whatever its date and load; else none."""
+    if not path.is_file() or data["commit"].endswith("-dirty"):
+        return []
+    record = json.loads(path.read_text())
+    same = (record["metadata"].get(name) == data[name] for name in data if name not in _VARYING)
+    return record["rows"] if all(same) else []
 
 
 def read(question, folder):

@@ -99,6 +99,10 @@ def batch_clause(rows):
             continue
         share = four["wall_seconds"][1] / four["pixels"] * one["pixels"] / one["wall_seconds"][1]
         clauses.append(f"; {task}: a pixel of four pictures costs {share:.2f} of a pixel of one")
+        large = of.get(("batch 1, four times as large", "xla"))
+        if large:
+            share = four["wall_seconds"][1] / large["wall_seconds"][1]
+            clauses.append(f", {share:.2f} of a pixel of one as large as the four")
         if ("batch 4", "torch") in of:
             ratio = of["batch 4", "torch"]["wall_ratio"][1]
             clauses.append(f" (torch on the four: {ratio:.3g} times as long)")

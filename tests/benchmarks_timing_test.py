@@ -85,6 +85,23 @@ def test_results_are_written_with_metadata_and_read_in_order(tmp_path, monkeypat
     assert records.version("0.12.0.1") > records.version("0.12.0") > records.version("0.9.9")
 
 
+def test_a_run_of_one_size_keeps_the_others_of_the_same_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+
+    def written(size, ms, commit):
+        monkeypatch.setattr(records, "_commit", lambda: commit)
+        rows = [{"size": size, "ms": ms}]
+        path = records.write("question", rows, "size", ("256", "1080p", "12mp"))
+        return {row["size"]: row["ms"] for row in json.loads(path.read_text())["rows"]}
+
+    written("12mp", 1, "a")
+    written("256", 2, "a")
+    both = written("12mp", 3, "a")
+    assert both == {"256": 2, "12mp": 3} and list(both) == ["256", "12mp"]
+    assert written("1080p", 4, "b") == {"1080p": 4}
+    assert written("256", 5, "b-dirty") == {"256": 5}
+
+
 def test_growth_sees_a_temporary_array(tmp_path):
     # In a process of its own: here pages that earlier tests freed would be taken up again.
     script = tmp_path / "growth.py"
