@@ -88,7 +88,7 @@ def _grid(cells):
     def strength(change):
         # Neighbouring cells that differ are what a pattern is made of.
         apart = bj.total_variation(change, feature_axes=2)
-        return 100.0 * (regularizers.identity_distance(matrices(change)) + apart)
+        return 1000.0 * (regularizers.identity_distance(matrices(change)) + apart)
 
     def tell(change):
         return {

@@ -23,7 +23,7 @@ _SMALL = {
     "batches.short_sides": (),
     "batches.threads": 0,
 }
-_CRITIC = ("NIMAMobileNet", {"width": 0.125, "input_size": 32, "resize": "antialias"})
+_CRITIC = {"width": 1.0, "strides": (2,), "channels": (8,), "input_size": 16, "resize": "antialias"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +38,7 @@ def quick_compilation():
 def critic(tmp_path_factory):
     """Folder of a critic with random weights: it has opinions, though not good ones."""
     folder = tmp_path_factory.mktemp("critic") / "nima"
-    network = Model.init(models.create(*_CRITIC), jax.random.key(7))
+    network = Model.init(models.create("NIMAMobileNet", _CRITIC), jax.random.key(7))
     name, fields = models.describe(network.module)
     checkpoints.save_model(
         folder,
@@ -101,24 +101,29 @@ def _leaves(state):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(state.params)]
 
 
+def _scores(paper, state):
+    """What the critic says of the outputs of a state, and the outputs."""
+    network = Model(state.params, {}, models.create(*paper.description))
+    output = network(_batch(paper)["input"])
+    return jax.jit(nima.mean_score)(paper.frozen[0], jnp.clip(output, 0, 1)), output
+
+
 def test_the_loss_is_the_error_and_what_lacks_to_the_best_score(pleasing):
     paper, shown = pleasing[0], pleasing[-1]
-    batch, state = _batch(paper), paper.init(jax.random.key(0))
-    network = Model(state.params, {}, models.create(*paper.description))
-    output = network(batch["input"])
-    scores = jax.jit(nima.mean_score)(paper.frozen[0], jnp.clip(output, 0, 1))
+    scores, output = _scores(paper, paper.init(jax.random.key(0)))
     np.testing.assert_allclose(shown[0]["nima"], np.mean(scores), rtol=1e-5)
-    expected = np.mean(np.square(output - batch["target"])) + 0.5 * (10 - np.mean(scores))
-    np.testing.assert_allclose(shown[0]["loss"], expected, rtol=1e-5)
+    error = np.mean(np.square(output - _batch(paper)["target"]))
+    np.testing.assert_allclose(shown[0]["loss"], error + 0.5 * (10 - np.mean(scores)), rtol=1e-5)
 
 
-def test_the_critic_is_pleased_more_and_more_and_is_not_changed(pleasing, plain):
+def test_the_critic_is_pleased_and_not_changed(pleasing, plain):
     paper, before, _, after, shown = pleasing
     jax.tree.map(np.testing.assert_array_equal, paper.frozen, before)
-    assert shown[-1]["nima"] > shown[0]["nima"] and shown[-1]["loss"] < shown[0]["loss"]
-    pairs = list(zip(_leaves(after), _leaves(plain[0]), strict=True))
-    assert all(one.shape == two.shape for one, two in pairs)  # no critic in the state
-    assert any((one != two).any() for one, two in pairs)
+    assert shown[-1]["loss"] < shown[0]["loss"]
+    pleased, indifferent = (_scores(paper, state)[0] for state in (after, plain[0]))
+    assert np.mean(pleased) > np.mean(indifferent)
+    pairs = zip(_leaves(after), _leaves(plain[0]), strict=True)  # no critic in the state
+    assert all(one.shape == two.shape for one, two in pairs)
 
 
 def test_gamma_0_is_the_plain_recipe(critic, plain):
