@@ -8,7 +8,7 @@ Result: on three photos it never saw, after 300 steps (seed 0, jax 0.10.2): whol
   19.68 dB, SSIM .698 -> .609, MS-SSIM .894 -> .845, dE76 22.2 -> 14.0; in 60 patches, PSNR 17.21 ->
   20.12 dB (pooled 16.28 -> 19.28), SSIM .681 -> .605. It has learnt brightness, contrast and the
   tint, and is on the way with colours and fine structure (hence SSIM): too few steps for a good
-  picture. The critic's accuracy stays near chance (.45 to .63).
+  picture. The critic's accuracy stays near chance (.40 to .63).
 Cost: 244 s of processor time, 2 s a step on two crowded cores.
 What was tried: published first weights, 8 + 8 patches, learning rate 5e-4: 13.75 dB after 100
   steps (average decay .99), 16.3 dB on training patches after 147, all but the shadows one grey;

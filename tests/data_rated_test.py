@@ -66,7 +66,7 @@ def test_opinions_of_every_source():
 @pytest.fixture(scope="module")
 def heldout():
     pytest.importorskip("skimage", reason="the demo's photos are not installed")
-    return graded.GradedPhotos("heldout")
+    return graded.GradedPhotos("heldout", spoilt="alone")
 
 
 def test_graded_photos_cover_every_kind_and_level(heldout):
@@ -81,6 +81,29 @@ def test_graded_photos_cover_every_kind_and_level(heldout):
     assert [int(heldout[i]["reference"]) for i in (0, 33, 98)] == [0, 1, 2]
     with pytest.raises(IndexError):
         heldout[len(heldout)]
+
+
+def test_photos_spoilt_together_grow_worse_step_by_step():
+    source = graded.GradedPhotos("heldout", size=(24, 32))
+    count = graded.MIXES + 1
+    assert len(source) == count * len(demo.PHOTOS["heldout"])
+    elements = [source[i] for i in range(count)]
+    assert elements[0]["image"].shape == (24, 32, 3)
+    strengths = [float(element["strength"]) for element in elements]
+    np.testing.assert_allclose(strengths, np.linspace(0, 1, count), atol=1e-6)
+    flawless = elements[0]["image"].astype(float)
+    away = [np.abs(element["image"] - flawless).mean() for element in elements]
+    ranks = np.argsort(np.argsort(away))
+    assert away[0] == 0 and np.corrcoef(ranks, np.arange(count))[0, 1] > 0.7
+    means = [element["shares"] @ np.arange(1, 11) for element in elements]
+    np.testing.assert_allclose(means, np.linspace(8, 2, count), atol=1e-3)
+
+
+def test_a_mix_has_one_way_of_each_group_and_one_of_full_strength():
+    for seed in range(20):
+        ways = graded._shares_of("mix", np.random.default_rng(seed))
+        assert [kind in group for (kind, _), group in zip(ways, graded.GROUPS)] == [True] * 4
+        assert max(share for _, share in ways) == 1 and min(share for _, share in ways) >= 0.5
 
 
 def test_training_photos_differ_and_depend_on_the_seed(heldout):
@@ -128,6 +151,10 @@ def test_graded_mistakes():
         graded.GradedPhotos("test")
     with pytest.raises(ValueError, match="variants must be at least 1"):
         graded.GradedPhotos("train", variants=0)
+    with pytest.raises(ValueError, match="spoilt must be one of .*got 'both'"):
+        graded.GradedPhotos("train", spoilt="both")
+    with pytest.raises(ValueError, match=r"size must be \(height, width\).*got \(8, 90\)"):
+        graded.GradedPhotos("train", size=(8, 90))
 
 
 class Source:

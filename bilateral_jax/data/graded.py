@@ -1,9 +1,13 @@
 """Photos spoilt to a known degree, with the opinion of a judge who sees nothing else.
 
 A stand-in for a data set of rated photos. The demo's photos are brought to one tonal range and
-one mean brightness, which is called flawless; a copy is spoilt in one way (`KINDS`) with a strength
-from 0 to 1; the mean score falls from 8 to 2 with it, and opinions spread. There is too much and
-too little of exposure, of contrast and of sharpness, so the best photo lies between them.
+one mean brightness, which is called flawless; a copy is spoilt with a strength from 0 to 1; the
+mean score falls from 8 to 2 with it, and opinions spread. Spoilt "together", a copy is lit wrongly,
+out of focus, noisy and compressed (`GROUPS`): one of these, drawn at random, has the strength, the
+others half of it or more. Spoilt "alone", one way of `KINDS` does it: there is too much and too
+little of exposure, of contrast and of sharpness, so the best photo lies between them. The first is
+easier to rank; but who has seen it only goes by what always comes along (blocks, lost detail) and
+takes noise alone for detail. A critic whose opinion is to be followed needs the second.
 
 Receives photos from `data/demo.py`.
 Hands elements to `data/rated.py`.
@@ -24,6 +28,8 @@ from bilateral_jax.data import demo, opinions
 # blocks of JPEG must survive being shrunk to what a small network sees.
 SIZE = (144, 216)
 LEVELS = (0.25, 0.5, 0.75, 1.0)
+MIXES = 32
+SPOILT = ("together", "alone")
 _MEAN_LUMA = 0.45
 
 
@@ -33,23 +39,43 @@ class GradedPhotos:
     Args:
       split: "train" or "heldout" of the demo's photos; no photo is in both.
       variants: copies per photo, each of another window, turned, coloured and lit at random, in a
-        random way and with a random strength. None takes the whole photo, flawless, and in every
-        way at every one of `LEVELS`.
+        random way and with a random strength. None takes the whole photo, flawless and, spoilt
+        "together", with `MIXES` strengths that rise evenly to 1, or, "alone", in every way at every
+        one of `LEVELS`.
+      spoilt: "together" or "alone".
+      size: (height, width) of a photo as it is spoilt, its transpose for an upright one.
       seed: of the random choices, and of the noise.
 
     Raises:
-      ValueError: unknown split, or no variants.
+      ValueError: unknown split, way or size, or no variants.
       ImportError: a package that the photos ship in is not installed.
     """
 
-    def __init__(self, split: str, *, variants: int | None = None, seed: int = 0):
+    def __init__(
+        self,
+        split: str,
+        *,
+        variants: int | None = None,
+        spoilt: str = "together",
+        size: tuple[int, int] = SIZE,
+        seed: int = 0,
+    ):
         if split not in demo.PHOTOS:
             raise ValueError(f"split must be one of {tuple(demo.PHOTOS)}, got {split!r}")
         if variants is not None and variants < 1:
             raise ValueError(f"variants must be at least 1, got {variants}")
+        if spoilt not in SPOILT:
+            raise ValueError(f"spoilt must be one of {SPOILT}, got {spoilt!r}")
+        if len(size) != 2 or min(size) < 16:
+            raise ValueError(f"size must be (height, width) of at least 16 pixels, got {size}")
         self._names, self._seed, self._variants = tuple(demo.PHOTOS[split]), seed, variants
         self._photos = [demo.load(split, name) for name in self._names]
-        self._plan = [("none", 0.0)] + [(kind, s) for kind in KINDS for s in LEVELS]
+        self._spoilt, self._size = spoilt, tuple(size)
+        ways = {
+            "together": [("mix", step / MIXES) for step in range(1, MIXES + 1)],
+            "alone": [(kind, strength) for kind in KINDS for strength in LEVELS],
+        }
+        self._plan = [("none", 0.0), *ways[spoilt]]
 
     def __len__(self) -> int:
         return len(self._photos) * (self._variants or len(self._plan))
@@ -61,8 +87,8 @@ class GradedPhotos:
           index: position in [0, len); the copies of a photo lie together.
 
         Returns:
-          `{"image": uint8 [144, 216, 3] or [216, 144, 3], "shares": float32 [10], "reference":
-          int32 (which photo), "strength": float32, "name": str}`.
+          `{"image": uint8 [h, w, 3], "shares": float32 [10], "reference": int32 (which photo),
+          "strength": float32, "name": str}`.
         """
         index = operator.index(index)
         if not 0 <= index < len(self):
@@ -70,11 +96,12 @@ class GradedPhotos:
         number, copy = divmod(index, self._variants or len(self._plan))
         rng = np.random.default_rng((self._seed, number, copy))
         if self._variants is None:
-            photo = _whole(self._photos[number])
+            photo = _whole(self._photos[number], self._size)
             kind, strength = self._plan[copy]
         else:
-            photo = _window(self._photos[number], rng)
-            kind, strength = str(rng.choice(tuple(KINDS))), rng.uniform()
+            photo = _window(self._photos[number], self._size, rng)
+            kind = "mix" if self._spoilt == "together" else str(rng.choice(tuple(KINDS)))
+            strength = rng.uniform()
         return {
             "image": spoil(flawless(photo), kind, strength, rng),
             "shares": _shares(round(float(strength), 4)),
@@ -110,9 +137,9 @@ def spoil(image, kind: str, strength: float, rng: np.random.Generator) -> np.nda
 
     Args:
       image: float32 `[h, w, 3]` in [0, 1].
-      kind: a key of `KINDS`, or "none".
+      kind: a key of `KINDS`, "none", or "mix" for one way of each of `GROUPS`.
       strength: from 0 (hardly anything) to 1.
-      rng: of the noise.
+      rng: of the noise, and of the shares in a mix.
 
     Returns:
       uint8 `[h, w, 3]`.
@@ -120,12 +147,12 @@ def spoil(image, kind: str, strength: float, rng: np.random.Generator) -> np.nda
     Raises:
       ValueError: unknown kind, or a strength outside of [0, 1].
     """
-    if kind != "none" and kind not in KINDS:
-        raise ValueError(f"kind must be one of {('none', *KINDS)}, got {kind!r}")
+    if kind not in ("none", "mix", *KINDS):
+        raise ValueError(f"kind must be one of {('none', 'mix', *KINDS)}, got {kind!r}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie in [0, 1], got {strength}")
-    if kind != "none":
-        image = KINDS[kind](image, strength, rng)
+    for each, share in _shares_of(kind, rng):
+        image = np.clip(KINDS[each](image, share * strength, rng), 0, 1).astype(np.float32)
     return images.to_integer(np.clip(image, 0, 1).astype(np.float32), 8)
 
 
@@ -183,20 +210,32 @@ KINDS = {
     "jpeg": _compress,
     "sharp": _sharpen,
 }
+# In the order in which a camera would do it; a photo is spoilt in one way of each group.
+GROUPS = (("dark", "bright", "flat"), ("blur",), ("noise",), ("jpeg",))
 
 
-def _whole(photo):
-    size = SIZE if photo.shape[1] >= photo.shape[0] else SIZE[::-1]
-    return demo.scaled(photo, size=size)
+def _shares_of(kind, rng):
+    """The ways in which a photo is spoilt, and the share of the strength that each one has."""
+    if kind == "none":
+        return []
+    if kind != "mix":
+        return [(kind, 1.0)]
+    shares = rng.uniform(0.5, 1.0, size=len(GROUPS))
+    shares[rng.integers(len(GROUPS))] = 1.0
+    return [(str(rng.choice(group)), share) for group, share in zip(GROUPS, shares)]
 
 
-def _window(photo, rng):
+def _whole(photo, size):
+    return demo.scaled(photo, size=size if photo.shape[1] >= photo.shape[0] else size[::-1])
+
+
+def _window(photo, size, rng):
     """Another view of a photo: cut, turned, coloured and lit otherwise.
 
     Five photos have few colours and few distributions of light; what is wrong with a picture must
     not be told by its subject.
     """
-    size = SIZE if rng.uniform() < 0.5 else SIZE[::-1]
+    size = size if rng.uniform() < 0.5 else size[::-1]
     scale, down, right = rng.uniform(0.4, 1.0), rng.uniform(), rng.uniform()
     view = demo.scaled(photo, size=size, scale=scale, down=down, right=right)
     view = images.to_float(view[:: rng.choice((-1, 1)), :, rng.permutation(3)])

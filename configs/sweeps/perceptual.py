@@ -3,7 +3,8 @@
 Command: python -m experiments.sweep --sweep=configs/sweeps/perceptual.py --workdir=SWEEP
            --sweep.base.start=PLAIN --sweep.base.critic=NIMA
          python -m docs.figures.perceptual SWEEP
-  where PLAIN is a run of `configs/can_demo.py` and NIMA one of `configs/nima_demo.py`
+  where PLAIN is a run of `configs/can_demo.py` and NIMA one of
+  `configs/nima_critic_demo.py`
 Result: PSNR against the operator and mean score by a small critic, held-out photos: 23.35 dB and
   4.99 with gamma = 0, 23.29 and 5.76 with 1e-3, 23.05 and 6.32 with 3e-3, 18.11 and 7.42 with 1e-1;
   all eight, a plot and the pictures are in docs/perceptual.md.
