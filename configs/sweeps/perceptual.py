@@ -6,7 +6,7 @@ Command: python -m experiments.sweep --sweep=configs/sweeps/perceptual.py --work
   where PLAIN is a run of `configs/can_demo.py` and NIMA one of
   `configs/nima_critic_demo.py`
 Result: PSNR against the operator and mean score by a small critic, held-out photos: 23.35 dB and
-  4.99 with gamma = 0, 23.29 and 5.76 with 1e-3, 23.05 and 6.32 with 3e-3, 18.11 and 7.42 with 1e-1;
+  4.98 with gamma = 0, 23.25 and 5.52 with 3e-3, 22.73 and 6.10 with 1e-2, 19.72 and 6.92 with 1e-1;
   all eight, a plot and the pictures are in docs/perceptual.md.
 Cost: 8 trainings of a minute or two each on two shared CPU cores.
 """
