@@ -189,12 +189,12 @@ def _save_imported(model, source, target):
 
 def _jobs(sources, target, bits, overwrite):
     """Pairs every input with its output and notes what forbids one."""
-    files = pictures(sources)
     into_folder = len(sources) > 1 or sources[0].is_dir() or target.is_dir()
     if not into_folder and target.suffix.lower() not in images.SUFFIXES:
         into_folder = not target.suffix
     if into_folder and target.is_file():
         raise ValueError(f"{target} is a file; for several pictures give a folder")
+    files = pictures(sources)
     inputs = {file.resolve() for file in files}
     jobs, taken = [], set()
     for file in files:

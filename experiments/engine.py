@@ -137,7 +137,7 @@ def submit(job, resources):
       resources: from `share`.
 
     Returns:
-      A handle for `wait`, `outcome` and `cancel`.
+      A handle for `wait`, `outcome` and `end`.
     """
     import ray
 
@@ -180,16 +180,26 @@ def outcome(handle):
         return None, str(error).strip().splitlines()[-1]
 
 
-def cancel(handles, grace):
-    """Asks processes to save and end; returns when they have, or were killed after `grace` s."""
+def end(handles, stop, grace):
+    """Asks processes to save and end; returns when they have, or were killed after `grace` s.
+
+    Args:
+      handles: of processes that may still run, or wait for room.
+      stop: the file that their jobs look for. Ray's own way, an exception raised within the task,
+        can get lost on a busy machine; it is kept for a machine that does not see the file.
+      grace: seconds between asking and killing.
+    """
     import ray
 
-    for handle in handles:
+    pathlib.Path(stop).touch()
+    _, left = ray.wait(handles, num_returns=len(handles), timeout=grace + 30)
+    for handle in left:
         ray.cancel(handle, force=False)
-    ray.wait(handles, num_returns=len(handles), timeout=grace + 30)
+    if left:
+        ray.wait(left, num_returns=len(left), timeout=grace + 30)
 
 
-def run_process(*, name, command, log, lock, environment, patience, grace):
+def run_process(*, name, command, log, lock, stop, environment, patience, grace):
     """Runs one command to its end; called in a worker of the engine.
 
     Args:
@@ -197,6 +207,7 @@ def run_process(*, name, command, log, lock, environment, patience, grace):
       command: list of words.
       log: file to which its output is added; a sign of life.
       lock: file locked as long as the process lives, against two of them in one folder.
+      stop: file whose appearance ends the process, or keeps it from starting.
       environment: variables added to the worker's own.
       patience: seconds without output after which it is killed; 0 waits forever.
       grace: seconds between asking it to end and killing it.
@@ -205,6 +216,8 @@ def run_process(*, name, command, log, lock, environment, patience, grace):
       `(exit code, reason)`, as `outcome`.
     """
     with _locked(lock, name, grace) as held, open(log, "ab") as output:
+        if os.path.exists(stop):
+            return None, "stopped before it began"
         process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCHER, str(os.getpid()), *command],
             cwd=_ROOT,
@@ -217,7 +230,7 @@ def run_process(*, name, command, log, lock, environment, patience, grace):
         )
         started = time.time()
         try:
-            while process.poll() is None:
+            while process.poll() is None and not os.path.exists(stop):
                 time.sleep(_POLL)
                 silent = time.time() - max(os.path.getmtime(log), started)
                 if patience and silent > patience:

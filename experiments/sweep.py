@@ -57,6 +57,7 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
     """
     workdir = pathlib.Path(workdir).absolute()
     plan, limits, judged = _settings(**{name: sweep[name] for name in sweep})
+    limits["stop"] = str(workdir / "stop")
     with _claimed(workdir):
         trials_lib.store(plan, workdir / "trials")
         rows = _rows(plan, workdir)
@@ -64,6 +65,7 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
         save()
         job = functools.partial(_job, workdir, command, limits)
         number = None
+        pathlib.Path(limits["stop"]).unlink(missing_ok=True)  # of the sweep that was here before
         if any(row["status"] not in _FINAL for row in rows):
             number = _work(rows, job, limits, save, progress, address, resources)
         best_first = results.ranked(rows, **judged)
@@ -127,6 +129,7 @@ def _job(workdir, command, limits, row, resources):
         "command": command(folder / trials_lib.CONFIG, folder),
         "log": str(folder / "output.log"),
         "lock": str(folder / "lock"),
+        "stop": limits["stop"],
         "environment": engine.limits(resources),
         "patience": limits["patience"],
         "grace": limits["grace"],
@@ -157,7 +160,7 @@ def _work(rows, job, limits, save, progress, address, wanted):
                 _show(bar, rows)
             if running:
                 bar.write(f"stopping: {len(running)} trials save what they have")
-                engine.cancel(list(running), limits["grace"])
+                engine.end(list(running), limits["stop"], limits["grace"])
             for handle in list(running):
                 row = _ended(handle, running, save)
                 if row["status"] not in _FINAL:

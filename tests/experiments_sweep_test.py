@@ -256,6 +256,7 @@ def test_a_process_that_hangs_is_ended(tmp_path):
         "command": [sys.executable, "-uc", code],
         "log": str(tmp_path / "log"),
         "lock": str(tmp_path / "lock"),
+        "stop": str(tmp_path / "stop"),
         "environment": {},
         "patience": 2.0,
         "grace": 0.5,
@@ -265,6 +266,18 @@ def test_a_process_that_hangs_is_ended(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with pytest.raises(RuntimeError, match="hung: another process still runs in its folder"):
             engine.run_process(**job)
+
+
+def test_a_file_ends_a_process_and_keeps_others_from_starting(tmp_path):
+    stop = tmp_path / "stop"
+    ended = f"import pathlib, time; pathlib.Path({str(stop)!r}).touch(); time.sleep(600)"
+    job = {"name": "asked", "environment": {}, "patience": 0, "grace": 60.0, "stop": str(stop)}
+    job |= {"log": str(tmp_path / "log"), "lock": str(tmp_path / "lock")}
+    code, reason = engine.run_process(command=[sys.executable, "-c", ended], **job)
+    assert (code, reason) == (-signal.SIGTERM, "killed by SIGTERM")
+    log = (tmp_path / "log").read_bytes()
+    assert engine.run_process(command=["echo", "on"], **job) == (None, "stopped before it began")
+    assert (tmp_path / "log").read_bytes() == log
 
 
 def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
