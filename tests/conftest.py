@@ -15,6 +15,7 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
 # Plots are drawn into files.
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import contextlib  # noqa: E402
 import random  # noqa: E402
 
 import hypothesis  # noqa: E402
@@ -61,13 +62,36 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
+@contextlib.contextmanager
+def _configured(**options):
+    before = {name: jax.config.values[name] for name in options}
+    for name, value in options.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
 @pytest.fixture(scope="module")
 def compiled_quickly():
     """Leaves most optimisations out, for modules where compiling takes longer than running."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    with _configured(jax_disable_most_optimizations=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    """The same, and keeps what was compiled, for modules that run one training several times.
+
+    Gives the environment variables by which processes of their own share it.
+    """
+    options = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_disable_most_optimizations": True,
+    }
+    with _configured(**options):
+        yield {name.upper(): str(value) for name, value in options.items()}
 
 
 @pytest.fixture(autouse=True)

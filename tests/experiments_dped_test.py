@@ -18,6 +18,7 @@ from configs import dped as dped_config
 from configs import dped_demo
 from experiments import dped, experiment, patches, sources, train
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
     "steps": 4,
     "model.width": 3,
@@ -33,22 +34,6 @@ _TINY = {
     "run.checkpoint_every": 2,
     "run.sheet_photos": 1,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory):
-    """The pictures are small: compiling takes longer than running, and one run is run again."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def config(form="code", **changes):

@@ -15,6 +15,7 @@ from configs import nima as nima_config
 from configs import nima_demo
 from experiments import experiment, nima, sources, train
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
     "steps": 6,
     "model.width": 0.05,
@@ -54,21 +55,11 @@ class Rated:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick(tmp_path_factory):
-    """Compiling takes longer than running; the runs share what was compiled."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
+def rated_source():
+    """Configs name sources."""
     kinds, sources.KINDS = sources.KINDS, sources.KINDS | {"rated": Rated}
     yield
     sources.KINDS = kinds
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def _config(**changes):

@@ -22,7 +22,10 @@ from configs import smoke
 from experiments import demo, sources, train
 
 # A process killed while it writes to the cache of compiled programs: compiled again, with a word.
-pytestmark = pytest.mark.filterwarnings("ignore:Error reading persistent compilation cache")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Error reading persistent compilation cache"),
+    pytest.mark.usefixtures("compiled_once"),
+]
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _TINY = {
     "steps": 40,
@@ -48,22 +51,6 @@ def _config(**changes):
 def _losses(workdir):
     lines = records.read(workdir, "train")
     return [(line["step"], line["loss"], line["psnr"], line["gradient_norm"]) for line in lines]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory):
-    """Several runs of one program, one of them in a process of its own: compiled once."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,  # compiling takes longer than running here
-    }
-    before = {name: jax.config.values[name] for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
-    yield {name.upper(): str(value) for name, value in options.items()}
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +120,12 @@ def _killed(command, workdir, log, environment):
     return code == -signal.SIGKILL and checkpoints.latest(checkpoints.run_folder(workdir)) < 40
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled_once, tmp_path):
     workdir = tmp_path / "killed"
     command = [sys.executable, "-m", "experiments.train", f"--config={_ROOT}/configs/smoke.py"]
     command += [f"--workdir={workdir}"]
     command += [f"--config.{name}={value}" for name, value in _TINY.items()]
-    environment = {**os.environ, **compiled}
+    environment = {**os.environ, **compiled_once}
     for attempt in range(5):  # a busy machine may look away until the run is done
         if _killed(command, workdir, tmp_path / f"output{attempt}", environment):
             break

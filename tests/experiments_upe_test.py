@@ -13,6 +13,7 @@ from configs import upe_demo
 from configs.sweeps import upe as upe_sweep
 from experiments import experiment, train, trials, upe
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
     "steps": 12,
     "schedule.warmup": 0,
@@ -29,22 +30,6 @@ _TINY = {
     "run.checkpoint_every": 6,
     "run.sheet_photos": 0,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation(tmp_path_factory):
-    """The pictures are small and the runs are the same: compiled once, and not well."""
-    options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in options}
-    for name, value in options.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def _config(**changes):

@@ -10,6 +10,8 @@ from jax import test_util
 
 from bilateral_jax.filters import dark_channel, haze
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 AIR = np.float32([0.82, 0.86, 0.92])
 
 

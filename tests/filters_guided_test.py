@@ -10,6 +10,8 @@ from jax import test_util
 
 from bilateral_jax.filters import guided, windows
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def plane(*size):
     return np.random.default_rng(0).random(size)

@@ -10,6 +10,8 @@ from jax import test_util
 
 from bilateral_jax.filters import haze, haze_lines, wls
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 AIR = np.float32([0.85, 0.87, 0.9])
 PALETTE = np.float32(
     [[0.7, 0.1, 0.1], [0.1, 0.5, 0.15], [0.1, 0.15, 0.6], [0.6, 0.5, 0.05], [0.3, 0.05, 0.4]]

@@ -12,6 +12,8 @@ from bilateral_jax import images
 from bilateral_jax.filters import local_contrast, local_laplacian, operators, pyramids
 from tests import assets
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 PHOTOS = ("a0535", "a2995")  # one of each size
 
 
