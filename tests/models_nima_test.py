@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from bilateral_jax import models
-from bilateral_jax.models import model, nima, vgg
+from bilateral_jax.models import mobilenet, model, nima, vgg
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -121,7 +121,7 @@ def test_even_sizes_are_padded_on_all_sides(small):
     image = np.zeros((1, 4, 4, 3), np.float32)
     image[0, 0, 0] = 1
     kernel = jnp.arange(27.0).reshape(3, 3, 3, 1)
-    layer = nima.Convolution(1, 3, 2)
+    layer = mobilenet.Convolution(1, 3, 2)
     out = layer.apply({"params": {"kernel": kernel}}, image)
     assert float(out[0, 0, 0, 0]) == float(kernel[1, 1, :, 0].sum())
 
@@ -216,7 +216,7 @@ def test_training_moves_the_statistics_unless_told_not_to(small):
         assert np.array_equal(before["mean"], kept.batch_stats[name]["mean"])
         assert not np.array_equal(before["mean"], moved.batch_stats[name]["mean"])
     conv1 = {"params": small.params["conv1"]}
-    features = nima.Convolution(4, 3, 2).apply(conv1, jnp.asarray(2 * image - 1))
+    features = mobilenet.Convolution(4, 3, 2).apply(conv1, jnp.asarray(2 * image - 1))
     for leaf, value in (("mean", features.mean((0, 1, 2))), ("var", features.var((0, 1, 2)))):
         expected = 0.99 * small.batch_stats["conv1_bn"][leaf] + 0.01 * value
         np.testing.assert_allclose(moved.batch_stats["conv1_bn"][leaf], expected, rtol=1e-5)

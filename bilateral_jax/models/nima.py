@@ -16,9 +16,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from bilateral_jax.models import layers, vgg
+from bilateral_jax.models import layers, mobilenet, vgg
 
 SCORES = 10
 RESIZE_METHODS = ("nearest", "antialias")
@@ -204,12 +203,12 @@ class NIMAMobileNet(nn.Module):
         """
         by_batch = train and not moving_statistics
         x = 2.0 * image - 1.0
-        x = Convolution(self._channels(32), 3, 2, name="conv1")(x)
+        x = mobilenet.Convolution(self._channels(32), 3, 2, name="conv1")(x)
         x = self._norm(x, "conv1_bn", by_batch)
         for i, (stride, channels) in enumerate(zip(self.strides, self.channels), 1):
-            x = Depthwise(stride, name=f"conv_dw_{i}")(x)
+            x = mobilenet.Depthwise(stride, name=f"conv_dw_{i}")(x)
             x = self._norm(x, f"conv_dw_{i}_bn", by_batch)
-            x = Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
+            x = mobilenet.Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
             x = self._norm(x, f"conv_pw_{i}_bn", by_batch)
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
         return _head(x)
@@ -276,50 +275,6 @@ class NIMAVGG16(nn.Module):
         x = layers.Linear(self.hidden, kernel_size=0, name="fc6")(x)
         x = layers.Linear(self.hidden, kernel_size=0, name="fc7")(x)
         return _head(nn.Dropout(self.dropout, deterministic=not train)(x))
-
-
-class Convolution(nn.Module):
-    """Convolution without bias, zeros on all sides so that stride 1 keeps the size."""
-
-    features: int
-    kernel_size: int
-    stride: int
-
-    @nn.compact
-    def __call__(self, x):
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", layers.he_truncated_normal, shape)
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            [(self.kernel_size // 2,) * 2] * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=layers.PRECISION,
-        )
-
-
-class Depthwise(nn.Module):
-    """A 3 x 3 kernel for each channel, zeros on all four sides.
-
-    The sum over the nine taps is written out: XLA's grouped convolution takes tens of times as long
-    on a CPU.
-    """
-
-    stride: int
-
-    @nn.compact
-    def __call__(self, x):
-        kernel = self.param("kernel", layers.he_truncated_normal, (3, 3, x.shape[-1]))
-        rows, columns = ((length - 1) // self.stride for length in x.shape[1:3])
-        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        out = 0.0
-        for i in range(3):
-            for j in range(3):
-                down = slice(i, i + self.stride * rows + 1, self.stride)
-                right = slice(j, j + self.stride * columns + 1, self.stride)
-                out = out + x[:, down, right] * kernel[i, j].reshape(1, 1, 1, -1)
-        return out
 
 
 def _head(x):
