@@ -109,6 +109,26 @@ def batch_clause(rows):
     return "".join(clauses)
 
 
+def pages_section(found):
+    """Nanoseconds per pixel with new results and with one written over, by kind of pages."""
+    lead = (
+        f"**What fresh pages cost on {machine(found)}** (`slice_apply` forward, ns per pixel, and "
+        "the memory that the system had to make up in each call; "
+        "[how to do without](docs/kernels.md#memory-that-is-used-again)):"
+    )
+    cells = list(dict.fromkeys((r["implementation"], r["task"]) for r in found[-1]["rows"]))
+    titles = (f"{name}{task.removeprefix('forward')}" for name, task in cells)
+    lines = [f"| picture | jax | {' | '.join(titles)} |", "|---" * (len(cells) + 2) + "|"]
+    for key, record, _ in by_size(found, lambda row: row["size"]):
+        rows = {(r["implementation"], r["task"]): r for r in record["rows"] if r["size"] == key}
+        texts = (
+            f"{row['wall_seconds'][1] / row['pixels'] * 1e9:.1f}, {row['fresh_megabytes']:.0f} MB"
+            for row in (rows[cell] for cell in cells)
+        )
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(texts)} |")
+    return "\n".join([lead, "", *lines])
+
+
 def enhance_section(found):
     """The parts of an enhanced photo."""
     lead = (
@@ -169,6 +189,7 @@ QUESTIONS = {
     "slice_apply": slice_apply_section,
     "splat": splat_section,
     "shapes": shapes_section,
+    "pages": pages_section,
     "enhance": enhance_section,
     "train_step": train_step_section,
 }

@@ -4,7 +4,7 @@ import os
 
 HEADER = (
     f"{'':24} {'task':17} {'':10} {'ms':>8} {'ns/pixel':>8} {'cores':>5}  {'ratio':20}"
-    f"{'temp MB':>8} {'peak MB':>8} {'compile s':>9}"
+    f"{'fresh MB':>8} {'temp MB':>8} {'peak MB':>8} {'compile s':>9}"
 )
 
 
@@ -17,7 +17,8 @@ def line(label, row):
     busy = cpu / wall * os.cpu_count()
     text += f"{wall * 1e3:8.2f} {wall / row['pixels'] * 1e9:8.1f} {busy:5.1f}  "
     text += f"{spread(row.get('wall_ratio')):20}"
-    text += number(row.get("temporary_megabytes"), 8, 1) + number(row.get("peak_megabytes"), 9, 0)
+    text += number(row.get("fresh_megabytes"), 8, 0)
+    text += number(row.get("temporary_megabytes"), 9, 1) + number(row.get("peak_megabytes"), 9, 0)
     return text + number(row.get("compile_cpu_seconds"), 10, 2)
 
 

@@ -3,12 +3,19 @@
 A sample is one call, waited for inside the timed region, after an untimed call of the same
 candidate: XLA gives a previous candidate's gigabytes back in the background, which would be charged
 to whoever runs next. The result is held until the clock has been read, because giving 144 MB back
-to the system takes as long as computing them. Beside wall time stands the CPU time of the process,
-divided by the cores: how busy the candidate kept the machine.
+to the system takes as long as computing them. Of calls shorter than 50 ms a sample is as many as
+fill that time, each waited for: after a rest a single one measures how threads wake up.
+
+Beside wall time stands the CPU time of the process, divided by the cores: how busy the candidate
+kept the machine; and how much memory the system had to make up for it, page by page, because what
+the call before had used was given back (a C library does so above 32 MB): that can cost as much as
+the arithmetic, whoever computes.
 """
 
 import dataclasses
+import math
 import os
+import resource
 import time
 from collections.abc import Callable
 
@@ -17,6 +24,7 @@ import numpy as np
 
 # Threads of the candidate before spin for a few milliseconds in the hope of more work.
 _REST_SECONDS = 0.01
+_SAMPLE_SECONDS = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +56,23 @@ class Measurement:
     skipped: str | None = None
     wall: list[float] = dataclasses.field(default_factory=list)
     cpu: list[float] = dataclasses.field(default_factory=list)
+    fresh_bytes: list[float] = dataclasses.field(default_factory=list)
 
     def sample(self):
-        """Runs once for nothing and once for the record."""
+        """Runs once for nothing, then once or for a while for the record."""
         time.sleep(_REST_SECONDS)
+        start = time.perf_counter()
         jax.block_until_ready(self.call())
-        wall, cpu = time.perf_counter(), time.process_time()
-        result = jax.block_until_ready(self.call())
-        self.wall.append(time.perf_counter() - wall)
-        self.cpu.append((time.process_time() - cpu) / os.cpu_count())
+        duration = time.perf_counter() - start
+        calls = max(1, math.floor(_SAMPLE_SECONDS / duration)) if duration else 1
+        faults, wall, cpu = _page_faults(), time.perf_counter(), time.process_time()
+        for _ in range(calls):
+            result = None  # gives the one before back first, as a program would
+            result = jax.block_until_ready(self.call())
+        self.wall.append((time.perf_counter() - wall) / calls)
+        self.cpu.append((time.process_time() - cpu) / os.cpu_count() / calls)
+        pages = _page_faults() - faults
+        self.fresh_bytes.append(pages * os.sysconf("SC_PAGE_SIZE") / calls)
         del result
 
     def summary(self, baseline=None):
@@ -68,6 +84,8 @@ class Measurement:
         if self.skipped:
             return row | {"skipped": self.skipped}
         row |= {"wall_seconds": quartiles(self.wall), "cpu_seconds_per_core": quartiles(self.cpu)}
+        if self.fresh_bytes:
+            row["fresh_megabytes"] = round(float(np.median(self.fresh_bytes)) / 1e6, 1)
         if baseline is not None and not baseline.skipped:
             row["wall_ratio"] = quartiles(np.divide(self.wall, baseline.wall))
             row["cpu_ratio"] = quartiles(np.divide(self.cpu, baseline.cpu))
@@ -116,6 +134,11 @@ def prepared(name, candidate, arguments):
 def quartiles(samples):
     """Lower quartile, median and upper quartile, to four digits."""
     return [float(f"{q:.4g}") for q in np.quantile(samples, [0.25, 0.5, 0.75])]
+
+
+def _page_faults():
+    """Pages that this process took into use so far, without reading a disk."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def _memory_limit():

@@ -63,7 +63,11 @@ def _add_enhance(parsers):
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=_whole_number(1, 100), default=95, help="of JPEG files (default: 95)")
     add("--overwrite", action="store_true", help="replace files that exist; never an input")
-    add("--band-rows", type=_whole_number(1), help="rows rendered at a time (default: a megapixel)")
+    add(
+        "--band-rows",
+        type=_whole_number(1),
+        help="rows rendered at a time (default: half a megapixel)",
+    )
     told = "what a parameterised network is told beside the picture; once per condition"
     options = {"type": float, "action": "append", "default": [], "metavar": "NUMBER"}
     add("--condition", dest="conditions", help=told, **options)

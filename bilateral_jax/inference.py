@@ -18,7 +18,9 @@ from bilateral_jax import streaming
 from bilateral_jax.models import lowres
 from bilateral_jax.models import model as model_lib
 
-_BAND_PIXELS = 1 << 20
+# About 20 MB of working memory: above 32 MB a C library gives it back after each band, and clearing
+# its pages for the next one takes as long as the arithmetic.
+_BAND_PIXELS = 1 << 19
 _STEP = 64
 # Features of a network of convolutions: a picture up to this many in one piece, else strips.
 _FEATURES = 1 << 25
@@ -32,8 +34,8 @@ def enhance(
     Args:
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
-      band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about a
-        megapixel of a grid's picture, 32 million features of a network of convolutions. The
+      band_rows: rows rendered at a time, rounded up to a multiple of 4; None takes about half
+        a megapixel of a grid's picture, 32 million features of a network of convolutions. The
         result does not depend on it beyond float rounding.
       conditions: what the network is told beside the picture, one number each (the strength of a
         parameterised operator); most networks take none.

@@ -1,11 +1,13 @@
 """Every question runs from command line to README table, on pictures of a few pixels."""
 
+import subprocess
 import sys
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from benchmarks import enhance, memory, records, report, shapes, slice_apply, splat
+from benchmarks import enhance, memory, pages, records, report, shapes, slice_apply, splat
 
 
 @pytest.fixture
@@ -21,6 +23,12 @@ def results(tmp_path, monkeypatch):
     cases = {"batch 1": {}, "bfloat16": {"dtype": jnp.bfloat16}}
     monkeypatch.setattr(shapes, "CASES", {name: (8, 16, more) for name, more in cases.items()})
     monkeypatch.setattr(shapes, "QUICK", ("batch 1",))
+    monkeypatch.setattr(pages, "SIZES", {"two": (8, 16, 2)})
+
+    def in_this_environment(environment, names, rounds):
+        return pages.measured_rows(names, rounds)
+
+    monkeypatch.setattr(pages, "in_environment", in_this_environment)
     return tmp_path / "results"
 
 
@@ -29,6 +37,7 @@ EXPECTED = {
     splat: "| 24 x 16 |",
     shapes: "over 4 cases `reference` takes",
     enhance: "| 123 MB |",
+    pages: "| picture | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
 }
 
 
@@ -46,3 +55,23 @@ def test_a_quick_run_writes_nothing(question, results, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["question", "--quick", "--rounds", "1"])
     question.main()
     assert "ms" in capsys.readouterr().out and not results.exists()
+
+
+def test_overwritten_results_are_the_same():
+    arguments = slice_apply.operands(8, 16, batch=2)
+    wanted = pages.candidates()["new"](*arguments)
+    call = pages.overwriting(*arguments)
+    for _ in range(3):
+        np.testing.assert_allclose(call(), wanted, atol=1e-6)
+
+
+def test_a_process_begins_with_the_variables_that_it_is_measured_in(monkeypatch):
+    seen = {}
+
+    def run(command, env, **_):
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 0, stdout='warming up\n[{"size": "two"}]\n')
+
+    monkeypatch.setattr(pages.subprocess, "run", run)
+    rows = pages.in_environment({"GLIBC_TUNABLES": "x=1"}, ["two"], 1)
+    assert rows == [{"size": "two"}] and seen["GLIBC_TUNABLES"] == "x=1" and "PATH" in seen

@@ -1,6 +1,7 @@
 """The measuring tools: a number is what it says, and what is not measured says why."""
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -37,13 +38,37 @@ def test_ratios_are_taken_round_by_round():
     assert row["wall_seconds"] == [4, 6, 7]
 
 
-def test_rounds_are_interleaved_after_an_untimed_call():
+def test_rounds_are_interleaved_after_an_untimed_call(monkeypatch):
     calls = []
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 0)
     candidates = {
         name: timing.Eager(lambda _, name=name: lambda: calls.append(name)) for name in "ab"
     }
     timing.measure(candidates, (0,), rounds=2)
     assert calls == list("aabb" * 2)
+
+
+def test_a_sample_of_short_calls_is_many_of_them(monkeypatch):
+    now, calls = 0.0, 0
+
+    def call():
+        nonlocal now, calls
+        now, calls = now + 0.008, calls + 1
+
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
+    measured = timing.measure({"short": timing.Eager(lambda: call)}, (), rounds=3)
+    assert calls == 3 * (1 + 6)
+    np.testing.assert_allclose(measured["short"].wall, 0.008)
+
+
+def test_fresh_pages_are_counted():
+    def call():
+        block = mmap.mmap(-1, 64 << 20)
+        block[:: mmap.PAGESIZE] = bytes(len(block) // mmap.PAGESIZE)
+        return block
+
+    measured = timing.measure({"64 MiB": timing.Eager(lambda: call)}, (), rounds=3)
+    assert 60 < measured["64 MiB"].summary()["fresh_megabytes"] < 80
 
 
 def test_the_result_is_freed_after_the_clock_is_read(monkeypatch):

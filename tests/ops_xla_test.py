@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import lattice as lattice_lib
+from bilateral_jax.ops import blocks as blocks_lib
 from bilateral_jax.ops import reference, xla
 
 
@@ -57,6 +58,8 @@ class Case:
 CASES = {
     "photo": Case(size=(61, 83)),
     "blocks_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
+    "cells": Case(size=(7, 96), batch=2),
+    "halves_of_cells": Case(size=(7, 512), batch=2),
     "prime_width_wide": Case(size=(7, 401), grid_shape=(3, 5, 4)),
     "smaller_than_grid": Case(size=(3, 2), grid_shape=(16, 16, 8)),
     "one_pixel": Case(size=(1, 1)),
@@ -216,7 +219,8 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
 
 BANDED = {
     "static": Case(size=(29, 83), batch=2),
-    "shared_entries": Case(size=(29, 80), batch=2),
+    "cells": Case(size=(29, 80), batch=2),
+    "halves_of_cells": Case(size=(29, 512), batch=2),
     "traced": dataclasses.replace(CASES["traced_windows_wrap"], size=(29, 41)),
     "multiplied": dataclasses.replace(CASES["too_many_terms_to_unroll"], size=(29, 17)),
 }
@@ -232,6 +236,32 @@ def test_bands_change_nothing(case, name, monkeypatch):
     monkeypatch.setattr(xla, "_band_rows", lambda *facts: 4)
     banded = run(xla, name, case, arrays, order=0)
     np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("size, per_cell", [((7, 96), 1), ((7, 512), 2), ((7, 97), 1), ((7, 17), 0)])
+def test_a_cell_that_is_not_there_weighs_nothing(size, per_cell):
+    case = Case(size=size, grid_shape=(5, 4, 3))
+    blocks = blocks_lib.column_blocks(case.lattice, None, xla._SLICE_COSTS)
+    assert blocks.per_cell == per_cell
+    grid, values, guide, image, _ = case.arrays()
+    for far, near in ((-1, np.s_[:, :, : size[1] // 8]), (0, np.s_[:, :, -size[1] // 8 :])):
+        # Row after row in one line, the other end of the row is the next cell.
+        large = grid.at[:, :, far].set(1e20)
+        for name in ("slice_apply", "guide_vjp"):
+            arrays = (large, values, guide, image, None)
+            expected = run(reference, name, case, arrays, order=1)[near]
+            actual = run(xla, name, case, arrays, order=1)[near]
+            np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
+    """One such program, 36 features in 85 columns, took jax 0.10.2 all memory to compile."""
+    case = Case(grid_shape=(16, 16, 8), size=(9, 85), outputs=9)
+    assert blocks_lib.column_blocks(case.lattice, None, xla._SLICE_COSTS).width == 8
+    written_out = []
+    monkeypatch.setattr(xla, "_look_up_unrolled", lambda *arrays, **_: written_out.append(arrays))
+    assert_matches("guide_vjp", case, case.arrays(), order=1, tolerance=1e-5)
+    assert not written_out
 
 
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
@@ -257,3 +287,4 @@ def test_temporaries_are_bounded_by_bands(name):
     # that is too large, bands again.
     assert temporary_bytes((1500, 2000)) < 12e6
     assert temporary_bytes((12000, 2000)) < 12e6
+    assert temporary_bytes((3000, 4000)) < 19e6

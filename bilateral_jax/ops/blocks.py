@@ -6,8 +6,11 @@ pixel. They are known when the program is built, or when the window is; never an
 The cells of all blocks stand in one row, the strip: block `b` meets the strip's entries `step * b`,
 `step * b + 1`, ... one per tap. Where blocks are as wide as cells, neighbours share entries and
 `step` is 1: the strip is the row of cells with its two ends repeated, hardly larger than the grid.
-Elsewhere `step` is `taps`, and each block has entries of its own. (A step in between would be as
-small, but XLA:CPU copies strided entries before it uses them.)
+Elsewhere `step` is `taps`, and each block has entries of its own.
+
+Best are blocks as wide as a cell, or as half of one: `per_cell` says so. They need no strip. Block
+`b` meets the cells from `first(b) = (b + per_cell - 1) // per_cell - 1` on, three of them, or two
+of its half; a cell that is not there weighs nothing, so that any number may stand for it.
 
 Receives a `Lattice` from `ops/xla.py`.
 Hands blocks of pixels and the strip's cells back to it.
@@ -40,12 +43,15 @@ class Costs(NamedTuple):
       lanes: a block that is not a multiple of this wide ends in a slower loop.
       overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
       padding: factor of a width that does not divide the columns (copies with padding).
-      own_entries: factor of blocks with entries of their own (a table larger than the caches).
+      halves: factor of blocks of half a cell.
+      own_entries: factor of other blocks with entries of their own (a table larger than the
+        caches).
     """
 
     lanes: int
     overhead: int
     padding: float
+    halves: float
     own_entries: float
 
 
@@ -59,11 +65,11 @@ class ColumnBlocks:
       width: pixels of a block; the last block is padded.
       taps: neighbouring cells that a block may meet.
       step: entries of the strip from one block's first tap to the next one's.
-      tents: `[(n,) count, width, taps]`, weights of the taps at each pixel.
+      places: `[(n,) count, width]`, where each pixel is among its taps: 0 at the first, 1 at the
+        second. Where the boundary clamps, taps beyond the outermost cells weigh nothing.
       strip: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each entry: one-hot
         where a block has several pixels.
-      repeats: how often the first and the last cell are repeated where that alone makes the strip
-        out of the row of cells; None elsewhere.
+      per_cell: 1 or 2 where blocks are cells or halves of cells as above; 0 elsewhere.
     """
 
     columns: int
@@ -71,9 +77,9 @@ class ColumnBlocks:
     width: int
     taps: int
     step: int
-    tents: np.ndarray | jax.Array
+    places: np.ndarray | jax.Array
     strip: np.ndarray | jax.Array
-    repeats: tuple[int, int] | None = None
+    per_cell: int = 0
 
     @property
     def exact(self):
@@ -82,13 +88,13 @@ class ColumnBlocks:
 
     def of(self, example):
         """These blocks for one example alone, or for all if it is None."""
-        if example is None or self.tents.ndim == 3:
+        if example is None or self.places.ndim == 2:
             return self
-        tents, strip = (
+        places, strip = (
             jax.lax.dynamic_slice_in_dim(array, example, 1, axis=0)
-            for array in (self.tents, self.strip)
+            for array in (self.places, self.strip)
         )
-        return dataclasses.replace(self, tents=tents, strip=strip)
+        return dataclasses.replace(self, places=places, strip=strip)
 
     def pad(self, pixels):
         """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
@@ -140,39 +146,42 @@ def column_blocks(lattice, window, costs):
     positions = positions.reshape(*positions.shape[:-1], count, width)
     first = xp.floor(positions[..., 0]).astype(np.int32)
     tap = np.arange(taps).reshape((1,) * first.ndim + (taps,))
-    distance = (positions - first[..., None])[..., None] - tap[..., None, :]
-    tents = xp.maximum(1 - abs(distance), 0)
-    if window is None and _shared(first):
+    if window is None and _consecutive(first):
         step, met = 1, first[0] + np.arange(count - 1 + taps)
     else:
         step, met = taps, (first[..., None] + tap).reshape(*first.shape[:-1], count * taps)
-    cells, repeats = lattice.grid_shape[1], None
+    cells, per_cell = lattice.grid_shape[1], 0
     if lattice.boundary[1] == "wrap":
         met = met % cells
     else:
-        repeats = _repeats(met, cells) if step == 1 else None
-        met = met.clip(0, cells - 1)
+        positions, met = positions.clip(0, cells - 1), met.clip(0, cells - 1)
+        per_cell = _per_cell(first, taps, cells) if window is None else 0
+    places = positions - first[..., None]
     strip = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
-    return ColumnBlocks(lattice.size[1], count, width, taps, step, tents, strip, repeats)
-
-
-def _repeats(met, cells):
-    """How often consecutive indices `met` lie before the first cell and beyond the last one."""
-    before, after = -met[0], met[-1] - (cells - 1)
-    return (int(before), int(after)) if before >= 0 and after >= 0 else None
+    return ColumnBlocks(lattice.size[1], count, width, taps, step, places, strip, per_cell)
 
 
 def _pixelwise(lattice, positions):
     """Blocks of one pixel, whose one entry is already interpolated along gw."""
     columns = lattice.size[1]
     tents = lattice_lib.tents(positions, lattice.grid_shape[1], lattice.boundary[1])
-    ones = np.ones((1,) * (positions.ndim - 1) + (columns, 1, 1))
-    return ColumnBlocks(columns, columns, 1, 1, 1, ones, tents)
+    places = np.zeros((1,) * (positions.ndim - 1) + (columns, 1))
+    return ColumnBlocks(columns, columns, 1, 1, 1, places, tents)
 
 
-def _shared(first):
+def _consecutive(first):
     """Whether each block begins one cell after the one before it."""
     return bool((np.diff(first) == 1).all())
+
+
+def _per_cell(first, taps, cells):
+    """How many blocks make up a cell, if they begin where the module says; else 0."""
+    for blocks in (1, 2):
+        if len(first) == blocks * cells and taps == 4 - blocks:
+            begins = (np.arange(len(first)) + blocks - 1) // blocks - 1
+            if (first == begins).all():
+                return blocks
+    return 0
 
 
 def _block_width(lattice, positions, costs):
@@ -186,29 +195,34 @@ def _block_width(lattice, positions, costs):
     if positions is not None:
         widths |= {w for w in range(lanes, min(columns, _WIDEST) + 1) if columns % w == 0}
         cell = -(-columns // lattice.grid_shape[1])
-        widths |= {cell} if lanes <= cell <= _WIDEST else set()
+        widths |= {width for width in (cell // 2, cell) if lanes <= width <= _WIDEST}
     best = (_PIXELWISE_COST * columns, 0, 0)
     for width in sorted(widths):
         count = -(-columns // width)
+        entries = costs.own_entries
         if positions is None:
-            taps, shared = _taps_bound(lattice, width), False
+            taps = _taps_bound(lattice, width)
         else:
-            taps, shared = _taps_met(positions, width, count)
+            first, taps = _taps_met(positions, width, count)
+            if _consecutive(first):
+                entries = 1
+            elif _per_cell(first, taps, lattice.grid_shape[1]):
+                entries = costs.halves
         work = width + costs.overhead + _RAGGED_COST * (width % lanes)
         cost = count * work * taps
         cost *= costs.padding if columns % width else 1
-        cost *= 1 if shared else costs.own_entries
+        cost *= entries
         if cost < best[0]:
             best = (cost, width, taps)
     return best[1:]
 
 
 def _taps_met(positions, width, count):
-    """Taps needed by the widest-spread block of known positions; whether blocks share entries."""
+    """The first cell of each block of known positions, and the taps that the widest needs."""
     first = np.floor(positions[::width]).astype(np.int32)
     last = np.append(positions[width - 1 :: width], positions[-1:])[:count]
     taps = int((np.floor(last) - first).max()) + 2
-    return taps, _shared(first)
+    return first, taps
 
 
 def _taps_bound(lattice, width):

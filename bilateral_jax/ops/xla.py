@@ -23,6 +23,8 @@ Measured rules of XLA:CPU that shape the code (ns per pixel of a 12 MP photo):
     end, and `bands.isolated`.
 -   `where(x < c, c, x)` is one instruction, `maximum` and `clip` spend four on NaN; this order of
     the operands lets NaN through.
+-   What bounds the loop are loads of table entries, two a cycle: arithmetic on what is in registers
+    is free beside them, a third tap is not.
 -   Copies that pad a splat's pixels to a rounder width cost more than its matrix products gain.
 
 Receives normalised arrays (see ops/reference.py, whose functions these are) from
@@ -30,6 +32,7 @@ Receives normalised arrays (see ops/reference.py, whose functions these are) fro
 Hands pixels or grids back to it.
 """
 
+import dataclasses
 import functools
 import math
 import operator
@@ -50,11 +53,12 @@ _BYTES_ELSEWHERE = 256 << 20
 # The table of all rows at once may take this, or a quarter of the result: then one loop over the
 # picture writes each pixel once, on all cores, where a loop over bands copies them on one.
 _TABLE_BYTES = 24 << 20
-# Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long.
+# Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long. In
+# blocks of one vector half as many: a loop without repetitions has cost the compiler gigabytes.
 _UNROLLED_TERMS = 1024
 # Measured from 256 x 256 to 12 MP, on both ends of the supported range of JAX.
-_SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, own_entries=1.4)
-_SPLAT_COSTS = blocks_lib.Costs(lanes=8, overhead=64, padding=1.35, own_entries=1)
+_SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, halves=1.15, own_entries=1.4)
+_SPLAT_COSTS = blocks_lib.Costs(lanes=8, overhead=64, padding=1.35, halves=1, own_entries=1)
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -89,21 +93,27 @@ def _looked_up(combine, grid, guide, image, window, others, lattice, order):
     accumulate = reference.accumulation_dtype(grid, guide, image, *others)
     outputs, columns = grid.shape[-2:]
     blocks = blocks_lib.column_blocks(lattice, window, _SLICE_COSTS)
+    terms = blocks.taps * _planes(lattice, order) * outputs * columns
+    unrolled = terms <= _UNROLLED_TERMS / (2 if blocks.width <= _SLICE_COSTS.lanes else 1)
+    look_up = _look_up_unrolled
+    if not unrolled:
+        look_up, blocks = _look_up_multiplied, dataclasses.replace(blocks, per_cell=0)
     table = _table(grid.astype(accumulate), blocks, lattice, order)
-    unrolled = blocks.taps * math.prod(table.shape[3:]) <= _UNROLLED_TERMS
-    look_up = _look_up_unrolled if unrolled else _look_up_multiplied
     images = [] if image is None else [image]
+    places = _places(blocks, accumulate)
 
-    def compute(rows, guide, *pixels):
+    def compute(rows, places, guide, *pixels):
         pixels = [blocks.split(array).astype(accumulate) for array in pixels]
         depth = _depth(blocks.split(guide).astype(accumulate), lattice, order)
         image = pixels[0] if images else None
-        planes = look_up(rows, depth, image, blocks=blocks, order=order)
+        planes = look_up(rows, places, depth, image, blocks=blocks, order=order)
         return combine(planes, *pixels[len(images) :])
 
     def band(row_tents, *pixels):
+        if blocks.per_cell:
+            row_tents = jnp.pad(row_tents, ((0, 0), (1, 1), (0, 0)))
         rows = jnp.einsum("nhy,nysuoj->nhsuoj", row_tents, table, precision=_EXACT)
-        return blocks.join(bands.isolated(compute, rows, *map(blocks.pad, pixels)))
+        return blocks.join(bands.isolated(compute, rows, places, *map(blocks.pad, pixels)))
 
     row_tents = _row_tents(lattice, window, guide.shape[0], accumulate)
     arrays = [row_tents, guide, *images, *others]
@@ -189,9 +199,8 @@ def _table(grid, blocks, lattice, order):
         grid = jnp.concatenate([grid, grid[:, :, :, :1]], axis=3)
     if order == 1:
         grid = lattice.depth_scale * jnp.diff(grid, axis=3)
-    if blocks.repeats is not None:
-        # A copy, where a product would transpose twice: a tenth of the time of a small picture.
-        return jnp.pad(grid, [(0, 0)] * 2 + [blocks.repeats] + [(0, 0)] * 3, mode="edge")
+    if blocks.per_cell:
+        return grid
     n = "n" * (blocks.strip.ndim - 2)
     strip = jnp.asarray(blocks.strip, grid.dtype)
     return jnp.einsum(f"nyxuoj,{n}sx->nysuoj", grid, strip, precision=_EXACT)
@@ -247,31 +256,70 @@ def _at_least(x, low):
     return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
 
 
-def _look_up_unrolled(rows, depth, image, *, blocks, order):
+def _look_up_unrolled(rows, places, depth, image, *, blocks, order):
     """Channels `[n, h, count, width]` of the result, sums over taps and planes written out."""
     planes = [_depth_plane(depth, k, order) for k in range(rows.shape[3])]
-    tents = _tap_tents(blocks, depth.dtype)
-    tables = [blocks.tap(rows, t, axis=2) for t in range(blocks.taps)]
+    tables = [_entries(rows, blocks, t) for t in range(blocks.taps)]
     extended = _extended(image, rows.shape[5])
 
     def matrix_row(table, k, o):
-        entries = [table[:, :, :, k, o, j, None] for j in range(len(extended))]
-        terms = [a if e is None else a * e for a, e in zip(entries, extended, strict=True)]
+        terms = [
+            table(k, o, j) if e is None else table(k, o, j) * e for j, e in enumerate(extended)
+        ]
         # The offset first: a sum that begins with it is multiply-adds alone.
         return _sum(reversed(terms))
 
     def channel(o):
-        return _sum(
-            tent * _sum(plane * matrix_row(table, k, o) for k, plane in enumerate(planes))
-            for tent, table in zip(tents, tables, strict=True)
-        )
+        at_taps = [
+            _sum(plane * matrix_row(table, k, o) for k, plane in enumerate(planes))
+            for table in tables
+        ]
+        return _between_taps(at_taps, places)
 
     return [channel(o) for o in range(rows.shape[4])]
 
 
-def _look_up_multiplied(rows, depth, image, *, blocks, order):
+def _entries(rows, blocks, t):
+    """The table's entries of tap `t`: a function of plane, output and column, `[n, h, count, 1]`.
+
+    Each is cut out by itself: of a cut for all of them XLA makes a copy.
+    """
+    if not blocks.per_cell:
+        return lambda k, o, j: blocks.tap(rows[..., k, o, j], t, axis=2)[..., None]
+    # Row after row in one line, a cell beyond a row's end is one of the next row. What is in it
+    # does not count, and further rows before the first and after the last keep it inside.
+    n, height, cells = rows.shape[:3]
+    start, entries = blocks.per_cell * (cells + t) - 1, (height - 2) * blocks.count
+
+    def entry(k, o, j):
+        line = rows[..., k, o, j].reshape(n, height * cells, 1)
+        line = jnp.broadcast_to(line, (*line.shape[:2], blocks.per_cell)).reshape(n, -1)
+        return line[:, start : start + entries].reshape(n, height - 2, blocks.count, 1)
+
+    return entry
+
+
+def _between_taps(at_taps, places):
+    """The sum of the taps' values, weighted by tents of the places, which add up to 1."""
+    last = len(at_taps) - 1
+    if last == 0:
+        return at_taps[0]
+    if last == 1:
+        return (1 - places) * at_taps[0] + places * at_taps[1]
+
+    def tent(t):
+        if t == 0:
+            return _at_least(1 - places, 0)
+        return _at_least(places - (t - 1) if t == last else 1 - abs(places - t), 0)
+
+    # As differences from the second tap, which is a cell of the grid for every block.
+    others = (tent(t) * (value - at_taps[1]) for t, value in enumerate(at_taps) if t != 1)
+    return _sum([at_taps[1], *others])
+
+
+def _look_up_multiplied(rows, places, depth, image, *, blocks, order):
     """The same by a matrix product per row and block: for many taps, depth cells or features."""
-    weights = _weights(depth, blocks, rows.shape[3], order)
+    weights = _weights(depth, places, taps=blocks.taps, planes=rows.shape[3], order=order)
     table = jnp.stack([blocks.tap(rows, t, axis=2) for t in range(blocks.taps)], axis=3)
     table = table.reshape(*table.shape[:3], -1, *table.shape[5:])
     coefficients = jnp.einsum("nhbpk,nhbkoj->nhbpoj", weights, table, precision=_EXACT)
@@ -283,12 +331,12 @@ def _look_up_multiplied(rows, depth, image, *, blocks, order):
     return [applied[..., o] for o in range(rows.shape[4])]
 
 
-def _weights(depth, blocks, planes, order):
+def _weights(depth, places, *, taps, planes, order):
     """`[n, h, count, width, tap * plane]`, the products of tap tents and depth planes."""
-    depth = depth[..., None, None]
+    t = jnp.arange(taps, dtype=depth.dtype).reshape(1, 1, 1, 1, taps, 1)
     k = jnp.arange(planes, dtype=depth.dtype).reshape(1, 1, 1, 1, 1, planes)
-    tents = jnp.stack(_tap_tents(blocks, depth.dtype), axis=-1)[..., None]
-    weights = tents * _depth_plane(depth, k, order)
+    tents = _at_least(1 - abs(places[..., None, None] - t), 0)
+    weights = tents * _depth_plane(depth[..., None, None], k, order)
     return weights.reshape(*weights.shape[:4], -1)
 
 
@@ -305,14 +353,15 @@ def _factors(depth, values, image=None, *, blocks, planes, order, offset):
         matrices = matrices.reshape(*values.shape[:3], -1, blocks.width)
         if offset:
             matrices = jnp.concatenate([matrices, values], axis=3)
-    return _weights(blocks.split(depth), blocks, planes, order), matrices
+    depth, places = blocks.split(depth), _places(blocks, depth.dtype)
+    weights = _weights(depth, places, taps=blocks.taps, planes=planes, order=order)
+    return weights, matrices
 
 
-def _tap_tents(blocks, dtype):
-    """Weights of the taps, one `[1 or n, 1, count, width]` per tap."""
-    tents = jnp.asarray(blocks.tents, dtype)
-    tents = tents.reshape(-1, 1, *tents.shape[-3:])
-    return [tents[..., t] for t in range(blocks.taps)]
+def _places(blocks, dtype):
+    """Where the pixels are among the taps of their blocks: `[1 or n, 1, count, width]`."""
+    places = jnp.asarray(blocks.places, dtype)
+    return places.reshape(-1, 1, *places.shape[-2:])
 
 
 def _extended(image, length):
