@@ -97,16 +97,24 @@ def batch_clause(rows):
         one, four = of.get(("batch 1", "xla")), of.get(("batch 4", "xla"))
         if not one or not four:
             continue
-        share = four["wall_seconds"][1] / four["pixels"] * one["pixels"] / one["wall_seconds"][1]
+        share = cost(four) / cost(one)
         clauses.append(f"; {task}: a pixel of four pictures costs {share:.2f} of a pixel of one")
+        if ("small batch 4", "xla") in of:
+            share = cost(of["small batch 4", "xla"]) / cost(of["small batch 1", "xla"])
+            clauses.append(f" ({share:.2f} in pictures of a quarter of the size)")
         large = of.get(("batch 1, four times as large", "xla"))
         if large:
-            share = four["wall_seconds"][1] / large["wall_seconds"][1]
+            share = cost(four) / cost(large)
             clauses.append(f", {share:.2f} of a pixel of one as large as the four")
         if ("batch 4", "torch") in of:
             ratio = of["batch 4", "torch"]["wall_ratio"][1]
             clauses.append(f" (torch on the four: {ratio:.3g} times as long)")
     return "".join(clauses)
+
+
+def cost(row):
+    """Seconds per pixel."""
+    return row["wall_seconds"][1] / row["pixels"]
 
 
 def pages_section(found):

@@ -1,8 +1,8 @@
 """Does any shape fall off a cliff: is `xla` slower than `reference` anywhere?
 
-Question: pictures of about a megapixel with awkward widths, other depths, more features, several at
-once, and bfloat16; forward and with gradients, against `reference` in the same rounds; batches
-against torch, too.
+Question: pictures of about a megapixel with awkward widths, other depths, more features, features
+alone, several at once, and bfloat16; forward and with gradients, against `reference` in the same
+rounds; batches against torch, too.
 
     python -m benchmarks.shapes [--cases "batch 1" "batch 4"] [--rounds 3] [--quick]
 
@@ -29,10 +29,14 @@ CASES = {
     "depth 16": (1024, 1024, {"depth": 16}),
     "depth 32": (1024, 1024, {"depth": 32}),
     "36 features": (1024, 1024, {"features": (9, 4)}),
+    "3 features, not applied": (1024, 1024, {"features": (3,)}),
+    "12 features, not applied": (1024, 1024, {"features": (12,)}),
     "bfloat16": (1024, 1024, {"dtype": jnp.bfloat16}),
     "batch 1": (768, 1024, {}),
     "batch 1, four times as large": (1536, 2048, {}),
     "batch 4": (768, 1024, {"batch": 4}),
+    "small batch 1": (384, 512, {}),
+    "small batch 4": (384, 512, {"batch": 4}),
 }
 QUICK = ("1367 wide (odd)", "7 wide (7 < 16 cells)")
 
@@ -49,8 +53,10 @@ def main():
     for case in options.cases or (QUICK if options.quick else CASES):
         height, width, settings = CASES[case]
         arguments = slice_apply.operands(height, width, **settings)
+        applied = len(settings.get("features", (3, 4))) == 2
+        ours = slice_apply.ours if applied else slice_apply.ours_without_image
         for task, wrap in slice_apply.TASKS.items():
-            candidates = {name: wrap(slice_apply.ours(name)) for name in ("xla", "reference")}
+            candidates = {name: wrap(ours(name)) for name in ("xla", "reference")}
             if case.startswith("batch"):
                 # Its grid_sample has a thread per picture, so a batch is where it gains.
                 candidates["torch"] = slice_apply.torch_candidate(task.replace("+", "_and_"))

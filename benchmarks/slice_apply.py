@@ -53,6 +53,11 @@ def ours(implementation):
     return lambda *operands: bj.slice_apply(*operands, implementation=implementation)
 
 
+def ours_without_image(implementation):
+    """Features alone: nothing is applied, and the image's gradient is 0."""
+    return lambda grid, guide, image: bj.slice(grid, guide, implementation=implementation)
+
+
 def candidates(task):
     """`{name: candidate}`, ours first: ratios are to the first."""
     wrap = TASKS[task]
@@ -76,7 +81,7 @@ def torch_candidate(name, *settings):
 
 
 def operands(height, width, *, batch=1, depth=8, features=(3, 4), dtype=jnp.float32):
-    """`(grid, guide, image, cotangent)` of photos."""
+    """`(grid, guide, image, cotangent)` of photos; `features` `(c,)` are for slicing alone."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:height, :width] / 100
     smooth = 0.5 + 0.4 * np.sin(x) * np.cos(1.3 * y)
@@ -84,7 +89,7 @@ def operands(height, width, *, batch=1, depth=8, features=(3, 4), dtype=jnp.floa
     arrays = (
         rng.standard_normal((batch, 16, 16, depth, *features)),
         guide.clip(0, 1),
-        rng.random((batch, height, width, features[1] - 1)),
+        rng.random((batch, height, width, features[1] - 1 if len(features) > 1 else 1)),
         rng.standard_normal((batch, height, width, features[0])),
     )
     return tuple(jnp.asarray(array, dtype) for array in arrays)

@@ -72,6 +72,10 @@ CASES = {
     "one_channel": Case(outputs=1, channels=1),
     "features": Case(outputs=1, channels=None),
     "many_features": Case(outputs=36, channels=None),
+    "many_features_in_traced_windows": Case(
+        batch=2, outputs=9, channels=None, windows=((0, 0, 13, 17), (37, 151, 200, 300))
+    ),
+    "many_channels_of_an_image": Case(batch=2, outputs=9),
     "too_many_terms_to_unroll": Case(grid_shape=(4, 3, 40), outputs=12, channels=None),
     "static_window": Case(full_size=(200, 300), origin=(37, 151)),
     "traced_windows": Case(
@@ -126,7 +130,8 @@ def test_matches_reference(case, name):
 # The slope differs from the value along gd alone.
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply", "guide_vjp"])
 @pytest.mark.parametrize(
-    "case", ["batch", "features", "flat_depth", "traced_windows_wrap", "wrap_one_cell"]
+    "case",
+    ["batch", "features", "many_features", "flat_depth", "traced_windows_wrap", "wrap_one_cell"],
 )
 def test_slope_matches_reference(case, name):
     assert_matches(name, CASES[case], CASES[case].arrays(), order=1, tolerance=1e-5)
@@ -168,8 +173,8 @@ def test_float64_accumulates_in_float64():
             assert_matches(name, case, arrays, 1e-13, jnp.float64, order=0)
 
 
-def test_nan_guide_touches_its_pixel_alone():
-    case = Case()
+@pytest.mark.parametrize("case", [Case(), CASES["many_features"]], ids=["image", "many_features"])
+def test_nan_guide_touches_its_pixel_alone(case):
     grid, values, guide, image, _ = case.arrays()
     clean = run(xla, "slice_apply", case, (grid, values, guide, image, None), order=0)
     broken = run(
@@ -199,8 +204,8 @@ def test_nan_guide_splats_nothing_whatever_its_value(order):
     assert_matches("splat_apply", case, broken, order=order)
 
 
-def test_infinite_guide_clamps():
-    case = Case()
+@pytest.mark.parametrize("case", [Case(), CASES["many_features"]], ids=["image", "many_features"])
+def test_infinite_guide_clamps(case):
     grid, values, guide, image, _ = case.arrays()
     guide = guide.at[0, 5, 6].set(np.inf).at[0, 7, 8].set(-np.inf)
     for name in ("slice_apply", "splat_apply"):
@@ -222,6 +227,7 @@ BANDED = {
     "cells": Case(size=(29, 80), batch=2),
     "halves_of_cells": Case(size=(29, 512), batch=2),
     "traced": dataclasses.replace(CASES["traced_windows_wrap"], size=(29, 41)),
+    "gathered": Case(size=(29, 41), batch=2, outputs=9, channels=None),
     "multiplied": dataclasses.replace(CASES["too_many_terms_to_unroll"], size=(29, 17)),
 }
 
@@ -238,13 +244,13 @@ def test_bands_change_nothing(case, name, monkeypatch):
     np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
 
 
-@pytest.mark.parametrize("size, per_cell", [((7, 96), 1), ((7, 512), 2), ((7, 97), 1), ((7, 17), 0)])
-def test_a_cell_that_is_not_there_weighs_nothing(size, per_cell):
-    case = Case(size=size, grid_shape=(5, 4, 3))
+@pytest.mark.parametrize("width, per_cell", [(96, 1), (512, 2), (97, 1), (17, 0)])
+def test_a_cell_that_is_not_there_weighs_nothing(width, per_cell):
+    case = Case(size=(7, width), grid_shape=(5, 4, 3))
     blocks = blocks_lib.column_blocks(case.lattice, None, xla._SLICE_COSTS)
     assert blocks.per_cell == per_cell
     grid, values, guide, image, _ = case.arrays()
-    for far, near in ((-1, np.s_[:, :, : size[1] // 8]), (0, np.s_[:, :, -size[1] // 8 :])):
+    for far, near in ((-1, np.s_[:, :, : width // 8]), (0, np.s_[:, :, -(width // 8) :])):
         # Row after row in one line, the other end of the row is the next cell.
         large = grid.at[:, :, far].set(1e20)
         for name in ("slice_apply", "guide_vjp"):

@@ -1,7 +1,8 @@
 """Slicing and splatting as dense arithmetic: fast on a CPU, correct on every device.
 
-A gather of eight corners costs XLA a materialised array per corner. Here nothing is gathered and
-nothing scattered:
+A gather of eight corners costs XLA a materialised array per corner, once something is applied to
+what was gathered. Here nothing is gathered (but for five features or more that are not applied, on
+a CPU) and nothing scattered:
 
 1.  The columns are cut into equal blocks, narrow enough that one block meets only a few
     neighbouring cells, its taps (ops/blocks.py). The tiny grid becomes a table by tap and block.
@@ -53,6 +54,11 @@ _BYTES_ELSEWHERE = 256 << 20
 # The table of all rows at once may take this, or a quarter of the result: then one loop over the
 # picture writes each pixel once, on all cores, where a loop over bands copies them on one.
 _TABLE_BYTES = 24 << 20
+# XLA:CPU fuses no stack of more; alone it copies number by number on one core.
+_STACKED = 8
+# Of more features than these eight corners are gathered (25 ns for 12 of them, against 60): what is
+# gathered lies side by side, nothing is applied to it, so that XLA:CPU keeps it in one loop.
+_FEATURES = 4
 # Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long. In
 # blocks of one vector half as many: a loop without repetitions has cost the compiler gigabytes.
 _UNROLLED_TERMS = 1024
@@ -66,10 +72,15 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """`reference.slice_apply`, argument for argument, as dense arithmetic."""
 
     def stacked(planes):
+        if not isinstance(planes, list):
+            return planes.astype(dtype)
         return jnp.stack([plane.astype(dtype) for plane in planes], axis=-1)
 
     if not _planes(lattice, order):
         return jnp.zeros((*guide.shape, grid.shape[4]), dtype)
+    if grid.shape[4] > _FEATURES and image is None and jax.default_backend() == "cpu":
+        options = {"lattice": lattice, "order": order, "dtype": dtype}
+        return reference.slice_apply(grid, guide, window=window, **options)
     return _looked_up(stacked, grid, guide, image, window, (), lattice, order)
 
 
@@ -77,6 +88,8 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
     """`reference.guide_vjp`, argument for argument, as dense arithmetic."""
 
     def contracted(planes, values):
+        if not isinstance(planes, list):
+            return (values * planes).sum(axis=-1).astype(dtype)
         terms = (values[..., o] * plane for o, plane in enumerate(planes))
         return _sum(terms).astype(dtype)
 
@@ -95,6 +108,8 @@ def _looked_up(combine, grid, guide, image, window, others, lattice, order):
     blocks = blocks_lib.column_blocks(lattice, window, _SLICE_COSTS)
     terms = blocks.taps * _planes(lattice, order) * outputs * columns
     unrolled = terms <= _UNROLLED_TERMS / (2 if blocks.width <= _SLICE_COSTS.lanes else 1)
+    if outputs > _STACKED and not others:
+        unrolled = False
     look_up = _look_up_unrolled
     if not unrolled:
         look_up, blocks = _look_up_multiplied, dataclasses.replace(blocks, per_cell=0)
@@ -327,8 +342,7 @@ def _look_up_multiplied(rows, places, depth, image, *, blocks, order):
         coefficients[..., j] if e is None else coefficients[..., j] * e[..., None]
         for j, e in enumerate(_extended(image, rows.shape[5]))
     )
-    applied = _sum(terms)
-    return [applied[..., o] for o in range(rows.shape[4])]
+    return _sum(terms)
 
 
 def _weights(depth, places, *, taps, planes, order):
