@@ -122,7 +122,8 @@ def test_bands_equal_the_whole(dtype):
     expected = np.asarray(compiled("enhance")(image[None].astype(np.float32) / np.float32(top)))[0]
     out = inference.enhance(small_model(), image, band_rows=8)
     assert out.dtype == dtype
-    np.testing.assert_allclose(out, expected * top, atol=2e-6 if top == 1 else 0.5 + 1e-5 * top)
+    # Bands and the whole are cut into other blocks; dividing by a dark light multiplies rounding.
+    np.testing.assert_allclose(out, expected * top, atol=1e-5 if top == 1 else 0.5 + 1e-5 * top)
 
 
 def test_the_script_divides_by_8_bits():
