@@ -25,5 +25,5 @@ lint: venv ## check style and formatting
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-bench: venv ## time the operations and their peers on this machine, twenty minutes
+bench: venv ## time the operations and their peers on this machine, half an hour
 	$(PY) -m benchmarks $(ARGS)

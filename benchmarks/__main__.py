@@ -2,7 +2,7 @@
 
     python -m benchmarks [slice_apply splat shapes pages enhance train_step] [--quick]
 
-takes about twenty minutes on two cores; `--quick` a minute, and writes nothing.
+takes about half an hour on two cores; `--quick` a minute, and writes nothing.
 """
 
 import argparse

@@ -56,7 +56,7 @@ _BYTES_ELSEWHERE = 256 << 20
 _TABLE_BYTES = 24 << 20
 # XLA:CPU fuses no stack of more; alone it copies number by number on one core.
 _STACKED = 8
-# Of more features than these eight corners are gathered (25 ns for 12 of them, against 60): what is
+# Of more features than these eight corners are gathered (20 ns for 12 of them, against 60): what is
 # gathered lies side by side, nothing is applied to it, so that XLA:CPU keeps it in one loop.
 _FEATURES = 4
 # Terms (taps * depth planes * features) written out in loops; beyond, compiling takes too long. In
