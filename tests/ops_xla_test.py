@@ -10,7 +10,7 @@ import pytest
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.ops import blocks as blocks_lib
-from bilateral_jax.ops import reference, xla
+from bilateral_jax.ops import lookups, reference, xla
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,7 +268,7 @@ def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
     case = Case(grid_shape=(16, 16, 8), size=(9, 85), outputs=9)
     assert blocks_lib.column_blocks(case.lattice, None, xla._SLICE_COSTS).width == 8
     written_out = []
-    monkeypatch.setattr(xla, "_look_up_unrolled", lambda *arrays, **_: written_out.append(arrays))
+    monkeypatch.setattr(lookups, "unrolled", lambda *arrays, **_: written_out.append(arrays))
     assert_matches("guide_vjp", case, case.arrays(), order=1, tolerance=1e-5)
     assert not written_out
 
