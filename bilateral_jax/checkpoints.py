@@ -17,6 +17,8 @@ import json
 import logging
 import pathlib
 import shutil
+import threading
+import time
 from typing import Any
 
 import jax
@@ -28,6 +30,7 @@ from bilateral_jax import leaves as leaves_lib
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
 _UNFINISHED = ".orbax-checkpoint-tmp"
+_SETTLING_SECONDS = 10.0  # a failed save's writers end within one
 
 
 class DamagedCheckpointError(ValueError):
@@ -96,7 +99,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _quiet(), ocp.CheckpointManager(directory, options=options) as manager:
+        with _quiet(), _settled(), ocp.CheckpointManager(directory, options=options) as manager:
             saved = manager.save(step, args=args)
         digests.note_files(directory / str(step), "state")
     except Exception as error:  # a full disk is an OSError, or one of three others from tensorstore
@@ -317,6 +320,9 @@ def clean(directory):
 
 def _reason(directory, step, error):
     """Says in one line why a step was not saved; frees the space that it took."""
+    # Of its failed writes only the first is this error. The others would be logged as exceptions
+    # that nobody retrieved, page after page, at the end of the process.
+    logging.getLogger("asyncio").addFilter(lambda record: str(directory) not in record.getMessage())
     for unfinished in directory.glob(f"{step}{_UNFINISHED}*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     text = " ".join(str(error).split()) or type(error).__name__
@@ -340,6 +346,20 @@ def _alone():
 def _set_aside(folder):
     taken = len(list(folder.parent.glob(f"{folder.name}.damaged*")))
     folder.rename(folder.with_name(f"{folder.name}.damaged{taken or ''}"))
+
+
+@contextlib.contextmanager
+def _settled():
+    """Waits, where the block fails, for the threads it began: orbax leaves its writers at work."""
+    before = set(threading.enumerate())
+    try:
+        yield
+    except Exception:
+        deadline = time.monotonic() + _SETTLING_SECONDS
+        for thread in set(threading.enumerate()) - before:
+            # Not `thread.join`, in whose place orbax's threads have one that raises.
+            threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
+        raise
 
 
 @contextlib.contextmanager

@@ -197,6 +197,7 @@ def test_a_write_that_fails_while_saving_loses_no_checkpoint(nursery, calm, tmp_
     assert nursery.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
     folder = checkpoints.run_folder(workdir)
     assert checkpoints.steps(folder) == [5, 10, 15]
+    assert "ERROR:" not in _log(workdir)  # no thread of orbax's comes after with its own
     last = _log(workdir).splitlines()[-1]
     assert "error: step 20 could not be saved" in last and "steps 5, 10, 15 are untouched" in last
     assert nursery.run(_TOY, workdir)["codes"] == [0], _log(workdir)
