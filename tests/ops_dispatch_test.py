@@ -130,6 +130,31 @@ def test_none_is_xla_wherever_no_kernel_has_been_measured(lower):
     assert ran(getattr(lowering, lower)(gradients(), *arrays())) == all_by("xla")
 
 
+def test_none_gathers_many_features_alone_on_a_cpu():
+    rng = np.random.default_rng(0)
+    guide = jnp.asarray(rng.random((1, 4, 6)), jnp.float32)
+
+    def gradients(features, implementation=None):
+        grid = jnp.asarray(rng.standard_normal((1, 2, 3, 3, features)), jnp.float32)
+
+        def loss(grid, guide):
+            return jnp.sum(bj.slice(grid, guide, implementation=implementation) ** 2)
+
+        return jax.jit(jax.value_and_grad(loss, (0, 1))), (grid, guide)
+
+    def program(features, implementation=None):
+        function, operands = gradients(features, implementation)
+        return ran(function.lower(*operands).as_text())
+
+    # What follows in the gradients is no slice, and an image makes it another: both are dense.
+    assert program(12) == all_by("xla") | {"slice_apply": {"reference"}}
+    assert program(4) == program(12, "xla") == all_by("xla")
+    function, operands = gradients(12)
+    assert ran(lowering.for_cuda(function, *operands)) == all_by("xla")
+    exported = jax.export.export(function)(*operands).mlir_module()
+    assert ran(exported) == all_by("xla")
+
+
 @pytest.mark.parametrize(("name", "lower"), [("gpu", "for_cuda"), ("tpu", "for_tpu")])
 def test_none_picks_the_platforms_first_that_takes_the_call(name, lower, kernels_by_default):
     lower = getattr(lowering, lower)

@@ -230,7 +230,7 @@ BANDED = {
     "cells": Case(size=(29, 80), batch=2),
     "halves_of_cells": Case(size=(29, 512), batch=2),
     "traced": dataclasses.replace(CASES["traced_windows_wrap"], size=(29, 41)),
-    "gathered": Case(size=(29, 41), batch=2, outputs=9, channels=None),
+    "features": Case(size=(29, 41), batch=2, outputs=9, channels=None),
     "multiplied": dataclasses.replace(CASES["too_many_terms_to_unroll"], size=(29, 17)),
 }
 

@@ -1,8 +1,7 @@
 """Slicing and splatting as dense arithmetic: fast on a CPU, correct on every device.
 
 A gather of eight corners costs XLA a materialised array per corner, once something is applied to
-what was gathered. Here nothing is gathered (but for five features or more that are not applied, on
-a CPU) and nothing scattered:
+what was gathered. Here nothing is gathered and nothing scattered:
 
 1.  The columns are cut into equal blocks, narrow enough that one block meets only a few
     neighbouring cells, its taps (ops/blocks.py). The tiny grid becomes a table by tap and block.
@@ -43,9 +42,6 @@ _BYTES_ELSEWHERE = 256 << 20
 # The table of all rows at once may take this, or a quarter of the result: then one loop over the
 # picture writes each pixel once, on all cores, where a loop over bands copies them on one.
 _TABLE_BYTES = 24 << 20
-# Of more features than these eight corners are gathered (20 ns for 12 of them, against 60): what is
-# gathered lies side by side, nothing is applied to it, so that XLA:CPU keeps it in one loop.
-_FEATURES = 4
 # Measured from 256 x 256 to 12 MP, on both ends of the supported range of JAX.
 _SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, halves=1.15, own_entries=1.4)
 _SPLAT_COSTS = blocks_lib.Costs(lanes=8, overhead=64, padding=1.35, halves=1, own_entries=1)
@@ -56,9 +52,6 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """`reference.slice_apply`, argument for argument, as dense arithmetic."""
     if not lookups.plane_count(lattice, order):
         return jnp.zeros((*guide.shape, grid.shape[4]), dtype)
-    if grid.shape[4] > _FEATURES and image is None and jax.default_backend() == "cpu":
-        options = {"lattice": lattice, "order": order, "dtype": dtype}
-        return reference.slice_apply(grid, guide, window=window, **options)
     return _looked_up(None, grid, guide, image, window, lattice, order, dtype)
 
 
