@@ -12,6 +12,9 @@ import pytest
 import bilateral_jax as bj
 from tests import assets, cases, oracles
 
+# Optimised programs are the matter of ops_xla_test.py.
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
 every_case = pytest.mark.parametrize("case", cases.CASES, ids=str)
 

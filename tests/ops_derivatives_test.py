@@ -10,6 +10,9 @@ import bilateral_jax as bj
 from bilateral_jax.ops import binding
 from tests import cases
 
+# Optimised programs are the matter of ops_xla_test.py.
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
 CASE = cases.Case("small", (2, 3, 3), (4, 5), n_out=2, n_in=2)
 

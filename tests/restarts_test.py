@@ -20,13 +20,13 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SECONDS = 400  # a busy machine is slow, not wrong
 _TOY = {
     "experiment": "toy",
-    "steps": 200,
+    "steps": 100,
     "batches.crop": 16,
     "batches.batch_size": 4,
     "data.train.size": 24,
     "data.heldout.size": 24,
     "run.log_every": 3,
-    "run.evaluate_every": 20,
+    "run.evaluate_every": 10,
     "run.sheet_photos": 1,
     "run.checkpoint_every": 5,
 }
@@ -134,7 +134,7 @@ def test_a_run_killed_twenty_times_is_the_run_that_never_was(nursery, calm, tmp_
     for killed in workdirs:
         _assert_same_run(workdir, killed)
         left = {path.name for path in checkpoints.run_folder(killed).iterdir()}
-        assert left == {"190", "195", "200"}
+        assert left == {"90", "95", "100"}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_write_that_fails_while_saving_loses_no_checkpoint(nursery, calm, tmp_
     _assert_same_run(calm[0], workdir)
 
 
-@pytest.mark.parametrize("mark, nth, step", [("save", 4, 15), ("evaluate", 2, 20)])
+@pytest.mark.parametrize("mark, nth, step", [("save", 4, 15), ("evaluate", 2, 10)])
 def test_a_full_disk_is_named_and_loses_no_checkpoint(
     nursery, calm, tmp_path, small_disk, mark, nth, step
 ):
