@@ -3,8 +3,8 @@
 Question: `slice_apply` forward on pictures whose result exceeds 32 MB. A C library gives so large a
 block back to the system when it is freed, and the next result begins with pages that the system has
 to clear one by one. Compared: plain calls; calls that are given the last result to write over
-(`donate_argnums`); both again where the C library asks for huge pages
-(`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`). A batch of four beside one picture of the same size.
+(`donate_argnums`); both again where the C library asks for huge pages and where it gives nothing
+back (`environments.py`). A batch of four beside one picture of the same size.
 
     python -m benchmarks.pages [--rounds 9] [--quick]
 
@@ -13,14 +13,11 @@ prints a table and writes `results/<device>/pages-<jax version>.json`.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 
-from benchmarks import records, slice_apply, table, timing
+from benchmarks import environments, records, slice_apply, table, timing
 
 SIZES = {
     "12 MP": (3000, 4000, 1),
@@ -29,7 +26,6 @@ SIZES = {
     "0.8 MP": (768, 1024, 1),
 }
 QUICK = ("0.8 MP",)
-ENVIRONMENTS = {"": {}, ", huge pages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}}
 
 
 def overwriting(*arguments):
@@ -79,21 +75,13 @@ def main():
     print(f"jax {jax.__version__} on {records.device()}; medians; ratio: wall time over new's")
     print(table.HEADER)
     rows = []
-    for suffix, environment in ENVIRONMENTS.items():
-        for row in in_environment(environment, QUICK if options.quick else SIZES, options.rounds):
-            rows.append(row | {"task": row["task"] + suffix})
+    names = QUICK if options.quick else SIZES
+    for environment in environments.ENVIRONMENTS:
+        for row in environments.rows(__spec__.name, environment, names, options.rounds):
+            rows.append(row | {"task": row["task"] + environment})
             print(table.line(row["size"], rows[-1]), flush=True)
     if not options.quick:
         records.write("pages", rows)
-
-
-def in_environment(environment, names, rounds):
-    """Rows measured by a process that begins with these variables."""
-    command = [sys.executable, "-m", __spec__.name, "--rounds", str(rounds), "--rows", *names]
-    run = subprocess.run(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, check=True, text=True
-    )
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def splat_section(found):
 
 
 def shapes_section(found):
-    """The extremes of all shapes, the losses by name, and what a batch costs."""
+    """The extremes of all shapes, and the losses by name."""
     lines = []
     for record in found:
         rows = [row for row in record["rows"] if "wall_seconds" in row]
@@ -78,9 +78,8 @@ def shapes_section(found):
         lost = [f"{name} ({value:.2g})" for name, value in ratio.items() if value < 1]
         lines.append(
             f"- jax {record['metadata']['jax']}: over {len(ratio)} cases `reference` takes "
-            f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as `xla`; "
-            + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
-            + batch_clause(rows)
+            f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as the "
+            "default; " + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
         )
     lead = (
         f"**Other shapes on {machine(found)}** (widths that are odd, prime or smaller than the "
@@ -89,32 +88,35 @@ def shapes_section(found):
     return "\n".join([lead, "", *lines])
 
 
-def batch_clause(rows):
-    """Time per pixel of four pictures over that of one, and torch on four of them."""
-    clauses = []
-    for task in slice_apply.TASKS:
-        of = {(r["case"], r["implementation"]): r for r in rows if r["task"] == task}
-        one, four = of.get(("batch 1", "xla")), of.get(("batch 4", "xla"))
-        if not one or not four:
-            continue
-        share = cost(four) / cost(one)
-        clauses.append(f"; {task}: a pixel of four pictures costs {share:.2f} of a pixel of one")
-        if ("small batch 4", "xla") in of:
-            share = cost(of["small batch 4", "xla"]) / cost(of["small batch 1", "xla"])
-            clauses.append(f" ({share:.2f} in pictures of a quarter of the size)")
-        large = of.get(("batch 1, four times as large", "xla"))
-        if large:
-            share = cost(four) / cost(large)
-            clauses.append(f", {share:.2f} of a pixel of one as large as the four")
-        if ("batch 4", "torch") in of:
-            ratio = of["batch 4", "torch"]["wall_ratio"][1]
-            clauses.append(f" (torch on the four: {ratio:.3g} times as long)")
-    return "".join(clauses)
+def batches_section(found):
+    """Nanoseconds per pixel of one picture, and how many times more other pixels cost."""
+    lead = (
+        f"**Pixels of a batch on {machine(found)}** (`slice_apply`; ns per pixel of one picture; "
+        "the others: how many times as long a pixel takes in the same rounds, [quartiles]; with "
+        "the memory that the system had to make up in each call; kept: where the C library gives "
+        "none back)"
+    )
+    titles = ("four such pictures", "one as large as the four", "torch, one", "torch, four")
+    lines = [f"| | jax | one | {' | '.join(titles)} |", "|---" * 7 + "|"]
+    for key, record, _ in by_size(found, batches_label):
+        one, *others = [row for row in record["rows"] if batches_label(row) == key]
+        cells = [f"{one['wall_seconds'][1] / one['pixels'] * 1e9:.1f} ns"]
+        cells += [pixel_cell(row) for row in others]
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
 
 
-def cost(row):
-    """Seconds per pixel."""
-    return row["wall_seconds"][1] / row["pixels"]
+def pixel_cell(row):
+    """A ratio per pixel; with fresh pages where they are a megabyte or more."""
+    if "skipped" in row:
+        return f"({row['skipped']})"
+    fresh = row["fresh_megabytes"]
+    return spread(row["pixel_ratio"]) + (f", {fresh:.0f} MB fresh" if fresh >= 1 else "")
+
+
+def batches_label(row):
+    """`512 x 384, forward`."""
+    return f"{row['size']}, {row['task'].replace('+', ' + ')}"
 
 
 def pages_section(found):
@@ -197,6 +199,7 @@ QUESTIONS = {
     "slice_apply": slice_apply_section,
     "splat": splat_section,
     "shapes": shapes_section,
+    "batches": batches_section,
     "pages": pages_section,
     "enhance": enhance_section,
     "train_step": train_step_section,
@@ -247,9 +250,14 @@ def peer_cell(row):
         too_large = "exceed" in row["skipped"]
         needs = memory_label(row["temporary_megabytes"]) if too_large else ""
         return f"not run: needs {needs}" if too_large else f"({row['skipped']})"
-    low, middle, high = row["wall_ratio"]
-    ratio = f"{middle:.3g} [{low:.3g}, {high:.3g}]"
-    return (f"**{ratio}**" if middle < 1 else ratio) + memory_clause(row)
+    ratio = spread(row["wall_ratio"])
+    return (f"**{ratio}**" if row["wall_ratio"][1] < 1 else ratio) + memory_clause(row)
+
+
+def spread(quartiles):
+    """`median [lower quartile, upper quartile]`."""
+    low, middle, high = quartiles
+    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def memory_clause(row):

@@ -45,6 +45,19 @@ class Unavailable:
     reason: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """A candidate with arguments of its own.
+
+    Attributes:
+      candidate: any other.
+      arguments: JAX arrays, in place of those that the others share.
+    """
+
+    candidate: Callable | Eager | Unavailable
+    arguments: tuple
+
+
 @dataclasses.dataclass
 class Measurement:
     """Samples of one candidate, in seconds, and what its program needs (if XLA tells)."""
@@ -96,7 +109,8 @@ def measure(candidates, arguments, rounds):
     """Prepares and times candidates on the same arguments.
 
     Args:
-      candidates: `{name: candidate}`; a function that JAX compiles, `Eager` or `Unavailable`.
+      candidates: `{name: candidate}`; a function that JAX compiles, `Eager`, `Unavailable`, or
+        one of them `Applied`.
       arguments: JAX arrays.
       rounds: samples of each.
 
@@ -113,6 +127,8 @@ def measure(candidates, arguments, rounds):
 
 def prepared(name, candidate, arguments):
     """A `Measurement` without samples, compiled and ready to be called."""
+    if isinstance(candidate, Applied):
+        candidate, arguments = candidate.candidate, candidate.arguments
     # The arguments may still be on their way: their making is no part of the first call.
     jax.block_until_ready(arguments)
     if isinstance(candidate, Unavailable):

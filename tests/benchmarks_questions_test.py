@@ -7,7 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import enhance, memory, pages, records, report, shapes, slice_apply, splat
+from benchmarks import (
+    batches,
+    enhance,
+    environments,
+    memory,
+    pages,
+    records,
+    report,
+    shapes,
+    slice_apply,
+    splat,
+)
 
 
 @pytest.fixture
@@ -20,15 +31,16 @@ def results(tmp_path, monkeypatch):
         monkeypatch.setattr(question, "DEFAULT", ("12mp",))
         monkeypatch.setattr(question, "QUICK", ("12mp",))
     monkeypatch.setattr(enhance, "SIZES", {"12mp": (20, 30, 2)})
-    cases = {"batch 1": {}, "bfloat16": {"dtype": jnp.bfloat16}}
+    cases = {"plain": {}, "bfloat16": {"dtype": jnp.bfloat16}}
     monkeypatch.setattr(shapes, "CASES", {name: (8, 16, more) for name, more in cases.items()})
-    monkeypatch.setattr(shapes, "QUICK", ("batch 1",))
+    monkeypatch.setattr(shapes, "QUICK", ("plain",))
+    monkeypatch.setattr(batches, "SIZES", {"tiny": (8, 16)})
     monkeypatch.setattr(pages, "SIZES", {"two": (8, 16, 2)})
 
-    def in_this_environment(environment, names, rounds):
-        return pages.measured_rows(names, rounds)
+    def in_this_process(module, environment, names, rounds):
+        return sys.modules[module].measured_rows(names, rounds)
 
-    monkeypatch.setattr(pages, "in_environment", in_this_environment)
+    monkeypatch.setattr(environments, "rows", in_this_process)
     return tmp_path / "results"
 
 
@@ -36,6 +48,7 @@ EXPECTED = {
     slice_apply: "| 24 x 16, forward + gradients |",
     splat: "| 24 x 16 |",
     shapes: "over 4 cases `reference` takes",
+    batches: "| tiny, forward + gradients |",
     enhance: "| 123 MB |",
     pages: "| picture | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
 }
@@ -72,6 +85,7 @@ def test_a_process_begins_with_the_variables_that_it_is_measured_in(monkeypatch)
         seen.update(env)
         return subprocess.CompletedProcess(command, 0, stdout='warming up\n[{"size": "two"}]\n')
 
-    monkeypatch.setattr(pages.subprocess, "run", run)
-    rows = pages.in_environment({"GLIBC_TUNABLES": "x=1"}, ["two"], 1)
-    assert rows == [{"size": "two"}] and seen["GLIBC_TUNABLES"] == "x=1" and "PATH" in seen
+    monkeypatch.setattr(environments.subprocess, "run", run)
+    rows = environments.rows("benchmarks.pages", ", huge pages", ["two"], 1)
+    assert rows == [{"size": "two"}] and "PATH" in seen
+    assert seen["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"

@@ -33,12 +33,18 @@ def slice_apply_rows():
 
 
 def shapes_rows():
-    for case, pixels, seconds in (("batch 1", 10, 1.0), ("batch 4", 40, 3.0), ("7 wide", 10, 1.0)):
-        place = {"case": case, "pixels": pixels, "task": "forward"}
-        yield place | row("xla", 1.0) | {"wall_seconds": [seconds] * 3}
-        yield place | row("reference", 0.7 if case == "7 wide" else 9.0)
-        if case == "batch 4":
-            yield place | row("torch", 12.3)
+    for case, ratio in (("depth 4", 9.0), ("7 wide", 0.7)):
+        place = {"case": case, "pixels": 10, "task": "forward"}
+        yield place | row("default", 1.0)
+        yield place | row("reference", ratio)
+
+
+def batches_rows():
+    place = {"size": "512 x 384", "pixels": 100_000_000, "task": "forward+gradients"}
+    for name, ratio, fresh in (("one", 1.0, 0), ("four", 1.25, 37.7), ("as large", 0.9, 0.4)):
+        ratios = {"pixel_ratio": [ratio - 0.1, ratio, ratio + 0.1], "fresh_megabytes": fresh}
+        yield place | row(name, 1.0) | ratios
+    yield place | {"implementation": "torch, one", "skipped": "torch is not installed"}
 
 
 def enhance_rows():
@@ -52,6 +58,7 @@ def results(tmp_path):
     folder = tmp_path / "results" / "cpu-8core"
     folder.mkdir(parents=True)
     rows = {"slice_apply": slice_apply_rows, "shapes": shapes_rows, "enhance": enhance_rows}
+    rows["batches"] = batches_rows
     rows["splat"] = lambda: [
         {"size": "12mp", "task": "splat"} | row("xla", 1.0),
         {"size": "12mp", "task": "splat"} | row("autodiff", 11.0),
@@ -77,10 +84,14 @@ def test_every_measured_number_is_in_the_tables(results):
 
 def test_losses_of_shapes_are_named(results):
     text = report.markdown(results)
-    assert "takes 0.7 (7 wide, forward) to 9 (batch 1, forward) times as long" in text
+    assert "takes 0.7 (7 wide, forward) to 9 (depth 4, forward) times as long" in text
     assert "**slower than it: 7 wide, forward (0.7)**" in text
-    assert "forward: a pixel of four pictures costs 0.75 of a pixel of one" in text
-    assert "(torch on the four: 12.3 times as long)" in text
+
+
+def test_pixels_of_a_batch_are_compared_with_those_of_one_picture(results):
+    cells = "1.25 [1.15, 1.35], 38 MB fresh | 0.9 [0.8, 1] | (torch is not installed)"
+    line = f"| 512 x 384, forward + gradients | 0.12.0.1 | 20.0 ns | {cells} |"
+    assert line in report.markdown(results)
 
 
 def test_parts_of_an_enhanced_photo(results):

@@ -1,0 +1,88 @@
+"""Does a pixel of four pictures cost more than a pixel of one?
+
+Question: `slice_apply`, forward and with gradients, of one picture, of a batch of four like it, and
+of one picture with as many pixels as the four, all in the same rounds; torch, too, whose
+`grid_sample` has a thread per picture, so that a batch is where it gains. No candidate here needs
+gigabytes, which a system takes its time to give back to whoever is measured next; and all again
+where the C library gives no memory back at all (`environments.py`).
+
+    python -m benchmarks.batches [--rounds 15] [--quick]
+
+prints a table and writes `results/<device>/batches-<jax version>.json`; `pixel_ratio` is time per
+pixel over that of the one picture, in the same round.
+"""
+
+import argparse
+import json
+
+import jax
+import numpy as np
+
+from benchmarks import environments, records, slice_apply, table, timing
+
+SIZES = {"256 x 256": (256, 256), "512 x 384": (384, 512), "1024 x 768": (768, 1024)}
+QUICK = ("256 x 256",)
+
+
+def candidates(height, width, task):
+    """`{name: (candidate, pixels)}`."""
+    ours = slice_apply.TASKS[task](slice_apply.ours(None))
+    one = slice_apply.operands(height, width)
+    four = slice_apply.operands(height, width, batch=4)
+    large = slice_apply.operands(2 * height, 2 * width)
+    torch = slice_apply.torch_candidate(task.replace("+", "_and_"))
+    pixels = height * width
+    return {
+        "one": (timing.Applied(ours, one), pixels),
+        "four": (timing.Applied(ours, four), 4 * pixels),
+        "as large": (timing.Applied(ours, large), 4 * pixels),
+        "torch, one": (timing.Applied(torch, one), pixels),
+        "torch, four": (timing.Applied(torch, four), 4 * pixels),
+    }
+
+
+def measured_rows(names, rounds):
+    """Rows of some sizes in this process's environment."""
+    return [
+        row for size in names for task in slice_apply.TASKS for row in compared(size, task, rounds)
+    ]
+
+
+def compared(size, task, rounds):
+    """Rows of all candidates."""
+    named = candidates(*SIZES[size], task)
+    applied = {name: candidate for name, (candidate, _) in named.items()}
+    measured = timing.measure(applied, (), rounds)
+    one = np.divide(measured["one"].wall, named["one"][1])
+    for name, (_, pixels) in named.items():
+        row = {"size": size, "pixels": pixels, "task": task} | measured[name].summary()
+        if not measured[name].skipped:
+            ratio = np.divide(measured[name].wall, pixels) / one
+            row["pixel_ratio"] = timing.quartiles(ratio)
+        yield row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quick", action="store_true", help="small, nothing written")
+    parser.add_argument("--rows", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rows:
+        print(json.dumps(measured_rows(options.rows, options.rounds)))
+        return
+    rows = []
+    print(f"jax {jax.__version__} on {records.device()}; medians; ratio: time per pixel over one's")
+    print(table.HEADER)
+    names = QUICK if options.quick else SIZES
+    for environment in ("", ", kept"):
+        for row in environments.rows(__spec__.name, environment, names, options.rounds):
+            rows.append(row | {"task": row["task"] + environment})
+            line = rows[-1] | {"wall_ratio": row.get("pixel_ratio")}
+            print(table.line(row["size"], line), flush=True)
+    if not options.quick:
+        records.write("batches", rows)
+
+
+if __name__ == "__main__":
+    main()
