@@ -1,8 +1,9 @@
 """Processes that begin with other rules for the C library's memory.
 
 By default a block of more than 32 MB goes back to the system when it is freed, and the next one
-begins with pages that the system has to clear one by one. `kept` gives nothing back; with huge
-pages there are 512 times fewer of them.
+begins with pages that the system has to clear one by one. `kept` gives nothing back (one arena:
+those of other threads give back at 64 MB, whatever the thresholds); with huge pages there are 512
+times fewer of them.
 """
 
 import json
@@ -14,8 +15,8 @@ ENVIRONMENTS = {
     "": {},
     ", huge pages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
     ", kept": {
-        "GLIBC_TUNABLES": f"glibc.malloc.mmap_threshold={1 << 32}:"
-        f"glibc.malloc.trim_threshold={1 << 34}"
+        "GLIBC_TUNABLES": "glibc.malloc.arena_max=1:"
+        f"glibc.malloc.mmap_threshold={1 << 32}:glibc.malloc.trim_threshold={1 << 34}"
     },
 }
 
