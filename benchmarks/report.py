@@ -8,7 +8,7 @@ and draws the figure. Nothing is left out: where a peer is faster, its number is
 
 import pathlib
 
-from benchmarks import enhance, figure, records, slice_apply
+from benchmarks import enhance, figure, records, shapes, slice_apply
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -71,15 +71,18 @@ def shapes_section(found):
     """The extremes of all shapes, and the losses by name."""
     lines = []
     for record in found:
-        rows = [row for row in record["rows"] if "wall_seconds" in row]
-        others = [row for row in rows if row["implementation"] == "reference"]
-        ratio = {f"{row['case']}, {row['task']}": row["wall_ratio"][1] for row in others}
+        others = [row for row in record["rows"] if row["implementation"] == "reference"]
+        compared = [row for row in others if "wall_ratio" in row]
+        ratio = {f"{row['case']}, {row['task']}": row["wall_ratio"][1] for row in compared}
+        itself = [row for row in others if row.get("skipped") == shapes.DEFAULT_ITSELF]
         worst, best = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
         lost = [f"{name} ({value:.2g})" for name, value in ratio.items() if value < 1]
         lines.append(
             f"- jax {record['metadata']['jax']}: over {len(ratio)} cases `reference` takes "
             f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as the "
-            "default; " + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
+            "default; "
+            + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
+            + "".join(f" ({row['case']}, {row['task']}: {row['skipped']})" for row in itself)
         )
     lead = (
         f"**Other shapes on {machine(found)}** (widths that are odd, prime or smaller than the "

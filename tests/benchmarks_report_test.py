@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import enhance, figure, records, report
+from benchmarks import enhance, figure, records, report, shapes
 
 QUARTILES = [1.0, 2.0, 3.0]
 
@@ -37,6 +37,9 @@ def shapes_rows():
         place = {"case": case, "pixels": 10, "task": "forward"}
         yield place | row("default", 1.0)
         yield place | row("reference", ratio)
+    yield (
+        place | {"implementation": "reference", "skipped": shapes.DEFAULT_ITSELF} | {"case": "odd"}
+    )
 
 
 def batches_rows():
@@ -85,7 +88,8 @@ def test_every_measured_number_is_in_the_tables(results):
 def test_losses_of_shapes_are_named(results):
     text = report.markdown(results)
     assert "takes 0.7 (7 wide, forward) to 9 (depth 4, forward) times as long" in text
-    assert "**slower than it: 7 wide, forward (0.7)**" in text
+    assert "over 2 cases" in text and "**slower than it: 7 wide, forward (0.7)**" in text
+    assert "(odd, forward: the default is `reference` itself)" in text
 
 
 def test_pixels_of_a_batch_are_compared_with_those_of_one_picture(results):

@@ -160,6 +160,16 @@ def test_shapes_are_what_they_say(case):
     assert grid.dtype == settings.get("dtype", jnp.float32)
 
 
+def test_a_default_that_is_reference_itself_is_known():
+    features = slice_apply.operands(8, 16, features=(12,))
+    alone = [
+        slice_apply.forward(slice_apply.ours_without_image(name)) for name in (None, "reference")
+    ]
+    assert shapes.programs_are_equal(*alone, features)
+    applied = [slice_apply.forward(slice_apply.ours(name)) for name in (None, "reference")]
+    assert not shapes.programs_are_equal(*applied, slice_apply.operands(8, 16))
+
+
 def test_splat_candidates_agree():
     arguments = splat.operands(12, 20)
     candidates = splat.candidates()
