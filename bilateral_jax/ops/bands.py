@@ -24,6 +24,8 @@ def isolated(function, *arrays):
         return jax.lax.optimization_barrier(function(*jax.lax.optimization_barrier(arrays)))
 
     # A conditional keeps them apart, if its predicate is hidden until after the simplifier.
+    function = _traced_once(function)
+
     def never(*arrays):
         shapes = jax.eval_shape(function, *arrays)
         return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
@@ -40,6 +42,8 @@ def joined(function, rows, arrays, filler):
     height = arrays[0].shape[1]
     if rows >= height:
         return function(*arrays)
+
+    function = _traced_once(function)
 
     def step(k, out):
         # The last band begins early enough to be whole; rows it repeats get the same values again.
@@ -64,6 +68,7 @@ def summed(function, rows, weights, arrays):
     batch, height = weights.shape[:2]
     if rows >= batch * height:
         return function(None, weights, *arrays)
+    function = _traced_once(function)
     rows = min(rows, height)
     bands = -(-height // rows)
 
@@ -81,6 +86,11 @@ def summed(function, rows, weights, arrays):
     shape = jax.eval_shape(lambda *a: function(jnp.int32(0), *a), *first)
     total = jnp.zeros((batch, *shape.shape[1:]), shape.dtype)
     return jax.lax.fori_loop(0, batch * bands, step, total)
+
+
+def _traced_once(function):
+    """The function, of thousands of operations, for those who ask for its result's shape, too."""
+    return jax.jit(function, inline=True)
 
 
 def _band(arrays, start, rows, example=None):

@@ -15,16 +15,18 @@ Measured rules of XLA:CPU that shape the loop (ns per pixel of a 12 MP photo):
 -   What bounds it are loads of table entries, two a cycle: arithmetic on what is in registers is
     free beside them, a third tap is not.
 
+The loop is written with `jax.lax`, whose operations take a fifth of the time to trace: there are
+thousands of them.
+
 Receives rows of the table and blocks of pixels from `ops/xla.py`.
 Hands pixels back to it, and to its splats the weights.
 """
 
 import functools
-import operator
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 # XLA:CPU fuses no stack of more channels; alone it copies number by number on one core.
 _STACKED = 8
@@ -32,7 +34,7 @@ _STACKED = 8
 # blocks of one vector half as many: a loop without repetitions has cost the compiler gigabytes.
 _UNROLLED_TERMS = 1024
 _VECTOR = 8
-_EXACT = jax.lax.Precision.HIGHEST
+_EXACT = lax.Precision.HIGHEST
 
 
 def unrolls(blocks, planes, outputs, columns, *, contracted):
@@ -79,7 +81,8 @@ def _depth_plane(depth, k, order):
 
 
 def _at_least(x, low):
-    return jnp.where(x < low, jnp.asarray(low, x.dtype), x)
+    low = lax.full_like(x, low)
+    return lax.select(lax.lt(x, low), low, x)
 
 
 def tap_places(blocks, dtype):
@@ -105,19 +108,20 @@ def unrolled(rows, places, depth, image, values, *, blocks, order, dtype):
       `[n, h, count, width, o]`, or without the last axis if there are `values`.
     """
     planes = [_depth_plane(depth, k, order) for k in range(rows.shape[3])]
-    tables = [_entries(rows, blocks, t) for t in range(blocks.taps)]
+    tables = [_entries(rows, blocks, t, depth.shape) for t in range(blocks.taps)]
     extended = _extended(image, rows.shape[5])
 
     def matrix_row(table, k, o):
         terms = [
-            table(k, o, j) if e is None else table(k, o, j) * e for j, e in enumerate(extended)
+            table(k, o, j) if e is None else lax.mul(table(k, o, j), e)
+            for j, e in enumerate(extended)
         ]
         # The offset first: a sum that begins with it is multiply-adds alone.
         return _sum(reversed(terms))
 
     def channel(o):
         at_taps = [
-            _sum(plane * matrix_row(table, k, o) for k, plane in enumerate(planes))
+            _sum(lax.mul(plane, matrix_row(table, k, o)) for k, plane in enumerate(planes))
             for table in tables
         ]
         return _between_taps(at_taps, places)
@@ -128,24 +132,40 @@ def unrolled(rows, places, depth, image, values, *, blocks, order, dtype):
     return _sum(values[..., o] * plane for o, plane in enumerate(channels)).astype(dtype)
 
 
-def _entries(rows, blocks, t):
-    """The table's entries of tap `t`: a function of plane, output and column, `[n, h, count, 1]`.
+def _entries(rows, blocks, t, shape):
+    """The table's entries of tap `t` for pixels of this `shape`: a function of plane, o and j.
 
     Each is cut out by itself: of a cut for all of them XLA makes a copy.
     """
+    n, height, cells = rows.shape[:3]
     if not blocks.per_cell:
-        return lambda k, o, j: blocks.tap(rows[..., k, o, j], t, axis=2)[..., None]
+        end = t + blocks.step * (blocks.count - 1) + 1
+
+        def entry(k, o, j):
+            first, last = (0, 0, t, k, o, j), (n, height, end, k + 1, o + 1, j + 1)
+            cut = lax.slice(rows, first, last, (1, 1, blocks.step, 1, 1, 1))
+            return _for_pixels(cut, shape)
+
+        return entry
     # Row after row in one line, a cell beyond a row's end is one of the next row. What is in it
     # does not count, and further rows before the first and after the last keep it inside.
-    n, height, cells = rows.shape[:3]
     start, entries = blocks.per_cell * (cells + t) - 1, (height - 2) * blocks.count
+    lines = lax.reshape(rows, (n, height * cells, *rows.shape[3:]))
 
     def entry(k, o, j):
-        line = rows[..., k, o, j].reshape(n, height * cells, 1)
-        line = jnp.broadcast_to(line, (*line.shape[:2], blocks.per_cell)).reshape(n, -1)
-        return line[:, start : start + entries].reshape(n, height - 2, blocks.count, 1)
+        line = lax.slice(lines, (0, 0, k, o, j), (n, height * cells, k + 1, o + 1, j + 1))
+        line = lax.broadcast_in_dim(
+            lax.reshape(line, (n, height * cells)), (n, height * cells, blocks.per_cell), (0, 1)
+        )
+        line = lax.reshape(line, (n, height * cells * blocks.per_cell))
+        return _for_pixels(lax.slice(line, (0, start), (n, start + entries)), shape)
 
     return entry
+
+
+def _for_pixels(entries, shape):
+    """One entry per block, repeated for its pixels: `[n, h, count, width]`, which is `shape`."""
+    return lax.broadcast_in_dim(lax.reshape(entries, shape[:3]), shape, (0, 1, 2))
 
 
 def _between_taps(at_taps, places):
@@ -196,4 +216,4 @@ def _extended(image, length):
 
 
 def _sum(terms):
-    return functools.reduce(operator.add, terms)
+    return functools.reduce(lax.add, terms)
