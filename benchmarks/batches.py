@@ -12,13 +12,9 @@ prints a table and writes `results/<device>/batches-<jax version>.json`; `pixel_
 pixel over that of the one picture, in the same round.
 """
 
-import argparse
-import json
-
-import jax
 import numpy as np
 
-from benchmarks import environments, records, slice_apply, table, timing
+from benchmarks import environments, slice_apply, timing
 
 SIZES = {"256 x 256": (256, 256), "512 x 384": (384, 512), "1024 x 768": (768, 1024)}
 QUICK = ("256 x 256",)
@@ -63,25 +59,15 @@ def compared(size, task, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--quick", action="store_true", help="small, nothing written")
-    parser.add_argument("--rows", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.rows:
-        print(json.dumps(measured_rows(options.rows, options.rounds)))
-        return
-    rows = []
-    print(f"jax {jax.__version__} on {records.device()}; medians; ratio: time per pixel over one's")
-    print(table.HEADER)
-    names = QUICK if options.quick else SIZES
-    for environment in ("", ", kept"):
-        for row in environments.rows(__spec__.name, environment, names, options.rounds):
-            rows.append(row | {"task": row["task"] + environment})
-            line = rows[-1] | {"wall_ratio": row.get("pixel_ratio")}
-            print(table.line(row["size"], line), flush=True)
-    if not options.quick:
-        records.write("batches", rows)
+    environments.ask(
+        __spec__.name,
+        measured_rows,
+        ("", ", kept"),
+        rounds=15,
+        sizes=SIZES,
+        quick=QUICK,
+        ratio=("pixel_ratio", "time per pixel over one's"),
+    )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,10 @@ back (`environments.py`). A batch of four beside one picture of the same size.
 prints a table and writes `results/<device>/pages-<jax version>.json`.
 """
 
-import argparse
-import json
-
 import jax
 import jax.numpy as jnp
 
-from benchmarks import environments, records, slice_apply, table, timing
+from benchmarks import environments, slice_apply, timing
 
 SIZES = {
     "12 MP": (3000, 4000, 1),
@@ -64,24 +61,15 @@ def measured_rows(names, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="small, nothing written")
-    parser.add_argument("--rows", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.rows:
-        print(json.dumps(measured_rows(options.rows, options.rounds)))
-        return
-    print(f"jax {jax.__version__} on {records.device()}; medians; ratio: wall time over new's")
-    print(table.HEADER)
-    rows = []
-    names = QUICK if options.quick else SIZES
-    for environment in environments.ENVIRONMENTS:
-        for row in environments.rows(__spec__.name, environment, names, options.rounds):
-            rows.append(row | {"task": row["task"] + environment})
-            print(table.line(row["size"], rows[-1]), flush=True)
-    if not options.quick:
-        records.write("pages", rows)
+    environments.ask(
+        __spec__.name,
+        measured_rows,
+        environments.ENVIRONMENTS,
+        rounds=9,
+        sizes=SIZES,
+        quick=QUICK,
+        ratio=("wall_ratio", "wall time over new's"),
+    )
 
 
 if __name__ == "__main__":
