@@ -15,8 +15,8 @@ Measured rules of XLA:CPU that shape the loop (ns per pixel of a 12 MP photo):
 -   What bounds it are loads of table entries, two a cycle: arithmetic on what is in registers is
     free beside them, a third tap is not.
 
-The loop is written with `jax.lax`, whose operations take a fifth of the time to trace: there are
-thousands of them.
+The loop is written with `jax.lax`: there are thousands of operations, and with those of `jax.numpy`
+a slice with its gradients took up to twice as long to trace and lower.
 
 Receives rows of the table and blocks of pixels from `ops/xla.py`.
 Hands pixels back to it, and to its splats the weights.
