@@ -99,7 +99,11 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _quiet(), _settled(), ocp.CheckpointManager(directory, options=options) as manager:
+        with (
+            _quiet(),
+            _settled(directory),
+            ocp.CheckpointManager(directory, options=options) as manager,
+        ):
             saved = manager.save(step, args=args)
         digests.note_files(directory / str(step), "state")
     except Exception as error:  # a full disk is an OSError, or one of three others from tensorstore
@@ -320,9 +324,6 @@ def clean(directory):
 
 def _reason(directory, step, error):
     """Says in one line why a step was not saved; frees the space that it took."""
-    # Of its failed writes only the first is this error. The others would be logged as exceptions
-    # that nobody retrieved, page after page, at the end of the process.
-    logging.getLogger("asyncio").addFilter(lambda record: str(directory) not in record.getMessage())
     for unfinished in directory.glob(f"{step}{_UNFINISHED}*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     text = " ".join(str(error).split()) or type(error).__name__
@@ -349,8 +350,13 @@ def _set_aside(folder):
 
 
 @contextlib.contextmanager
-def _settled():
-    """Waits, where the block fails, for the threads it began: orbax leaves its writers at work."""
+def _settled(directory):
+    """Waits, where the block fails, for the threads it began: orbax leaves its writers at work.
+
+    Of the failed writes only the first is the block's error. The others would be logged as
+    exceptions that nobody retrieved, page after page, when they are collected: no word of asyncio's
+    about this directory is passed on any more.
+    """
     before = set(threading.enumerate())
     try:
         yield
@@ -359,6 +365,8 @@ def _settled():
         for thread in set(threading.enumerate()) - before:
             # Not `thread.join`, in whose place orbax's threads have one that raises.
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
+        logger = logging.getLogger("asyncio")
+        logger.addFilter(lambda record: str(directory) not in record.getMessage())
         raise
 
 
