@@ -8,7 +8,7 @@ and draws the figure. Nothing is left out: where a peer is faster, its number is
 
 import pathlib
 
-from benchmarks import enhance, figure, records, shapes, slice_apply
+from benchmarks import enhance, figure, records, shapes, slice_apply, table
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -114,7 +114,7 @@ def pixel_cell(row):
     if "skipped" in row:
         return f"({row['skipped']})"
     fresh = row["fresh_megabytes"]
-    return spread(row["pixel_ratio"]) + (f", {fresh:.0f} MB fresh" if fresh >= 1 else "")
+    return table.spread(row["pixel_ratio"]) + (f", {fresh:.0f} MB fresh" if fresh >= 1 else "")
 
 
 def batches_label(row):
@@ -253,14 +253,8 @@ def peer_cell(row):
         too_large = "exceed" in row["skipped"]
         needs = memory_label(row["temporary_megabytes"]) if too_large else ""
         return f"not run: needs {needs}" if too_large else f"({row['skipped']})"
-    ratio = spread(row["wall_ratio"])
+    ratio = table.spread(row["wall_ratio"])
     return (f"**{ratio}**" if row["wall_ratio"][1] < 1 else ratio) + memory_clause(row)
-
-
-def spread(quartiles):
-    """`median [lower quartile, upper quartile]`."""
-    low, middle, high = quartiles
-    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def memory_clause(row):

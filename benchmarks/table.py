@@ -27,7 +27,7 @@ def spread(quartiles):
     if quartiles is None:
         return ""
     low, middle, high = quartiles
-    return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
+    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def number(value, width, digits):
