@@ -132,7 +132,7 @@ def test_a_part_alone_keeps_what_the_same_commit_has_measured(tmp_path, monkeypa
     assert run("step", 3.0) == [("step", 3.0), ("devices", 1.0)]
     commit[0] = "def"
     assert run("devices", 4.0) == [("devices", 4.0)]
-    assert "3.0 [3.0, 3.0] times" in capsys.readouterr().out
+    assert "3 [3, 3] times" in capsys.readouterr().out
 
 
 def test_the_table_holds_every_part(tmp_path):
