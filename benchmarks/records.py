@@ -81,7 +81,7 @@ def device():
 
 def _commit():
     # Results are what the run itself changes: they do not make the code another one.
-    exclude = [":!results", ":!../README.md", ":!../docs/figures"]
+    exclude = [":!results", ":!../README.md", ":!../docs/benchmarks.md", ":!../docs/figures"]
     head = _git("rev-parse", "--short", "HEAD")
     dirty = head and _git("status", "--porcelain", "--untracked-files=no", "--", "..", *exclude)
     return f"{head}-dirty" if dirty else head or "unknown"

@@ -1,32 +1,40 @@
-"""Renders what is measured: the tables of the README and docs/figures/benchmarks.svg.
+"""Renders what is measured: the tables of README and docs/benchmarks.md, and the figure.
 
     python -m benchmarks.report
 
-reads `results/<device>/*.json`, prints the tables, puts them between the two markers of the README
-and draws the figure. Nothing is left out: where a peer is faster, its number is set in bold.
+reads `results/<device>/*.json`, puts the tables between the two markers of each page and draws
+docs/figures/benchmarks.svg. README has what a reader chooses by, docs/benchmarks.md the rest.
 """
 
 import pathlib
 
-from benchmarks import enhance, figure, records, shapes, slice_apply, table
+from benchmarks import figure, records, sections
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
-
-TITLES = {
-    "reference": "`reference`",
-    "google": "google/hdrnet's JAX maths",
-    "torch": "torch `grid_sample`",
-    "scipy": "SciPy",
-    "autodiff": "JAX's gradient of a gather",
+PAGES = {
+    "README.md": {
+        "slice_apply": sections.slice_apply_section,
+        "splat": sections.splat_section,
+        "shapes": sections.shapes_section,
+        "enhance": sections.enhance_section,
+        "train_step": sections.train_step_section,
+    },
+    "docs/benchmarks.md": {
+        "shapes": sections.every_shape_section,
+        "batches": sections.batches_section,
+        "pages": sections.pages_section,
+        "train_step": sections.feeding_section,
+    },
 }
 
 
 def main():
-    text = markdown(records.RESULTS)
-    print(text)
-    README.write_text(between_markers(README.read_text(encoding="utf-8"), text), encoding="utf-8")
+    for name in PAGES:
+        page, text = ROOT / name, markdown(records.RESULTS, name)
+        old = page.read_text(encoding="utf-8")
+        page.write_text(between_markers(old, text), encoding="utf-8")
+        print(f"{text}\nwritten to {name}\n")
     for path in figure.draw(records.RESULTS, ROOT / "docs" / "figures"):
         print(f"drawn: {path.relative_to(ROOT)}")
 
@@ -37,256 +45,15 @@ def between_markers(document, text):
     return before + BEGIN + "\n" + text + END + rest.split(END)[1]
 
 
-def markdown(results):
-    """All tables, of every device in the folder `results`."""
+def markdown(results, page):
+    """The tables of a page of `PAGES`, of every device in the folder `results`."""
     parts = []
     for folder in sorted(path for path in results.iterdir() if path.is_dir()):
-        for question, render in QUESTIONS.items():
+        for question, render in PAGES[page].items():
             found = records.read(question, folder)
             if found:
                 parts.append(render(found))
     return "\n\n".join(parts) + "\n"
-
-
-def slice_apply_section(found):
-    """Time and memory of every size, task and version, relative to ours."""
-    lead = (
-        f"**`slice_apply` on {machine(found)}** (float32, grid 16 x 16 x 8 x 12, batch 1; medians. "
-        "Ours in milliseconds; the others: how many times longer they took in the same rounds, "
-        "[quartiles]; with the memory a call needs beyond its input)"
-    )
-    lines = [lead + ":", "", *comparison(found, size_and_task), "", provenance(found)]
-    if found[-1]["metadata"]["device"].startswith("cpu"):
-        lines += ["", "![Time against megapixels](docs/figures/benchmarks.svg)"]
-    return "\n".join(lines)
-
-
-def splat_section(found):
-    """The same for splat."""
-    lead = f"**`splat` on {machine(found)}** (float32, 12 features per pixel, grid 16 x 16 x 8)"
-    return "\n".join([lead + ":", "", *comparison(found, size_and_task)])
-
-
-def shapes_section(found):
-    """The extremes of all shapes, and the losses by name."""
-    lines = []
-    for record in found:
-        others = [row for row in record["rows"] if row["implementation"] == "reference"]
-        compared = [row for row in others if "wall_ratio" in row]
-        ratio = {f"{row['case']}, {row['task']}": row["wall_ratio"][1] for row in compared}
-        itself = [row for row in others if row.get("skipped") == shapes.DEFAULT_ITSELF]
-        worst, best = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
-        lost = [f"{name} ({value:.2g})" for name, value in ratio.items() if value < 1]
-        lines.append(
-            f"- jax {record['metadata']['jax']}: over {len(ratio)} cases `reference` takes "
-            f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as the "
-            "default; "
-            + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
-            + "".join(f" ({row['case']}, {row['task']}: {row['skipped']})" for row in itself)
-        )
-    lead = (
-        f"**Other shapes on {machine(found)}** (widths that are odd, prime or smaller than the "
-        "grid, depths 4 to 32, 36 features, bfloat16, batches; about a megapixel):"
-    )
-    return "\n".join([lead, "", *lines])
-
-
-def batches_section(found):
-    """Nanoseconds per pixel of one picture, and how many times more other pixels cost."""
-    lead = (
-        f"**Pixels of a batch on {machine(found)}** (`slice_apply`; ns per pixel of one picture; "
-        "the others: how many times as long a pixel takes in the same rounds, [quartiles]; with "
-        "the memory that the system had to make up in each call; kept: where the C library gives "
-        "none back)"
-    )
-    titles = ("four such pictures", "one as large as the four", "torch, one", "torch, four")
-    lines = [f"| | jax | one | {' | '.join(titles)} |", "|---" * 7 + "|"]
-    for key, record, _ in by_size(found, batches_label):
-        one, *others = [row for row in record["rows"] if batches_label(row) == key]
-        cells = [f"{one['wall_seconds'][1] / one['pixels'] * 1e9:.1f} ns"]
-        cells += [pixel_cell(row) for row in others]
-        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |")
-    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
-
-
-def pixel_cell(row):
-    """A ratio per pixel; with fresh pages where they are a megabyte or more."""
-    if "skipped" in row:
-        return f"({row['skipped']})"
-    fresh = row["fresh_megabytes"]
-    return table.spread(row["pixel_ratio"]) + (f", {fresh:.0f} MB fresh" if fresh >= 1 else "")
-
-
-def batches_label(row):
-    """`512 x 384, forward`."""
-    return f"{row['size']}, {row['task'].replace('+', ' + ')}"
-
-
-def pages_section(found):
-    """Nanoseconds per pixel with new results and with one written over, by kind of pages."""
-    lead = (
-        f"**What fresh pages cost on {machine(found)}** (`slice_apply` forward, ns per pixel, and "
-        "the memory that the system had to make up in each call; "
-        "[how to do without](docs/kernels.md#memory-that-is-used-again)):"
-    )
-    cells = list(dict.fromkeys((r["implementation"], r["task"]) for r in found[-1]["rows"]))
-    titles = (f"{name}{task.removeprefix('forward')}" for name, task in cells)
-    lines = [f"| picture | jax | {' | '.join(titles)} |", "|---" * (len(cells) + 2) + "|"]
-    for key, record, _ in by_size(found, lambda row: row["size"]):
-        rows = {(r["implementation"], r["task"]): r for r in record["rows"] if r["size"] == key}
-        texts = (
-            f"{row['wall_seconds'][1] / row['pixels'] * 1e9:.1f}, {row['fresh_megabytes']:.0f} MB"
-            for row in (rows[cell] for cell in cells)
-        )
-        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(texts)} |")
-    return "\n".join([lead, "", *lines])
-
-
-def enhance_section(found):
-    """The parts of an enhanced photo."""
-    lead = (
-        f"**A photo from decoded array to array on {machine(found)}** (`enhance`, HDRNet, 8 bit; "
-        "the paper states 61 ms for 12 megapixels on a phone's GPU):"
-    )
-    lines = [
-        "| photo | jax | in all | shrinking it | network | full resolution | peak of the process |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for _, record, row in by_size(found, lambda row: row["size"]):
-        times = (
-            milliseconds(row[name][1]) for name in ("wall_seconds", *enhance.PARTS.values(), FULL)
-        )
-        label = size_label(row["size"], enhance.SIZES)
-        peak = memory_label(row["peak_process_megabytes"])
-        cells = (label, record["metadata"]["jax"], *times, peak)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([lead, "", *lines])
-
-
-def train_step_section(found):
-    """The step against PyTorch's, the idle share of every feed, the cost of sharing a batch."""
-    lead = (
-        f"**A training step of HDRNet on {machine(found)}** (`configs/hdrnet.py`: batches of 8, "
-        "whole-photo copies of 256 x 256; loss, gradient, clipping, Adam, moving average. PyTorch: "
-        "the same network and step from the same weights, eager, checked before it is timed)"
-    )
-    lines = ["| | jax | ours | PyTorch: times as long |", "|---|---|---|---|"]
-    for key, record, _ in by_size(found, lambda row: row["crop"]):
-        rows = [row for row in record["rows"] if row["part"] == "step" and row["crop"] == key]
-        if rows:
-            ours, torch = rows
-            rate = f"{ours['batch'] / ours['wall_seconds'][1]:.3g} images/s"
-            cell = f"{milliseconds(ours['wall_seconds'][1])}, {rate}"
-            jax = record["metadata"]["jax"]
-            lines.append(f"| crops of {key} | {jax} | {cell} | {peer_cell(torch)} |")
-    feeds = ["| photos on disk, crops of 256 | jax | images/s | waiting for a batch |"]
-    feeds.append("|---|---|---|---|")
-    for record in reversed(found):
-        for row in (row for row in record["rows"] if row["part"] == "input"):
-            rate, idle = f"{row['images_per_second']:.3g}", f"{row['idle_share']:.1%}"
-            feeds.append(f"| {row['feed']} | {record['metadata']['jax']} | {rate} | {idle} |")
-    shared = devices_clause([row for row in found[-1]["rows"] if row["part"] == "devices"])
-    return "\n".join([lead + ":", "", *lines, "", *feeds, "", *shared, provenance(found)])
-
-
-def devices_clause(rows):
-    """What a batch costs that simulated devices share."""
-    if rows:
-        costs = ", ".join(f"{r['devices']}: {r['wall_ratio'][1]:.2f}" for r in rows[1:])
-        yield f"The same batch shared by simulated devices on these cores, against one: {costs}."
-        yield ""
-
-
-FULL = "full_resolution_seconds"
-QUESTIONS = {
-    "slice_apply": slice_apply_section,
-    "splat": splat_section,
-    "shapes": shapes_section,
-    "batches": batches_section,
-    "pages": pages_section,
-    "enhance": enhance_section,
-    "train_step": train_step_section,
-}
-
-
-def comparison(found, label):
-    """Lines of a table: one row per label and version, one column per implementation."""
-    names = list(dict.fromkeys(row["implementation"] for r in found for row in r["rows"]))
-    titles = [TITLES.get(name, name) for name in names[1:]]
-    yield f"| | jax | ours (`{names[0]}`) | {' | '.join(titles)} |"
-    yield "|---" * (len(names) + 2) + "|"
-    for key, record, _ in by_size(found, label):
-        rows = {row["implementation"]: row for row in record["rows"] if label(row) == key}
-        cells = [ours_cell(rows[names[0]])]
-        cells += [peer_cell(rows[name]) if name in rows else "" for name in names[1:]]
-        yield f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |"
-
-
-def by_size(found, label):
-    """`(label, record, first row)`: every label in the order of the rows, newest jax first."""
-    labels = dict.fromkeys(label(row) for record in found for row in record["rows"])
-    for key in labels:
-        for record in reversed(found):
-            rows = [row for row in record["rows"] if label(row) == key]
-            if rows:
-                yield key, record, rows[0]
-
-
-def size_and_task(row):
-    """`4000 x 3000, forward`."""
-    label = size_label(row["size"], slice_apply.SIZES)
-    return label if row["task"] == "splat" else f"{label}, {row['task'].replace('+', ' + ')}"
-
-
-def size_label(size, sizes):
-    height, width = sizes[size][:2]
-    return f"{width} x {height}"
-
-
-def ours_cell(row):
-    return milliseconds(row["wall_seconds"][1]) + memory_clause(row)
-
-
-def peer_cell(row):
-    """A ratio with its spread, bold where it says that ours is slower; or why there is none."""
-    if "skipped" in row:
-        too_large = "exceed" in row["skipped"]
-        needs = memory_label(row["temporary_megabytes"]) if too_large else ""
-        return f"not run: needs {needs}" if too_large else f"({row['skipped']})"
-    ratio = table.spread(row["wall_ratio"])
-    return (f"**{ratio}**" if row["wall_ratio"][1] < 1 else ratio) + memory_clause(row)
-
-
-def memory_clause(row):
-    """Measured memory where there is one, otherwise what XLA states."""
-    megabytes = row.get("peak_megabytes") or row.get("temporary_megabytes")
-    return f", {memory_label(megabytes)}" if megabytes else ""
-
-
-def memory_label(megabytes):
-    return f"{megabytes / 1e3:.2g} GB" if megabytes >= 1e3 else f"{megabytes:.3g} MB"
-
-
-def milliseconds(seconds):
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def machine(found):
-    """What it ran on, in words."""
-    data = found[-1]["metadata"]
-    cpu = data["device"].startswith("cpu")
-    return f"{data['device'][4:].removesuffix('core')} CPU cores" if cpu else data["device"]
-
-
-def provenance(found):
-    """Versions, machine and commit of every run."""
-    runs = []
-    for record in reversed(found):
-        data = record["metadata"]
-        versions = [f"{name} {data[name]}" for name in ("jax", "torch", "scipy") if data.get(name)]
-        versions += [data["cpu"]] if data.get("cpu") else []
-        runs.append(f"{', '.join(versions)}, commit {data['commit']}, {data['date']}")
-    return f"({'; '.join(runs)}. `make bench` makes them anew.)"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The README says what was measured, all of it, and nothing else."""
+"""README and docs/benchmarks.md say what was measured, all of it, and nothing else."""
 
 import json
 
 import pytest
 
-from benchmarks import enhance, figure, records, report, shapes
+from benchmarks import enhance, figure, records, report, sections, shapes
 
 QUARTILES = [1.0, 2.0, 3.0]
 
@@ -33,13 +33,11 @@ def slice_apply_rows():
 
 
 def shapes_rows():
-    for case, ratio in (("depth 4", 9.0), ("7 wide", 0.7)):
-        place = {"case": case, "pixels": 10, "task": "forward"}
-        yield place | row("default", 1.0)
-        yield place | row("reference", ratio)
-    yield (
-        place | {"implementation": "reference", "skipped": shapes.DEFAULT_ITSELF} | {"case": "odd"}
-    )
+    itself = {"implementation": "reference", "skipped": shapes.DEFAULT_ITSELF}
+    for case, ratio in (("depth 4", 9.0), ("7 wide", 0.7), ("odd", None)):
+        place = {"case": case, "pixels": 10_000_000, "task": "forward"}
+        yield place | row("default", 1.0, temporary_megabytes=2.5)
+        yield place | (row("reference", ratio) if ratio else itself)
 
 
 def batches_rows():
@@ -51,7 +49,7 @@ def batches_rows():
 
 
 def enhance_rows():
-    parts = ("wall_seconds", *enhance.PARTS.values(), report.FULL)
+    parts = ("wall_seconds", *enhance.PARTS.values(), sections.FULL)
     yield {"size": "12mp"} | dict.fromkeys(parts, [0.1] * 3) | {"peak_process_megabytes": 700.0}
 
 
@@ -74,7 +72,7 @@ def results(tmp_path):
 
 
 def test_every_measured_number_is_in_the_tables(results):
-    text = report.markdown(results)
+    text = report.markdown(results, "README.md")
     head = "| | jax | ours (`xla`) | google/hdrnet's JAX maths | torch `grid_sample` | SciPy |"
     assert head + " `reference` |" in text
     cells = "2.00 s, 146 MB | 16 [15.9, 16.1], 5.3 GB | **0.51 [0.41, 0.61]** | 90 [89.9, 90.1]"
@@ -86,21 +84,30 @@ def test_every_measured_number_is_in_the_tables(results):
 
 
 def test_losses_of_shapes_are_named(results):
-    text = report.markdown(results)
+    text = report.markdown(results, "README.md")
     assert "takes 0.7 (7 wide, forward) to 9 (depth 4, forward) times as long" in text
     assert "over 2 cases" in text and "**slower than it: 7 wide, forward (0.7)**" in text
     assert "(odd, forward: the default is `reference` itself)" in text
 
 
+def test_every_shape_has_a_line(results):
+    text = report.markdown(results, "docs/benchmarks.md")
+    assert "| depth 4, forward | 0.12.0.1 | 200.0 ns, 2.5 MB | 9 [8.9, 9.1] |" in text
+    assert "| 7 wide, forward | 0.10.2 | 200.0 ns, 2.5 MB | **0.7 [0.6, 0.8]** |" in text
+    assert (
+        "| odd, forward | 0.10.2 | 200.0 ns, 2.5 MB | (the default is `reference` itself) |" in text
+    )
+
+
 def test_pixels_of_a_batch_are_compared_with_those_of_one_picture(results):
     cells = "1.25 [1.15, 1.35], 38 MB fresh | 0.9 [0.8, 1] | (torch is not installed)"
     line = f"| 512 x 384, forward + gradients | 0.12.0.1 | 20.0 ns | {cells} |"
-    assert line in report.markdown(results)
+    assert line in report.markdown(results, "docs/benchmarks.md")
 
 
 def test_parts_of_an_enhanced_photo(results):
     line = "| 4000 x 3000 | 0.12.0.1 | 100 ms | 100 ms | 100 ms | 100 ms | 700 MB |"
-    assert line in report.markdown(results)
+    assert line in report.markdown(results, "README.md")
 
 
 def test_only_the_block_between_the_markers_changes():
@@ -110,10 +117,11 @@ def test_only_the_block_between_the_markers_changes():
     assert report.between_markers(new, "new\n") == new
 
 
-def test_the_readme_holds_the_committed_results():
-    document = report.README.read_text(encoding="utf-8")
-    assert report.between_markers(document, report.markdown(records.RESULTS)) == document, (
-        "the README's tables are not those of benchmarks/results: run python -m benchmarks.report"
+@pytest.mark.parametrize("page", report.PAGES)
+def test_pages_hold_the_committed_results(page):
+    document = (report.ROOT / page).read_text(encoding="utf-8")
+    assert report.between_markers(document, report.markdown(records.RESULTS, page)) == document, (
+        f"the tables of {page} are not those of benchmarks/results: run python -m benchmarks.report"
     )
 
 

@@ -156,10 +156,12 @@ def test_the_table_holds_every_part(tmp_path):
     folder.mkdir()
     path = folder / "train_step-0.12.0.1.json"
     path.write_text(json.dumps({"metadata": metadata, "rows": rows}))
-    text = report.markdown(tmp_path)
+    text, other = (report.markdown(tmp_path, page) for page in report.PAGES)
     assert "| crops of 256 | 0.12.0.1 | 200 ms, 40 images/s | 6.1 [5, 7] |" in text
-    assert "| PNG | 0.12.0.1 | 12.3 | 25.0% |" in text
-    assert "against one: 8: 1.31." in text
+    assert "| PNG | 0.12.0.1 | 12.3 | 25.0% |" in other
+    assert "against one (jax 0.12.0.1): 8: 1.31." in other
     rows[1] = step | timing.Measurement("torch", skipped="torch is not installed").summary()
     path.write_text(json.dumps({"metadata": metadata, "rows": rows}))
-    assert "| 200 ms, 40 images/s | (torch is not installed) |" in report.markdown(tmp_path)
+    assert "| 200 ms, 40 images/s | (torch is not installed) |" in report.markdown(
+        tmp_path, "README.md"
+    )

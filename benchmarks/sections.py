@@ -1,0 +1,281 @@
+"""Tables of what was measured, one for each question, as lines of Markdown.
+
+Every function takes the records of one question on one device, oldest jax first. Nothing is left
+out: where a peer is faster, its number is set in bold.
+"""
+
+from benchmarks import enhance, shapes, slice_apply, table
+
+TITLES = {
+    "reference": "`reference`",
+    "google": "google/hdrnet's JAX maths",
+    "torch": "torch `grid_sample`",
+    "scipy": "SciPy",
+    "autodiff": "JAX's gradient of a gather",
+}
+FULL = "full_resolution_seconds"
+
+
+def slice_apply_section(found):
+    """Time and memory of every size, task and version, relative to ours."""
+    lead = (
+        f"**`slice_apply` on {machine(found)}** (float32, grid 16 x 16 x 8 x 12, batch 1; medians. "
+        "Ours in milliseconds; the others: how many times longer they took in the same rounds, "
+        "[quartiles]; with the memory a call needs beyond its input)"
+    )
+    lines = [lead + ":", "", *comparison(found, size_and_task), "", provenance(found)]
+    if found[-1]["metadata"]["device"].startswith("cpu"):
+        lines += ["", "![Time against megapixels](docs/figures/benchmarks.svg)"]
+    return "\n".join(lines)
+
+
+def splat_section(found):
+    """The same for splat."""
+    lead = f"**`splat` on {machine(found)}** (float32, 12 features per pixel, grid 16 x 16 x 8)"
+    return "\n".join([lead + ":", "", *comparison(found, size_and_task)])
+
+
+def shapes_section(found):
+    """The extremes of all shapes, and the losses by name."""
+    lines = []
+    for record in found:
+        others = [row for row in record["rows"] if row["implementation"] == "reference"]
+        compared = [row for row in others if "wall_ratio" in row]
+        ratio = {case_and_task(row): row["wall_ratio"][1] for row in compared}
+        itself = [row for row in others if row.get("skipped") == shapes.DEFAULT_ITSELF]
+        worst, best = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
+        lost = [f"{name} ({value:.2g})" for name, value in ratio.items() if value < 1]
+        lines.append(
+            f"- jax {record['metadata']['jax']}: over {len(ratio)} cases `reference` takes "
+            f"{ratio[worst]:.2g} ({worst}) to {ratio[best]:.2g} ({best}) times as long as the "
+            "default; "
+            + (f"**slower than it: {', '.join(lost)}**" if lost else "nowhere less")
+            + "".join(f" ({case_and_task(row)}: {row['skipped']})" for row in itself)
+        )
+    lead = (
+        f"**Other shapes on {machine(found)}** (widths that are odd, prime or smaller than the "
+        "grid, depths 4 to 32, 36 features, bfloat16, batches; about a megapixel):"
+    )
+    return "\n".join([lead, "", *lines])
+
+
+def every_shape_section(found):
+    """Nanoseconds per pixel of every shape, and how many times as long `reference` takes."""
+    lead = (
+        f"**Shapes on {machine(found)}** (`slice_apply` with a grid 16 x 16 x 8 x 12, float32, "
+        "about a megapixel, unless the name says otherwise; what runs by default: ns per pixel, "
+        "and the temporaries that XLA states)"
+    )
+    lines = ["| | jax | default | `reference`: times as long |", "|---|---|---|---|"]
+    for key, record, default in by_size(found, case_and_task):
+        _, reference = [row for row in record["rows"] if case_and_task(row) == key]
+        cell = f"{nanoseconds(default)} ns{memory_clause(default)}"
+        jax = record["metadata"]["jax"]
+        lines.append(f"| {key} | {jax} | {cell} | {peer_cell(reference)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
+
+
+def case_and_task(row):
+    """`depth 4, forward + gradients`."""
+    return f"{row['case']}, {row['task'].replace('+', ' + ')}"
+
+
+def batches_section(found):
+    """Nanoseconds per pixel of one picture, and how many times more other pixels cost."""
+    lead = (
+        f"**Pixels of a batch on {machine(found)}** (`slice_apply`; ns per pixel of one picture; "
+        "the others: how many times as long a pixel takes in the same rounds, [quartiles]; with "
+        "the memory that the system had to make up in each call; kept: where the C library gives "
+        "none back)"
+    )
+    titles = ("four such pictures", "one as large as the four", "torch, one", "torch, four")
+    lines = [f"| | jax | one | {' | '.join(titles)} |", "|---" * 7 + "|"]
+    for key, record, _ in by_size(found, batches_label):
+        one, *others = [row for row in record["rows"] if batches_label(row) == key]
+        cells = [f"{nanoseconds(one)} ns"]
+        cells += [pixel_cell(row) for row in others]
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
+
+
+def pixel_cell(row):
+    """A ratio per pixel; with fresh pages where they are a megabyte or more."""
+    if "skipped" in row:
+        return f"({row['skipped']})"
+    fresh = row["fresh_megabytes"]
+    return table.spread(row["pixel_ratio"]) + (f", {fresh:.0f} MB fresh" if fresh >= 1 else "")
+
+
+def batches_label(row):
+    """`512 x 384, forward`."""
+    return f"{row['size']}, {row['task'].replace('+', ' + ')}"
+
+
+def pages_section(found):
+    """Nanoseconds per pixel with new results and with one written over, by kind of pages."""
+    lead = (
+        f"**What fresh pages cost on {machine(found)}** (`slice_apply` forward, ns per pixel, and "
+        "the memory that the system had to make up in each call; "
+        "[how to do without](kernels.md#memory-that-is-used-again)):"
+    )
+    cells = list(dict.fromkeys((r["implementation"], r["task"]) for r in found[-1]["rows"]))
+    titles = (f"{name}{task.removeprefix('forward')}" for name, task in cells)
+    lines = [f"| picture | jax | {' | '.join(titles)} |", "|---" * (len(cells) + 2) + "|"]
+    for key, record, _ in by_size(found, lambda row: row["size"]):
+        rows = {(r["implementation"], r["task"]): r for r in record["rows"] if r["size"] == key}
+        texts = (
+            f"{nanoseconds(row)}, {row['fresh_megabytes']:.0f} MB"
+            for row in (rows[cell] for cell in cells)
+        )
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(texts)} |")
+    return "\n".join([lead, "", *lines])
+
+
+def enhance_section(found):
+    """The parts of an enhanced photo."""
+    lead = (
+        f"**A photo from decoded array to array on {machine(found)}** (`enhance`, HDRNet, 8 bit; "
+        "the paper states 61 ms for 12 megapixels on a phone's GPU):"
+    )
+    lines = [
+        "| photo | jax | in all | shrinking it | network | full resolution | peak of the process |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for _, record, row in by_size(found, lambda row: row["size"]):
+        times = (
+            milliseconds(row[name][1]) for name in ("wall_seconds", *enhance.PARTS.values(), FULL)
+        )
+        label = size_label(row["size"], enhance.SIZES)
+        peak = memory_label(row["peak_process_megabytes"])
+        cells = (label, record["metadata"]["jax"], *times, peak)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([lead, "", *lines])
+
+
+def train_step_section(found):
+    """The step against PyTorch's."""
+    lead = (
+        f"**A training step of HDRNet on {machine(found)}** (`configs/hdrnet.py`: batches of 8, "
+        "whole-photo copies of 256 x 256; loss, gradient, clipping, Adam, moving average. PyTorch: "
+        "the same network and step from the same weights, eager, checked before it is timed)"
+    )
+    lines = ["| | jax | ours | PyTorch: times as long |", "|---|---|---|---|"]
+    for key, record, _ in by_size(found, lambda row: row["crop"]):
+        rows = [row for row in record["rows"] if row["part"] == "step" and row["crop"] == key]
+        if rows:
+            ours, torch = rows
+            rate = f"{ours['batch'] / ours['wall_seconds'][1]:.3g} images/s"
+            cell = f"{milliseconds(ours['wall_seconds'][1])}, {rate}"
+            jax = record["metadata"]["jax"]
+            lines.append(f"| crops of {key} | {jax} | {cell} | {peer_cell(torch)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
+
+
+def feeding_section(found):
+    """The idle share of every feed, and the cost of sharing a batch."""
+    lead = (
+        f"**Feeding a training step on {machine(found)}** (HDRNet, crops of 256 in batches of 8, "
+        "from photos on disk; waiting: the share of the time in which there is no batch)"
+    )
+    lines = ["| photos | jax | images/s | waiting |", "|---|---|---|---|"]
+    for record in reversed(found):
+        for row in (row for row in record["rows"] if row["part"] == "input"):
+            rate, idle = f"{row['images_per_second']:.3g}", f"{row['idle_share']:.1%}"
+            lines.append(f"| {row['feed']} | {record['metadata']['jax']} | {rate} | {idle} |")
+    shared = [line for record in reversed(found) for line in devices_clause(record)]
+    return "\n".join([lead + ":", "", *lines, "", *shared, provenance(found)])
+
+
+def devices_clause(record):
+    """What a batch costs that simulated devices share."""
+    if rows := [row for row in record["rows"] if row["part"] == "devices"]:
+        costs = ", ".join(f"{r['devices']}: {r['wall_ratio'][1]:.2f}" for r in rows[1:])
+        yield (
+            "The same batch shared by simulated devices on these cores, against one (jax "
+            f"{record['metadata']['jax']}): {costs}."
+        )
+        yield ""
+
+
+def comparison(found, label):
+    """Lines of a table: one row per label and version, one column per implementation."""
+    names = list(dict.fromkeys(row["implementation"] for r in found for row in r["rows"]))
+    titles = [TITLES.get(name, name) for name in names[1:]]
+    yield f"| | jax | ours (`{names[0]}`) | {' | '.join(titles)} |"
+    yield "|---" * (len(names) + 2) + "|"
+    for key, record, _ in by_size(found, label):
+        rows = {row["implementation"]: row for row in record["rows"] if label(row) == key}
+        cells = [ours_cell(rows[names[0]])]
+        cells += [peer_cell(rows[name]) if name in rows else "" for name in names[1:]]
+        yield f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |"
+
+
+def by_size(found, label):
+    """`(label, record, first row)`: every label in the order of the rows, newest jax first."""
+    labels = dict.fromkeys(label(row) for record in found for row in record["rows"])
+    for key in labels:
+        for record in reversed(found):
+            rows = [row for row in record["rows"] if label(row) == key]
+            if rows:
+                yield key, record, rows[0]
+
+
+def size_and_task(row):
+    """`4000 x 3000, forward`."""
+    label = size_label(row["size"], slice_apply.SIZES)
+    return label if row["task"] == "splat" else f"{label}, {row['task'].replace('+', ' + ')}"
+
+
+def size_label(size, sizes):
+    height, width = sizes[size][:2]
+    return f"{width} x {height}"
+
+
+def ours_cell(row):
+    return milliseconds(row["wall_seconds"][1]) + memory_clause(row)
+
+
+def peer_cell(row):
+    """A ratio with its spread, bold where it says that ours is slower; or why there is none."""
+    if "skipped" in row:
+        too_large = "exceed" in row["skipped"]
+        needs = memory_label(row["temporary_megabytes"]) if too_large else ""
+        return f"not run: needs {needs}" if too_large else f"({row['skipped']})"
+    ratio = table.spread(row["wall_ratio"])
+    return (f"**{ratio}**" if row["wall_ratio"][1] < 1 else ratio) + memory_clause(row)
+
+
+def memory_clause(row):
+    """Measured memory where there is one, otherwise what XLA states."""
+    megabytes = row.get("peak_megabytes") or row.get("temporary_megabytes")
+    return f", {memory_label(megabytes)}" if megabytes else ""
+
+
+def memory_label(megabytes):
+    return f"{megabytes / 1e3:.2g} GB" if megabytes >= 1e3 else f"{megabytes:.3g} MB"
+
+
+def nanoseconds(row):
+    return f"{row['wall_seconds'][1] / row['pixels'] * 1e9:.1f}"
+
+
+def milliseconds(seconds):
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def machine(found):
+    """What it ran on, in words."""
+    data = found[-1]["metadata"]
+    cpu = data["device"].startswith("cpu")
+    return f"{data['device'][4:].removesuffix('core')} CPU cores" if cpu else data["device"]
+
+
+def provenance(found):
+    """Versions, machine and commit of every run."""
+    runs = []
+    for record in reversed(found):
+        data = record["metadata"]
+        versions = [f"{name} {data[name]}" for name in ("jax", "torch", "scipy") if data.get(name)]
+        versions += [data["cpu"]] if data.get("cpu") else []
+        runs.append(f"{', '.join(versions)}, commit {data['commit']}, {data['date']}")
+    return f"({'; '.join(runs)}. `make bench` makes them anew.)"
