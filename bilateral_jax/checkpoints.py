@@ -6,12 +6,11 @@ shape, dtype and a digest of its bytes. Orbax itself loads a flipped bit without
 leaf that does not match its digest makes the step a damaged one.
 Trees are known by the names on their paths only: no class is stored, none is needed for reading.
 
-Receives state pytrees from training/loop.py and weights from importers.
-Hands NumPy pytrees to experiments and inference.py.
+Receives states from experiments and networks from saved_models.py.
+Hands NumPy pytrees back to them.
 """
 
 import contextlib
-import dataclasses
 import errno
 import json
 import logging
@@ -19,7 +18,6 @@ import pathlib
 import shutil
 import threading
 import time
-from typing import Any
 
 import jax
 import numpy as np
@@ -39,17 +37,6 @@ class DamagedCheckpointError(ValueError):
 
 class NotSavedError(OSError):
     """A step could not be written; the message names it, the reason, and what is still there."""
-
-
-@dataclasses.dataclass(frozen=True)
-class SavedModel:
-    """What rebuilds a network: its registered name, its hyper-parameters, its leaves (NumPy)."""
-
-    name: str
-    hyperparameters: dict[str, Any]
-    params: Any
-    batch_stats: Any
-    metadata: dict[str, Any]
 
 
 def save(directory, step, state, *, metadata=None, max_to_keep=3):
@@ -165,93 +152,6 @@ def latest(directory):
         step for step in steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()
     ]
     return complete[-1] if complete else None
-
-
-def save_model(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
-    """Writes a model for `load_model` and `python -m bilateral_jax enhance`.
-
-    Args:
-      path: folder to create.
-      name: registered name of the network, as `models.create` takes it.
-      hyperparameters: JSON-able dict, as `models.create` takes it.
-      params: pytree of weights.
-      batch_stats: pytree of running statistics; None for a network without any.
-      metadata: JSON-able dict, for example where the weights come from.
-
-    Raises:
-      ValueError: the folder already holds a model.
-    """
-    if steps(pathlib.Path(path)):
-        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
-    state = {"params": params, "batch_stats": batch_stats or {}}
-    save(path, 0, state, metadata={**(metadata or {}), "model": model_entry(name, hyperparameters)})
-
-
-def model_entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
-    """Describes a model inside a state; `load_model` looks for it in `metadata["model"]`.
-
-    Args:
-      name: registered name of the network.
-      hyperparameters: JSON-able dict.
-      params: path of the weights to use in the state, for example "average" or, in a state that
-        holds several networks, "generator/average".
-      batch_stats: path of the running statistics.
-    """
-    return {
-        "name": name,
-        "hyperparameters": dict(hyperparameters),
-        "params": params,
-        "batch_stats": batch_stats,
-    }
-
-
-def load_model(path, step=None):
-    """Reads the model from a run's work directory or from a folder written by `save_model`.
-
-    Args:
-      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an
-        exported model.
-      step: which step of a run; None for the newest good one.
-
-    Returns:
-      A `SavedModel`; its `metadata` carries the step under "step".
-
-    Raises:
-      FileNotFoundError: there is no checkpoint at `path`.
-      DamagedCheckpointError: no good step is left.
-      ValueError: the checkpoint holds no model.
-    """
-    path = pathlib.Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"{path} is not a folder; expected a run's work directory or an exported model"
-        )
-    folder = path / _RUN_FOLDER if (path / _RUN_FOLDER).is_dir() else path
-    step, state, metadata = restore(folder, step)
-    if "model" not in metadata:
-        raise ValueError(
-            f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
-        )
-    entry = metadata["model"]
-    params = _at(state, entry["params"])
-    if params is None:
-        raise ValueError(
-            f"step {step} in {folder} holds {sorted(state)}, not the weights {entry['params']!r}"
-        )
-    return SavedModel(
-        name=entry["name"],
-        hyperparameters=entry["hyperparameters"],
-        params=params,
-        batch_stats=_at(state, entry["batch_stats"]) or {},
-        metadata={**metadata, "step": step},
-    )
-
-
-def _at(state, path):
-    """Gives the entry of nested dictionaries at a path of names; None if there is none."""
-    for name in path.split("/"):
-        state = state.get(name) if isinstance(state, dict) else None
-    return state
 
 
 def run_folder(workdir):

@@ -1,7 +1,7 @@
 """What the commands of `python -m bilateral_jax` do, one function each.
 
 Receives parsed arguments from `__main__.py`.
-Hands pictures to `inference.py` and `images.py`, weights to `checkpoints.py`.
+Hands pictures to `inference.py` and `images.py`, networks to `saved_models.py`.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from importlib import metadata
 
 import numpy as np
 
-from bilateral_jax import checkpoints, images, inference, models
+from bilateral_jax import images, inference, models, saved_models
 from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
 from bilateral_jax.models import model as model_lib
 
@@ -116,7 +116,7 @@ def info(checkpoint, *, step) -> int:
     Returns:
       Exit code 0.
     """
-    saved = checkpoints.load_model(checkpoint, step)
+    saved = saved_models.load(checkpoint, step)
     print(f"network           {saved.name}")
     for field, value in saved.hyperparameters.items():
         print(f"  {field:<20}{value}")
@@ -167,14 +167,14 @@ def load_model(checkpoint, step: int | None = None) -> model_lib.Model:
       FileNotFoundError: there is no checkpoint.
       ValueError: it is damaged, holds no model, or weights that do not fit its network.
     """
-    saved = checkpoints.load_model(checkpoint, step)
+    saved = saved_models.load(checkpoint, step)
     module = models.create(saved.name, saved.hyperparameters)
     return model_lib.Model.from_leaves(module, saved.params, saved.batch_stats)
 
 
 def _save_imported(model, source, target):
     name, hyperparameters = models.describe(model.module)
-    checkpoints.save_model(
+    saved_models.save(
         target,
         name=name,
         hyperparameters=hyperparameters,

@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import checkpoints, inference, metrics, models
+from bilateral_jax import inference, metrics, models, saved_models
 from bilateral_jax.data import batches
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import records
@@ -114,7 +114,7 @@ def _circumstances(config, steps, seconds):
 
 
 def _network(workdir):
-    saved = checkpoints.load_model(workdir)
+    saved = saved_models.load(workdir)
     module = models.create(saved.name, saved.hyperparameters)
     return Model(saved.params, saved.batch_stats, module)
 

@@ -25,7 +25,7 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import checkpoints, images, models
+from bilateral_jax import images, models, saved_models
 from bilateral_jax.models.model import Model
 from experiments import extremes, outputs, scorebook, scoring, sources
 
@@ -109,7 +109,7 @@ def _caption(row, metrics):
 
 def _checkpoint(path, step, source, options):
     """The pictures of a checkpoint on a source, and what there is to say about both."""
-    saved = checkpoints.load_model(path, step)
+    saved = saved_models.load(path, step)
     module = models.create(saved.name, saved.hyperparameters)
     model = Model.from_leaves(module, saved.params, saved.batch_stats)
     config = saved.metadata.get("config")

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bilateral_jax import checkpoints
+from bilateral_jax import saved_models
 from bilateral_jax.data import batches as batches_lib
 from experiments import scoring
 
@@ -51,12 +51,10 @@ class Experiment(NamedTuple):
     use: tuple[str, str] = ("enhance photos with", "enhance IN OUT")
 
     def model_entry(self):
-        """Describes the shipped network for `checkpoints.load_model`."""
+        """Describes the shipped network for `saved_models.load`."""
         holder, _, _ = self.shipped.rpartition("/")
         batch_stats = f"{holder}/batch_stats" if holder else "batch_stats"
-        return checkpoints.model_entry(
-            *self.description, params=self.shipped, batch_stats=batch_stats
-        )
+        return saved_models.entry(*self.description, params=self.shipped, batch_stats=batch_stats)
 
 
 def build(config):

@@ -9,7 +9,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import checkpoints, models
+from bilateral_jax import models, saved_models
 from bilateral_jax.models import model as model_lib
 
 
@@ -29,7 +29,7 @@ def weights(path, module=None):
       ValueError: it holds no model, one of another kind, or one whose leaves do not fit; each leaf
         is named.
     """
-    saved = checkpoints.load_model(path)
+    saved = saved_models.load(path)
     if module is None:
         module = models.create(saved.name, saved.hyperparameters)
     if saved.name != type(module).__name__:

@@ -47,7 +47,7 @@ OTHER_ARRAYS = {
 # function -> reason why an option of it may be given by position.
 POSITIONAL_OPTIONS = {
     "bilateral_jax.checkpoints.restore": "the step and the target are what a restore is about",
-    "bilateral_jax.checkpoints.load_model": "path and step, as restore",
+    "bilateral_jax.saved_models.load": "path and step, as restore",
     "bilateral_jax.data.augment.lowres": "as the models' resize(image, size, method)",
     "bilateral_jax.training.records.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.create": "a name and its hyper-parameters are one description",

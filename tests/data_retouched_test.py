@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, images, inference, models
+from bilateral_jax import images, inference, models, saved_models
 from bilateral_jax.data import demo, retouched
 from experiments import sources, teachers
 from tests import models_pictures_test as pictures
@@ -107,7 +107,7 @@ def test_a_network_teaches(tmp_path):
     module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1], "conditions": 1})
     network = pictures.with_random_weights(module)
     name, fields = models.describe(module)
-    checkpoints.save_model(
+    saved_models.save(
         tmp_path / "teacher", name=name, hyperparameters=fields, params=network.params,
         batch_stats={}, metadata={},
     )  # fmt: skip

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, commands, models
+from bilateral_jax import checkpoints, commands, models, saved_models
 from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, records
@@ -84,7 +84,7 @@ def vgg(tmp_path_factory):
     network = Model.init(models.create("VGG", {"depths": [1, 1], "width": 2}), jax.random.key(0))
     name, fields = models.describe(network.module)
     folder = tmp_path_factory.mktemp("vgg") / "vgg"
-    checkpoints.save_model(folder, name=name, hyperparameters=fields, params=network.params)
+    saved_models.save(folder, name=name, hyperparameters=fields, params=network.params)
     return network, str(folder)
 
 
@@ -230,7 +230,7 @@ def test_training_without_a_vgg_says_so_once(caplog):
 def test_other_weights_than_a_vggs_are_refused(tmp_path):
     name, fields = models.describe(models.create("DPED", {"width": 2, "blocks": 1}))
     params = Model.init(models.create(name, fields), jax.random.key(0)).params
-    checkpoints.save_model(tmp_path / "dped", name=name, hyperparameters=fields, params=params)
+    saved_models.save(tmp_path / "dped", name=name, hyperparameters=fields, params=params)
     with pytest.raises(ValueError, match="loss.vgg: .*dped holds a DPED, expected a VGG"):
         build(**{"loss.content": 10.0, "loss.vgg": str(tmp_path / "dped")})
     with pytest.raises(TypeError, match="textur"):

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, images, inference, metrics, models
+from bilateral_jax import images, inference, metrics, models, saved_models
 from bilateral_jax.data import unpaired
 from bilateral_jax.models.model import Model
 from experiments import evaluate, extremes, outputs, scoring, sheets, sources
@@ -33,7 +33,7 @@ def model():
 def exported(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     name, hyperparameters = models.describe(model.module)
-    checkpoints.save_model(
+    saved_models.save(
         folder,
         name=name,
         hyperparameters=hyperparameters,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, models
+from bilateral_jax import checkpoints, models, saved_models
 from bilateral_jax.data import augment
 from bilateral_jax.models import nima
 from bilateral_jax.models.model import Model
@@ -40,7 +40,7 @@ def critic(tmp_path_factory):
     folder = tmp_path_factory.mktemp("critic") / "nima"
     network = Model.init(models.create("NIMAMobileNet", _CRITIC), jax.random.key(7))
     name, fields = models.describe(network.module)
-    checkpoints.save_model(
+    saved_models.save(
         folder,
         name=name,
         hyperparameters=fields,
@@ -184,7 +184,7 @@ def test_a_run_is_that_of_one_device_and_goes_on_to_the_same_bits(
     shutil.copytree(tmp_path / "whole", tmp_path / "again")
     shutil.rmtree(checkpoints.run_folder(tmp_path / "again") / "4")
     train.train(config, tmp_path / "again", progress=False)
-    whole, again = (checkpoints.load_model(tmp_path / name) for name in ("whole", "again"))
+    whole, again = (saved_models.load(tmp_path / name) for name in ("whole", "again"))
     assert again.metadata["step"] == 4
     jax.tree.map(np.testing.assert_array_equal, whole.params, again.params)
     for one, two in zip(_leaves(alone), jax.tree.leaves(whole.params), strict=True):
@@ -218,6 +218,6 @@ def test_a_critic_must_be_a_critic(tmp_path):
     network = Model.init(models.create("CAN", {"width": 4, "dilations": (1,)}), jax.random.key(0))
     name, fields = models.describe(network.module)
     folder = tmp_path / "can"
-    checkpoints.save_model(folder, name=name, hyperparameters=fields, params=network.params)
+    saved_models.save(folder, name=name, hyperparameters=fields, params=network.params)
     with pytest.raises(ValueError, match="holds the weights of CAN, expected those of a NIMA"):
         _build(str(folder))

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, metrics, models
+from bilateral_jax import checkpoints, metrics, models, saved_models
 from bilateral_jax.data import batches
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import records
@@ -89,7 +89,7 @@ def test_a_run_learns_and_leaves_its_files(finished):
 
 def test_the_checkpoint_gives_the_network_that_was_evaluated(finished):
     workdir, results = finished
-    saved = checkpoints.load_model(workdir)
+    saved = saved_models.load(workdir)
     network = Model(
         saved.params, saved.batch_stats, models.create(saved.name, saved.hyperparameters)
     )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints, images, models
+from bilateral_jax import images, models, saved_models
 from bilateral_jax.models import nima
 from bilateral_jax.models.model import Model
 from experiments import adjustable, tune_photo
@@ -98,7 +98,7 @@ def test_the_command_writes_the_whole_photo_and_says_what_it_did(tmp_path, capsy
     small = {"width": 0.5, "strides": (2,), "channels": (8,), "input_size": 16}
     network = Model.init(models.create("NIMAMobileNet", small), jax.random.key(0))
     name, fields = models.describe(network.module)
-    checkpoints.save_model(
+    saved_models.save(
         tmp_path / "nima",
         name=name,
         hyperparameters=fields,

@@ -49,6 +49,7 @@ PART_OF = {
     "headers": "images",
     "digests": "checkpoints",
     "leaves": "checkpoints",
+    "saved_models": "checkpoints",
 }
 
 # Packages that cost seconds, or that a user of the ops lacks: imported where they are needed.

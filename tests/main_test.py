@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import checkpoints, commands, images, inference, models
+from bilateral_jax import checkpoints, commands, images, inference, models, saved_models
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -28,7 +28,7 @@ def checkpoint(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "model"
     name, hyperparameters = models.describe(model.module)
     leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    checkpoints.save_model(
+    saved_models.save(
         folder, name=name, hyperparameters=hyperparameters, metadata={"by": "test"}, **leaves
     )
     return folder
@@ -178,9 +178,7 @@ def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
 
 def test_weights_that_do_not_fit_are_named(tmp_path, model):
     params = dict(model.params, guide_network={"ccm": np.zeros((3, 4))})
-    checkpoints.save_model(
-        tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params
-    )
+    saved_models.save(tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params)
     with pytest.raises(
         ValueError, match=r"missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
     ):
@@ -216,7 +214,7 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
 def test_info_shows_the_training_config(tmp_path, model, capsys):
     name, hyperparameters = models.describe(model.module)
     state = {"params": model.params, "average": model.params, "batch_stats": {}}
-    entry = checkpoints.model_entry(name, hyperparameters, params="average")
+    entry = saved_models.entry(name, hyperparameters, params="average")
     metadata = {"model": entry, "config": {"optimizer": {"learning_rate": 0.25}}}
     checkpoints.save(checkpoints.run_folder(tmp_path), 300, state, metadata=metadata)
     assert run("info", tmp_path) == 0

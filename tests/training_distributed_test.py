@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bilateral_jax import checkpoints
+from bilateral_jax import saved_models
 from bilateral_jax.training import distributed, records
 from configs import smoke
 from experiments import train
@@ -202,7 +202,7 @@ def test_a_run_is_the_same_on_one_device_on_eight_and_on_two_processes_of_four(t
     alone = _recorded(tmp_path / "alone")
     assert alone["loss"][-1] < alone["loss"][0] and min(alone["gradient_norm"]) > 0.03
     (*_, judged) = records.read(tmp_path / "alone", "eval")
-    network = checkpoints.load_model(tmp_path / "alone")
+    network = saved_models.load(tmp_path / "alone")
     for name in ("eight", "pair"):
         other = _recorded(tmp_path / name)
         for metric, values in alone.items():
@@ -210,7 +210,7 @@ def test_a_run_is_the_same_on_one_device_on_eight_and_on_two_processes_of_four(t
             np.testing.assert_allclose(values, other[metric], rtol=5e-3, err_msg=metric)
         (*_, theirs) = records.read(tmp_path / name, "eval")
         assert abs(theirs["psnr"] - judged["psnr"]) < 0.02
-        saved = checkpoints.load_model(tmp_path / name)
+        saved = saved_models.load(tmp_path / name)
         for one, two in zip(
             jax.tree.leaves(network.batch_stats), jax.tree.leaves(saved.batch_stats), strict=True
         ):
