@@ -18,6 +18,7 @@ import numpy as np
 
 from bilateral_jax import checkpoints
 from bilateral_jax.training import distributed
+from experiments import files
 from experiments import workdir as workdir_lib
 
 
@@ -46,7 +47,7 @@ def keep(workdir, error, config):
     def finish():
         before = dataclasses.replace(error.state.state, step=jnp.int32(error.step - 1))
         checkpoints.save(checkpoints.run_folder(partial), error.step - 1, before)
-        workdir_lib.write_json(partial / "config.json", config)
+        files.write_json(partial / "config.json", config)
         about = {
             "step": error.step,
             "message": str(error),
@@ -55,7 +56,7 @@ def keep(workdir, error, config):
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        workdir_lib.write_json(partial / "failure.json", about)
+        files.write_json(partial / "failure.json", about)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
 
@@ -77,8 +78,8 @@ def read(folder):
       FileNotFoundError: the folder is none of these.
     """
     folder = pathlib.Path(folder)
-    about = workdir_lib.read_json(folder / "failure.json")
-    config = workdir_lib.read_json(folder / "config.json")
+    about = files.read_json(folder / "failure.json")
+    config = files.read_json(folder / "config.json")
     shares = []
     for process in range(len(about["records"])):
         with np.load(folder / f"batch_{process}.npz") as share:

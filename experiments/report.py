@@ -13,10 +13,10 @@ import json
 import pathlib
 import sys
 
+from experiments import files, report_sweep, results
 from experiments import report_figures as figures
 from experiments import report_page as page
 from experiments import report_photos as photos_lib
-from experiments import report_sweep, results, trials
 
 _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
 
@@ -45,7 +45,7 @@ def write(workdir, out=None, *, photos=6):
         raise ValueError(
             f"workdir: {workdir} has neither config.json, as a run, nor results.json, as a sweep"
         )
-    trials.write_whole(out, text)
+    files.write_whole(out, text)
     return out
 
 
@@ -223,7 +223,7 @@ def _config(config):
         base = importlib.import_module(f"configs.{name}").get_config()
     except ModuleNotFoundError:
         return page.text(f"There is no configs/{name}.py to compare with.") + whole
-    there, here = trials.flat(json.loads(base.to_json())), trials.flat(config)
+    there, here = files.flat(json.loads(base.to_json())), files.flat(config)
     rows = [
         [key, *(repr(side[key]) if key in side else "-" for side in (there, here))]
         for key in sorted(there.keys() | here.keys())
@@ -237,7 +237,7 @@ def _config(config):
 def _environment(environment):
     if not environment:
         return page.text("This run did not record its environment.")
-    flat = trials.flat({name: v for name, v in environment.items() if name != "starts"})
+    flat = files.flat({name: v for name, v in environment.items() if name != "starts"})
     return page.table(["what", "value"], [[name, str(value)] for name, value in flat.items()])
 
 

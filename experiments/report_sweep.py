@@ -4,12 +4,11 @@ Receives `results.json` and the trials' folders from experiments/report.py.
 Hands HTML back to it.
 """
 
-import json
 import os
 
+from experiments import files, results, sweep_plot, trials
 from experiments import report_figures as figures
 from experiments import report_page as page
-from experiments import results, sweep_plot, trials
 
 
 def render(workdir, *, links_from):
@@ -91,7 +90,7 @@ def _curves(workdir, rows, metric):
 
 def _shared(workdir, rows):
     path = workdir / "trials" / rows[0]["trial"] / trials.CONFIG
-    config = trials.flat(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    config = files.flat(files.read_json(path)) if path.exists() else {}
     varied = set(results.columns(rows)[0])
     body = [[name, repr(value)] for name, value in config.items() if name not in varied]
     return page.details(f"{len(body)} entries", page.table(["entry", "value"], body))

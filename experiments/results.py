@@ -9,7 +9,7 @@ import io
 import json
 import math
 
-from experiments import trials as trials_lib
+from experiments import files
 
 COLUMNS = ("trial", "status", "tries", "seconds", "step", "steps")
 
@@ -74,8 +74,7 @@ def write(folder, rows, sweep):
       rows: list of dicts, sorted.
       sweep: `{"metric", "best"}`, kept in the JSON file.
     """
-    text = json.dumps({**sweep, "trials": rows}, indent=2)
-    trials_lib.write_whole(folder / "results.json", text + "\n")
+    files.write_json(folder / "results.json", {**sweep, "trials": rows})
     overrides, metrics = columns(rows)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -87,13 +86,13 @@ def write(folder, rows, sweep):
             + [row["metrics"].get(name, "") for name in metrics]
             + [row["reason"]]
         )
-    trials_lib.write_whole(folder / "results.csv", buffer.getvalue())
+    files.write_whole(folder / "results.csv", buffer.getvalue())
 
 
 def read(folder):
     """Reads `results.json`; None where there is none."""
     path = folder / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return files.read_json(path) if path.exists() else None
 
 
 def columns(rows):

@@ -21,7 +21,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from bilateral_jax.training import signals
-from experiments import engine, results, sweep_plot
+from experiments import engine, files, results, sweep_plot
 from experiments import trials as trials_lib
 
 DIVERGED = 3  # exit code of a training that stopped at a non-finite value
@@ -107,7 +107,7 @@ def _rows(plan, workdir):
         row = row or {"status": "waiting", "tries": 0, "seconds": 0.0, "reason": ""}
         if row["status"] not in _FINAL:
             row = {**row, "status": "waiting"}
-        values = trials_lib.flat(trial.config)  # what a trial leaves alone, it has from the base
+        values = files.flat(trial.config)  # what a trial leaves alone, it has from the base
         facts = {"overrides": {name: values[name] for name in varied}, "metrics": metrics}
         count = {"step": step, "steps": trial.config.get("steps", 0)}
         rows.append({"trial": trial.name, **row, **facts, **count})

@@ -7,9 +7,10 @@ Hands trials and their stored configs to experiments/sweep.py.
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from typing import Any
+
+from experiments import files
 
 CONFIG = "trial.json"
 
@@ -78,37 +79,15 @@ def store(trials, folder):
     for trial, path in zip(trials, paths):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(trial.config, indent=2) + "\n")
+            files.write_json(path, trial.config)
 
 
 def _check_same(trial, path):
-    there, now = flat(json.loads(path.read_text(encoding="utf-8"))), flat(trial.config)
-    differing = [
-        f"{name}: {there.get(name, 'absent')!r} there, {now.get(name, 'absent')!r} now"
-        for name in sorted(there.keys() | now.keys())
-        if there.get(name, "absent") != now.get(name, "absent")
-    ]
-    if differing:
+    if differing := files.differences(files.read_json(path), trial.config):
         raise ValueError(
-            f"{path} holds this trial with another config ({'; '.join(differing)}); choose another "
+            f"{path} holds this trial with another config ({differing}); choose another "
             "workdir, or give the same sweep to go on with that one"
         )
-
-
-def flat(tree, prefix=""):
-    """Names nested entries by their path: `{"model": {"name": x}}` -> `{"model.name": x}`."""
-    leaves = {}
-    for name, value in tree.items():
-        inner = isinstance(value, dict) and value
-        leaves |= flat(value, f"{prefix}{name}.") if inner else {prefix + name: value}
-    return leaves
-
-
-def write_whole(path, text):
-    """Replaces a file: a reader, or a crash, meets the old text or the new."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _override(config, name, value):
@@ -120,7 +99,7 @@ def _override(config, name, value):
             raise TypeError
         config.update_from_flattened_dict({name: value})
     except (KeyError, AttributeError) as error:
-        known = sorted(flat(json.loads(config.to_json())))
+        known = sorted(files.flat(json.loads(config.to_json())))
         near = [each for each in known if each.split(".")[-1] == name.split(".")[-1]] or known
         raise ValueError(
             f"override {name}: the base config has no such entry; it has {', '.join(near)}"

@@ -12,7 +12,6 @@ import datetime
 import errno
 import fcntl
 import importlib.metadata
-import json
 import logging
 import os
 import pathlib
@@ -24,6 +23,7 @@ import jax
 
 from bilateral_jax import checkpoints
 from bilateral_jax.training import distributed
+from experiments import files
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -117,7 +117,7 @@ def note_environment(workdir, *, step):
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    starts = read_json(path)["starts"] if path.exists() else []
+    starts = files.read_json(path)["starts"] if path.exists() else []
     device = jax.local_devices()[0]
     environment = {
         "python": platform.python_version(),
@@ -133,27 +133,7 @@ def note_environment(workdir, *, step):
         "commit": _commit(),
         "starts": [*starts, {"step": step, "time": now}],
     }
-    write_json(path, environment)
-
-
-def write_json(path, value):
-    """Writes a JSON file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-
-
-def read_json(path):
-    """Reads a JSON file.
-
-    Raises:
-      FileNotFoundError: there is none.
-      ValueError: it holds something else.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read as JSON ({error}); remove it to go on") from None
+    files.write_json(path, environment)
 
 
 @contextlib.contextmanager
@@ -187,28 +167,13 @@ def _check_config(workdir, config):
     # Without it the first try ended before its training began, perhaps at a mistake in the config.
     begun = (workdir / "environment.json").exists()
     if not path.exists() or not begun:
-        write_json(path, config)
+        files.write_json(path, config)
         return
-    there, now = _flat(read_json(path)), _flat(config)
-    differing = [
-        f"{name}: {there.get(name, 'absent')!r} there, {now.get(name, 'absent')!r} now"
-        for name in sorted(there.keys() | now.keys())
-        if there.get(name, "absent") != now.get(name, "absent")
-    ]
-    if differing:
+    if differing := files.differences(files.read_json(path), config):
         raise ValueError(
-            f"{workdir} holds a run of another config ({'; '.join(differing)}); "
+            f"{workdir} holds a run of another config ({differing}); "
             "choose another workdir, or give the same config to go on with that run"
         )
-
-
-def _flat(tree, prefix=""):
-    flat = {}
-    for name, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        )
-    return flat
 
 
 def _version(name):
