@@ -15,7 +15,7 @@ import copy
 import operator
 import warnings
 
-from bilateral_jax.data import files
+from bilateral_jax.data import files, positions
 
 VERIFY = ("none", "headers", "full")
 ON_BAD = ("refuse", "skip")
@@ -145,9 +145,7 @@ class Checked:
     def _instead(self, index, read):
         """Reads a record, or the next that can be read."""
         count = len(self._records)
-        index = operator.index(index)
-        if not -count <= index < count:
-            raise IndexError(f"index {index} is outside a source of {count} records")
+        index = positions.position(index, count, "records")
         for step in range(min(count, _MOST_SUBSTITUTES)):
             record = self._records[(index + step) % count]
             try:

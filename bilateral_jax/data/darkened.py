@@ -10,11 +10,10 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
 from bilateral_jax import color, images
+from bilateral_jax.data import positions
 
 
 class Darkened:
@@ -65,10 +64,7 @@ class Darkened:
         Raises:
           IndexError: there is no such element.
         """
-        index = operator.index(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is outside a source of {len(self)} pairs")
-        index %= len(self)
+        index = positions.position(index, len(self), "pairs")
         round_, place = divmod(index, len(self._pairs))
         pair = self._pairs[place]
         name = pair["name"] + (f"_dark{round_}" if round_ else "")

@@ -9,12 +9,11 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
-import operator
 import pathlib
 
 import numpy as np
 
-from bilateral_jax.data import video
+from bilateral_jax.data import positions, video
 
 
 class Degraded:
@@ -65,10 +64,7 @@ class Degraded:
           IndexError: there is no such element.
           ValueError: the window cannot be read, or is not 8 bits deep.
         """
-        index = operator.index(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is outside a source of {len(self)} windows")
-        index %= len(self)
+        index = positions.position(index, len(self), "windows")
         clean = self._windows[index % len(self._windows)]
         if clean["image"].dtype != np.uint8:
             raise ValueError(f"{clean['name']} is {clean['image'].dtype}; 8 bits are expected")

@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import functools
 import io
-import operator
 
 import numpy as np
 
 from bilateral_jax import color, images
-from bilateral_jax.data import demo, opinions
+from bilateral_jax.data import demo, opinions, positions
 
 # Height and width of a photo as it is spoilt (upright ones: the transpose). Blur, noise and the
 # blocks of JPEG must survive being shrunk to what a small network sees.
@@ -84,15 +83,13 @@ class GradedPhotos:
         """Makes one copy.
 
         Args:
-          index: position in [0, len); the copies of a photo lie together.
+          index: position in [-len, len); the copies of a photo lie together.
 
         Returns:
           `{"image": uint8 [h, w, 3], "shares": float32 [10], "reference": int32 (which photo),
           "strength": float32, "name": str}`.
         """
-        index = operator.index(index)
-        if not 0 <= index < len(self):
-            raise IndexError(f"index {index} is outside a source of {len(self)} photos")
+        index = positions.position(index, len(self), "photos")
         number, copy = divmod(index, self._variants or len(self._plan))
         rng = np.random.default_rng((self._seed, number, copy))
         if self._variants is None:

@@ -9,13 +9,12 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
-import operator
 import os
 
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data import degraded, unpaired, video, video_pairs
+from bilateral_jax.data import degraded, positions, unpaired, video, video_pairs
 
 PICTURES = ("input", "target", "image")
 
@@ -81,10 +80,7 @@ class Prepared:
           IndexError: there is no such record.
           ValueError: a picture cannot be decoded.
         """
-        index = operator.index(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is outside a source of {len(self)} records")
-        record = self._records[index % len(self)]
+        record = self._records[positions.position(index, len(self), "records")]
         return {name: self._decoded(name, record[name], record) for name in self._features}
 
     exact = __getitem__

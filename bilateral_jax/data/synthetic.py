@@ -9,9 +9,9 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
+
+from bilateral_jax.data import positions
 
 RETOUCHES = ("affine", "curve")
 
@@ -49,14 +49,12 @@ class SyntheticPairs:
         """Makes one pair.
 
         Args:
-          index: position in [0, len).
+          index: position in [-len, len).
 
         Returns:
           `{"input", "target": float32 [h, w, 3] in [0, 1], "name": str}`.
         """
-        index = operator.index(index)
-        if not 0 <= index < self._count:
-            raise IndexError(f"index {index} is outside a source of {self._count} pairs")
+        index = positions.position(index, self._count, "pairs")
         photo = _photo(np.random.default_rng((self._seed, 1, index)), *self._size)
         return {"input": photo, "target": self.apply(photo), "name": f"synthetic_{index:05d}"}
 

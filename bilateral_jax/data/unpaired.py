@@ -6,13 +6,12 @@ Hands elements to `data/batches.py`.
 
 from __future__ import annotations
 
-import operator
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
-from bilateral_jax.data import checked, files, renditions
+from bilateral_jax.data import checked, files, positions, renditions
 
 
 class Picture(NamedTuple):
@@ -121,10 +120,7 @@ class Unpaired:
         Raises:
           IndexError: there is no such element.
         """
-        index = operator.index(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is outside a source of {len(self)} pairs")
-        index %= len(self)
+        index = positions.position(index, len(self), "pairs")
         time_around, place = divmod(index, len(self._targets))
         return index % len(self._inputs), int(self._order(time_around)[place])
 
