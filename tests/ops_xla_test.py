@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import bilateral_jax as bj
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.ops import blocks as blocks_lib
 from bilateral_jax.ops import lookups, reference, xla
@@ -245,6 +246,18 @@ def test_bands_change_nothing(case, name, monkeypatch):
     monkeypatch.setattr(xla, "_band_rows", lambda *facts: 4)
     banded = run(xla, name, case, arrays, order=0)
     np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize(
+    "size, batch, loops",
+    [((1080, 1920), 1, False), ((1080, 1920), 32, False), ((768, 1024), 32, True)],
+)
+def test_batches_of_wide_pictures_are_sliced_without_bands(size, batch, loops):
+    """Their table is small beside the result; of bands one core would copy every pixel."""
+    shapes = ((16, 16, 8, 3, 4), size, (*size, 3))
+    arrays = (jax.ShapeDtypeStruct((batch, *shape), jnp.float32) for shape in shapes)
+    program = jax.jit(functools.partial(bj.slice_apply, implementation="xla")).lower(*arrays)
+    assert ("stablehlo.while" in program.as_text()) == loops
 
 
 @pytest.mark.parametrize("width, per_cell", [(96, 1), (512, 2), (97, 1), (17, 0)])

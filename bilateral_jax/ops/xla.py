@@ -39,8 +39,9 @@ from bilateral_jax.ops import blocks as blocks_lib
 _SLICE_BYTES = {"cpu": 4 << 20}
 _SPLAT_BYTES = {"cpu": 8 << 20}
 _BYTES_ELSEWHERE = 256 << 20
-# The table of all rows at once may take this, or a quarter of the result: then one loop over the
-# picture writes each pixel once, on all cores, where a loop over bands copies them on one.
+# The table of all rows at once may take this, or a third of the result: then one loop over the
+# picture writes each pixel once, on all cores, where a loop over bands copies them on one. A third
+# is enough for any number of pictures that are 1700 or more pixels wide (16 cells, 8 deep).
 _TABLE_BYTES = 24 << 20
 # Measured from 256 x 256 to 12 MP, on both ends of the supported range of JAX.
 _SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, halves=1.15, own_entries=1.4)
@@ -147,8 +148,8 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
 def _table_rows(shape, entries, outputs):
     """All rows where a table with so many `entries` for each of them is affordable, else 0."""
     batch, height, width = shape
-    affordable = max(_TABLE_BYTES, batch * height * width * outputs)
-    return height if 4 * batch * height * entries <= affordable else 0
+    table, result = (4 * batch * height * numbers for numbers in (entries, width * outputs))
+    return height if table <= max(_TABLE_BYTES, result / 3) else 0
 
 
 def _band_rows(band_bytes, shape, numbers):
