@@ -33,6 +33,7 @@ CASES = {
     "12 features, not applied": (1024, 1024, {"features": (12,)}),
     "bfloat16": (1024, 1024, {"dtype": jnp.bfloat16}),
     "batch 4": (384, 512, {"batch": 4}),
+    "batch 8": (256, 256, {"batch": 8}),
     "batch 16": (192, 256, {"batch": 16}),
 }
 DEFAULT_ITSELF = "the default is `reference` itself"

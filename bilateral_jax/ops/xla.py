@@ -94,7 +94,7 @@ def _looked_up(values, grid, guide, image, window, lattice, order, dtype):
     arrays = [row_tents, guide, *others.values()]
     rows, entries = 0, math.prod(table.shape[2:])
     if unrolls and blocks.exact:
-        rows = _table_rows(guide.shape, entries, outputs)
+        rows = _table_rows(guide.shape, entries, outputs, contracted=values is not None)
     if not rows:
         numbers = 2 * (1 + columns + outputs) + entries / guide.shape[2]
         if not unrolls:
@@ -145,11 +145,17 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     return jnp.concatenate([linear, last[..., None]], axis=-1).astype(dtype)
 
 
-def _table_rows(shape, entries, outputs):
+def _table_rows(shape, entries, outputs, *, contracted):
     """All rows where a table with so many `entries` for each of them is affordable, else 0."""
     batch, height, width = shape
-    table, result = (4 * batch * height * numbers for numbers in (entries, width * outputs))
-    return height if table <= max(_TABLE_BYTES, result / 3) else 0
+    table, pixels = (4 * batch * height * numbers for numbers in (entries, width * outputs))
+    affordable = max(_TABLE_BYTES, pixels / 3)
+    if contracted:
+        # The guide's cotangent has two slices beside it, with tables of their own. Where those are
+        # larger than the pictures XLA cannot lay one into another's buffer, and together they pass
+        # the 32 MB up to which memory is used again. Its bands are cheap to copy: a number a pixel.
+        affordable = min(affordable, max(_TABLE_BYTES / 3, pixels))
+    return height if table <= affordable else 0
 
 
 def _band_rows(band_bytes, shape, numbers):
