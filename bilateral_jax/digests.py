@@ -86,6 +86,11 @@ def fault(folder):
     return None
 
 
+def are_noted(folder):
+    """Says whether a folder has digests of its files, as `note_files` leaves them."""
+    return (folder / _FILE).is_file()
+
+
 def _flush(path):
     """Makes a file or a folder survive the loss of power, not of the process alone."""
     number = os.open(path, os.O_RDONLY)

@@ -157,6 +157,22 @@ def test_a_step_whose_digests_of_files_were_never_written_is_still_judged(tmp_pa
     assert checkpoints.restore(tmp_path)[0] == 3
 
 
+def test_a_reader_that_fails_on_good_files_damages_no_step(tmp_path, monkeypatch):
+    """Memory was short, say: the step must not be set aside, nor an older one be taken for it."""
+    import orbax.checkpoint as ocp
+
+    def fail(*_, **__):
+        raise MemoryError("no memory for w")
+
+    for step in (3, 6):
+        checkpoints.save(tmp_path, step, {"w": np.full(5, step)})
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp.Checkpointer, "restore", fail)
+        with pytest.raises(MemoryError, match="no memory for w"):
+            checkpoints.restore(tmp_path, set_aside_damaged=True)
+    assert checkpoints.restore(tmp_path)[0] == 6
+
+
 def test_all_steps_damaged_is_an_error_that_names_them(tmp_path):
     for step in (1, 2):
         checkpoints.save(tmp_path, step, {"w": np.random.default_rng(step).random(20_000)})
