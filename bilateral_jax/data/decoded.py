@@ -19,7 +19,7 @@ import tempfile
 
 import numpy as np
 
-from bilateral_jax.data import augment
+from bilateral_jax.data import augment, positions
 
 
 class Decoded:
@@ -54,7 +54,7 @@ class Decoded:
         Returns:
           The element; its pixels (and `"lowres"`) are read-only arrays backed by files.
         """
-        index = range(len(self))[index]
+        index = positions.position(index, len(self), "elements")
         folder = self._folder / f"{index:07d}"
         if not folder.is_dir():
             self._decode(index, folder)

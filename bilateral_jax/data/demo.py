@@ -85,7 +85,7 @@ class DemoPhotos:
         """Gives one pair.
 
         Args:
-          index: position in [0, len); the variants of a photo lie together.
+          index: position in [-len, len); the variants of a photo lie together.
 
         Returns:
           `{"input", "target": uint8 [384, 576, 3] or [576, 384, 3], "name": str}`; not to be

@@ -64,7 +64,7 @@ class PhonePhotos:
         """Gives one pair.
 
         Args:
-          index: position in [0, len).
+          index: position in [-len, len).
 
         Returns:
           `{"input", "target": uint8 [h, w, 3], "name": str}`; not to be written into.

@@ -49,7 +49,7 @@ class Retouched:
         """Gives one pair; the first time its target is made.
 
         Args:
-          index: position in [0, len).
+          index: position in [-len, len).
 
         Returns:
           `{"input", "target": uint8 or uint16 [h, w, 3], "name": str}`; not to be written into.
@@ -64,7 +64,7 @@ class Retouched:
         """Gives one pair, never another in its place; see `checked.Checked.exact`.
 
         Args:
-          index: position in [0, len).
+          index: position in [-len, len).
 
         Returns:
           As `self[index]`.
