@@ -41,7 +41,7 @@ _SPLAT_BYTES = {"cpu": 8 << 20}
 _BYTES_ELSEWHERE = 256 << 20
 # The table of all rows at once may take this, or a third of the result: then one loop over the
 # picture writes each pixel once, on all cores, where a loop over bands copies them on one. A third
-# is enough for any number of pictures that are 1700 or more pixels wide (16 cells, 8 deep).
+# is enough for any number of pictures of 1536 columns or more (16 x 8 cells, equal blocks).
 _TABLE_BYTES = 24 << 20
 # Measured from 256 x 256 to 12 MP, on both ends of the supported range of JAX.
 _SLICE_COSTS = blocks_lib.Costs(lanes=8, overhead=24, padding=1.07, halves=1.15, own_entries=1.4)
