@@ -1,7 +1,7 @@
 """How exact is an alignment, and does a wrong pair ever pass?
 
-Question: `bilateral_jax.data.align` on real photos. A photo takes the part of the camera's; the
-phone's is made of it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4,
+Question: `bilateral_jax.alignment.align` on real photos. A photo takes the part of the camera's;
+the phone's is made of it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4,
 perspective, translation; drawn by SciPy in float64 with its own interpolation) and by what phones
 do: exposure and gamma and a colour cast, noise, blur, JPEG, all of these. Where the phone saw more
 than the camera, the photo is mirrored, so there is no empty border that would give the outline
@@ -33,7 +33,8 @@ from scipy import ndimage
 
 from benchmarks import records
 from bilateral_jax import images
-from bilateral_jax.data import align, align_geometry, align_matching, synthetic
+from bilateral_jax.alignment import align, geometry, matching
+from bilateral_jax.data.synthetic import procedural
 
 DEGRADATIONS = ("clean", "exposure", "noise", "blur", "jpeg", "all")
 ENLARGED = 12e6  # pixels of the large photos, made by enlarging
@@ -62,7 +63,7 @@ def view(photo, matrix, fine=2):
     y = (np.arange(height)[:, None] + steps).ravel()
     x = (np.arange(width)[:, None] + steps).ravel()
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    there = align_geometry.transform(np.linalg.inv(matrix), points)[:, ::-1].T
+    there = geometry.transform(np.linalg.inv(matrix), points)[:, ::-1].T
     drawn = np.empty(photo.shape)
     for channel in range(3):
         samples = ndimage.map_coordinates(
@@ -101,16 +102,16 @@ def judged(camera, phone, truth):
         row["agreeing"] = round(fit.windows.agreeing / max(fit.windows.textured, 1), 3)
     if fit.reason:
         return row
-    ends = align_geometry.corners(phone.shape[:2])
-    origin = align_geometry.transform(np.linalg.inv(truth), ends)
-    corner = np.linalg.norm(align_geometry.transform(fit.homography, origin) - ends, axis=1)
+    ends = geometry.corners(phone.shape[:2])
+    origin = geometry.transform(np.linalg.inv(truth), ends)
+    corner = np.linalg.norm(geometry.transform(fit.homography, origin) - ends, axis=1)
     crops = align.crop(camera, phone, fit.homography)
     kept = [place for place in align.patches(crops) if place.kept]
-    exact = align_geometry.resized(truth, 1, crops.scale)
+    exact = geometry.resized(truth, 1, crops.scale)
     centres = np.array([(p.left, p.top) for p in kept]).reshape(-1, 2) + 49.5 + crops.box[1::-1]
     shifts = np.array([(p.right, p.down) for p in kept]).reshape(-1, 2)
-    origin = align_geometry.transform(np.linalg.inv(crops.homography), centres + shifts)
-    off = np.linalg.norm(align_geometry.transform(exact, origin) - centres, axis=1)
+    origin = geometry.transform(np.linalg.inv(crops.homography), centres + shifts)
+    off = np.linalg.norm(geometry.transform(exact, origin) - centres, axis=1)
     row |= {"corner": corner.round(4).tolist(), "patches": len(kept)}
     row |= {"scale": round(crops.scale, 3), "within": int((off <= 1).sum())}
     return row | {"worst_patch": round(float(off.max()), 3) if len(off) else None}
@@ -186,7 +187,7 @@ def bricks(seed):
 
 
 def texture(seed, size=(600, 800)):
-    photo = synthetic.SyntheticPairs(seed + 1, size=size, seed=1)[seed]["input"]
+    photo = procedural.SyntheticPairs(seed + 1, size=size, seed=1)[seed]["input"]
     return images.to_integer(photo, 8)
 
 
@@ -198,7 +199,7 @@ def gradient(seed):
 
 def wrong(photos):
     """Rows of every impostor; the features of a picture are found once."""
-    known, find = {}, align_matching._features
+    known, find = {}, matching._features
 
     def features(grey):
         key = grey.shape, hash(grey.tobytes())
@@ -206,7 +207,7 @@ def wrong(photos):
             known[key] = find(grey)
         return known[key]
 
-    with mock.patch.object(align_matching, "_features", features):
+    with mock.patch.object(matching, "_features", features):
         for kind, name, camera, phone in impostors(photos):
             camera, phone = np.ascontiguousarray(camera), np.ascontiguousarray(phone)
             fit = align.find_homography(camera, phone)

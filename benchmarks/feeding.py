@@ -19,7 +19,9 @@ import numpy as np
 
 from benchmarks import timing
 from bilateral_jax import images
-from bilateral_jax.data import batches, demo, pairs
+from bilateral_jax.data.pipeline import batches
+from bilateral_jax.data.sources import pairs
+from bilateral_jax.data.synthetic import demo_photos
 
 CROP, BATCH, PREFETCH = 256, 8, 2
 PHOTOS = 4
@@ -108,11 +110,11 @@ def write_photos(root, size, suffix):
     import PIL.Image
 
     rng = np.random.default_rng(0)
-    names = list(demo.PHOTOS["train"])[:PHOTOS]
+    names = list(demo_photos.PHOTOS["train"])[:PHOTOS]
     for member in ("input", "target"):
         (root / member).mkdir(parents=True)
     for name in names:
-        photo = PIL.Image.fromarray(demo.load("train", name))
+        photo = PIL.Image.fromarray(demo_photos.load("train", name))
         photo = np.asarray(photo.resize(size[::-1], PIL.Image.Resampling.BICUBIC), np.float32)
         photo += 4 * rng.standard_normal(size, np.float32)[..., None]
         photo = np.clip(photo, 0, 255) / 255

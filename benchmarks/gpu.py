@@ -33,7 +33,7 @@ from benchmarks import records, slice_apply
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas
 from bilateral_jax.kernels.gpu import tuning
-from bilateral_jax.models import guides
+from bilateral_jax.models.layers import guides
 
 QUEUE = 30
 # Numbers that must be read and written for every pixel.

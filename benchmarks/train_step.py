@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import feeding, records, table, timing
-from bilateral_jax.training import guard, parallel
+from bilateral_jax.training import nonfinite_guard, parallel
 from configs import hdrnet as config_lib
 from experiments import experiment
 
@@ -54,14 +54,14 @@ class Trainer:
         config.model.update(overrides)
         self.config = config.to_dict()
         self.paper = experiment.build(self.config)
-        self._update = parallel.update(guard.update(self.paper.update))
+        self._update = parallel.update(nonfinite_guard.update(self.paper.update))
         self.reset(self.paper.init(jax.random.key(0)))
 
     def reset(self, state):
         """Starts from a state, which stays untouched."""
         self.params = jax.tree.map(np.array, state.params)
         copy = jax.tree.map(jnp.copy, state)  # the step takes the buffers of what it is given
-        self._state = parallel.place(guard.start(copy, allowed=0))
+        self._state = parallel.place(nonfinite_guard.start(copy, allowed=0))
 
     def step(self, batch):
         """Moves the state; metrics that are still being computed."""
@@ -96,7 +96,7 @@ class Trainer:
 
 
 def batch_of_noise(crop, *, lowres_size=256, batch=BATCH):
-    """A batch as `data/batches.py` gives it: crops of 1080 x 1920 photos and their small copies."""
+    """A batch like those of the loader: crops of 1080 x 1920 photos and their low-res inputs."""
     rng = np.random.default_rng(0)
     corners = rng.integers(0, 1080 - crop, (batch, 2))
     photos = np.broadcast_to(np.int32([1080, 1920]), (batch, 2))

@@ -4,15 +4,15 @@ A mistake of the user is one line on the error output: exit code 2 for arguments
 1 for work that could not be done.
 
 Receives arguments from the shell.
-Hands them, parsed, to `commands.py`.
+Hands them, parsed, to `cli/enhance.py`.
 """
 
 import argparse
 import functools
 import sys
 
-from bilateral_jax import commands, preparing, scoring
-from bilateral_jax.collecting import command as collecting
+from bilateral_jax.cli import align as collecting
+from bilateral_jax.cli import enhance, prepare, score
 
 
 def main(arguments=None) -> int:
@@ -44,7 +44,7 @@ def _parser():
     command = commands_.add_parser("info", help="print what a checkpoint holds")
     command.add_argument("checkpoint", help="work directory of a run, or an exported model")
     command.add_argument("--step", type=int, help="step of a run (default: the newest)")
-    command.set_defaults(run=commands.info)
+    command.set_defaults(run=enhance.info)
     return parser
 
 
@@ -71,7 +71,7 @@ def _add_enhance(parsers):
     told = "what a parameterised network is told beside the picture; once per condition"
     options = {"type": float, "action": "append", "default": [], "metavar": "NUMBER"}
     add("--condition", dest="conditions", help=told, **options)
-    command.set_defaults(run=commands.enhance)
+    command.set_defaults(run=enhance.enhance)
 
 
 def _add_import(parsers):
@@ -82,13 +82,13 @@ def _add_import(parsers):
     add("source", metavar="SOURCE", help="TensorFlow checkpoint (prefix, .index or folder) or .npz")
     add("target", metavar="OUT", help="folder to create")
     add("--spatial-bin", type=_whole_number(1), help="grid cells per side, if not a multiple of 4")
-    hdrnet.set_defaults(run=commands.import_hdrnet)
+    hdrnet.set_defaults(run=enhance.import_hdrnet)
     upe = sources.add_parser("upe", help="the original UPE (TensorFlow names)")
     upe.add_argument("source", metavar="SOURCE", help="TensorFlow checkpoint or .npz")
     upe.add_argument("target", metavar="OUT", help="folder to create")
     told = "illumination in float (graph, default), or in 8 bits as the published script"
     upe.add_argument("--rendering", choices=("graph", "script"), default="graph", help=told)
-    upe.set_defaults(run=commands.import_upe)
+    upe.set_defaults(run=enhance.import_upe)
     tensorflow = "TensorFlow checkpoint or .npz"
     others = {
         "dped": ("a published DPED generator (TensorFlow names)", tensorflow),
@@ -100,7 +100,7 @@ def _add_import(parsers):
         other = sources.add_parser(kind, help=what)
         other.add_argument("source", metavar="SOURCE", help=files)
         other.add_argument("target", metavar="OUT", help="folder to create")
-        other.set_defaults(run=functools.partial(commands.import_weights, kind))
+        other.set_defaults(run=functools.partial(enhance.import_weights, kind))
 
 
 def _add_score(parsers):
@@ -110,20 +110,20 @@ def _add_score(parsers):
     add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
     add("--step", type=int, help="step of a run (default: the newest)")
     add("--histogram", action="store_true", help="show the whole distribution of scores")
-    command.set_defaults(run=scoring.score)
+    command.set_defaults(run=score.score)
 
 
 def _add_prepare(parsers):
     command = parsers.add_parser("prepare", help="put a data set into record files")
     add = command.add_argument
-    add("name", choices=preparing.SOURCES, metavar="NAME", help=", ".join(preparing.SOURCES))
+    add("name", choices=prepare.SOURCES, metavar="NAME", help=", ".join(prepare.SOURCES))
     add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
     add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
     add(
         "--option",
         action="append",
         default=[],
-        type=preparing.option,
+        type=prepare.option,
         metavar="KEY=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
@@ -133,7 +133,7 @@ def _add_prepare(parsers):
         default="refuse",
         help="a bad file stops the preparation, or is left out and named (default: refuse)",
     )
-    command.set_defaults(run=preparing.prepare)
+    command.set_defaults(run=prepare.prepare)
 
 
 def _add_align(parsers):

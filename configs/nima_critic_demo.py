@@ -1,8 +1,8 @@
 """A small NIMA as a critic of photos that have one fault each: what learned enhancement is led by.
 
 Command: python -m experiments.train --config=configs/nima_critic_demo.py --workdir=RUN
-Data: data/graded.py; windows of five photos to train on, three photos that no training saw, each
-  flawless and spoilt in eight ways at four strengths (99 pictures) to judge.
+Data: data/synthetic/synthetic_ratings.py; windows of five photos to train on, three photos that no
+  training saw, each flawless and spoilt in eight ways at four strengths (99 pictures) to judge.
 Result: all 99 pictures: SRCC 0.603 and LCC 0.609 of the mean scores, mean SRCC within each photo
   0.643, EMD 0.116 (r = 1) and 0.166 (r = 2), accuracy 0.737. Scores fall with the strength of seven
   of the eight kinds; JPEG is not noticed, and one photo (china) is thought worse than the others

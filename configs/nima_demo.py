@@ -1,8 +1,9 @@
 """A small NIMA that learns how much a photo is spoilt; needs no data set and no weights.
 
 Command: python -m experiments.train --config=configs/nima_demo.py --workdir=RUN
-Data: data/graded.py: wrong light, blur, noise and JPEG together, in rising strength. Windows of
-  five photos to train on; three photos that no training saw to judge, in 33 strengths each.
+Data: data/synthetic/synthetic_ratings.py: wrong light, blur, noise and JPEG together, in rising
+  strength. Windows of five photos to train on; three photos that no training saw to judge, in 33
+  strengths each.
 Result: all 99 pictures: SRCC 0.916 and LCC 0.918 of the mean scores, mean SRCC within each photo
   0.966, EMD 0.060 (r = 1) and 0.090 (r = 2), accuracy 0.889. With the held-out photos spoilt by
   other random choices (`seed` 1 and 2): SRCC 0.928 and 0.884. Seed 0, one CPU device, jax 0.10.2.

@@ -1,7 +1,8 @@
 """UPE on darkened copies of the demo's photos; judged on three photos that it never saw.
 
 Command: python -m experiments.train --config=configs/upe_demo.py --workdir=RUN
-Data: the demo's pairs (data/demo.py), their inputs darkened by 1.5 to 2.5 stops, a gamma of 0.9 to
+Data: the demo's pairs (data/synthetic/demo_photos.py), their inputs darkened by 1.5 to 2.5 stops, a
+  gamma of 0.9 to
   1.2 and noise; five photos in 32 renderings for training, three in four darknesses held out.
 Result: held-out PSNR 24.01 dB, SSIM 0.852, delta E (CIE76) 8.5; the untouched input has 9.27, 0.546
   and 43.3. Seed 0, one CPU device, jax 0.10.2; seed 1 has 21.24 dB, 0.846 and 10.8. The ablation

@@ -15,11 +15,14 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import inference, metrics, models, saved_models
-from bilateral_jax.data import batches
+from bilateral_jax import inference, metrics, models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.data import registry
+from bilateral_jax.data.pipeline import batches
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import records
-from experiments import baselines, sources, train
+from bilateral_jax.training import summary_writer
+from experiments import train
+from experiments.evaluation import baselines
 
 COLUMNS = {
     "input": "untouched input",
@@ -114,13 +117,13 @@ def _circumstances(config, steps, seconds):
 
 
 def _network(workdir):
-    saved = saved_models.load(workdir)
+    saved = networks.load(workdir)
     module = models.create(saved.name, saved.hyperparameters)
     return Model(saved.params, saved.batch_stats, module)
 
 
 def _photos(section):
-    return batches.evaluation_examples(sources.make(**section.to_dict()))
+    return batches.evaluation_examples(registry.make(**section.to_dict()))
 
 
 def _psnr(output, target):
@@ -150,7 +153,7 @@ def _draw_losses(path, workdir):
 
     plot = figure.Figure(figsize=(10, 4), layout="constrained")
     left, right = plot.subplots(1, 2)
-    losses, judged = records.read(workdir, "train"), records.read(workdir, "eval")
+    losses, judged = summary_writer.read(workdir, "train"), summary_writer.read(workdir, "eval")
     left.semilogy([line["step"] for line in losses], [line["loss"] for line in losses])
     left.set(xlabel="step", ylabel="loss", title="training batches")
     steps = [line["step"] for line in judged]

@@ -25,9 +25,11 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import images, models, saved_models
+from bilateral_jax import images, models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.data import registry
 from bilateral_jax.models.model import Model
-from experiments import extremes, outputs, scorebook, scoring, sources
+from experiments.evaluation import best_and_worst, protocol, score_table, scored_images
 
 _PACKAGES = ("jax", "flax", "numpy", "opencv-python-headless", "pillow")
 
@@ -51,8 +53,8 @@ def evaluate(pictures, out, *, metrics, strict, about, extreme_count=4, progress
     Raises:
       ValueError: no picture could be scored.
     """
-    book, first = scorebook.Scorebook(metrics), next(iter(metrics))
-    ends = extremes.Extremes(metrics[first], extreme_count)
+    book, first = score_table.Scorebook(metrics), next(iter(metrics))
+    ends = best_and_worst.Extremes(metrics[first], extreme_count)
     pause = 0.1 if sys.stderr.isatty() else 15.0  # into a file, a line now and then is enough
     for index in tqdm.trange(
         len(pictures), unit="picture", disable=not progress, mininterval=pause
@@ -89,9 +91,9 @@ def _row(picture, metrics, strict):
             f"{metrics[name].smallest} pixels a side"
         )
     fitting = {name: metric for name, metric in metrics.items() if name not in small}
-    values = scoring.score(picture["output"], picture["target"], metrics=fitting)
+    values = protocol.score(picture["output"], picture["target"], metrics=fitting)
     if "input" in picture:
-        before = scoring.score(picture["input"], picture["target"], metrics=fitting)
+        before = protocol.score(picture["input"], picture["target"], metrics=fitting)
         values |= {f"input_{name}": value for name, value in before.items()}
     values |= dict.fromkeys(small)
     return {"name": str(picture["name"]), "height": height, "width": width, **values}
@@ -109,15 +111,15 @@ def _caption(row, metrics):
 
 def _checkpoint(path, step, source, options):
     """The pictures of a checkpoint on a source, and what there is to say about both."""
-    saved = saved_models.load(path, step)
+    saved = networks.load(path, step)
     module = models.create(saved.name, saved.hyperparameters)
     model = Model.from_leaves(module, saved.params, saved.batch_stats)
     config = saved.metadata.get("config")
     if source is None:
         source, options = _heldout(config, path)
     first, last = options.pop("start", None), options.pop("stop", None)
-    made = sources.make(source, **options)
-    pictures = outputs.Enhanced(model, made, range(len(made))[first:last])
+    made = registry.make(source, **options)
+    pictures = scored_images.Enhanced(model, made, range(len(made))[first:last])
     about = {
         "what": f"{saved.name} of {path}, step {saved.metadata['step']}, on {source}",
         "checkpoint": {
@@ -144,7 +146,7 @@ def _heldout(config, path):
 
 def _metrics(names, features):
     """The metrics asked for; without names, all that can be had."""
-    names = list(names or [*scoring.METRICS, *(["perceptual"] if features else [])])
+    names = list(names or [*protocol.METRICS, *(["perceptual"] if features else [])])
     if ("perceptual" in names) != (features is not None):
         raise _Mistake(
             "perceptual and --features MODULE:NAME, a function of a picture, go together"
@@ -153,9 +155,9 @@ def _metrics(names, features):
     if features is not None:
         function = _import(features)
         weights = getattr(function, "weights", None)
-        own["perceptual"] = scoring.perceptual(function, weights=weights, origin=features)
-    known = {**scoring.METRICS, **own}
-    return {name: known.get(name) or scoring.select([name])[name] for name in names}
+        own["perceptual"] = protocol.perceptual(function, weights=weights, origin=features)
+    known = {**protocol.METRICS, **own}
+    return {name: known.get(name) or protocol.select([name])[name] for name in names}
 
 
 def _import(features):
@@ -205,7 +207,7 @@ def _pictures(options):
     if options["source"] or options["step"] is not None:
         raise _Mistake("--source and --step go with --checkpoint")
     about = {"what": f"{folders['outputs']} against {folders['targets']}", "folders": folders}
-    return outputs.Folders(**folders, mixed_bits=options["mixed_bits"]), about
+    return scored_images.Folders(**folders, mixed_bits=options["mixed_bits"]), about
 
 
 class _Mistake(ValueError):
@@ -235,7 +237,7 @@ def _parser():
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"of {', '.join(scoring.METRICS)}, perceptual (default: all that fit every picture); "
+        help=f"of {', '.join(protocol.METRICS)}, perceptual (default: all that fit every picture); "
         "the first one ranks the pictures",
     )
     add(

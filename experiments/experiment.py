@@ -1,6 +1,6 @@
 """What `experiments/train.py` knows of a paper, whatever the paper.
 
-Receives functions and networks from the papers' files (experiments/hdrnet.py, ...).
+Receives functions and networks from the papers' files (experiments/papers/hdrnet.py, ...).
 Hands them, as one record, to experiments/train.py and experiments/replay.py.
 """
 
@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bilateral_jax import saved_models
-from bilateral_jax.data import batches as batches_lib
-from experiments import scoring
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.data.pipeline import batches as batches_lib
+from experiments.evaluation import protocol
 
 # What of a config is for experiments/train.py itself; the rest is the paper's.
 _OF_THE_RUN = ("experiment", "seed", "start", "data", "batches", "run")
@@ -47,14 +47,14 @@ class Experiment(NamedTuple):
     enhance: Callable | None = None
     frozen: tuple[Any, ...] = ()
     shipped: str = "average"
-    table: Callable = scoring.table
+    table: Callable = protocol.table
     use: tuple[str, str] = ("enhance photos with", "enhance IN OUT")
 
     def model_entry(self):
         """Describes the shipped network for `saved_models.load`."""
         holder, _, _ = self.shipped.rpartition("/")
         batch_stats = f"{holder}/batch_stats" if holder else "batch_stats"
-        return saved_models.entry(*self.description, params=self.shipped, batch_stats=batch_stats)
+        return networks.entry(*self.description, params=self.shipped, batch_stats=batch_stats)
 
 
 def build(config):
@@ -66,7 +66,7 @@ def build(config):
     Returns:
       An `Experiment`.
     """
-    module = importlib.import_module(f"experiments.{config['experiment']}")
+    module = importlib.import_module(f"experiments.papers.{config['experiment']}")
     return module.build(**{k: v for k, v in config.items() if k not in _OF_THE_RUN})
 
 
@@ -86,6 +86,6 @@ def enhancing(enhance, **options):
             check()
             return enhance(state, image)
 
-        return scoring.evaluate(checked, source, **options, **places)
+        return protocol.evaluate(checked, source, **options, **places)
 
     return evaluate

@@ -19,8 +19,10 @@ import sys
 
 import numpy as np
 
+from bilateral_jax.data import registry
 from bilateral_jax.filters import operators
-from experiments import scoring, sources, teachers
+from experiments.evaluation import protocol
+from experiments.operators import teachers
 
 
 class Scores:
@@ -47,7 +49,7 @@ class Scores:
             metrics = ("psnr",)
             self._known[key] = np.array(
                 [
-                    scoring.score(function(pair["input"]), pair["target"], metrics=metrics)["psnr"]
+                    protocol.score(function(pair["input"]), pair["target"], metrics=metrics)["psnr"]
                     for pair in self._pairs
                 ]
             )
@@ -128,7 +130,7 @@ def main(arguments=None):
     add("--rounds", type=int, default=3, help="through all options, at most (default: 3)")
     options = parser.parse_args(arguments)
     try:
-        source = sources.make(options.source[0], **_named(options.source[1:]))
+        source = registry.make(options.source[0], **_named(options.source[1:]))
         values = {name: [_literal(v) for v in tried] for name, *tried in options.tried}
         fixed = _named(options.fixed)
         found = fit(options.operator, source, values, fixed, rounds=options.rounds)

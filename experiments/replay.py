@@ -3,7 +3,7 @@
 Says what in the batch and in the weights was not finite before the step, which metrics come out,
 and whether they are the ones that stopped the run. Exit code 0 if they are, else 1.
 
-Receives a folder that experiments/failure.py wrote.
+Receives a folder that experiments/runs/failure.py wrote.
 Hands its findings to the terminal, and the step itself (`load`) to whoever wants to take it apart.
 """
 
@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from bilateral_jax import checkpoints
+from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import parallel
-from experiments import experiment, failure
+from experiments import experiment
+from experiments.runs import failure
 
 
 class Step(NamedTuple):
@@ -50,7 +51,7 @@ def load(folder):
     about, config, batch = failure.read(folder)
     paper = experiment.build(config)
     target = jax.eval_shape(paper.init, jax.random.key(config["seed"]))
-    _, state, _ = checkpoints.restore(checkpoints.run_folder(folder), target=target)
+    _, state, _ = trees.restore(trees.run_folder(folder), target=target)
     return Step(paper, state, batch, about)
 
 

@@ -13,10 +13,12 @@ import json
 import pathlib
 import sys
 
-from experiments import files, report_sweep, results
-from experiments import report_figures as figures
-from experiments import report_page as page
-from experiments import report_photos as photos_lib
+from experiments.reports import figures as figures
+from experiments.reports import page as page
+from experiments.reports import photos as photos_lib
+from experiments.reports import sweep_page
+from experiments.runs import files
+from experiments.sweeps import results
 
 _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
 
@@ -38,7 +40,7 @@ def write(workdir, out=None, *, photos=6):
     workdir = pathlib.Path(workdir)
     out = pathlib.Path(out) if out else workdir / "report.html"
     if results.read(workdir) is not None:
-        text = report_sweep.render(workdir, links_from=out.parent)
+        text = sweep_page.render(workdir, links_from=out.parent)
     elif (workdir / "config.json").exists():
         text = render(workdir, photos=photos)
     else:

@@ -20,9 +20,10 @@ import time
 from absl import app, flags
 from ml_collections import config_flags
 
-from bilateral_jax.training import signals
-from experiments import engine, files, results, sweep_plot
-from experiments import trials as trials_lib
+from bilateral_jax.training import stop_requests
+from experiments.runs import files
+from experiments.sweeps import plot, ray_runner, results
+from experiments.sweeps import trials as trials_lib
 
 DIVERGED = 3  # exit code of a training that stopped at a non-finite value
 _FINAL = ("done", "diverged")
@@ -69,7 +70,7 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
         if any(row["status"] not in _FINAL for row in rows):
             number = _work(rows, job, limits, save, progress, address, resources)
         best_first = results.ranked(rows, **judged)
-        sweep_plot.draw(workdir, best_first, **judged)
+        plot.draw(workdir, best_first, **judged)
     if progress:
         _report(best_first, workdir, number, **judged)
     return best_first, number
@@ -130,7 +131,7 @@ def _job(workdir, command, limits, row, resources):
         "log": str(folder / "output.log"),
         "lock": str(folder / "lock"),
         "stop": limits["stop"],
-        "environment": engine.limits(resources),
+        "environment": ray_runner.limits(resources),
         "patience": limits["patience"],
         "grace": limits["grace"],
     }
@@ -140,16 +141,16 @@ def _work(rows, job, limits, save, progress, address, wanted):
     """Keeps as many trials running as there is room for; returns the signal that stopped it."""
     queue = collections.deque(row for row in rows if row["status"] not in _FINAL)
     left, running = {row["trial"]: limits["retries"] for row in queue}, {}
-    with engine.connected(address) as nodes, signals.wish() as stop:
-        parallel, resources = engine.share(nodes, **wanted)
+    with ray_runner.connected(address) as nodes, stop_requests.wish() as stop:
+        parallel, resources = ray_runner.share(nodes, **wanted)
         with _bar(rows, parallel, resources, progress) as bar:
             while (queue or running) and stop.number is None:
                 while queue and len(running) < parallel:
                     row = queue.popleft()
                     row.update(status="running", tries=row["tries"] + 1, reason="")
-                    handle = engine.submit(job(row, resources), resources)
+                    handle = ray_runner.submit(job(row, resources), resources)
                     running[handle] = (row, time.monotonic())
-                for handle in engine.wait(list(running), 1.0):
+                for handle in ray_runner.wait(list(running), 1.0):
                     row = _ended(handle, running, save)
                     if row["status"] == "failed" and left[row["trial"]]:
                         left[row["trial"]] -= 1
@@ -160,7 +161,7 @@ def _work(rows, job, limits, save, progress, address, wanted):
                 _show(bar, rows)
             if running:
                 bar.write(f"stopping: {len(running)} trials save what they have")
-                engine.end(list(running), limits["stop"], limits["grace"])
+                ray_runner.end(list(running), limits["stop"], limits["grace"])
             for handle in list(running):
                 row = _ended(handle, running, save)
                 if row["status"] not in _FINAL:
@@ -172,7 +173,7 @@ def _work(rows, job, limits, save, progress, address, wanted):
 def _ended(handle, running, save):
     row, began = running.pop(handle)
     save()  # while it still counts as running: its last lines
-    code, reason = engine.outcome(handle)
+    code, reason = ray_runner.outcome(handle)
     row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
     row["status"] = {0: "done", DIVERGED: "diverged"}.get(code, "failed")
     row["reason"] = reason

@@ -19,12 +19,22 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import checkpoints, images
-from bilateral_jax.data import pairs
-from bilateral_jax.training import averages as averages_lib
-from bilateral_jax.training import distributed, guard, loop, parallel, records, signals
-from experiments import failure, restart, sheets, sources, starting
-from experiments import workdir as workdir_lib
+from bilateral_jax import images
+from bilateral_jax.checkpoints import trees
+from bilateral_jax.data import registry
+from bilateral_jax.data.sources import pairs
+from bilateral_jax.training import (
+    distributed,
+    loop,
+    nonfinite_guard,
+    parallel,
+    stop_requests,
+    summary_writer,
+)
+from bilateral_jax.training import metric_averages as averages_lib
+from experiments.reports import contact_sheet
+from experiments.runs import failure, resume, warm_start
+from experiments.runs import workdir as workdir_lib
 
 NONFINITE = 3
 
@@ -49,13 +59,13 @@ def train(config, workdir, *, progress=True):
     """
     workdir, plain = pathlib.Path(workdir), json.loads(config.to_json())
     progress = progress and distributed.is_first()
-    with signals.wish() as wish, workdir_lib.claimed(workdir, plain):
+    with stop_requests.wish() as wish, workdir_lib.claimed(workdir, plain):
         try:
             outcome, paper = _train(workdir, progress, wish, plain, **config.to_dict())
         except loop.NonFiniteError as error:
             error.add_note(f"the step is kept in {failure.keep(workdir, error, plain)}")
             raise
-    results = (records.read(workdir, "eval") or [None])[-1]
+    results = (summary_writer.read(workdir, "eval") or [None])[-1]
     if progress:
         _report(workdir, outcome, results, paper)
     return outcome, results
@@ -65,17 +75,19 @@ def _train(
     workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, start=None,
     **sections,
 ):  # fmt: skip
-    paper = importlib.import_module(f"experiments.{experiment}").build(steps=steps, **sections)
+    paper = importlib.import_module(f"experiments.papers.{experiment}").build(
+        steps=steps, **sections
+    )
     source, heldout = _sources(**data, **_keep_in_memory(**batches))
     shard = (distributed.index(), distributed.count())
     stream = paper.batches(source, seed=seed, shard=shard, **batches)
     averages = averages_lib.Averages(batches["batch_size"])
-    folder, key = checkpoints.run_folder(workdir), jax.random.key(seed)
-    first, state, saved = restart.restore(folder, jax.eval_shape(paper.init, key))
+    folder, key = trees.run_folder(workdir), jax.random.key(seed)
+    first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
     if first is None:
         first, state = 0, paper.init(key)
         if start is not None:
-            state = starting.put(state, start, paper)
+            state = warm_start.put(state, start, paper)
     else:
         stream.set_state(saved["data"])
         averages.set_state(saved["averages"])
@@ -87,9 +99,7 @@ def _train(
             metadata["data"] = stream.get_state()
             metadata["averages"] = averages.get_state()
             workdir_lib.check_present(workdir)
-            checkpoints.save(
-                folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep
-            )
+            trees.save(folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep)
 
     def evaluate(step, guarded, sheet_photos):
         began, current = time.perf_counter(), jax.device_get(guarded.state)
@@ -106,14 +116,14 @@ def _train(
     heard = distributed.StopWish()
     if distributed.is_first():
         workdir_lib.note_environment(workdir, step=first)
-        writer = records.Records(workdir, step=first)
+        writer = summary_writer.Records(workdir, step=first)
     else:
-        writer = records.Silence()
+        writer = summary_writer.Silence()
     with writer:
-        pending = restart.pending(workdir, first, steps, hooks[-1:])
-        guarded = guard.start(state, allowed=max_skipped - averages.skipped)
+        pending = resume.pending(workdir, first, steps, hooks[-1:])
+        guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
         outcome = loop.fit(
-            parallel.update(guard.update(paper.update), frozen=paper.frozen),
+            parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen),
             parallel.place(guarded), stream,
             first=first, last=steps, hooks=hooks, pending=pending, averages=averages,
             log=lambda step, values: writer.scalars("train", step, values),
@@ -141,8 +151,8 @@ def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
 
 
 def _sources(*, train, heldout, cached):
-    source = sources.make(**train)
-    heldout = pairs.Cached(sources.make(**heldout), exact=True)
+    source = registry.make(**train)
+    heldout = pairs.Cached(registry.make(**heldout), exact=True)
     return pairs.Cached(source) if cached else source, heldout
 
 
@@ -150,9 +160,11 @@ def _show(writer, folder, step, photos):
     if not photos:
         return
     folder.mkdir(exist_ok=True)
-    sheet = sheets.sheet([[photo[name] for name in sheets.MEMBERS] for photo in photos])
+    sheet = contact_sheet.sheet(
+        [[photo[name] for name in contact_sheet.MEMBERS] for photo in photos]
+    )
     images.write(folder / f"step_{step:07d}.png", sheet)
-    sheets.write_photos(folder / f"step_{step:07d}", photos)
+    contact_sheet.write_photos(folder / f"step_{step:07d}", photos)
     writer.image("input_output_target", step, sheet)
 
 

@@ -23,10 +23,11 @@ import numpy as np
 import optax
 
 from bilateral_jax import images, metrics
-from bilateral_jax.data import whole
+from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
 from bilateral_jax.models import nima
-from experiments import adjustable, perceptual
+from experiments.operators import tunable_operators
+from experiments.papers import perceptual
 
 OBJECTIVES = ("emd", "mean")
 # What NICER wants a photo's opinions to be, for the scores 1 to 10.
@@ -87,7 +88,7 @@ def tune(operator, judge, image, *, objective="mean", strength=0.5, steps=50, ra
         change, opt_state = rule.update(gradient, opt_state)
         return value, optax.apply_updates(parameters, change), opt_state
 
-    parameters = adjustable.drawn(jax.random.key(seed), operator.zero, _START)
+    parameters = tunable_operators.drawn(jax.random.key(seed), operator.zero, _START)
     opt_state, best, losses = rule.init(parameters), parameters, []
     for _ in range(steps):
         value, moved, opt_state = advance(parameters, opt_state, judge, image)
@@ -133,9 +134,9 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
       OSError: a file cannot be read or written.
       ValueError: as `tune`, or the critic is no NIMA.
     """
-    chosen, judge = adjustable.make(operator, cells=cells), perceptual.read_critic(critic)
+    chosen, judge = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
-    small, full = whole.shrink(photo.pixels, short_side), images.to_float(photo.pixels)
+    small, full = whole_photos.shrink(photo.pixels, short_side), images.to_float(photo.pixels)
     found = tune(chosen, judge, small, **options).parameters
     apply = jax.jit(chosen.apply)
     after = np.clip(apply(found, full), 0.0, 1.0)
@@ -175,8 +176,8 @@ def _parser():
     add("source", metavar="IN", type=pathlib.Path, help="photo")
     add("target", metavar="OUT", type=pathlib.Path, help="file to write")
     add("--critic", metavar="NIMA", required=True, help="folder of a run or an imported model")
-    add("--operator", choices=adjustable.KINDS, default="local_laplacian")
-    add("--cells", type=int, nargs=3, default=adjustable.CELLS, help="of the grid (4 4 4)")
+    add("--operator", choices=tunable_operators.KINDS, default="local_laplacian")
+    add("--cells", type=int, nargs=3, default=tunable_operators.CELLS, help="of the grid (4 4 4)")
     add("--objective", choices=OBJECTIVES, default="mean", help="what the score is to be (mean)")
     add("--strength", type=float, default=0.5, help="weight of the operator's strength (0.5)")
     add("--steps", type=int, default=50, help="of Adam (50)")

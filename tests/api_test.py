@@ -20,14 +20,14 @@ import bilateral_jax as bj
 INTERNAL = (
     "bilateral_jax.__main__",
     "bilateral_jax.cli",
-    "bilateral_jax.commands",
-    "bilateral_jax.exif",
-    "bilateral_jax.headers",
+    "bilateral_jax.cli.enhance",
+    "bilateral_jax.images.exif",
+    "bilateral_jax.images.headers",
     "bilateral_jax.kernels",
-    "bilateral_jax.models.guides",
-    "bilateral_jax.models.layers",
-    "bilateral_jax.models.lowres",
-    "bilateral_jax.models.pyramid",
+    "bilateral_jax.models.layers.guides",
+    "bilateral_jax.models.layers.convolutions",
+    "bilateral_jax.models.layers.lowres",
+    "bilateral_jax.models.layers.corner_aligned",
     "bilateral_jax.ops",
 )
 
@@ -46,11 +46,11 @@ OTHER_ARRAYS = {
 
 # function -> reason why an option of it may be given by position.
 POSITIONAL_OPTIONS = {
-    "bilateral_jax.checkpoints.restore": "the step and the target are what a restore is about",
-    "bilateral_jax.saved_models.load": "path and step, as restore",
-    "bilateral_jax.data.augment.lowres": "as the models' resize(image, size, method)",
-    "bilateral_jax.training.records.read": "it reads as a sentence: read(workdir, 'eval')",
-    "bilateral_jax.models.create": "a name and its hyper-parameters are one description",
+    "bilateral_jax.checkpoints.trees.restore": "a restore is about a step and a target",
+    "bilateral_jax.checkpoints.networks.load": "path and step, as restore",
+    "bilateral_jax.data.pipeline.augment.lowres": "as the models' resize(image, size, method)",
+    "bilateral_jax.training.summary_writer.read": "it reads as a sentence: read(workdir, 'eval')",
+    "bilateral_jax.models.registry.create": "a name and its hyper-parameters are one description",
     "bilateral_jax.training.parallel.mean": "as jax.lax.pmean",
     "bilateral_jax.training.parallel.share": "as jax.lax.axis_index",
     "bilateral_jax.training.parallel.step_key": "as jax.lax.axis_index",

@@ -37,22 +37,22 @@ hypothesis.settings.load_profile("repeatable")
 # Files that take longest, in falling order of their time: begun first, no worker of pytest-xdist is
 # left alone with one of them at the end (`--no-loadscope-reorder` keeps it from reordering).
 _LONGEST = (
-    "kernels_gpu_test.py",
-    "kernels_tpu_test.py",
-    "restarts_test.py",
-    "experiments_sweep_test.py",
-    "training_distributed_test.py",
-    "ops_xla_test.py",
-    "models_hdrnet_test.py",
-    "ops_bilateral_test.py",
-    "collecting_test.py",
-    "data_align_test.py",
-    "experiments_train_test.py",
-    "experiments_hdrnet_test.py",
-    "main_test.py",
-    "notebooks_test.py",
-    "benchmarks_train_step_test.py",
-    "experiments_evaluate_test.py",
+    "kernels/gpu_test.py",
+    "kernels/tpu_test.py",
+    "experiments/runs/restarts_test.py",
+    "experiments/sweep_test.py",
+    "training/distributed_test.py",
+    "ops/xla_test.py",
+    "models/hdrnet_test.py",
+    "ops/bilateral_test.py",
+    "alignment/align_command_test.py",
+    "alignment/align_test.py",
+    "experiments/train_test.py",
+    "experiments/papers/hdrnet_test.py",
+    "cli/main_test.py",
+    "docs/notebooks_test.py",
+    "benchmarks/train_step_test.py",
+    "experiments/evaluate_test.py",
 )
 
 

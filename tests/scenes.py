@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from bilateral_jax import images
-from bilateral_jax.data import align_geometry
+from bilateral_jax.alignment import geometry
 
 
 def scene(seed, size=(400, 560)):
@@ -36,7 +36,7 @@ def view(photo, homography, size=None):
     steps = (np.arange(fine) + 0.5) / fine - 0.5
     x, y = ((np.arange(n)[:, None] + steps).ravel() for n in (width, height))
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    there = align_geometry.transform(np.linalg.inv(homography), points)[:, ::-1].T
+    there = geometry.transform(np.linalg.inv(homography), points)[:, ::-1].T
     channels = [
         ndimage.map_coordinates(channel.astype(float), there, order=3, mode="mirror")
         for channel in np.moveaxis(photo, -1, 0)

@@ -146,7 +146,7 @@ def program(crop, share, implementation, dtype, devices):
 
     from bilateral_jax.models import hdrnet as networks
     from bilateral_jax.ops import guided
-    from bilateral_jax.training import guard, parallel
+    from bilateral_jax.training import nonfinite_guard, parallel
     from configs import hdrnet as config_lib
     from experiments import experiment
 
@@ -158,10 +158,10 @@ def program(crop, share, implementation, dtype, devices):
     def update(state, batch):
         # A config does not name an implementation; here it is to be a certain one.
         with mock.patch.object(networks.guided, "guided_slice_apply", named):
-            return guard.update(paper.update)(state, batch)
+            return nonfinite_guard.update(paper.update)(state, batch)
 
     def start(key):
-        return guard.start(paper.init(key), allowed=0)
+        return nonfinite_guard.start(paper.init(key), allowed=0)
 
     def shape(*sizes, dtype=jnp.float32):
         return jax.ShapeDtypeStruct((len(devices), share, *sizes), dtype)

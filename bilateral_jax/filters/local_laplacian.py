@@ -6,7 +6,7 @@ local brightness g, so that differences up to sigma count as detail and larger o
 them. Both work on one plane; `enhance` is the filter for colour photos, in stops of linear light;
 `filters/local_contrast.py` has it for display-referred ones.
 
-Receives planes or photos from `data/demo.py` and users.
+Receives planes or photos from `data/synthetic/demo_photos.py` and users.
 Hands filtered planes or photos back.
 """
 

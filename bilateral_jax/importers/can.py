@@ -11,7 +11,7 @@ The moving statistics in the files were never updated (the network always normal
 at hand) and are left out. The published networks see blue, green, red.
 
 Receives variables through `importers/variables.py`.
-Hands a `Model` to `commands.py`, which saves it.
+Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import re

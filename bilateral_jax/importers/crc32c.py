@@ -4,7 +4,7 @@ A plain loop handles some megabytes a second. The checksum is linear over bits, 
 into lanes that advance together, one byte of each per step, and the lanes' results are joined at
 the end.
 
-Receives bytes from `importers/tensor_bundle.py`.
+Receives bytes from `importers/formats/tensor_bundle.py`.
 Hands checksums back.
 """
 

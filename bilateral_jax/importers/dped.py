@@ -10,7 +10,7 @@ The original numbers its layers and leaves the norms unnamed; kernels are HWIO o
     generator/W12, b12           params  last/kernel, bias
 
 Receives variables through `importers/variables.py`.
-Hands a `Model` to `commands.py`, which saves it.
+Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import numpy as np

@@ -11,16 +11,16 @@ Kernels are HWIO on both sides; i = 1..13:
 A MobileNet for ImageNet has the same names but for its last layer. It is taken as a backbone to
 start from: the head is drawn anew.
 
-Receives variables through `importers/keras.py`.
-Hands a `Model` to `commands.py`, which saves it.
+Receives variables through `importers/formats/keras.py`.
+Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import jax
 import numpy as np
 
 from bilateral_jax import models
-from bilateral_jax.importers import keras
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import keras
 from bilateral_jax.models import model as model_lib
 
 _HEAD = "dense_1"

@@ -3,7 +3,7 @@
 An importer says one thing of each of our leaves: the original's name, and how many axes of length 1
 the original has in front and behind. From that follow the table, the checks and both directions.
 
-Receives files through `importers/tensor_bundle.py` or NumPy, names from the importers.
+Receives files through `importers/formats/tensor_bundle.py` or NumPy, names from the importers.
 Hands a `Model` to the importers.
 """
 
@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from bilateral_jax import models
-from bilateral_jax.importers import tensor_bundle
+from bilateral_jax.importers.formats import tensor_bundle
 from bilateral_jax.models import model as model_lib
 
 _OPTIMISER = ("Adam", "Adam_1", "beta1_power", "beta2_power", "global_step")

@@ -7,8 +7,8 @@ MatConvNet's kernels have their first two axes swapped, torchvision's are OIHW; 
 keeps the scaling of pixels that it was trained with: 0 to 255 minus a mean, or standardised; and
 the pools that it is used with: DPED's code keeps an odd last row, torchvision drops it.
 
-Receives files from `commands.py`; `.pth` through `importers/torch_file.py`.
-Hands a `Model` to `commands.py`, which saves it.
+Receives files from `cli/enhance.py`; `.pth` through `importers/formats/torch_file.py`.
+Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import pathlib
@@ -18,8 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bilateral_jax import models
-from bilateral_jax.importers import torch_file
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import torch_file
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models import vgg
 

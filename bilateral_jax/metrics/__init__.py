@@ -13,11 +13,11 @@ Receives prediction and target [*b, h, w, c] from experiments.
 Hands values [*b] to training/evaluation.py.
 """
 
-from bilateral_jax.metrics.difference import ciede2000, delta_e, delta_e_2000
-from bilateral_jax.metrics.perception import perceptual
-from bilateral_jax.metrics.pictures import psnr, round_to_8bit
-from bilateral_jax.metrics.ratings import agreement, linear_correlation, rank_correlation
-from bilateral_jax.metrics.structure import ms_ssim, ssim
+from bilateral_jax.metrics.checks import psnr, round_to_8bit
+from bilateral_jax.metrics.color_difference import ciede2000, delta_e, delta_e_2000
+from bilateral_jax.metrics.feature_distance import perceptual
+from bilateral_jax.metrics.rating_agreement import agreement, linear_correlation, rank_correlation
+from bilateral_jax.metrics.structural_similarity import ms_ssim, ssim
 
 __all__ = [
     "agreement",

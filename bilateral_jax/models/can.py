@@ -4,7 +4,7 @@
 variance of the whole picture it is looking at, in training and afterwards, and mixes the result
 with what it was.
 
-Receives pictures from `models/model.py`, strips of them from `streaming.py`.
+Receives pictures from `models/model.py`, strips of them from `inference/row_tiles.py`.
 Hands pictures back.
 
 Reference: Chen, Xu and Koltun 2017, "Fast image processing with fully-convolutional networks",
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models import strips
+from bilateral_jax.models.layers import row_tiles
 
 _EPSILON = 1e-3
 _SLOPE = 0.2
@@ -71,7 +71,7 @@ class CAN(nn.Module):
         Returns:
           `[b, h, w, 3]`, unbounded.
         """
-        return self.run(strips.Strip(image)).values
+        return self.run(row_tiles.Strip(image)).values
 
     enhance = __call__
 
@@ -90,7 +90,7 @@ class CAN(nn.Module):
         """
         x = strip.map(self._reorder)
         for i, dilation in enumerate(self.dilations):
-            x = strips.Convolution(
+            x = row_tiles.Convolution(
                 self.width,
                 dilation=dilation,
                 use_bias=False,
@@ -99,10 +99,10 @@ class CAN(nn.Module):
             )(x)
             if i == stop:
                 return x
-            moments = known[i] if i < len(known) else strips.moments(x)
+            moments = known[i] if i < len(known) else row_tiles.moments(x)
             x = AdaptiveNorm(name=f"norm_{i}")(x, moments)
             x = x.map(lambda y: jnp.maximum(_SLOPE * y, y))
-        last = strips.Convolution(
+        last = row_tiles.Convolution(
             3, kernel_size=1, kernel_init=nn.initializers.glorot_uniform(), name="last"
         )
         return last(x).map(self._reorder)

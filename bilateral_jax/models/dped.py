@@ -5,7 +5,8 @@ and afterwards (the paper's text says batch norm; the published code and weights
 norm). The critic tells patches of the camera from enhanced ones by their brightness alone, so that
 colour is left to another loss.
 
-Receives pictures from `models/model.py` and the experiments, strips of them from `streaming.py`.
+Receives pictures from `models/model.py` and the experiments, strips of them from
+`inference/row_tiles.py`.
 Hands pictures, or the critic's two logits, back.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
@@ -18,14 +19,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax.models import layers, strips
+from bilateral_jax.models.layers import convolutions, row_tiles
 
 _EPSILON = 1e-3
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
 _INITIAL = {
     "published": (_INIT, _BIAS),
-    "he": (layers.he_truncated_normal, nn.initializers.zeros),
+    "he": (convolutions.he_truncated_normal, nn.initializers.zeros),
 }
 _SLOPE = 0.2
 _GREY = (0.2989, 0.5870, 0.1140)  # the weights of TensorFlow's rgb_to_grayscale
@@ -64,7 +65,7 @@ class DPED(nn.Module):
 
     def __call__(self, image):
         """Enhances whole pictures `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08)."""
-        return self.run(strips.Strip(image)).values
+        return self.run(row_tiles.Strip(image)).values
 
     enhance = __call__
 
@@ -82,7 +83,7 @@ class DPED(nn.Module):
           A `Strip` that is shorter by the rows near its ends that other rows decide.
         """
         kernel, bias = _INITIAL[self.initial]
-        conv = functools.partial(strips.Convolution, kernel_init=kernel, bias_init=bias)
+        conv = functools.partial(row_tiles.Convolution, kernel_init=kernel, bias_init=bias)
         x = conv(self.width, kernel_size=9, name="head")(strip).map(nn.relu)
         for block in range(self.blocks):
             skip = x
@@ -90,7 +91,7 @@ class DPED(nn.Module):
                 x = conv(self.width, name=f"conv_{i}")(x)
                 if i == stop:
                     return x
-                moments = known[i] if i < len(known) else strips.moments(x)
+                moments = known[i] if i < len(known) else row_tiles.moments(x)
                 x = InstanceNorm(name=f"norm_{i}")(x, moments).map(nn.relu)
             x = x.plus(skip)
         for i in range(2):
@@ -160,15 +161,15 @@ class DPEDCritic(nn.Module):
                 f"{image.shape[1]} x {image.shape[2]}; pooled=True takes any size"
             )
         linear = functools.partial(
-            layers.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
+            convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
         )
         x = (image * jnp.asarray(_GREY).reshape(1, 1, 1, 3)).sum(-1, keepdims=True)
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
         for i, (features, side, stride) in enumerate(steps):
             x = _leaky(linear(features, side, stride, name=f"conv_{i}")(x))
             if i:
-                strip = strips.Strip(x)
-                x = InstanceNorm(name=f"norm_{i}")(strip, strips.moments(strip)).values
+                strip = row_tiles.Strip(x)
+                x = InstanceNorm(name=f"norm_{i}")(strip, row_tiles.moments(strip)).values
         x = x.mean((1, 2)) if self.pooled else x.reshape(len(x), -1)
         x = _leaky(linear(self.hidden, 0, name="hidden")(x))
         return linear(2, 0, name="last")(x)

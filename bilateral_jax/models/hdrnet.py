@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models import coefficients, guides, lowres, pyramid
+from bilateral_jax.models.layers import coefficients, corner_aligned, guides, lowres
 from bilateral_jax.ops import bilateral, guided
 
 # What "recommended" changes, and what it brought on the held-out demo photos after 250 steps of
@@ -65,7 +65,8 @@ class HDRNet(nn.Module):
       channel_multiplier: multiplies every channel width.
       guide_complexity: hidden width of a pointwise guide.
       batch_norm: batch norm in the coefficient network.
-      lowres_method: how `enhance` and the training step shrink the photo, see `models/lowres.py`.
+      lowres_method: how `enhance` and the training step shrink the photo, see
+        `models/layers/lowres.py`.
       identity_start: start from the identity transform instead of a random one.
       dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
         grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 128 depths
@@ -250,18 +251,18 @@ class HDRNetGaussianPyrNN(HDRNet):
 
     def levels(self, fullres):
         """Gives the three pictures, finest first."""
-        axes = [pyramid.whole(size) for size in fullres.shape[1:3]]
-        return [fullres, *pyramid.coarser(fullres, *axes)]
+        axes = [corner_aligned.whole(size) for size in fullres.shape[1:3]]
+        return [fullres, *corner_aligned.coarser(fullres, *axes)]
 
     def render(self, grid, fullres, *, window: Any = None, train: bool = False):
-        axes = [pyramid.whole(size) for size in fullres.shape[1:3]]
+        axes = [corner_aligned.whole(size) for size in fullres.shape[1:3]]
         levels = self.levels(fullres)
         windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
         return self._merge(grid, levels, *axes, windows, train=train)
 
     def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
-        rows, row_spans, row_axis = pyramid.band(start, size[0], full_size[0])
-        columns, column_spans, column_axis = pyramid.band(0, size[1], full_size[1])
+        rows, row_spans, row_axis = corner_aligned.band(start, size[0], full_size[0])
+        columns, column_spans, column_axis = corner_aligned.band(0, size[1], full_size[1])
         windows = [
             [[row.start, column.start, row.total, column.total]]
             for row, column in zip(row_spans, column_spans, strict=True)
@@ -270,9 +271,9 @@ class HDRNetGaussianPyrNN(HDRNet):
         return Band(rows, columns, weights | {"windows": np.asarray(windows, np.int32)})
 
     def render_band(self, grid, rows, arrays: dict):
-        axes = [pyramid.band_axis(arrays[name]) for name in ("rows", "columns")]
-        middle, coarsest = pyramid.coarser(rows, *axes)
-        levels = [*pyramid.crop_band(rows, middle, *axes), coarsest]
+        axes = [corner_aligned.band_axis(arrays[name]) for name in ("rows", "columns")]
+        middle, coarsest = corner_aligned.coarser(rows, *axes)
+        levels = [*corner_aligned.crop_band(rows, middle, *axes), coarsest]
         return self._merge(grid, levels, *axes, list(arrays["windows"]), train=False)
 
     def _merge(self, grid, levels, rows, columns, windows, *, train):
@@ -282,7 +283,9 @@ class HDRNetGaussianPyrNN(HDRNet):
             guide = self.guide_network[k](levels[k], train=train)
             part = grid[..., 3 * (2 - k) : 3 * (3 - k), :]
             level = bilateral.slice_apply(part, guide, levels[k], window=windows[k])
-            total = level if total is None else level + pyramid.finer(total, k, rows, columns)
+            total = (
+                level if total is None else level + corner_aligned.finer(total, k, rows, columns)
+            )
         return total
 
 

@@ -1,6 +1,6 @@
 """A trained (or fresh) network as one pytree that is called on pictures.
 
-Receives modules from `models/__init__.py`, images from `inference.py` and the experiments.
+Receives modules from `models/__init__.py`, images from `inference/` and the experiments.
 Hands images to the module's methods and takes its results back.
 """
 

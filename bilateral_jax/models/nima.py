@@ -5,7 +5,7 @@ who give the photo 1, 2, ..., 10. Its mean is the score, its spread how much peo
 Everything from the pixels of a photo of any size to the score can be differentiated, so a trained
 network can be the critic of one that enhances.
 
-Receives photos from `models/model.py`'s users: experiments, `scoring.py`.
+Receives photos from `models/model.py`'s users: experiments, `cli/score.py`.
 Hands distributions of scores back.
 
 Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; Howard et al. 2017,
@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models import layers, mobilenet, vgg
+from bilateral_jax.models import vgg
+from bilateral_jax.models.layers import convolutions, mobilenet
 
 SCORES = 10
 RESIZE_METHODS = ("nearest", "antialias")
@@ -56,7 +57,7 @@ def distribution(model, image, *, method: str | None = None):
 
 @jax.jit
 def of_squares(model, pixels):
-    """Predicts the distribution of scores of squares as `data/rated.py` prepares them; compiled.
+    """Predicts the distributions of scores of square images, compiled.
 
     Args:
       model: as for `distribution`.
@@ -144,7 +145,9 @@ def resize(image, *, size: int, method: str = "antialias"):
         rows, columns = (_under(length, size) for length in image.shape[-3:-1])
         return image[..., rows, :, :][..., columns, :]
     shape = (*image.shape[:-3], size, size, 3)
-    return jax.image.resize(image, shape, "linear", antialias=True, precision=layers.PRECISION)
+    return jax.image.resize(
+        image, shape, "linear", antialias=True, precision=convolutions.PRECISION
+    )
 
 
 class NIMAMobileNet(nn.Module):
@@ -272,15 +275,15 @@ class NIMAVGG16(nn.Module):
         mean = jnp.asarray(_VGG_MEAN, jnp.float32).reshape(1, 1, 1, 3)
         x = trunk(255.0 * image - mean)
         x = x.reshape(len(x), -1)
-        x = layers.Linear(self.hidden, kernel_size=0, name="fc6")(x)
-        x = layers.Linear(self.hidden, kernel_size=0, name="fc7")(x)
+        x = convolutions.Linear(self.hidden, kernel_size=0, name="fc6")(x)
+        x = convolutions.Linear(self.hidden, kernel_size=0, name="fc7")(x)
         return _head(nn.Dropout(self.dropout, deterministic=not train)(x))
 
 
 def _head(x):
     return nn.Dense(
         SCORES,
-        precision=layers.PRECISION,
+        precision=convolutions.PRECISION,
         kernel_init=nn.initializers.glorot_uniform(),
         name="head",
     )(x)

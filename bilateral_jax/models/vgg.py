@@ -13,7 +13,7 @@ recognition", table 1.
 import flax.linen as nn
 import jax.numpy as jnp
 
-from bilateral_jax.models import layers
+from bilateral_jax.models.layers import convolutions
 
 # Convolutions per block.
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -63,7 +63,7 @@ class Trunk(nn.Module):
         for block, depth in enumerate(self.depths, start=1):
             features = self.width * min(2 ** (block - 1), 8)
             for i in range(1, depth + 1):
-                x = layers.Linear(features, name=f"conv{block}_{i}")(x)
+                x = convolutions.Linear(features, name=f"conv{block}_{i}")(x)
                 if stop == f"relu{block}_{i}":
                     return x
             x = nn.max_pool(x, (2, 2), strides=(2, 2), padding=self.padding)

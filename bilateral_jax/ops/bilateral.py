@@ -4,7 +4,7 @@ The conventions (axis letters, ranges, where a pixel falls) stand in `bilateral_
 Derivatives of any order and mode come from `ops/primitives.py`, whichever implementation runs.
 
 Receives grids from `models/` (or a caller), guides and images from `data/` (or a caller).
-Hands normalised arrays to `ops/reference.py` or `ops/xla.py` through `ops/primitives.py`.
+Hands normalised arrays to `ops/reference.py` or `ops/xla/` through `ops/primitives.py`.
 """
 
 import math

@@ -20,11 +20,12 @@ import jax.numpy as jnp
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas, tpu
-from bilateral_jax.ops import reference, xla
+from bilateral_jax.ops import reference
+from bilateral_jax.ops.xla import slicing
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "reference": reference,
-    "xla": xla,
+    "xla": slicing,
     "gpu": gpu,
     "tpu": tpu,
 }

@@ -3,7 +3,7 @@
 One pixel plane at a time: the compiler fuses a whole guide into a single pass over the photo, and
 no 16-channel picture is ever stored.
 
-Receives images and parameters from `ops/guided.py` and `models/guides.py`.
+Receives images and parameters from `ops/guided.py` and `models/layers/guides.py`.
 Hands guides back to them.
 """
 

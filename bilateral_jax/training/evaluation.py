@@ -6,7 +6,7 @@ give the same bits however the examples are cut into batches and shared between 
 processes.
 
 Receives per-example metrics from experiments; the other processes' sums through a gather function.
-Hands averages to training/records.py.
+Hands averages to training/summary_writer.py.
 """
 
 import fractions

@@ -1,7 +1,8 @@
 """The loop around an update: progress bar, averages, hooks, a stop at nonsense or a signal.
 
-Receives an update and a placed state from experiments, batches from data/batches.py.
-Hands averaged metrics to training/records.py and states to the hooks (evaluation, checkpoints).
+Receives an update and a placed state from experiments, batches from data/pipeline/batches.py.
+Hands averaged metrics to training/summary_writer.py and states to the hooks (evaluation,
+checkpoints).
 """
 
 import dataclasses
@@ -13,8 +14,8 @@ from typing import Any
 
 import jax
 
-from bilateral_jax.training import averages as averages_lib
-from bilateral_jax.training import signals
+from bilateral_jax.training import metric_averages as averages_lib
+from bilateral_jax.training import stop_requests
 
 
 class NonFiniteError(FloatingPointError):
@@ -24,7 +25,8 @@ class NonFiniteError(FloatingPointError):
       step: number of the bad update, the first being 1.
       batch: the batch of that update.
       metrics: `{name: float}` of that update.
-      state: the state that the loop holds; under training/guard.py the one before that update.
+      state: the state that the loop holds; under training/nonfinite_guard.py the one before that
+        update.
     """
 
     def __init__(self, message, *, step, batch, metrics, state):
@@ -175,7 +177,7 @@ def _run(hooks, step, state, averages):
     try:
         for hook in hooks:
             hook.run(step, state)
-    except signals.Stopped:
+    except stop_requests.Stopped:
         return True
     finally:
         averages.spend(hooks=time.perf_counter() - began)

@@ -5,7 +5,7 @@ The state is replicated: it goes in and comes out without a device axis (`in_axe
 passed through `mean` (or depend on nothing but such values); `differing` finds what did not. Every
 process brings its share of the batch, which is split over its devices along the leading axis.
 
-Receives update functions from experiments and host batches from data/batches.py.
+Receives update functions from experiments and host batches from data/pipeline/batches.py.
 Hands replicated states and per-example values to training/loop.py and training/evaluation.py.
 """
 

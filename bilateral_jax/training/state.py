@@ -1,7 +1,7 @@
 """What training carries from step to step, as one pytree.
 
-Receives freshly initialised weights from experiments, or a restored tree from checkpoints.py.
-Hands the state to training/step.py and, by its leaves' names, to checkpoints.py.
+Receives freshly initialised weights from experiments, or a restored tree from checkpoints/.
+Hands the state to training/step.py and, by its leaves' names, to checkpoints/.
 """
 
 import dataclasses

@@ -36,7 +36,7 @@ def gradient_step(loss, state, batch, optimizer, *, average_decay=0.0, accumulat
 
     Returns:
       `(state, metrics)`, equal on all devices; metrics gain "loss" and "gradient_norm". What
-      becomes of a step where these are not finite is the business of training/guard.py.
+      becomes of a step where these are not finite is the business of training/nonfinite_guard.py.
 
     Raises:
       ValueError: the share does not divide by `accumulate`.

@@ -13,7 +13,8 @@ import numpy as np
 from matplotlib import figure
 
 from bilateral_jax import images
-from experiments import results, sheets
+from experiments.reports import contact_sheet
+from experiments.sweeps import results
 
 GAMMA, COLUMNS = "loss.gamma", ("psnr", "ssim", "nima")
 BLUE, GREY = "#3366aa", "#888888"
@@ -70,7 +71,7 @@ def show(sweep, rows, path):
     for name in names:
         files = [folders[0] / f"{name}_{member}.jpg" for member in ("input", "target")]
         files += [folder / f"{name}_output.jpg" for folder in folders]
-        pictures = [sheets.shrink(images.read(file).pixels, height=112) for file in files]
+        pictures = [contact_sheet.shrink(images.read(file).pixels, height=112) for file in files]
         lines.append(np.concatenate(pictures, axis=1))
     width = min(line.shape[1] for line in lines)
     sheet = np.concatenate([line[:, :width] for line in lines])

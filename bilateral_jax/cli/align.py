@@ -1,0 +1,169 @@
+"""The command itself: photo by photo, on several processes, going on where an earlier run stopped.
+
+Each pair of photos lands in a folder of its own under `photos/`. When all are done, the patches are
+numbered and linked into DPED's layout.
+
+Receives folders of photos from `__main__.py`.
+Hands pairs of files to `photo.py`, and all records to `layout.py`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import pathlib
+import signal
+import sys
+import threading
+from concurrent.futures import process
+
+from bilateral_jax.alignment import dped_layout, photo_folders, photo_pair
+
+
+def run(
+    phone_dir,
+    camera_dir,
+    out,
+    *,
+    phone,
+    camera,
+    pairs,
+    jobs,
+    redo,
+    test_share,
+    report,
+    **options,
+) -> int:
+    """Aligns two folders of photos and cuts patches.
+
+    Args:
+      phone_dir: folder of the phone's photos.
+      camera_dir: folder of the camera's photos.
+      out: folder to write to; the phone's name becomes a folder in it.
+      phone: name of the phone, or None for its folder's name.
+      camera: name of the camera in the layout.
+      pairs: file that lists pairs, or None to pair by name.
+      jobs: processes.
+      redo: do finished photos again.
+      test_share: of the photos whose patches are for testing.
+      report: photos that the page shows with pictures, at most.
+      **options: how to align and cut; see `photo.do`.
+
+    Returns:
+      Exit code: 0; 1 if a photo could not be read, or no pair was kept.
+
+    Raises:
+      ValueError: folders, names or the list make no sense.
+      OSError: a folder cannot be read, or the results not be written.
+    """
+    phone_dir, camera_dir = pathlib.Path(phone_dir), pathlib.Path(camera_dir)
+    phone = phone or phone_dir.resolve().name
+    dped_layout.check_names(phone, camera)
+    if pairs is None:
+        found, lonely = photo_folders.by_name(phone_dir, camera_dir)
+    else:
+        found, lonely = photo_folders.by_list(pairs, phone_dir, camera_dir), []
+    options["suffix"] = f".{options['suffix']}"
+    options["stride"] = options["stride"] or options["size"]
+    root = pathlib.Path(out) / phone
+    dped_layout.check_ours(root)
+    (root / "photos").mkdir(parents=True, exist_ok=True)
+    with dped_layout.locked(root):
+        dped_layout.sweep(root)
+        records = _all(found, root, options, jobs, redo)
+        totals = dped_layout.publish(
+            root,
+            records,
+            lonely,
+            phone=phone,
+            camera=camera,
+            test_share=test_share,
+            settings=options,
+            report=report,
+        )
+    return _conclude(totals, root)
+
+
+def _all(pairs, root, options, jobs, redo):
+    """The records of all pairs, by name: those of finished ones, and new ones."""
+    records, left = {}, []
+    for pair in pairs:
+        folder = root / "photos" / pair.name
+        record = None if redo else photo_pair.finished(pair, folder, options)
+        if record:
+            records[pair.name] = record
+        else:
+            left.append((pair, folder, options))
+    if records:
+        print(f"{len(records)} of {len(pairs)} pairs were done before")
+    for record in _each(left, jobs):
+        records[record["name"]] = record
+        if record["status"] == "failed":
+            _say(f"failed: {record['reason']}")
+    return [records[name] for name in sorted(records)]
+
+
+def _each(tasks, jobs):
+    """Does the pairs and gives their records as they come."""
+    import tqdm
+
+    with tqdm.tqdm(total=len(tasks), unit="photo", disable=len(tasks) < 2) as bar:
+        for record in _in_turn(tasks) if jobs == 1 else _at_once(tasks, jobs):
+            bar.update()
+            yield record
+
+
+def _in_turn(tasks):
+    for task in tasks:
+        yield photo_pair.do(*task)
+
+
+def _at_once(tasks, jobs):
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        max(1, min(jobs, len(tasks))), context, initializer=_settle
+    )
+    try:
+        waiting = [pool.submit(photo_pair.do, *task) for task in tasks]
+        for future in concurrent.futures.as_completed(waiting):
+            yield future.result()
+    except process.BrokenProcessPool as error:
+        raise OSError(
+            "a worker process died, perhaps for lack of memory; finished photos are kept: run the "
+            "command again, with fewer --jobs"
+        ) from error
+    finally:
+        # Photos that are under way are finished, so that Ctrl-C loses nothing.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle():
+    """In a worker: one thread, for there is a process per core, and no life without the parent."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _say(line):
+    import tqdm
+
+    tqdm.tqdm.write(line, file=sys.stderr)
+
+
+def _conclude(totals, root):
+    counts = ", ".join(f"{totals[key]} {key}" for key in ("kept", "refused", "failed"))
+    print(f"{totals['photos']} pairs of photos: {counts}")
+    if totals["without_partner"]:
+        print(f"photos without a partner: {totals['without_partner']} (the manifest names them)")
+    print(f"{totals['patches']} pairs of patches in {root}; look at {root / 'report.html'}")
+    if not totals["kept"]:
+        print("no pair was kept", file=sys.stderr)
+    return int(totals["failed"] > 0 or not totals["kept"])

@@ -1,0 +1,91 @@
+"""What `python -m bilateral_jax prepare` does.
+
+Receives parsed arguments from `__main__.py`.
+Hands them to `data/records/builders.py`.
+"""
+
+import ast
+import sys
+import warnings
+
+from bilateral_jax.data.records import builders, catalogue
+
+SOURCES = tuple(catalogue.SOURCES)
+_MOST_NAMED = 20
+
+
+def prepare(name, source, data_dir, *, option, on_bad) -> int:
+    """Prepares a data set and says what became of it.
+
+    Args:
+      name: a key of `preparable.SOURCES`.
+      source: the folder that holds the data set's files.
+      data_dir: folder for prepared data sets.
+      option: list of (key, value) for the reader.
+      on_bad: "refuse" or "skip".
+
+    Returns:
+      Exit code 0.
+
+    Raises:
+      ValueError: an option that the reader does not know, or as `builders.prepare`.
+    """
+    for path in builders.leftovers(name, data_dir):
+        print(
+            f"left behind by an interrupted preparation: {path} (delete it unless another one is "
+            "running)",
+            file=sys.stderr,
+        )
+    try:
+        with warnings.catch_warnings():
+            # What is skipped stands in the result, all of it.
+            warnings.filterwarnings("ignore", message=".* are skipped: ")
+            result = builders.prepare(
+                name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
+            )
+    except TypeError as error:
+        raise ValueError(f"prepare {name}: {error}") from error
+    counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())
+    state = "prepared" if result.fresh else "already prepared"
+    print(f"{state}: {result.root}: {counts} records, {_bytes(result.size)}", end="")
+    print(f"; {len(result.skipped)} skipped" + (":" if result.skipped else ""))
+    for label, reason in result.skipped[:_MOST_NAMED]:
+        print(f"  {label}: {reason}")
+    if len(result.skipped) > _MOST_NAMED:
+        rest = len(result.skipped) - _MOST_NAMED
+        print(f"  and {rest} more; all are named in {result.root / 'metadata.json'}")
+    return 0
+
+
+def option(text: str) -> tuple[str, object]:
+    """Parses KEY=VALUE; numbers, True, False and None are what they look like.
+
+    Args:
+      text: from the command line.
+
+    Returns:
+      (Key, value.)
+
+    Raises:
+      ValueError: there is no "=".
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ValueError(f"expected KEY=VALUE, got {text!r}")
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def _bar(examples, split, count):
+    from tqdm import tqdm
+
+    return tqdm(examples, desc=split, total=count, unit="record", disable=None)
+
+
+def _bytes(size):
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.1f} {unit}" if unit != "bytes" else f"{size} bytes"
+        size /= 1000

@@ -1,1 +1,0 @@
-"""Two folders of photos to pairs of patches on disk: what `python -m bilateral_jax align` does."""

@@ -1,0 +1,1 @@
+"""From sources to batches: augmentation, sampling, loading in the background, caches."""

@@ -1,0 +1,188 @@
+"""What all sources of files share: a look at every file at the start, and what to do with bad ones.
+
+A source has a fixed length and gives the same element for the same index at any time, since a
+resumed run must see what it would have seen. So records found bad at the start are left out before
+anything is counted; one that turns out bad while reading is replaced by the next good one.
+
+Receives records from the sources.
+Hands elements to `data/pipeline/batches.py`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import copy
+import operator
+import warnings
+
+from bilateral_jax.data.sources import image_files, index_checks
+
+VERIFY = ("none", "headers", "full")
+ON_BAD = ("refuse", "skip")
+# So many in a row are no accident of single files.
+_MOST_SUBSTITUTES = 100
+
+
+class Checked:
+    """A source whose records are files; a subclass says how one is named, looked at and read.
+
+    Args:
+      records: what there is, in order.
+      lost: (name, reason) of records that listing the files has already found bad.
+      verify: "headers" looks at the head and the end of every file now (a zero-byte file, another
+        format, a wrong depth, a truncated file, a decompression bomb, members of different size);
+        "full" decodes every file now; "none" looks at nothing.
+      on_bad: "refuse" raises for the first looks and for whatever turns up while reading; "skip"
+        leaves bad records out now, and while reading gives the next good record in place of a bad
+        one. Either way the names and reasons are told; `skipped` lists them.
+      threads: that look at files at a time.
+
+    Attributes:
+      skipped: list of (name, reason) of the records left out or replaced so far, in this process.
+
+    Raises:
+      ValueError: an unknown option; bad records, unless they are to be skipped; no good record.
+    """
+
+    def __init__(self, records, *, lost=(), verify="headers", on_bad="refuse", threads=8):
+        if verify not in VERIFY:
+            raise ValueError(f"verify must be one of {VERIFY}, got {verify!r}")
+        if on_bad not in ON_BAD:
+            raise ValueError(f"on_bad must be one of {ON_BAD}, got {on_bad!r}")
+        self._on_bad, self.skipped = on_bad, list(lost)
+        records = list(records)
+        reasons = self._look(records, verify, threads)
+        self._records = [record for record, reason in zip(records, reasons) if not reason]
+        self.skipped += [(self._name(r), reason) for r, reason in zip(records, reasons) if reason]
+        if self.skipped:
+            self._report(len(records) + len(lost))
+        if not self._records:
+            raise ValueError("the source is empty: there is no record to read")
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> dict:
+        """Reads one record.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          A dictionary of NumPy arrays and the record's name.
+
+        Raises:
+          IndexError: there is no such record.
+          ValueError: it cannot be read, and is not to be skipped.
+        """
+        return self._instead(index, self._read)
+
+    def exact(self, index: int) -> dict:
+        """Reads one record, never another in its place.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          As `self[index]`.
+
+        Raises:
+          IndexError: there is no such record.
+          ValueError: it cannot be read.
+        """
+        return self._read(self._records[operator.index(index)])
+
+    def encoded(self, index: int) -> dict:
+        """Reads one record as it goes into a prepared data set: pictures as encoded bytes.
+
+        The pictures are decoded once, to make sure of them.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          As `self[index]`, with bytes of files in place of pixels.
+
+        Raises:
+          IndexError: there is no such record.
+          ValueError: it cannot be read.
+        """
+        return self._encode(self._records[operator.index(index)])
+
+    def part(self, start: int | None, stop: int | None) -> Checked:
+        """Cuts a part out of the source; what stands in for a bad record comes from that part, too.
+
+        Args:
+          start: first record, as in a Python slice.
+          stop: the record after the last, as in a Python slice.
+
+        Returns:
+          A source of the same kind.
+
+        Raises:
+          ValueError: the part is empty.
+        """
+        found = copy.copy(self)
+        found._records = self._records[start:stop]
+        if not found._records:
+            raise ValueError(f"part {start}:{stop} of a source of {len(self)} records is empty")
+        return found
+
+    def name(self, index: int) -> str:
+        """Names one record without reading it.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          The name.
+
+        Raises:
+          IndexError: there is no such record.
+        """
+        return self._name(self._records[operator.index(index)])
+
+    def _instead(self, index, read):
+        """Reads a record, or the next that can be read."""
+        count = len(self._records)
+        index = index_checks.position(index, count, "records")
+        for step in range(min(count, _MOST_SUBSTITUTES)):
+            record = self._records[(index + step) % count]
+            try:
+                return read(record)
+            except ValueError as error:
+                if self._on_bad == "refuse":
+                    raise
+                self._note(self._name(record), str(error))
+        raise ValueError(
+            f"{step + 1} records in a row cannot be read, one of them: {self.skipped[-1][1]}"
+        )
+
+    def _note(self, name, reason):
+        if (name, reason) not in self.skipped:
+            self.skipped.append((name, reason))
+            warnings.warn(f"the next record is used instead of a bad one: {reason}", stacklevel=4)
+
+    def _look(self, records, verify, threads):
+        """Gives the reason against each record, or None."""
+        if verify == "none":
+            return [None] * len(records)
+        look = self._inspect if verify == "headers" else self._read
+
+        def reason(record):
+            try:
+                look(record)
+            except (OSError, ValueError) as error:
+                return str(error)
+
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(reason, records))
+
+    def _report(self, count):
+        told = image_files.named([f"{name} ({reason})" for name, reason in self.skipped], most=3)
+        if self._on_bad == "refuse":
+            raise ValueError(
+                f'{len(self.skipped)} of {count} records are bad: {told}. on_bad="skip" would '
+                "leave them out"
+            )
+        warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {told}", stacklevel=4)

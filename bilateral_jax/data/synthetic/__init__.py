@@ -1,0 +1,1 @@
+"""Examples that are made: procedural photos, simulated cameras, distortions of known strength."""

@@ -1,0 +1,253 @@
+"""Photos spoilt to a known degree, with the opinion of a judge who sees nothing else.
+
+A stand-in for a data set of rated photos. The demo's photos are brought to one tonal range and
+one mean brightness, which is called flawless; a copy is spoilt with a strength from 0 to 1; the
+mean score falls from 8 to 2 with it, and opinions spread. Spoilt "together", a copy is lit wrongly,
+out of focus, noisy and compressed (`GROUPS`): one of these, drawn at random, has the strength, the
+others half of it or more. Spoilt "alone", one way of `KINDS` does it: there is too much and too
+little of exposure, of contrast and of sharpness, so the best photo lies between them. The first is
+easier to rank; but who has seen it only goes by what always comes along (blocks, lost detail) and
+takes noise alone for detail. A critic whose opinion is to be followed needs the second.
+
+Receives photos from `data/synthetic/demo_photos.py`.
+Hands elements to `data/pipeline/rating_batches.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+
+import numpy as np
+
+from bilateral_jax import color, images
+from bilateral_jax.data.pipeline import rating_distributions
+from bilateral_jax.data.sources import index_checks
+from bilateral_jax.data.synthetic import demo_photos
+
+# Height and width of a photo as it is spoilt (upright ones: the transpose). Blur, noise and the
+# blocks of JPEG must survive being shrunk to what a small network sees.
+SIZE = (144, 216)
+LEVELS = (0.25, 0.5, 0.75, 1.0)
+MIXES = 32
+SPOILT = ("together", "alone")
+_MEAN_LUMA = 0.45
+
+
+class GradedPhotos:
+    """Spoilt copies of the demo's photos.
+
+    Args:
+      split: "train" or "heldout" of the demo's photos; no photo is in both.
+      variants: copies per photo, each of another window, turned, coloured and lit at random, in a
+        random way and with a random strength. None takes the whole photo, flawless and, spoilt
+        "together", with `MIXES` strengths that rise evenly to 1, or, "alone", in every way at every
+        one of `LEVELS`.
+      spoilt: "together" or "alone".
+      size: (height, width) of a photo as it is spoilt, its transpose for an upright one.
+      seed: of the random choices, and of the noise.
+
+    Raises:
+      ValueError: unknown split, way or size, or no variants.
+      ImportError: a package that the photos ship in is not installed.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        *,
+        variants: int | None = None,
+        spoilt: str = "together",
+        size: tuple[int, int] = SIZE,
+        seed: int = 0,
+    ):
+        if split not in demo_photos.PHOTOS:
+            raise ValueError(f"split must be one of {tuple(demo_photos.PHOTOS)}, got {split!r}")
+        if variants is not None and variants < 1:
+            raise ValueError(f"variants must be at least 1, got {variants}")
+        if spoilt not in SPOILT:
+            raise ValueError(f"spoilt must be one of {SPOILT}, got {spoilt!r}")
+        if len(size) != 2 or min(size) < 16:
+            raise ValueError(f"size must be (height, width) of at least 16 pixels, got {size}")
+        self._names, self._seed, self._variants = tuple(demo_photos.PHOTOS[split]), seed, variants
+        self._photos = [demo_photos.load(split, name) for name in self._names]
+        self._spoilt, self._size = spoilt, tuple(size)
+        ways = {
+            "together": [("mix", step / MIXES) for step in range(1, MIXES + 1)],
+            "alone": [(kind, strength) for kind in KINDS for strength in LEVELS],
+        }
+        self._plan = [("none", 0.0), *ways[spoilt]]
+
+    def __len__(self) -> int:
+        return len(self._photos) * (self._variants or len(self._plan))
+
+    def __getitem__(self, index: int) -> dict:
+        """Makes one copy.
+
+        Args:
+          index: position in [-len, len); the copies of a photo lie together.
+
+        Returns:
+          `{"image": uint8 [h, w, 3], "shares": float32 [10], "reference": int32 (which photo),
+          "strength": float32, "name": str}`.
+        """
+        index = index_checks.position(index, len(self), "photos")
+        number, copy = divmod(index, self._variants or len(self._plan))
+        rng = np.random.default_rng((self._seed, number, copy))
+        if self._variants is None:
+            photo = _whole(self._photos[number], self._size)
+            kind, strength = self._plan[copy]
+        else:
+            photo = _window(self._photos[number], self._size, rng)
+            kind = "mix" if self._spoilt == "together" else str(rng.choice(tuple(KINDS)))
+            strength = rng.uniform()
+        return {
+            "image": spoil(flawless(photo), kind, strength, rng),
+            "shares": _shares(round(float(strength), 4)),
+            "reference": np.int32(number),
+            "strength": np.float32(strength),
+            "name": f"{self._names[number]}_{copy:04d}_{kind}_{strength:.2f}",
+        }
+
+
+def flawless(photo) -> np.ndarray:
+    """Brings a photo to the full range and to one mean brightness, by one curve for all pixels.
+
+    Args:
+      photo: uint8 `[h, w, 3]`.
+
+    Returns:
+      float32 `[h, w, 3]` in [0, 1].
+    """
+    image = images.to_float(photo)
+    some = image[::4, ::4]  # enough to measure
+    low, high = np.percentile(color.luminance(some), (0.5, 99.5))
+    image, some = (np.clip((x - low) / max(high - low, 1e-3), 0, 1) for x in (image, some))
+    bottom, top = 0.2, 5.0  # bisection of the exponent: the mean falls as it rises
+    for _ in range(20):
+        exponent = np.float32((bottom * top) ** 0.5)
+        brighter = color.luminance(some**exponent).mean() > _MEAN_LUMA
+        bottom, top = (exponent, top) if brighter else (bottom, exponent)
+    return image**exponent
+
+
+def spoil(image, kind: str, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Spoils a photo.
+
+    Args:
+      image: float32 `[h, w, 3]` in [0, 1].
+      kind: a key of `KINDS`, "none", or "mix" for one way of each of `GROUPS`.
+      strength: from 0 (hardly anything) to 1.
+      rng: of the noise, and of the shares in a mix.
+
+    Returns:
+      uint8 `[h, w, 3]`.
+
+    Raises:
+      ValueError: unknown kind, or a strength outside of [0, 1].
+    """
+    if kind not in ("none", "mix", *KINDS):
+        raise ValueError(f"kind must be one of {('none', 'mix', *KINDS)}, got {kind!r}")
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie in [0, 1], got {strength}")
+    for each, share in _shares_of(kind, rng):
+        image = np.clip(KINDS[each](image, share * strength, rng), 0, 1).astype(np.float32)
+    return images.to_integer(np.clip(image, 0, 1).astype(np.float32), 8)
+
+
+def _expose(stops):
+    def change(image, strength, rng):
+        light = color.srgb_to_linear(image) * np.float32(2.0 ** (stops * strength))
+        return color.linear_to_srgb(np.clip(light, 0, 1))
+
+    return change
+
+
+def _flatten(image, strength, rng):
+    middle = image.mean()
+    return middle + (image - middle) * (1 - 0.8 * strength)
+
+
+def _harden(image, strength, rng):
+    return 0.5 + (image - 0.5) * 4**strength
+
+
+def _blur(image, strength, rng):
+    return _smooth(image, 0.3 + 2.5 * strength)
+
+
+def _add_noise(image, strength, rng):
+    return image + rng.normal(0, 0.2 * strength, image.shape)
+
+
+def _compress(image, strength, rng):
+    import PIL.Image
+
+    content = io.BytesIO()
+    pixels = images.to_integer(image, 8)
+    PIL.Image.fromarray(pixels).save(content, "JPEG", quality=round(40 * (2 / 40) ** strength))
+    return images.to_float(np.asarray(PIL.Image.open(content)))
+
+
+def _sharpen(image, strength, rng):
+    return image + 8 * strength * (image - _smooth(image, 1.5))
+
+
+def _smooth(image, sigma):
+    import cv2
+
+    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+
+
+KINDS = {
+    "dark": _expose(-3.5),
+    "bright": _expose(3.0),
+    "flat": _flatten,
+    "hard": _harden,
+    "blur": _blur,
+    "noise": _add_noise,
+    "jpeg": _compress,
+    "sharp": _sharpen,
+}
+# In the order in which a camera would do it; a photo is spoilt in one way of each group.
+GROUPS = (("dark", "bright", "flat"), ("blur",), ("noise",), ("jpeg",))
+
+
+def _shares_of(kind, rng):
+    """The ways in which a photo is spoilt, and the share of the strength that each one has."""
+    if kind == "none":
+        return []
+    if kind != "mix":
+        return [(kind, 1.0)]
+    shares = rng.uniform(0.5, 1.0, size=len(GROUPS))
+    shares[rng.integers(len(GROUPS))] = 1.0
+    return [(str(rng.choice(group)), share) for group, share in zip(GROUPS, shares)]
+
+
+def _whole(photo, size):
+    return demo_photos.scaled(photo, size=size if photo.shape[1] >= photo.shape[0] else size[::-1])
+
+
+def _window(photo, size, rng):
+    """Another view of a photo: cut, turned, coloured and lit otherwise.
+
+    Five photos have few colours and few distributions of light; what is wrong with a picture must
+    not be told by its subject.
+    """
+    size = size if rng.uniform() < 0.5 else size[::-1]
+    scale, down, right = rng.uniform(0.4, 1.0), rng.uniform(), rng.uniform()
+    view = demo_photos.scaled(photo, size=size, scale=scale, down=down, right=right)
+    view = images.to_float(view[:: rng.choice((-1, 1)), :, rng.permutation(3)])
+    grey = color.luminance(view)[..., None]
+    view = grey + (view - grey) * np.float32(rng.uniform(0.0, 1.3))
+    rows, columns = (np.linspace(-1, 1, length) for length in size)
+    slope = rng.uniform(-0.7, 0.7, 2)
+    light = np.exp2(rows[:, None] * slope[0] + columns * slope[1])[..., None]
+    view = light * np.clip(view, 0, 1) ** 2.0 ** rng.uniform(-0.8, 0.8)
+    return images.to_integer(np.clip(view, 0, 1).astype(np.float32), 8)
+
+
+@functools.cache
+def _shares(strength):
+    mean, deviation = 8 - 6 * strength, 1 + 0.5 * strength
+    return rating_distributions.maximum_entropy(mean - 1, deviation=deviation).astype(np.float32)

@@ -1,0 +1,17 @@
+"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+
+Receives paths.
+Hands pixels with their metadata to whoever enhances, trains or measures, and writes them to files.
+"""
+
+from bilateral_jax.images.files import MAX_PIXELS as MAX_PIXELS
+from bilateral_jax.images.files import READABLE_SUFFIXES as READABLE_SUFFIXES
+from bilateral_jax.images.files import SUFFIXES as SUFFIXES
+from bilateral_jax.images.files import Photo as Photo
+from bilateral_jax.images.files import decode as decode
+from bilateral_jax.images.files import encode_png as encode_png
+from bilateral_jax.images.files import inspect as inspect
+from bilateral_jax.images.files import read as read
+from bilateral_jax.images.files import to_float as to_float
+from bilateral_jax.images.files import to_integer as to_integer
+from bilateral_jax.images.files import write as write

@@ -1,0 +1,1 @@
+"""Readers of foreign weight files: TensorFlow bundles, PyTorch files, Keras files."""

@@ -1,0 +1,1 @@
+"""What the papers' networks share: norms, convolutions, guides, coefficients, row tiles."""

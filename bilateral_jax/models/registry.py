@@ -1,0 +1,80 @@
+"""Networks by name: what a checkpoint stores beside its leaves, and what a config asks for.
+
+Receives names and hyper-parameters from checkpoints and experiments.
+Hands modules to `models/model.py`.
+"""
+
+import dataclasses
+
+import flax.linen as nn
+
+from bilateral_jax.models import can, dped, hdrnet, nima, upe, vgg
+
+REGISTRY = {
+    "HDRNetCurves": hdrnet.HDRNetCurves,
+    "HDRNetPointwiseNNGuide": hdrnet.HDRNetPointwiseNNGuide,
+    "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
+    "DPED": dped.DPED,
+    "DPEDCritic": dped.DPEDCritic,
+    "CAN": can.CAN,
+    "NIMAMobileNet": nima.NIMAMobileNet,
+    "NIMAVGG16": nima.NIMAVGG16,
+    "UPE": upe.UPE,
+    "VGG": vgg.VGG,
+}
+# network -> preset -> fields, where the network differs from its defaults
+_PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
+_PRESETS["UPE"] = hdrnet.PRESETS
+
+_NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
+
+
+def create(name: str, hyperparameters: dict | None = None, *, preset: str = "paper") -> nn.Module:
+    """Builds a network.
+
+    Args:
+      name: of the network, a key of `REGISTRY`.
+      hyperparameters: fields of the network to set; JSON-able.
+      preset: where the other fields come from, "paper" (strictly the original) or "recommended";
+        the same thing for networks without a recommendation of ours.
+
+    Returns:
+      The linen module.
+
+    Raises:
+      ValueError: unknown name, field or preset, or a value that the network refuses.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"name must be one of {sorted(REGISTRY)}, got {name!r}")
+    if preset not in hdrnet.PRESETS:
+        raise ValueError(f"preset must be one of {sorted(hdrnet.PRESETS)}, got {preset!r}")
+    preset_fields = _PRESETS.get(name, {}).get(preset, {})
+    kind = REGISTRY[name]
+    known = {field.name for field in dataclasses.fields(kind)} - {"parent", "name"}
+    fields = {**preset_fields, **(hyperparameters or {})}
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        raise ValueError(
+            f"{name} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+        )
+    # Lists come out of JSON; fields of a module must be hashable.
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
+
+
+def describe(module: nn.Module) -> tuple[str, dict]:
+    """Gives the name and hyper-parameters from which `create` builds an equal network.
+
+    Args:
+      module: a network of the registry.
+
+    Returns:
+      (name, JSON-able dict).
+
+    Raises:
+      ValueError: the network is not in the registry.
+    """
+    name = type(module).__name__
+    if REGISTRY.get(name) is not type(module):
+        raise ValueError(f"module must be one of {sorted(REGISTRY)}, got {name}")
+    fields = (field.name for field in dataclasses.fields(module))
+    return name, {field: getattr(module, field) for field in fields if field not in _NOT_STORED}

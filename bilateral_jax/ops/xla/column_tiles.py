@@ -1,0 +1,239 @@
+"""Pixel columns in blocks: which few cells each block meets, and the tent weights of its pixels.
+
+Inside one block the cells are the same for every pixel, so that only the weights vary from pixel to
+pixel. They are known when the program is built, or when the window is; never an index per pixel.
+
+The cells of all blocks stand in one row, the strip: block `b` meets the strip's entries `step * b`,
+`step * b + 1`, ... one per tap. Where blocks are as wide as cells, neighbours share entries and
+`step` is 1: the strip is the row of cells with its two ends repeated, hardly larger than the grid.
+Elsewhere `step` is `taps`, and each block has entries of its own.
+
+Best are blocks as wide as a cell, or as half of one: `per_cell` says so. They need no strip. Block
+`b` meets the cells from `first(b) = (b + per_cell - 1) // per_cell - 1` on, three of them, or two
+of its half; a cell that is not there weighs nothing, so that any number may stand for it.
+
+Receives a `Lattice` from `ops/xla/`.
+Hands blocks of pixels and the strip's cells back to it.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bilateral_jax import lattice as lattice_lib
+
+# No block is wider: a row of it should stay in the innermost cache.
+_WIDEST = 1024
+# A traced window may reach beyond its picture by so many columns (`inference/` rounds widths up).
+BEYOND = 64
+# What a pixel with a table of its own costs, in pixels and taps; measured at 7 columns, 16 cells.
+_PIXELWISE_COST = 40
+# What a pixel beyond the last multiple of the lanes costs, in pixels.
+_RAGGED_COST = 3
+
+
+class Costs(NamedTuple):
+    """What makes one width of blocks cheaper than another, for one operation.
+
+    Attributes:
+      lanes: a block that is not a multiple of this wide ends in a slower loop.
+      overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
+      padding: factor of a width that does not divide the columns (copies with padding).
+      halves: factor of blocks of half a cell.
+      own_entries: factor of other blocks with entries of their own (a table larger than the
+        caches).
+    """
+
+    lanes: int
+    overhead: int
+    padding: float
+    halves: float
+    own_entries: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnBlocks:
+    """The columns of a picture cut into equal blocks; arrays lead with `n` only for traced windows.
+
+    Attributes:
+      columns: pixels of a row.
+      count: blocks of a row.
+      width: pixels of a block; the last block is padded.
+      taps: neighbouring cells that a block may meet.
+      step: entries of the strip from one block's first tap to the next one's.
+      places: `[(n,) count, width]`, where each pixel is among its taps: 0 at the first, 1 at the
+        second. Where the boundary clamps, taps beyond the outermost cells weigh nothing.
+      strip: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each entry: one-hot
+        where a block has several pixels.
+      per_cell: 1 or 2 where blocks are cells or halves of cells as above; 0 elsewhere.
+    """
+
+    columns: int
+    count: int
+    width: int
+    taps: int
+    step: int
+    places: np.ndarray | jax.Array
+    strip: np.ndarray | jax.Array
+    per_cell: int = 0
+
+    @property
+    def exact(self):
+        """Whether the blocks fill the rows, so that nothing is padded."""
+        return self.count * self.width == self.columns
+
+    def of(self, example):
+        """These blocks for one example alone, or for all if it is None."""
+        if example is None or self.places.ndim == 2:
+            return self
+        places, strip = (
+            jax.lax.dynamic_slice_in_dim(array, example, 1, axis=0)
+            for array in (self.places, self.strip)
+        )
+        return dataclasses.replace(self, places=places, strip=strip)
+
+    def pad(self, pixels):
+        """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
+        padding = self.count * self.width - self.columns
+        return jnp.pad(pixels, ((0, 0), (0, 0), (0, padding)) + ((0, 0),) * (pixels.ndim - 3))
+
+    def split(self, pixels):
+        """`[n, h, count * width, ...]` -> `[n, h, count, width, ...]`."""
+        return pixels.reshape(*pixels.shape[:2], self.count, self.width, *pixels.shape[3:])
+
+    def join(self, pixels):
+        """`[n, h, count, width, ...]` -> `[n, h, columns, ...]`, without the padding."""
+        joined = pixels.reshape(*pixels.shape[:2], self.count * self.width, *pixels.shape[4:])
+        return joined[:, :, : self.columns]
+
+    def tap(self, entries, t, axis):
+        """The entries of tap `t`, one per block along `axis`; `entries` has the strip there."""
+        end = t + self.step * (self.count - 1) + 1
+        return jax.lax.slice_in_dim(entries, t, end, self.step, axis)
+
+
+def column_blocks(lattice, window, costs):
+    """Cuts the columns of a lattice into blocks.
+
+    Args:
+      lattice: the `Lattice`.
+      window: int32 `[n, 4]` of a traced window, or None.
+      costs: what widths cost the operation.
+
+    Returns:
+      `ColumnBlocks`, traced where the window is.
+    """
+    if window is None:
+        positions = lattice.columns()
+    else:
+        positions = lattice.pixel_positions(1, window[:, 1, None], window[:, 3, None])
+        # A traced window may reach beyond its picture, whose last column then holds; unclipped, a
+        # block there would meet more cells than it has taps.
+        if lattice.boundary[1] == "clamp":
+            positions = positions.clip(0, lattice.grid_shape[1] - 1)
+    known = positions if window is None else None
+    width, taps = _block_width(lattice, known, costs)
+    if not width:
+        return _pixelwise(lattice, positions)
+    count = -(-lattice.size[1] // width)
+    xp = np if window is None else jnp
+    padding = [(0, 0)] * (positions.ndim - 1) + [(0, count * width - positions.shape[-1])]
+    positions = xp.pad(positions, padding, mode="edge")
+    positions = positions.reshape(*positions.shape[:-1], count, width)
+    first = xp.floor(positions[..., 0]).astype(np.int32)
+    tap = np.arange(taps).reshape((1,) * first.ndim + (taps,))
+    if window is None and _consecutive(first):
+        step, met = 1, first[0] + np.arange(count - 1 + taps)
+    else:
+        step, met = taps, (first[..., None] + tap).reshape(*first.shape[:-1], count * taps)
+    cells, per_cell = lattice.grid_shape[1], 0
+    if lattice.boundary[1] == "wrap":
+        met = met % cells
+    else:
+        positions, met = positions.clip(0, cells - 1), met.clip(0, cells - 1)
+        per_cell = _per_cell(first, taps, cells) if window is None else 0
+    places = positions - first[..., None]
+    strip = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
+    return ColumnBlocks(lattice.size[1], count, width, taps, step, places, strip, per_cell)
+
+
+def _pixelwise(lattice, positions):
+    """Blocks of one pixel, whose one entry is already interpolated along gw."""
+    columns = lattice.size[1]
+    tents = lattice_lib.tents(positions, lattice.grid_shape[1], lattice.boundary[1])
+    places = np.zeros((1,) * (positions.ndim - 1) + (columns, 1))
+    return ColumnBlocks(columns, columns, 1, 1, 1, places, tents)
+
+
+def _consecutive(first):
+    """Whether each block begins one cell after the one before it."""
+    return bool((np.diff(first) == 1).all())
+
+
+def _per_cell(first, taps, cells):
+    """How many blocks make up a cell, if they begin where the module says; else 0."""
+    for blocks in (1, 2):
+        if len(first) == blocks * cells and taps == 4 - blocks:
+            begins = (np.arange(len(first)) + blocks - 1) // blocks - 1
+            if (first == begins).all():
+                return blocks
+    return 0
+
+
+def _block_width(lattice, positions, costs):
+    """The cheapest width and its taps: wide blocks meet more cells, narrow ones repeat work.
+
+    `(0, 0)` says that no width is worth it, where cells are hardly wider than pixels.
+    """
+    columns, lanes = lattice.size[1], costs.lanes
+    widest = min(-(-columns // lanes) * lanes, _WIDEST)
+    widths = set(range(lanes, widest + 1, lanes))
+    if positions is not None:
+        widths |= {w for w in range(lanes, min(columns, _WIDEST) + 1) if columns % w == 0}
+        cell = -(-columns // lattice.grid_shape[1])
+        widths |= {width for width in (cell // 2, cell) if lanes <= width <= _WIDEST}
+    best = (_PIXELWISE_COST * columns, 0, 0)
+    for width in sorted(widths):
+        count = -(-columns // width)
+        entries = costs.own_entries
+        if positions is None:
+            taps = _taps_bound(lattice, width)
+        else:
+            first, taps = _taps_met(positions, width, count)
+            if _consecutive(first):
+                entries = 1
+            elif _per_cell(first, taps, lattice.grid_shape[1]):
+                entries = costs.halves
+        work = width + costs.overhead + _RAGGED_COST * (width % lanes)
+        cost = count * work * taps
+        cost *= costs.padding if columns % width else 1
+        cost *= entries
+        if cost < best[0]:
+            best = (cost, width, taps)
+    return best[1:]
+
+
+def _taps_met(positions, width, count):
+    """The first cell of each block of known positions, and the taps that the widest needs."""
+    first = np.floor(positions[::width]).astype(np.int32)
+    last = np.append(positions[width - 1 :: width], positions[-1:])[:count]
+    taps = int((np.floor(last) - first).max()) + 2
+    return first, taps
+
+
+def _taps_bound(lattice, width):
+    """Taps that suffice wherever a window lies.
+
+    A window is hardly larger than its picture, which bounds the cells per pixel.
+    """
+    cells = lattice.grid_shape[1]
+    ends = 0 if lattice.convention == "half_pixel" else 1
+    scale = (cells - ends) / max(lattice.size[1] - BEYOND - ends, 1)
+    spread = scale * (width - 1)
+    if lattice.boundary[1] == "clamp":
+        spread = min(spread, cells - 1)
+    return math.floor(spread + 1e-3) + 3

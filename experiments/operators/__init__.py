@@ -1,0 +1,1 @@
+"""Image operators as teachers of networks, and as functions with tunable parameters."""

@@ -1,0 +1,1 @@
+"""One file per paper: its config becomes `init`, `update` and `enhance`."""

@@ -1,0 +1,175 @@
+"""HDRNet as an experiment: a config becomes `init`, `update` and `enhance`.
+
+Receives config sections from experiments/train.py and batches from data/pipeline/batches.py.
+Hands three functions to experiments/train.py.
+
+Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement".
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+import bilateral_jax as bj
+from bilateral_jax import inference, models
+from bilateral_jax.data.pipeline import batches
+from bilateral_jax.losses import reconstruction, regularizers
+from bilateral_jax.models.layers import lowres
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import parallel, schedules, state, step
+from experiments import experiment
+
+
+def build(*, model, loss, **training):
+    """Builds the experiment from the sections of a config.
+
+    Args:
+      model: options of `create`.
+      loss: weights of the terms, keywords of `_losses`.
+      **training: the steps and the other sections, see `assemble`.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+    """
+    return assemble(create(**model), functools.partial(_terms, **loss), **training)
+
+
+def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
+    """Builds an experiment around one network with a bilateral grid.
+
+    Args:
+      module: the network.
+      terms: `(network, batch) -> (value [b], metrics of [b], network with new statistics)`, the
+        loss of every example by a `Model` in training.
+      steps: length of the training, for the schedule.
+      optimizer: options of `make_optimizer`.
+      schedule: options of `schedules.learning_rate` but for the peak and the steps.
+      average_decay: of the moving average of the weights, see `step.gradient_step`.
+      accumulate: micro-batches per step, see there.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+    """
+    in_training = module.clone(axis_name=parallel.AXIS)
+    rule = make_optimizer(steps=steps, schedule=schedule, **optimizer)
+
+    def init(key):
+        init_key, train_key = jax.random.split(key)
+        fresh = Model.init(module, init_key)
+        return state.create(train_key, fresh.params, fresh.batch_stats, rule)
+
+    def objective(params, batch_stats, batch, key):
+        del key  # nothing is drawn at random while training
+        value, metrics, network = terms(Model(params, batch_stats, in_training), batch)
+        mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+        return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
+
+    def update(current, batch):
+        return step.gradient_step(
+            objective, current, batch, rule, average_decay=average_decay, accumulate=accumulate
+        )
+
+    def enhance(current, image):
+        return inference.enhance(Model(current.average, current.batch_stats, module), image)
+
+    copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
+    return experiment.Experiment(
+        init=init,
+        update=update,
+        evaluate=experiment.enhancing(enhance),
+        description=models.describe(module),
+        batches=functools.partial(batches.train_batches, **copy),
+        enhance=enhance,
+    )
+
+
+def _terms(network, batch, **weights):
+    grid, output, network = forward(network, batch)
+    return *_losses(grid, output, batch["target"], **weights), network
+
+
+def _losses(grid, output, target, *, mse, grid_variation, identity):
+    """The loss of every example, and what to show of it; the keywords are the terms' weights."""
+    error = reconstruction.mse(output, target)
+    value = (
+        mse * error
+        + grid_variation * bj.total_variation(grid, feature_axes=2)
+        + identity * regularizers.identity_distance(grid)
+    )
+    return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+
+
+def look(network, batch):
+    """Predicts the grids of a batch in training mode.
+
+    The low-resolution copy is the whole photo's where the batch brings one, else the crop's; the
+    batch's window says where in the picture behind that copy the crop lies.
+
+    Args:
+      network: a `Model`.
+      batch: as `data/pipeline/batches.py` makes it.
+
+    Returns:
+      (grid, network with new statistics).
+    """
+    small = batch.get("lowres")
+    if small is None:
+        module = network.module
+        small = lowres.resize(batch["input"], module.net_input_size, module.lowres_method)
+    return network.apply(small, method="coefficients", train=True)
+
+
+def forward(network, batch):
+    """Runs a network with a grid in training mode.
+
+    Args:
+      network: a `Model`.
+      batch: as for `look`.
+
+    Returns:
+      (grid, picture, network with new statistics).
+    """
+    grid, network = look(network, batch)
+    output, network = network.apply(
+        grid, batch["input"], method="render", window=batch["window"], train=True
+    )
+    return grid, output, network
+
+
+def create(*, name, preset, **hyperparameters):
+    """Makes the network of a config's section `model`."""
+    return models.create(name, hyperparameters, preset=preset)
+
+
+def make_optimizer(*, steps, schedule, name, learning_rate, **options):
+    """Makes the optimiser of a config's sections `optimizer` and `schedule`.
+
+    Args:
+      steps: length of the training.
+      schedule: options of `schedules.learning_rate` but for the peak and the steps.
+      name: of the optimiser.
+      learning_rate: the peak.
+      **options: of `schedules.optimizer`.
+
+    Returns:
+      An `optax.GradientTransformation`; weight decay acts on the matrices outside of guides.
+    """
+    rate = schedules.learning_rate(steps=steps, peak=learning_rate, **schedule)
+    return schedules.optimizer(name, rate, decay_mask=_decays, **options)
+
+
+def _decays(params):
+    """Marks the matrices of the coefficient network: biases and the tiny guide are left alone."""
+
+    def marked(path, leaf):
+        names = jax.tree_util.keystr(path, simple=True, separator="/")
+        return "guide" not in names and leaf.ndim > 1
+
+    return jax.tree_util.tree_map_with_path(marked, params)

@@ -1,0 +1,240 @@
+"""NIMA as an experiment: a network learns how people would score a photo.
+
+In the first phase the head alone is trained, on a backbone whose norms keep their moving
+statistics; then everything, by an optimiser that starts anew. The paper has one phase, in which the
+head learns ten times as fast.
+
+Receives config sections from experiments/train.py and batches from data/pipeline/rating_batches.py.
+Hands an `Experiment` to experiments/train.py.
+
+Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; the two phases are those of
+idealo's image-quality-assessment.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bilateral_jax import metrics, models
+from bilateral_jax.data.pipeline import rating_batches, rating_distributions
+from bilateral_jax.losses import emd
+from bilateral_jax.models import nima
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import parallel, schedules, state, step
+from experiments import experiment
+
+# result -> how a table shows it
+_TITLES = {
+    "srcc": "SRCC of the mean scores",
+    "lcc": "LCC of the mean scores",
+    "srcc_within": "SRCC among photos of one reference, mean",
+    "srcc_deviation": "SRCC of the deviations",
+    "lcc_deviation": "LCC of the deviations",
+    "emd": "EMD (r = 1), mean",
+    "emd_2": "EMD (r = 2, the loss), mean",
+    "accuracy": "accuracy (good: above 5)",
+}
+
+
+def build(
+    *, steps, model, loss, head, optimizer, schedule, average_decay, accumulate=1, spread=False
+):
+    """Builds the experiment from the sections of a config.
+
+    Args:
+      steps: length of the training, both phases.
+      model: `name` and fields of a network of `models/nima.py`.
+      loss: `exponent` of `emd.emd`.
+      head: of the first phase: `steps` (0: there is none) and options of `_optimizer`.
+      optimizer: options of `_optimizer` for the second phase.
+      schedule: options of `schedules.learning_rate` in the second phase.
+      average_decay: of the moving average of the weights, see `step.gradient_step`.
+      accumulate: micro-batches per step, see there.
+      spread: see `opinions.shares`; for training and evaluation.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+      ValueError: the first phase is not shorter than the training.
+    """
+    module = _module(**model)
+    in_training = module.clone(axis_name=parallel.AXIS)
+    distance = _distance(**loss)
+    head = dict(head)
+    head_steps = head.pop("steps")
+    if not 0 <= head_steps < steps:
+        raise ValueError(f"head.steps must lie in [0, steps), got {head_steps} of {steps}")
+    rules = {"all": _optimizer(steps=steps - head_steps, schedule=schedule, **optimizer)}
+    if head_steps:
+        rules["head"] = _optimizer(steps=head_steps, schedule={"name": "constant"}, **head)
+
+    def init(key):
+        init_key, train_key = jax.random.split(key)
+        fresh = Model.init(module, init_key)
+        start = optax.GradientTransformation(functools.partial(_start, rules), None)
+        return state.create(train_key, fresh.params, fresh.batch_stats, start)
+
+    def advance(phase, current, batch):
+        return step.gradient_step(
+            functools.partial(_objective, in_training, phase, distance), current, batch,
+            optax.GradientTransformation(None, functools.partial(_move, rules[phase], phase)),
+            average_decay=average_decay, accumulate=accumulate,
+        )  # fmt: skip
+
+    def update(current, batch):
+        everything = functools.partial(advance, "all")
+        if not head_steps:
+            return everything(current, batch)
+        first = functools.partial(advance, "head")
+        return jax.lax.cond(current.step < head_steps, first, everything, current, batch)
+
+    options = {"size": module.input_size, "resize": module.resize, "spread": spread}
+    return experiment.Experiment(
+        init=init,
+        update=update,
+        evaluate=functools.partial(_evaluate, module, spread),
+        description=models.describe(module),
+        batches=functools.partial(rating_batches.train_batches, **options),
+        table=table,
+        use=("score photos with", "score PHOTO ..."),
+    )
+
+
+def _module(*, name, **fields):
+    module = models.create(name, fields)
+    if not isinstance(module, nima.NETWORKS):
+        kinds = ", ".join(kind.__name__ for kind in nima.NETWORKS)
+        raise ValueError(f"model.name must be one of {kinds}, got {name!r}")
+    return module
+
+
+def _distance(*, exponent):
+    return functools.partial(emd.emd, exponent=exponent)
+
+
+def _optimizer(*, steps, schedule, name, learning_rate, head_factor=1.0, **options):
+    """An optimiser whose steps for the head are `head_factor` times as long."""
+    rate = schedules.learning_rate(steps=steps, peak=learning_rate, **schedule)
+    rule = schedules.optimizer(name, rate, **options)
+    if head_factor == 1.0:
+        return rule
+    in_head = functools.partial(jax.tree_util.tree_map_with_path, _in_head)
+    return optax.chain(rule, optax.masked(optax.scale(head_factor), in_head))
+
+
+def _in_head(path, leaf):
+    return path[0].key == "head"
+
+
+def _start(rules, params):
+    """Each phase has an optimiser of its own, so the second one's is fresh when its time comes."""
+    return {phase: rule.init(_seen(params, phase)) for phase, rule in rules.items()}
+
+
+def _move(rule, phase, gradient, opt_state, params):
+    seen = [_seen(tree, phase) for tree in (gradient, params)]
+    change, own = rule.update(seen[0], opt_state[phase], seen[1])
+    still = jax.tree.map(jnp.zeros_like, gradient)
+    return still | change, opt_state | {phase: own}
+
+
+def _seen(tree, phase):
+    """What of a tree of weights a phase trains."""
+    return tree if phase == "all" else {"head": tree["head"]}
+
+
+def _objective(module, phase, distance, params, batch_stats, batch, key):
+    if phase == "head":  # no gradient is computed for the rest
+        params = jax.lax.stop_gradient(params) | {"head": params["head"]}
+    logits, network = Model(params, batch_stats, module).apply(
+        batch["input"],
+        train=True,
+        moving_statistics=phase == "head",
+        rngs={"dropout": key},
+    )
+    shares = jax.nn.softmax(logits)
+    mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+    off = jnp.abs(nima.mean(shares) - nima.mean(batch["target"]))
+    value = distance(shares, batch["target"])
+    return mean(value), (network.batch_stats, {"mean_score_error": mean(off)})
+
+
+def _evaluate(module, spread, current, source, *, keep, shard, gather, check):
+    """Scores every photo of a source; there are no photos to show."""
+    del keep
+    network = Model(current.average, current.batch_stats, module)
+    (index, count), rows = shard, []
+    for position in range(index, len(source), count):
+        check()
+        element = source[position]
+        square = rating_batches.square(
+            element["image"], size=module.input_size, method=module.resize
+        )
+        shares = nima.of_squares(network, square[None])[0]
+        reference = int(element.get("reference", -1))
+        true = rating_distributions.shares(element, spread=spread)
+        rows.append([position, reference, shares.tolist(), true.tolist()])
+    parts = [rows] if gather is None else gather(rows)
+    rows = sorted((row for part in parts for row in part), key=lambda row: row[0])
+    _, references, predicted, true = zip(*rows) if rows else ((),) * 4
+    return agreement(np.array(predicted), np.array(true), references=np.array(references)), []
+
+
+def agreement(predicted, true, *, references=None):
+    """Compares distributions for a whole set of photos.
+
+    Args:
+      predicted: `[n, 10]`, in one order whoever made them.
+      true: `[n, 10]`.
+      references: int `[n]`, which photos are versions of one; None or negative: none are.
+
+    Returns:
+      `{name: float}`: "srcc" and "lcc" of the means, the same of the deviations, "emd" (r = 1),
+      "emd_2", "accuracy", and, where references are told, "srcc_within": the mean of the SRCC
+      among the versions of each.
+
+    Raises:
+      ValueError: fewer than two photos.
+    """
+    if len(predicted) < 2:
+        raise ValueError(f"agreement needs at least two photos, got {len(predicted)}")
+    scores = np.arange(1.0, predicted.shape[-1] + 1)
+    means = [np.asarray(shares, np.float64) @ scores for shares in (predicted, true)]
+    deviations = [
+        np.sqrt(np.sum((scores - mean[:, None]) ** 2 * shares, axis=-1))
+        for mean, shares in zip(means, (predicted, true))
+    ]
+    away = np.cumsum(np.asarray(predicted, np.float64) - true, axis=-1)
+    results = {
+        "srcc": metrics.rank_correlation(*means),
+        "lcc": metrics.linear_correlation(*means),
+        "srcc_deviation": metrics.rank_correlation(*deviations),
+        "lcc_deviation": metrics.linear_correlation(*deviations),
+        "emd": float(np.mean(np.abs(away))),
+        "emd_2": float(np.mean(np.sqrt(np.mean(away**2, axis=-1)))),
+        "accuracy": metrics.agreement(*means),
+    }
+    groups = [] if references is None else np.unique(references[references >= 0])
+    within = [[side[references == group] for side in means] for group in groups]
+    within = [metrics.rank_correlation(*sides) for sides in within if len(sides[0]) > 1]
+    return results | ({"srcc_within": float(np.mean(within))} if within else {})
+
+
+def table(results, *, title="held-out photos"):
+    """Writes results for a terminal.
+
+    Args:
+      results: what `agreement` gives; None stands for a number that is not defined.
+      title: what the first line says.
+
+    Returns:
+      Lines of text.
+    """
+    rows = [(text, results[name]) for name, text in _TITLES.items() if name in results]
+    written = (("-" if value is None else f"{value:.4f}", text) for text, value in rows)
+    return "\n".join([title, *(f"  {text:44s}{value:>8s}" for value, text in written)])

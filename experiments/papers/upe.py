@@ -1,0 +1,83 @@
+"""UPE as an experiment: a network that learns illumination, by the three losses of the paper.
+
+Receives config sections from experiments/train.py and batches from data/pipeline/batches.py.
+Hands three functions to experiments/train.py.
+
+Reference: Wang et al. 2019, "Underexposed photo enhancement using deep illumination estimation";
+the losses as in the published training graph and as in the paper.
+"""
+
+import functools
+
+import jax.numpy as jnp
+
+from bilateral_jax.losses import illumination, reconstruction
+from bilateral_jax.models import upe
+from experiments.papers import hdrnet
+
+RECONS = ("div", "mul")
+
+
+def build(*, model, loss, **training):
+    """Builds the experiment from the sections of a config.
+
+    Args:
+      model: options of `hdrnet.create`. Rendering "direct" trains the network without illumination,
+        a direct regression of the picture.
+      loss: keywords of `_losses`.
+      **training: the steps and the other sections, see `hdrnet.assemble`.
+
+    Returns:
+      An `Experiment`.
+
+    Raises:
+      TypeError: a section holds a key that nothing takes; the message names it.
+      ValueError: a rendering that cannot be trained, an unknown form of a loss, or a loss of the
+        illumination where there is none.
+    """
+    module = hdrnet.create(**model)
+    if not isinstance(module, upe.UPE):
+        raise ValueError(f"model.name must be UPE, got {type(module).__name__}")
+    _check(module.rendering, **loss)
+    return hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
+
+
+def _check(rendering, *, recon, smoothness, **_):
+    if rendering == "script":
+        raise ValueError('model.rendering "script" rounds and has no gradient; train with "graph"')
+    if recon not in RECONS:
+        raise ValueError(f"loss.recon must be one of {RECONS}, got {recon!r}")
+    if rendering == "direct" and (smoothness or recon != "div"):
+        raise ValueError(
+            'model.rendering "direct" has no illumination: loss.smoothness must be 0 and loss.recon'
+            f' "div", got {smoothness} and {recon!r}'
+        )
+
+
+def _terms(network, batch, **loss):
+    """The loss of every example, what to show of it, the network with new statistics."""
+    grid, network = hdrnet.look(network, batch)
+    photo, place = batch["input"], {"window": batch["window"], "train": True}
+    if network.module.rendering == "direct":
+        result, network = network.apply(grid, photo, method="render", **place)
+        light = jnp.ones_like(photo)
+    else:
+        light, network = network.apply(grid, photo, method="illumination", **place)
+        result = upe.reflectance(photo, light)
+    return *_losses(photo, light, result, batch["target"], **loss), network
+
+
+def _losses(photo, light, result, target, *, fidelity, smoothness, colour, recon, colour_form):
+    """The weighted sum of the terms, and what to show.
+
+    The first three keywords are weights. `recon`: "div" compares the quotient with the target (the
+    graph), "mul" the photo with target times illumination (the paper). `colour_form`: see
+    `illumination.colour`.
+    """
+    error = reconstruction.mse(result, target)
+    fit = error if recon == "div" else reconstruction.mse(light * target, photo)
+    rough = illumination.smoothness(light, photo)
+    apart = illumination.colour(result, target, form=colour_form)
+    value = fidelity * fit + smoothness * rough + colour * apart
+    shown = {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+    return value, shown | {"smoothness": rough, "colour": apart}

@@ -1,0 +1,98 @@
+"""The page of a sweep: its table, its plot, the trials' curves over each other.
+
+Receives `results.json` and the trials' folders from experiments/report.py.
+Hands HTML back to it.
+"""
+
+import os
+
+from experiments.reports import figures as figures
+from experiments.reports import page as page
+from experiments.runs import files
+from experiments.sweeps import plot as plot_lib
+from experiments.sweeps import results, trials
+
+
+def render(workdir, *, links_from):
+    """Describes a sweep.
+
+    Args:
+      workdir: its folder.
+      links_from: folder of the page, for links to the trials' own pages where there are any.
+
+    Returns:
+      HTML.
+    """
+    found = results.read(workdir)
+    rows, metric, best = found["trials"], found["metric"], found["best"]
+    with figures.themed():
+        plot = figures.inline(plot_lib.figure(rows, metric=metric, best=best), "all trials")
+    counts = {}
+    for row in rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    state = ", ".join(f"{count} {status}" for status, count in counts.items())
+    order = {"max": "largest", "min": "smallest"}[best]
+    sections = {
+        "Results": _table(workdir, rows, metric, links_from),
+        "Over seeds": _seeds(rows, metric),
+        "Plot": f'<div class="wide">{plot}</div>',
+        "Curves": _curves(workdir, rows, metric),
+        "What all trials share": _shared(workdir, rows),
+    }
+    lead = page.text(f"{len(rows)} trials: {state}. Sorted by {metric}, {order} first.")
+    return page.page(f"Sweep {workdir.absolute().name}", lead, sections)
+
+
+def _table(workdir, rows, metric, links_from):
+    overrides, metrics = results.columns(rows)
+    metrics = [metric, *(n for n in metrics if n != metric and not n.startswith("input_"))]
+    names = results.short(overrides)
+    body = []
+    for row in rows:
+        report = workdir / "trials" / row["trial"] / "report.html"
+        status = row["status"]
+        if report.exists():
+            status = (status, os.path.relpath(report, links_from).replace(os.sep, "/"))
+        body.append(
+            [results.number(row["metrics"].get(name)) for name in metrics]
+            + [str(row["overrides"].get(name, "")) for name in overrides]
+            + [status, str(row["tries"]), f"{row['seconds']:.0f}", f"{row['step']}/{row['steps']}"]
+            + [row["reason"]]
+        )
+    head = [*metrics, *names.values(), "status", "tries", "seconds", "step", "reason"]
+    given = len(metrics) + len(overrides)
+    return page.table(head, body, numbers=[*range(given), given + 1, given + 2, given + 3])
+
+
+def _seeds(rows, metric):
+    groups = results.over_seeds(rows, metric)
+    if not groups:
+        return ""
+    body = []
+    for rest, count, mean, deviation in groups:
+        name = ", ".join(f"{name}={value}" for name, value in rest.items()) or "all"
+        body.append([name, str(count), results.number(mean), f"{deviation:.2g}"])
+    return page.table(
+        ["overrides", "seeds", f"mean {metric}", "deviation"], body, numbers=[1, 2, 3]
+    )
+
+
+def _curves(workdir, rows, metric):
+    curves = {}
+    for row in rows:
+        lines = results.lines(workdir / "trials" / row["trial"])
+        kept = [line for line in lines if line.get("kind") == "eval" and metric in line]
+        if kept:
+            curves[row["trial"]] = (
+                [line["step"] for line in kept],
+                [line[metric] for line in kept],
+            )
+    return figures.bundle(f"{metric}, held out", curves) if curves else ""
+
+
+def _shared(workdir, rows):
+    path = workdir / "trials" / rows[0]["trial"] / trials.CONFIG
+    config = files.flat(files.read_json(path)) if path.exists() else {}
+    varied = set(results.columns(rows)[0])
+    body = [[name, repr(value)] for name, value in config.items() if name not in varied]
+    return page.details(f"{len(body)} entries", page.table(["entry", "value"], body))

@@ -1,0 +1,1 @@
+"""Many trainings: their configs, the engine that runs them, their results."""

@@ -1,0 +1,129 @@
+"""The trials of a sweep: names and whole configs, checked before anything starts.
+
+Receives a sweep's ConfigDict, as configs/sweeps/combine.py makes it.
+Hands trials and their stored configs to experiments/sweep.py.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from typing import Any
+
+from experiments.runs import files
+
+CONFIG = "trial.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training.
+
+    Attributes:
+      name: of its folder: its overrides, `model.luma_bins=4,seed=0`.
+      overrides: `{dotted name: value}`.
+      config: the whole config as JSON keeps it.
+    """
+
+    name: str
+    overrides: dict[str, Any]
+    config: dict[str, Any]
+
+
+def expand(base, trials):
+    """Turns overrides into whole configs.
+
+    Args:
+      base: ConfigDict of the experiment.
+      trials: list of dicts of overrides.
+
+    Returns:
+      A list of `Trial`, in the same order.
+
+    Raises:
+      ValueError: an override names no entry of the base config, has another type than the entry
+        there, or two trials are the same.
+    """
+    if not trials:
+        raise ValueError("the sweep has no trials")
+    expanded, names = [], set()
+    for overrides in trials:
+        if not isinstance(overrides, dict):
+            raise ValueError(f"a trial is a dict of overrides, got {overrides!r}")
+        config = base.copy_and_resolve_references()
+        for name, value in overrides.items():
+            _override(config, name, value)
+        trial = Trial(_name(overrides), dict(overrides), json.loads(config.to_json()))
+        if trial.name in names:
+            raise ValueError(f"the trial {trial.name} is there twice")
+        names.add(trial.name)
+        expanded.append(trial)
+    return expanded
+
+
+def store(trials, folder):
+    """Writes `FOLDER/NAME/trial.json`, the config of each trial, for `configs/stored.py`.
+
+    Args:
+      trials: list of `Trial`.
+      folder: of the trials; created if absent.
+
+    Raises:
+      ValueError: a trial of that name is there with another config; nothing was written then. The
+        message names what differs.
+    """
+    paths = [folder / trial.name / CONFIG for trial in trials]
+    for trial, path in zip(trials, paths):
+        if path.exists():
+            _check_same(trial, path)
+    for trial, path in zip(trials, paths):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_json(path, trial.config)
+
+
+def _check_same(trial, path):
+    if differing := files.differences(files.read_json(path), trial.config):
+        raise ValueError(
+            f"{path} holds this trial with another config ({differing}); choose another "
+            "workdir, or give the same sweep to go on with that one"
+        )
+
+
+def _override(config, name, value):
+    try:
+        before = config[name] if "." not in name else _entry(config, name)
+        if isinstance(value, bool) != isinstance(before, bool) and before is not None:
+            raise TypeError
+        if value is None and before is not None:
+            raise TypeError
+        config.update_from_flattened_dict({name: value})
+    except (KeyError, AttributeError) as error:
+        known = sorted(files.flat(json.loads(config.to_json())))
+        near = [each for each in known if each.split(".")[-1] == name.split(".")[-1]] or known
+        raise ValueError(
+            f"override {name}: the base config has no such entry; it has {', '.join(near)}"
+        ) from error
+    except TypeError as error:
+        raise ValueError(
+            f"override {name}: expected {type(before).__name__} as in the base config "
+            f"({before!r}), got {value!r}"
+        ) from error
+
+
+def _entry(config, name):
+    for part in name.split("."):
+        if not hasattr(config, "keys") or part not in config:
+            raise KeyError(name)
+        config = config[part]
+    return config
+
+
+def _name(overrides):
+    """A folder's name: readable while short, marked by a digest where characters were replaced."""
+    text = ",".join(f"{name}={value}" for name, value in overrides.items()) or "base"
+    plain = re.sub(r"[^A-Za-z0-9_.,=+-]+", "_", text)
+    if plain == text and len(text) <= 120:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{plain[:110]}-{digest}"

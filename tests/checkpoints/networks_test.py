@@ -1,0 +1,61 @@
+"""Networks on disk: found in a run and in an exported folder, or said to be missing."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from bilateral_jax.checkpoints import networks, trees
+
+
+def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
+    params = {"conv": {"kernel": np.ones((3, 3), np.float32)}}
+    average = {"conv": {"kernel": np.full((3, 3), 2, np.float32)}}
+    networks.save(
+        tmp_path / "model",
+        name="Net",
+        hyperparameters={"gd": 8},
+        params=params,
+        metadata={"source": "elsewhere"},
+    )
+    exported = networks.load(tmp_path / "model")
+    assert (exported.name, exported.hyperparameters, exported.batch_stats) == ("Net", {"gd": 8}, {})
+    assert exported.metadata["source"] == "elsewhere"
+    np.testing.assert_array_equal(exported.params["conv"]["kernel"], params["conv"]["kernel"])
+    with pytest.raises(ValueError, match="already holds a model"):
+        networks.save(tmp_path / "model", name="Net", hyperparameters={}, params=params)
+
+    run = tmp_path / "run"
+    entry = networks.entry("Net", {"gd": 4}, params="ema_params")
+    state = {
+        "params": params,
+        "ema_params": average,
+        "batch_stats": {"m": np.zeros(2)},
+        "step": np.int32(3),
+    }
+    trees.save(trees.run_folder(run), 3, state, metadata={"model": entry})
+    for path in (run, str(trees.run_folder(run))):
+        loaded = networks.load(path)
+        assert loaded.hyperparameters == {"gd": 4} and loaded.metadata["step"] == 3
+        np.testing.assert_array_equal(loaded.params["conv"]["kernel"], 2)
+        assert list(loaded.batch_stats) == ["m"]
+    holder = {"generator": state, "critic": {"average": average}}
+    entry = networks.entry(
+        "Net", {}, params="generator/params", batch_stats="generator/batch_stats"
+    )
+    trees.save(trees.run_folder(run), 4, holder, metadata={"model": entry})
+    loaded = networks.load(run)
+    np.testing.assert_array_equal(loaded.params["conv"]["kernel"], params["conv"]["kernel"])
+    assert list(loaded.batch_stats) == ["m"]
+    entry = networks.entry("Net", {}, params="generator/ema")
+    trees.save(trees.run_folder(run), 5, holder, metadata={"model": entry})
+    with pytest.raises(ValueError, match="not the weights 'generator/ema'"):
+        networks.load(run)
+
+
+def test_a_folder_without_a_model_says_so(tmp_path):
+    trees.save(tmp_path, 1, {"a": np.zeros(3)})
+    with pytest.raises(ValueError, match="no description of a model"):
+        networks.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        networks.load(pathlib.Path("no/such/place"))

@@ -1,0 +1,252 @@
+"""The command line: files, folders, depths, what goes wrong and how it says so."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from bilateral_jax import __main__ as command_line
+from bilateral_jax import images, inference, models
+from bilateral_jax.checkpoints import networks, trees
+from bilateral_jax.cli import enhance
+from bilateral_jax.importers import hdrnet
+from bilateral_jax.models import model as model_lib
+from tests import assets
+
+FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
+
+
+@pytest.fixture(scope="module")
+def model():
+    module = models.create("HDRNetCurves", FIELDS, preset="recommended")
+    return model_lib.Model.init(module, jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    name, hyperparameters = models.describe(model.module)
+    leaves = {"params": model.params, "batch_stats": model.batch_stats}
+    networks.save(
+        folder, name=name, hyperparameters=hyperparameters, metadata={"by": "test"}, **leaves
+    )
+    return folder
+
+
+def picture(seed=0, dtype=np.uint8, size=(12, 16)):
+    return np.random.default_rng(seed).integers(
+        0, np.iinfo(dtype).max, (*size, 3), dtype, endpoint=True
+    )
+
+
+def run(*arguments):
+    return command_line.main([str(argument) for argument in arguments])
+
+
+def test_one_file(tmp_path, checkpoint, model):
+    images.write(tmp_path / "in.png", picture(), icc_profile=None)
+    assert (
+        run("enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", checkpoint) == 0
+    )
+    expected = inference.enhance(model, picture())
+    np.testing.assert_array_equal(images.read(tmp_path / "out.png").pixels, expected)
+
+
+@pytest.mark.parametrize(
+    "depth, bits, suffix, expected",
+    [
+        (np.uint16, None, ".png", np.uint16),
+        (np.uint16, 8, ".tif", np.uint8),
+        (np.uint8, 16, ".png", np.uint16),
+        (np.uint16, None, ".jpg", np.uint8),
+    ],
+)
+def test_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
+    pixels = picture(dtype=depth)
+    images.write(tmp_path / "in.png", pixels)
+    more = ["--bits", bits] if bits else []
+    out = tmp_path / f"out{suffix}"
+    assert run("enhance", tmp_path / "in.png", out, "--checkpoint", checkpoint, *more) == 0
+    written = images.read(out).pixels
+    assert written.dtype == expected
+    if suffix != ".jpg":
+        exact = (
+            inference.enhance(model, images.to_float(pixels)).clip(0, 1) * np.iinfo(expected).max
+        )
+        assert np.abs(written - exact).max() < 0.51 + 2e-6 * np.iinfo(expected).max
+
+
+def test_profile_and_orientation_are_kept(tmp_path, checkpoint):
+    import PIL.Image
+    import PIL.ImageCms
+
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    exif = PIL.Image.Exif()
+    exif[274] = 6  # lies on its side
+    source = PIL.Image.fromarray(picture(size=(10, 24)))
+    source.save(tmp_path / "in.jpg", quality=95, icc_profile=profile, exif=exif)
+    assert (
+        run("enhance", tmp_path / "in.jpg", tmp_path / "out.jpg", "--checkpoint", checkpoint) == 0
+    )
+    photo = images.read(tmp_path / "out.jpg")
+    assert photo.pixels.shape == (24, 10, 3)
+    assert photo.icc_profile == profile
+    with PIL.Image.open(tmp_path / "out.jpg") as out:
+        assert out.size == (10, 24) and out.getexif().get(274, 1) == 1
+
+
+def test_a_folder_with_a_bad_file(tmp_path, checkpoint, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "c.TIF"):
+        images.write(folder / name, picture())
+    (folder / "b.jpg").write_bytes(b"\xff\xd8\xff broken")
+    (folder / "notes.txt").write_text("no picture")
+    assert run("enhance", folder, tmp_path / "out", "--checkpoint", checkpoint) == 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.TIF"]
+    errors = capsys.readouterr().err
+    assert "b.jpg" in errors and "1 of 3 pictures failed" in errors and "Traceback" not in errors
+
+
+def test_several_files_go_to_a_folder_as_png_where_a_jpeg_is_too_shallow(tmp_path, checkpoint):
+    images.write(tmp_path / "a.jpg", picture(1))
+    images.write(tmp_path / "b.png", picture(2))
+    arguments = [tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "new" / "out"]
+    assert run("enhance", *arguments, "--checkpoint", checkpoint, "--bits", 16) == 0
+    for name in ("a.png", "b.png"):
+        assert images.read(tmp_path / "new" / "out" / name).pixels.dtype == np.uint16
+
+
+def test_inputs_and_existing_files_are_safe(tmp_path, checkpoint, capsys):
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, picture())
+    before = (tmp_path / "a.png").read_bytes()
+    options = ["--checkpoint", checkpoint, "--overwrite"]
+    assert run("enhance", tmp_path / "a.png", tmp_path / "a.png", *options) == 1
+    assert "is an input" in capsys.readouterr().err
+    assert run("enhance", tmp_path, tmp_path, *options) == 1
+    assert run("enhance", tmp_path / "a.png", tmp_path, *options) == 1
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert run("enhance", tmp_path / "a.png", tmp_path / "link" / "a.png", *options) == 1
+    assert (tmp_path / "a.png").read_bytes() == before
+    capsys.readouterr()
+    assert run("enhance", tmp_path / "a.png", tmp_path / "b.png", "--checkpoint", checkpoint) == 1
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert run("enhance", tmp_path / "a.png", tmp_path / "b.png", *options) == 0
+    assert (tmp_path / "b.png").read_bytes() != before
+
+
+def test_two_inputs_never_share_an_output(tmp_path, checkpoint, capsys):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        images.write(tmp_path / folder / "a.png", picture())
+    sources = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
+    assert run("enhance", *sources, tmp_path / "out", "--checkpoint", checkpoint) == 1
+    assert "belongs to another input" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a.png").is_file()
+
+
+def one_line(capsys):
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1 and captured.out == "", captured.err
+    return lines[0]
+
+
+def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
+    images.write(tmp_path / "a.png", picture())
+    (tmp_path / "empty").mkdir()
+    target = tmp_path / "out.png"
+    assert run("enhance", tmp_path / "absent.png", target, "--checkpoint", checkpoint) == 1
+    assert "no such file or folder" in one_line(capsys)
+    assert run("enhance", tmp_path / "a.png", target, "--checkpoint", tmp_path / "no_run") == 1
+    assert "no_run" in one_line(capsys)
+    assert run("enhance", tmp_path / "a.png", target, "--checkpoint", tmp_path / "empty") == 1
+    assert "no checkpoint" in one_line(capsys)
+    assert run("enhance", tmp_path / "empty", tmp_path / "out", "--checkpoint", checkpoint) == 1
+    assert "holds no picture" in one_line(capsys)
+    assert run("enhance", tmp_path / "empty", tmp_path / "a.png", "--checkpoint", checkpoint) == 1
+    assert "is a file; for several pictures give a folder" in one_line(capsys)
+    assert run("info", tmp_path / "empty") == 1
+    assert "no checkpoint" in one_line(capsys)
+    for bad in (["--bits", "12"], ["--quality", "0"], ["--band-rows", "0"]):
+        with pytest.raises(SystemExit) as stopped:
+            run("enhance", tmp_path / "a.png", target, "--checkpoint", checkpoint, *bad)
+        assert stopped.value.code == 2
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path, model):
+    params = dict(model.params, guide_network={"ccm": np.zeros((3, 4))})
+    networks.save(tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params)
+    with pytest.raises(
+        ValueError, match=r"missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
+    ):
+        enhance.load_model(tmp_path / "m")
+
+
+def test_import_then_info_then_enhance(tmp_path, model, capsys):
+    np.savez(tmp_path / "weights.npz", **hdrnet.to_variables(model))
+    assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 0
+    assert "HDRNetCurves" in capsys.readouterr().out
+    loaded = enhance.load_model(tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
+    assert run("info", tmp_path / "run") == 0
+    text = capsys.readouterr().out
+    count = model_lib.parameter_count(model.params)
+    for expected in (
+        "HDRNetCurves",
+        f"{count:,}",
+        "coefficient_network/prediction/kernel",
+        "spatial_bin",
+        "step",
+        "versions",
+        f"jax {jax.__version__}",
+    ):
+        assert expected in text
+    assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 1
+    assert "already holds a model" in one_line(capsys)
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    assert run("import", "hdrnet", tmp_path / "other.npz", tmp_path / "run2") == 1
+    assert "so this is no HDRNet" in one_line(capsys)
+
+
+def test_info_shows_the_training_config(tmp_path, model, capsys):
+    name, hyperparameters = models.describe(model.module)
+    state = {"params": model.params, "average": model.params, "batch_stats": {}}
+    entry = networks.entry(name, hyperparameters, params="average")
+    metadata = {"model": entry, "config": {"optimizer": {"learning_rate": 0.25}}}
+    trees.save(trees.run_folder(tmp_path), 300, state, metadata=metadata)
+    assert run("info", tmp_path) == 0
+    text = capsys.readouterr().out
+    assert '"learning_rate": 0.25' in text and "300" in text
+    assert json.dumps(entry) not in text
+
+
+def test_the_golden_weights_enhance_from_the_shell(tmp_path):
+    folder = assets.path("golden", "hdrnet")
+    with np.load(folder / "model_alt_pointwise_bn.npz") as archive:
+        record = dict(archive)
+    np.savez(
+        tmp_path / "weights.npz", **{k: v for k, v in record.items() if k.startswith("inference/")}
+    )
+    images.write(tmp_path / "in.png", record["fullres_C"][0])
+
+    def shell(*arguments):
+        command = [sys.executable, "-m", "bilateral_jax", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=assets.ROOT)
+
+    done = shell("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    done = shell(
+        "enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", tmp_path / "run"
+    )
+    assert done.returncode == 0, done.stderr
+
+    out = images.read(tmp_path / "out.png").pixels
+    model = hdrnet.load(record)
+    np.testing.assert_array_equal(out, inference.enhance(model, record["fullres_C"][0]))
+    done = shell("info", tmp_path / "absent")
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,105 @@
+"""Worker processes: the same batches in the same order, and no worker outlives its trainer."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bilateral_jax.data.pipeline import batches
+from bilateral_jax.data.synthetic import procedural
+from tests import assets
+
+pytest.importorskip("grain", reason="Grain is not installed")
+
+ROOT = assets.ROOT
+
+
+def make(**options):
+    source = procedural.SyntheticPairs(5, size=(40, 48), seed=1)
+    changes = {"flips": True, "rotations": True, "exposure": 0.5, "lowres_from": "photo"}
+    options = {"batch_size": 2, "crop": 24, "seed": 3, "lowres_size": 16, **changes, **options}
+    return batches.train_batches(source, **options)
+
+
+def test_workers_change_nothing_and_their_position_is_anybodys():
+    alone, helped = make(threads=0), make(workers=2)
+    for _ in range(5):
+        assert_equal(next(alone), next(helped))
+    state = helped.get_state()
+    helped.close()
+    resumed = make(workers=1, threads=0)
+    resumed.set_state(state)
+    for _ in range(3):
+        assert_equal(next(alone), next(resumed))
+    resumed.close()
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for key in one:
+        np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+
+
+TRAINER = """
+import multiprocessing, sys, time
+from bilateral_jax.data.pipeline import batches
+from bilateral_jax.data.synthetic import procedural
+if __name__ == "__main__":
+    source = procedural.SyntheticPairs(4, size=32, seed=1)
+    stream = batches.train_batches(source, batch_size=2, crop=16, seed=0, workers=1, threads=0)
+    next(stream)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    sys.stdin.readline()
+    for _ in range(40):  # more than what was prefetched
+        batch = next(stream)
+    print("finished", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """A program that reads by a worker process, in a group of its own, and the worker's number."""
+    script = tmp_path / "trainer.py"
+    script.write_text(TRAINER)
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+    )
+    with process:
+        yield process, int(process.stdout.readline())
+        process.kill()
+
+
+def alive(number):
+    """Whether a process runs; one that ended and waits to be noticed does not."""
+    try:
+        status = pathlib.Path(f"/proc/{number}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="asks /proc who runs")
+def test_a_worker_ends_with_its_trainer_and_not_before(trainer):
+    process, worker = trainer
+    # What Ctrl-C and a scheduler do to every process of the group; the trainer would save now.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker, number)
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "finished\n" and alive(worker)
+    process.kill()
+    deadline = time.monotonic() + 20  # less than the grace after SIGTERM
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(worker)

@@ -1,0 +1,103 @@
+"""Unpaired sources: every photo as often as any other, other partners each time, seeded."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from bilateral_jax.data.pipeline import batches
+from bilateral_jax.data.sources import unpaired
+from tests import fake_datasets
+
+pytest.importorskip("cv2", reason="OpenCV is not installed")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("unpaired")
+    for index in range(5):
+        fake_datasets.write(root / "input" / f"in{index}.png", index, shape=(12, 16, 3))
+    for index in range(3):
+        shape = (16, 12, 3)
+        fake_datasets.write(root / "target" / f"out{index}.png", 50 + index, shape=shape)
+    return root
+
+
+def names(source):
+    return [(e["name"], e["target_name"]) for e in (source[i] for i in range(len(source)))]
+
+
+@pytest.mark.parametrize("inputs, targets", [("input", "target"), ("target", "input")])
+def test_each_photo_comes_equally_often_whichever_set_is_larger(root, inputs, targets):
+    source = unpaired.folders(root, inputs=inputs, targets=targets, rounds=15)
+    count = len(list((root / inputs).iterdir()))
+    assert len(source) == 15 * count
+    before, after = (collections.Counter(side) for side in zip(*names(source)))
+    assert set(before.values()) == {15} and len(before) == count
+    assert len(set(after.values())) == 1
+
+
+def test_the_pairing_depends_on_the_seed_and_the_index_alone(root):
+    one, same = (unpaired.folders(root, seed=3, rounds=4) for _ in range(2))
+    backwards = [same.indices(i) for i in reversed(range(len(same)))]
+    assert [one.indices(i) for i in range(len(one))] == backwards[::-1]
+    other = unpaired.folders(root, seed=4, rounds=4)
+    assert [one.indices(i) for i in range(20)] != [other.indices(i) for i in range(20)]
+    assert one.indices(-1) == one.indices(len(one) - 1)
+    with pytest.raises(IndexError):
+        one[len(one)]
+
+
+def test_the_partners_change_from_round_to_round(root):
+    source = unpaired.folders(root, rounds=6)
+    partners = collections.defaultdict(set)
+    for name, target in names(source):
+        partners[name].add(target)
+    assert all(len(targets) > 1 for targets in partners.values())
+
+
+def test_elements_hold_both_photos_as_they_are(root):
+    source = unpaired.folders(root)
+    given, wanted = source.indices(7)
+    element = source[7]
+    np.testing.assert_array_equal(element["input"], fake_datasets.picture(given, shape=(12, 16, 3)))
+    wanted = fake_datasets.picture(50 + wanted, shape=(16, 12, 3))
+    np.testing.assert_array_equal(element["target"], wanted)
+
+
+def test_bad_photos_of_either_side_are_skipped_and_named(root, tmp_path):
+    for side, folder in (("input", "input"), ("target", "target")):
+        for path in (root / folder).iterdir():
+            fake_datasets.write(tmp_path / side / path.name)
+    (tmp_path / "target" / "out1.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"1 of 3 records are bad: out1\.png"):
+        unpaired.folders(tmp_path)
+    with pytest.warns(UserWarning, match=r"out1\.png"):
+        source = unpaired.folders(tmp_path, on_bad="skip")
+    assert [name for name, _ in source.skipped] == ["out1.png"]
+    assert {target for _, target in names(source)} == {"out0.png", "out2.png"}
+
+
+def test_impossible_choices_are_named(root):
+    with pytest.raises(ValueError, match="at least one round, got 5, 3 and 0"):
+        unpaired.folders(root, rounds=0)
+    with pytest.raises(ValueError, match="input.*8 bits per channel; 16"):
+        unpaired.folders(root, input_bits=16)
+
+
+def test_the_loader_shuffles_and_resumes_it(root):
+    def stream():
+        source = unpaired.folders(root, rounds=3)
+        options = {"batch_size": 4, "crop": 8, "seed": 1, "threads": 0, "paired": False}
+        return batches.train_batches(source, **options)
+
+    one = stream()
+    next(one)
+    state = one.get_state()
+    expected = [next(one) for _ in range(3)]
+    other = stream()
+    other.set_state(state)
+    for batch in expected:
+        again = next(other)
+        np.testing.assert_array_equal(again["input"], batch["input"])
+        np.testing.assert_array_equal(again["target"], batch["target"])

@@ -1,0 +1,141 @@
+"""Pairs that an operator makes: each target once, kept in memory or on disk; teachers by name."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+from bilateral_jax import images, inference, models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.data import registry
+from bilateral_jax.data.synthetic import demo_photos, operator_targets
+from experiments.operators import teachers
+from tests.models import row_tiles_test as pictures
+
+
+class Photos:
+    """Two photos, one after the names of single pictures, one after those of pairs."""
+
+    def __init__(self, dtype=np.uint8):
+        rng = np.random.default_rng(0)
+        most = np.iinfo(dtype).max
+        self._photos = [rng.integers(0, most, (5, 6, 3), dtype) for _ in range(2)]
+        self.skipped = [("broken.png", "no end")]
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return {("image", "input")[index]: self._photos[index], "name": f"photo{index}"}
+
+
+class Halved:
+    """An operator that counts its calls."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, pixels):
+        self.calls += 1
+        return pixels // 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_target_is_made_once(tmp_path, dtype):
+    for cache in (None, tmp_path / "kept"):
+        operator = Halved()
+        source = operator_targets.Retouched(Photos(dtype), operator, label="half", cache=cache)
+        for _ in range(2):
+            for index in range(len(source)):
+                pair = source[index]
+                np.testing.assert_array_equal(pair["target"], pair["input"] // 2)
+                assert pair["name"] == f"photo{index}" and pair["target"].dtype == dtype
+        assert operator.calls == 2 and source.skipped == [("broken.png", "no end")]
+
+
+def test_the_folder_serves_later_runs_of_the_same_operator_only(tmp_path):
+    first, again, other = Halved(), Halved(), Halved()
+    for operator, label in ((first, "half"), (again, "half"), (other, "third")):
+        source = operator_targets.Retouched(Photos(), operator, label=label, cache=tmp_path)
+        source.exact(0)
+    assert (first.calls, again.calls, other.calls) == (1, 0, 1)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_threads_do_not_make_a_target_twice_and_a_source_may_be_sent_to_workers():
+    operator = Halved()
+    source = operator_targets.Retouched(Photos(), operator, label="half")
+    threads = [threading.Thread(target=source.__getitem__, args=(0,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert operator.calls == 1
+    there = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(there[0]["target"], source[0]["target"])
+
+
+def test_bad_photos_and_operators_are_named():
+    class Floats(Photos):
+        def __getitem__(self, index):
+            return {"image": np.zeros((4, 4, 3), np.float32), "name": "float"}
+
+    with pytest.raises(TypeError, match="photo float must be uint8 or uint16, got float32"):
+        operator_targets.Retouched(Floats(), Halved(), label="half")[0]
+    cut = operator_targets.Retouched(Photos(), lambda pixels: pixels[1:], label="cut")
+    with pytest.raises(ValueError, match=r"operator cut must keep shape .* \(5, 6, 3\); it gave"):
+        cut[0]
+
+
+def test_photo_folder_scales(tmp_path):
+    for name, size in (("b.png", (8, 12)), ("a.png", (3, 4))):
+        images.write(tmp_path / name, np.zeros((*size, 3), np.uint8))
+    source = registry.make("photos", root=tmp_path, long_side=6)
+    assert [source[i]["name"] for i in range(2)] == ["a.png", "b.png"]
+    assert [source[i]["image"].shape[:2] for i in range(2)] == [(3, 4), (4, 6)]
+
+
+def test_demo_inputs_are_the_demo_s_photos():
+    source = operator_targets.DemoInputs("heldout")
+    names = [name for name, _ in demo_photos.inputs("heldout")]
+    assert [source[i]["name"] for i in range(len(source))] == names
+    with pytest.raises(ValueError, match="variants must be at least 1"):
+        operator_targets.DemoInputs("heldout", variants=2)
+
+
+def test_a_network_teaches(tmp_path):
+    """Saved, found again by a config's words, and its pictures are those of `enhance`."""
+    module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1], "conditions": 1})
+    network = pictures.with_random_weights(module)
+    name, fields = models.describe(module)
+    networks.save(
+        tmp_path / "teacher", name=name, hyperparameters=fields, params=network.params,
+        batch_stats={}, metadata={},
+    )  # fmt: skip
+    images.write(tmp_path / "photo.png", Photos()[0]["image"])
+    source = registry.make(
+        "taught", photos={"kind": "photos", "root": tmp_path}, conditions=[0.5],
+        checkpoint=tmp_path / "teacher", cache=tmp_path / "kept",
+    )  # fmt: skip
+    pair = source[0]
+    wanted = inference.enhance(network, pair["input"], conditions=(0.5,))
+    np.testing.assert_array_equal(pair["target"], wanted)
+    _, label = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.5])
+    _, other = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.6])
+    assert label != other
+
+
+def test_a_filter_teaches_and_mistakes_are_named():
+    function, _ = teachers.find(operator="multilayer", options={"radii": [1, 2, 3]})
+    photo = Photos()[0]["image"]
+    made = function(photo)
+    assert made.dtype == np.uint8 and np.abs(made.astype(int) - photo).max() > 2
+    with pytest.raises(ValueError, match="a teacher is a checkpoint or an operator, got None"):
+        teachers.find()
+    with pytest.raises(TypeError, match="'multilayer' has no option 'gain'"):
+        teachers.find(operator="multilayer", options={"gain": 2})
+    with pytest.raises(ValueError, match="options are for a classical filter"):
+        teachers.find(checkpoint="x", options={"gain": 2})
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        teachers.find(checkpoint="nowhere")

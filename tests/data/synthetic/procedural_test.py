@@ -1,0 +1,63 @@
+"""Procedural pairs: the same for the same seed, a retouch that is what it says."""
+
+import numpy as np
+import pytest
+
+from bilateral_jax.data.synthetic import procedural
+
+
+@pytest.mark.parametrize("retouch", procedural.RETOUCHES)
+def test_target_is_the_known_retouch(retouch):
+    source = procedural.SyntheticPairs(3, size=(33, 20), seed=4, retouch=retouch)
+    for index in range(3):
+        pair = source[index]
+        given, wanted = pair["input"], pair["target"]
+        assert (
+            given.shape == wanted.shape == (33, 20, 3) and given.dtype == wanted.dtype == np.float32
+        )
+        assert 0 <= given.min() and given.max() <= 1 and 0 <= wanted.min() and wanted.max() <= 1
+        np.testing.assert_array_equal(wanted, source.apply(given))
+        assert np.abs(wanted - given).mean() > 0.02
+
+
+def global_fit_error(source):
+    """Root mean square that the best single 3x4 matrix leaves."""
+    given = np.concatenate([source[i]["input"].reshape(-1, 3) for i in range(len(source))])
+    wanted = np.concatenate([source[i]["target"].reshape(-1, 3) for i in range(len(source))])
+    design = np.concatenate([given, np.ones_like(given[:, :1])], 1).astype(np.float64)
+    solution = np.linalg.lstsq(design, wanted.astype(np.float64), rcond=None)[0]
+    return float(np.sqrt(np.mean((design @ solution - wanted) ** 2)))
+
+
+def test_one_matrix_reaches_the_affine_retouch_only():
+    affine = procedural.SyntheticPairs(4, size=32, seed=1)
+    curve = procedural.SyntheticPairs(4, size=32, seed=1, retouch="curve")
+    assert global_fit_error(affine) < 1e-6 < 5e-3 < global_fit_error(curve)
+
+
+def test_seed_and_index_decide():
+    one, same = (procedural.SyntheticPairs(2, size=16, seed=7) for _ in range(2))
+    other = procedural.SyntheticPairs(2, size=16, seed=8)
+    np.testing.assert_array_equal(one[1]["input"], same[1]["input"])
+    assert np.abs(one[1]["input"] - one[0]["input"]).max() > 0.1
+    assert np.abs(one[1]["input"] - other[1]["input"]).max() > 0.1
+    assert not np.allclose(one.matrix, other.matrix)
+    assert one[0]["name"] != one[1]["name"]
+
+
+def test_photos_have_edges_and_texture():
+    photo = procedural.SyntheticPairs(1, size=96, seed=0)[0]["input"]
+    steps = np.abs(np.diff(photo, axis=1)).max(-1)
+    assert steps.max() > 0.2 and np.median(steps) > 0.005 and photo.std() > 0.1
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="sepia"):
+        procedural.SyntheticPairs(1, retouch="sepia")
+    with pytest.raises(ValueError, match="at least 1"):
+        procedural.SyntheticPairs(0)
+    with pytest.raises(ValueError, match="at least 1"):
+        procedural.SyntheticPairs(1, size=(4, 0))
+    with pytest.raises(IndexError, match="index 2"):
+        procedural.SyntheticPairs(2)[2]
+    assert procedural.SyntheticPairs(1, size=1)[0]["input"].shape == (1, 1, 3)

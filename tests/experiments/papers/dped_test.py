@@ -1,0 +1,317 @@
+"""DPED as an experiment: who is moved by which step, sums over batches and devices, restarts."""
+
+import dataclasses
+import functools
+import logging
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax import models
+from bilateral_jax.checkpoints import networks, trees
+from bilateral_jax.cli import enhance
+from bilateral_jax.data import registry
+from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import parallel, summary_writer
+from configs import dped as dped_config
+from configs import dped_demo
+from experiments import experiment, train
+from experiments.evaluation import patches
+from experiments.papers import dped
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+_TINY = {
+    "steps": 4,
+    "model.width": 3,
+    "model.blocks": 1,
+    "critic.channels": (2, 3, 2, 3, 2),
+    "critic.hidden": 4,
+    "critic.size": 20,
+    "loss.content": 0.0,
+    "batches.batch_size": 16,
+    "batches.crop": 20,
+    "run.log_every": 1,
+    "run.evaluate_every": 4,
+    "run.checkpoint_every": 2,
+    "run.sheet_photos": 1,
+}
+
+
+def config(form="code", **changes):
+    made = dped_config.get_config(form)
+    with made.unlocked():
+        made.data.train = {"kind": "synthetic", "count": 16, "size": 24}
+        made.data.heldout = {"kind": "synthetic", "count": 2, "size": (50, 37), "seed": 1}
+    made.update_from_flattened_dict({**_TINY, **changes})
+    return made
+
+
+def build(form="code", **changes):
+    return experiment.build(config(form, **changes).to_dict())
+
+
+def batch(size=16, seed=0):
+    rng = np.random.default_rng(seed)
+    pictures = rng.random((2, size, 20, 20, 3), np.float32)
+    weight = np.ones(size, np.float32)
+    return {"input": pictures[0], "target": pictures[1], "weight": weight}
+
+
+@functools.cache
+def fresh():
+    """A state whose weights are away from their start, where a network hardly sees its input."""
+    state = jax.device_get(build().init(jax.random.key(0)))
+    sides = {
+        side: dataclasses.replace(network, params=jax.tree.map(lambda x: 6 * x, network.params))
+        for side, network in (("generator", state.generator), ("critic", state.critic))
+    }
+    return dataclasses.replace(state, **sides)
+
+
+def step(paper, given, devices=None):
+    """A function that takes one update of the fresh state: `(state, metrics)`."""
+    update = parallel.update(paper.update, frozen=paper.frozen, devices=devices)
+
+    def take(rows=given):
+        state = jax.tree.map(_copy, fresh())  # an update uses up what it was given
+        return jax.device_get(update(parallel.place(state, devices=devices), rows))
+
+    return take
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory):
+    """A tiny VGG and the folder of its checkpoint."""
+    network = Model.init(models.create("VGG", {"depths": [1, 1], "width": 2}), jax.random.key(0))
+    name, fields = models.describe(network.module)
+    folder = tmp_path_factory.mktemp("vgg") / "vgg"
+    networks.save(folder, name=name, hyperparameters=fields, params=network.params)
+    return network, str(folder)
+
+
+_EVERYTHING = {"loss.content": 10.0, "loss.mse": 3.0, "loss.gradient_penalty": 0.1}
+
+
+@pytest.fixture(scope="module")
+def on_eight(vgg):
+    """An experiment with all its terms, and its step on eight devices."""
+    paper = build(**_EVERYTHING, **{"loss.vgg": vgg[1]})
+    assert len(paper.frozen) == 1 and jax.local_device_count() == 8
+    return paper, step(paper, batch())
+
+
+def test_one_device_and_micro_batches_take_the_step_of_eight(on_eight, vgg):
+    many, shown = on_eight[1]()
+    paper = build(**_EVERYTHING, **{"loss.vgg": vgg[1], "accumulate": 2})
+    one, alone = step(paper, batch(), jax.local_devices()[:1])()
+    assert set(shown) == set(alone)
+    for name in shown:
+        np.testing.assert_allclose(alone[name], shown[name], rtol=5e-4, atol=1e-6, err_msg=name)
+    for side in ("generator", "critic"):
+        # After one step Adam's first moments are a tenth of the gradient.
+        pair = [getattr(state, side).opt_state[0].mu for state in (many, one)]
+        whole = max(np.abs(leaf).max() for leaf in jax.tree.leaves(pair[0]))
+        for ours, theirs in zip(*map(jax.tree.leaves, pair), strict=True):
+            # The bias before an instance norm has no gradient but rounding.
+            scale = np.abs(ours).max() + 1e-3 * whole
+            np.testing.assert_allclose(theirs / scale, ours / scale, atol=5e-3)
+
+
+def test_each_network_is_moved_once_by_its_own_rows(on_eight):
+    take, given = on_eight[1], batch()
+    state, _ = take()
+    assert (state.step, state.generator.step, state.critic.step) == (1, 1, 1)
+    other = {name: x.copy() for name, x in given.items()}
+    for name in ("input", "target"):
+        other[name][1::2] = batch(seed=1)[name][1::2]
+    changed, _ = take(other)
+    # Adam's moments: its first step has the size of the learning rate whatever the gradient.
+    ours, theirs = ([getattr(x, side).opt_state[0].mu for x in (state, changed)]
+                    for side in ("generator", "critic"))  # fmt: skip
+    assert differing(*ours) == 0 and differing(*theirs) > 1e-4
+
+
+def differing(ours, theirs):
+    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+    return max(np.abs(x - y).max() for x, y in pairs)
+
+
+def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
+    """Both objectives from their definition: texture and the critic's loss are sums."""
+    paper, take = on_eight
+    before, given = fresh(), batch()
+    state, shown = take()
+    ours, theirs = ({name: x[row::2] for name, x in given.items()} for row in (0, 1))
+    module, judge = models.create(*paper.description), models.create("DPEDCritic", critic_fields())
+    critic = jax.jit(Model(before.critic.params, {}, judge).apply)
+    output = Model(before.generator.params, {}, module).apply(ours["input"])
+    pair = output, ours["target"]
+    value = adversarial.generator(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
+    value += 0.5 * blurred.color(*pair).mean() + 2000 * variation.picture(output).mean()
+    value += 10 * features.content(*pair, features=vgg[0].apply).mean()
+    np.testing.assert_allclose(shown["loss"], value, 1e-4)
+
+    # The critic judges what the generator gives after its own step, about half of it by a coin.
+    key = jax.random.fold_in(before.critic.key, before.step)
+    real = jax.random.bernoulli(key, 0.5, (8,))
+    made = Model(state.generator.params, {}, module).apply(theirs["input"])
+    logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), theirs["target"], made))
+    value = adversarial.critic(logits, real).sum()
+    value += 0.1 * adversarial.gradient_penalty(critic, theirs["target"]).sum()
+    np.testing.assert_allclose(shown["critic_loss"], value, 1e-4)
+    right = (logits[:, 0] > logits[:, 1]) == real
+    np.testing.assert_allclose(shown["critic_accuracy"], right.mean(), 1e-6)
+
+
+def critic_fields():
+    return config().critic.to_dict()
+
+
+def test_without_texture_no_critic_is_trained():
+    paper = build(**{"loss.texture": 0.0, "loss.color": 0.0, "loss.variation": 0.0, "loss.mse": 1})
+    state, shown = step(paper, batch(), jax.local_devices()[:1])()
+    assert not any("critic" in name or name == "texture" for name in shown)
+    jax.tree.map(np.testing.assert_array_equal, state.critic.params, fresh().critic.params)
+    assert differing(state.generator.params, fresh().generator.params) > 1e-4
+
+
+class Terms:
+    """The terms on a pair of pictures, with the mean colour as a critic and as a VGG."""
+
+    def __init__(self, form="code", **changes):
+        section = config(form, **changes).loss.to_dict()
+        section.pop("vgg")
+        self.losses = dped._Losses(**section | {"content": 3.0})
+        self.output, self.target = np.random.default_rng(0).random((2, 2, 8, 8, 3), np.float32)
+        self.values = self.losses.terms(self.output, self.target, self, [self])
+
+    def apply(self, image):
+        return image[:, 0, 0, :2] if self._asked() else image[:, ::2, ::2]
+
+    def _asked(self):
+        """A critic is asked about one picture, a VGG about two; content comes first."""
+        self.count = getattr(self, "count", 0) + 1
+        return self.count > 2
+
+
+@pytest.mark.parametrize("form, kind", [("code", "minimax"), ("paper", "non_saturating")])
+def test_the_objective_is_the_weighted_sum_of_its_terms(form, kind):
+    terms = Terms(form, **{"loss.mse": 2.0, "loss.texture_examples": 7.0})
+    pair = terms.output, terms.target
+    wanted = {
+        "mse": reconstruction.mse(*pair),
+        "content": features.content(*pair, features=lambda x: x[:, ::2, ::2], form=form),
+        "color": blurred.color(*pair, blur=form, form=form),
+        "texture": adversarial.generator(terms.output[:, 0, 0, :2], form=kind),
+        "variation": variation.picture(terms.output, form=form),
+    }
+    assert set(terms.values) == set(wanted)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(terms.values[name], value, rtol=1e-6, err_msg=name)
+    weights = {"code": (0.5, 1.0, 2000.0), "paper": (0.1, 0.4, 400.0)}[form]
+    value = 2 * wanted["mse"] + 3 * wanted["content"] + weights[0] * wanted["color"]
+    value += 7 * weights[1] * wanted["texture"] + weights[2] * wanted["variation"]
+    np.testing.assert_allclose(terms.losses.value(terms.values, 99), value, rtol=1e-5)
+
+
+def test_texture_counts_the_examples_of_the_batch_as_the_original():
+    terms = Terms()
+    fewer, more = (terms.losses.value(terms.values, count) for count in (2, 50))
+    np.testing.assert_allclose(more - fewer, 48 * terms.values["texture"], rtol=1e-4)
+
+
+def test_training_without_a_vgg_says_so_once(caplog):
+    with caplog.at_level(logging.WARNING):
+        paper = build(**{"loss.content": 10.0})
+        build(**{"loss.content": 0.0})
+    (record,) = caplog.records
+    assert "without the content term" in record.message and paper.frozen == ()
+
+
+def test_other_weights_than_a_vggs_are_refused(tmp_path):
+    name, fields = models.describe(models.create("DPED", {"width": 2, "blocks": 1}))
+    params = Model.init(models.create(name, fields), jax.random.key(0)).params
+    networks.save(tmp_path / "dped", name=name, hyperparameters=fields, params=params)
+    with pytest.raises(ValueError, match="loss.vgg: .*dped holds a DPED, expected a VGG"):
+        build(**{"loss.content": 10.0, "loss.vgg": str(tmp_path / "dped")})
+    with pytest.raises(TypeError, match="textur"):
+        experiment.build({**config().to_dict(), "loss": {"textur": 1.0, "vgg": None, "content": 0}})
+
+
+def test_a_run_goes_on_to_the_same_bits(tmp_path):
+    """Both networks, both optimisers and the coins; then the generator alone enhances."""
+    outcome, results = train.train(config(), tmp_path / "whole", progress=False)
+    assert (outcome.step, outcome.signal) == (4, None)
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    shutil.rmtree(trees.run_folder(tmp_path / "parts") / "4")  # as killed before the last one
+    train.train(config(), tmp_path / "parts", progress=False)
+    whole, parts = (
+        trees.restore(trees.run_folder(tmp_path / name), 4)[1] for name in ("whole", "parts")
+    )
+    assert set(whole) == {"step", "generator", "critic"}
+    assert "average" in whole["generator"] and "average" not in whole["critic"]
+    plain = (jax.tree.map(_plain, state) for state in (whole, parts))
+    jax.tree.map(np.testing.assert_array_equal, *plain)
+    lines = summary_writer.read(tmp_path / "parts", "train")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert {"critic_accuracy", "texture", "color", "variation"} <= set(lines[-1])
+    assert {"psnr", "ms_ssim", "patch_psnr", "input_patch_psnr_pooled"} <= set(results)
+    network = enhance.load_model(tmp_path / "whole")
+    assert type(network.module).__name__ == "DPED"
+    jax.tree.map(np.testing.assert_array_equal, network.params, whole["generator"]["average"])
+
+
+def _copy(leaf):
+    return jax.random.clone(leaf) if _is_key(leaf) else leaf
+
+
+def _plain(leaf):
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _is_key(leaf):
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def test_patches_are_judged_as_the_authors_do():
+    source = registry.make("synthetic", count=3, size=(50, 37), seed=2)
+    network = Model(fresh().generator.params, {}, models.create(*build().description))
+    results, photos = patches.evaluate(
+        lambda state: state, network, source, size=20, check=lambda: None, keep=2
+    )
+    assert [photo["output"].shape for photo in photos] == [(50, 37, 3)] * 2
+    given, wanted = (
+        np.stack([source[i][name][a : a + 20, :20] for i in range(3) for a in (0, 20)])
+        for name in ("input", "target")
+    )
+    outputs = np.concatenate([network(given[i : i + 1]) for i in range(6)])  # one by one
+    errors = ((outputs - wanted) ** 2).mean((1, 2, 3))
+    np.testing.assert_allclose(
+        results["patch_psnr_pooled"], -10 * np.log10(errors.mean()), rtol=1e-4
+    )
+    clipped = ((outputs.clip(0, 1) - wanted) ** 2).mean((1, 2, 3))
+    assert abs(results["patch_psnr"] - (-10 * np.log10(clipped)).mean()) < 0.05
+    assert results["psnr"] != results["patch_psnr"]  # a patch has its own statistics
+    text = patches.table(results)
+    assert "the same in patches" in text and "pooled" in text
+
+
+def test_photos_smaller_than_a_patch_are_judged_whole_only():
+    source = registry.make("synthetic", count=1, size=(50, 37), seed=2)
+    network = Model(fresh().generator.params, {}, models.create(*build().description))
+    results, _ = patches.evaluate(lambda state: state, network, source, size=40, check=lambda: None)
+    assert "psnr" in results and not any("patch" in name for name in results)
+    assert "patches" not in patches.table(results)
+
+
+@pytest.mark.parametrize("made", [dped_config.get_config(), dped_demo.get_config()])
+def test_the_configs_are_complete(made):
+    paper = experiment.build(made.to_dict())
+    assert paper.description == ("DPED", made.model.to_dict())
+    assert made.batches.crop == made.critic.size and made.batches.batch_size % 2 == 0
+    with pytest.raises(ValueError, match='of "code" or "paper"'):
+        dped_config.get_config("thesis")

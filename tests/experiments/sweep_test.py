@@ -1,0 +1,314 @@
+"""A sweep on its engine, with a stand-in for the training that crashes and diverges at will."""
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import ml_collections
+import pytest
+
+from configs.sweeps import combine
+from experiments import sweep
+from experiments.sweeps import ray_runner, results
+from experiments.sweeps import trials as trials_lib
+from tests import assets
+
+_ROOT = assets.ROOT
+_SECONDS = 400  # a busy machine is slow, not wrong
+# A training of `steps` steps. Its checkpoint is a number in a file; it obeys SIGTERM as train.py. A
+# slow one outlasts any delay of a busy machine, until the file `hurry` is there.
+_STUB = """
+import json, os, pathlib, signal, sys, time
+config, folder = json.loads(pathlib.Path(sys.argv[1]).read_text()), pathlib.Path(sys.argv[2])
+saved = folder / "saved"
+first = int(saved.read_text()) if saved.exists() else 0
+with open(folder / "starts", "a") as starts:
+    starts.write(f"{first} {os.environ['NPROC']} {os.environ['JAX_PLATFORMS']}\\n")
+stop = []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+for step in range(first + 1, config["steps"] + 1):
+    if config["mood"] == "slow" and not pathlib.Path(config["hurry"]).exists():
+        print("step", step, flush=True)
+        time.sleep(0.1)
+    saved.write_text(str(step))
+    if config["mood"] == "diverges" and step == 3:
+        print("loss is nan at step 3", file=sys.stderr)
+        sys.exit(3)
+    if config["mood"] == "crashes" and step == 4 and first == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config["mood"] == "breaks" and step == 2 + first:
+        sys.exit("no room for this array")
+    line = {"kind": "eval", "step": step, "psnr": step * config["gain"], "seconds": 0.1}
+    with open(folder / "metrics.jsonl", "a") as lines:
+        lines.write(json.dumps(line) + "\\n")
+    if stop:
+        sys.exit(143)
+"""
+_MAIN = """
+import json, sys
+from experiments import sweep
+from tests.experiments import sweep_test as this
+
+if __name__ == "__main__":
+    trials = json.loads(sys.argv[3])
+    plan = this.described(*trials, steps=int(sys.argv[4]), retries=1)
+    command = this.command(sys.argv[2])
+    rows, number = sweep.run(plan, sys.argv[1], command=command, parallel=3)
+    sys.exit(128 + number if number else 0)
+"""
+
+
+def described(*trials, steps=8, **options):
+    base = ml_collections.ConfigDict({"steps": steps, "mood": "calm", "gain": 1.0, "hurry": ""})
+    return combine.sweep(base, list(trials), **options)
+
+
+def command(stub):
+    return lambda config, folder: [sys.executable, str(stub), str(config), str(folder)]
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stub") / "stub.py"
+    path.write_text(_STUB)
+    return path
+
+
+@contextlib.contextmanager
+def _sweep(workdir, stub, *trials, steps=8):
+    """A sweep in a process of its own; what it prints is kept beside its folder."""
+    words = [sys.executable, "-c", _MAIN, str(workdir), str(stub), json.dumps(trials), str(steps)]
+    # Ray ends processes where memory runs short, whoever has taken it.
+    environment = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
+    with open(f"{workdir}.output", "a") as output:
+        process = subprocess.Popen(words, cwd=_ROOT, stdout=output, stderr=output, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _swept(workdir, stub, *trials, **options):
+    """Waits for a sweep: its exit code."""
+    with _sweep(workdir, stub, *trials, **options) as process:
+        return process.wait(timeout=_SECONDS)
+
+
+def _printed(workdir):
+    return pathlib.Path(f"{workdir}.output").read_text()
+
+
+def _starts(workdir, name):
+    """The step from which each process of a trial started."""
+    lines = (workdir / "trials" / name / "starts").read_text().splitlines()
+    return [int(line.split()[0]) for line in lines]
+
+
+def _until(condition, process, workdir):
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline, _printed(workdir)
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def swept(stub, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("swept") / "sweep"
+    moods = ["calm", "crashes", "diverges", "breaks"]
+    trials = [{"mood": mood} for mood in moods] + [{"mood": "calm", "gain": 2.0}]
+    assert _swept(workdir, stub, *trials) == 0, _printed(workdir)
+    return workdir, trials, results.read(workdir)["trials"]
+
+
+def test_each_trial_gets_what_it_deserves(swept):
+    workdir, _, rows = swept
+    found = {row["trial"]: (row["status"], row["tries"], row["step"]) for row in rows}
+    assert found == {
+        "mood=calm,gain=2.0": ("done", 1, 8),
+        "mood=calm": ("done", 1, 8),
+        "mood=crashes": ("done", 2, 8),
+        "mood=diverges": ("diverged", 1, 2),
+        "mood=breaks": ("failed", 2, 3),
+    }
+    assert _starts(workdir, "mood=crashes") == [0, 4]  # from its checkpoint
+    assert _starts(workdir, "mood=breaks") == [0, 2]
+    assert "mood=crashes: killed by SIGKILL; starting it again" in _printed(workdir)
+
+
+def test_the_table_is_sorted_by_the_metric(swept):
+    workdir, _, rows = swept
+    assert [row["metrics"]["psnr"] for row in rows] == [16.0, 8.0, 8.0, 2.0, 3.0]
+    reasons = {row["trial"]: row["reason"] for row in rows if row["reason"]}
+    assert reasons == {
+        "mood=diverges": "exit code 3: loss is nan at step 3",
+        "mood=breaks": "exit code 1: no room for this array",
+    }
+    with (workdir / "results.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["trial"] for line in lines] == [row["trial"] for row in rows]
+    assert lines[0]["gain"] == "2.0" and lines[0]["psnr"] == "16.0"
+    assert lines[1]["gain"] == "1.0"  # not overridden: the base's
+    assert all(float(line["seconds"]) > 0 for line in lines)
+    table = [line.split() for line in _printed(workdir).splitlines()]
+    head = table.index(["psnr", "mood", "gain", "status", "tries", "seconds", "step"])
+    assert [line[0] for line in table[head + 1 : head + 6]] == [
+        "16.00", "8.0000", "8.0000", "2.0000", "3.0000",
+    ]  # fmt: skip
+
+
+def test_parallel_trials_share_the_processors(swept):
+    workdir, *_ = swept
+    most = max(1, os.cpu_count() // 3)  # a container may have fewer
+    for name in ("mood=calm", "mood=breaks"):
+        for line in (workdir / "trials" / name / "starts").read_text().splitlines():
+            _, threads, platform = line.split()
+            assert 1 <= int(threads) <= most and platform == "cpu"
+
+
+def test_the_same_command_runs_only_what_failed(swept, stub):
+    workdir, trials, before = swept
+    assert _swept(workdir, stub, *trials) == 0, _printed(workdir)
+    rows = results.read(workdir)["trials"]
+    for row in rows:
+        count = len(_starts(workdir, row["trial"]))
+        assert count == row["tries"]
+        same = next(each for each in before if each["trial"] == row["trial"])
+        if row["trial"] == "mood=breaks":  # once more from step 4, and done before the next 2 + 4
+            assert (row["status"], row["tries"], row["step"]) == ("failed", 4, 7)
+        else:
+            assert row == same
+
+
+def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
+    workdir, hurry, steps = tmp_path / "sweep", tmp_path / "hurry", 2000
+    trials = [{"mood": "slow", "gain": gain, "hurry": str(hurry)} for gain in (1.0, 2.0)]
+    names = [trial.name for trial in trials_lib.expand(described({}).base, trials)]
+    folders = [workdir / "trials" / name for name in names]
+
+    def saved():
+        paths = [folder / "saved" for folder in folders]
+        return [int(path.read_text() or 0) if path.exists() else 0 for path in paths]
+
+    def started(times):
+        paths = [folder / "starts" for folder in folders]
+        return all(path.exists() and path.read_text().count("\n") == times for path in paths)
+
+    with _sweep(workdir, stub, *trials, steps=steps) as process:
+        _until(lambda: min(saved()) >= 2, process, workdir)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=_SECONDS) == 128 + signal.SIGINT, _printed(workdir)
+    assert "2 trials to go; the same command goes on" in _printed(workdir)
+    rows = {row["trial"]: row for row in results.read(workdir)["trials"]}  # sorted by the metric
+    assert {row["status"] for row in rows.values()} == {"stopped"}
+    stopped = saved()
+    assert max(stopped) < steps and [rows[name]["step"] for name in names] == stopped
+
+    with _sweep(workdir, stub, *trials, steps=steps) as process:
+        _until(lambda: min(saved()) >= max(stopped) + 2, process, workdir)
+        process.kill()
+        process.wait(timeout=_SECONDS)
+
+    with _sweep(workdir, stub, *trials, steps=steps) as process:
+        _until(lambda: started(3), process, workdir)  # those of the killed sweep have ended
+        hurry.touch()
+        assert process.wait(timeout=_SECONDS) == 0, _printed(workdir)
+    rows = results.read(workdir)["trials"]
+    assert [(row["status"], row["step"]) for row in rows] == [("done", steps)] * 2
+    for name, step in zip(names, stopped):
+        starts = _starts(workdir, name)
+        assert len(starts) == 3 and starts[1] == step < starts[2] < steps
+
+
+def test_resources_of_a_trial():
+    share = ray_runner.share
+    desk = [{"CPU": 8.0}]
+    assert share(desk) == (1, {"cpus": 8.0, "gpus": 0.0, "tpus": 0.0})
+    assert share(desk, parallel=4) == (4, {"cpus": 2.0, "gpus": 0.0, "tpus": 0.0})
+    assert share([{"CPU": 2.0}], parallel=3)[1]["cpus"] == pytest.approx(2 / 3)
+    gpus = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}]
+    assert share(gpus) == (6, {"cpus": 4.0, "gpus": 1.0, "tpus": 0.0})
+    assert share(gpus, gpus=0.5, cpus=1)[0] == 12
+    assert share(gpus, parallel=2)[0] == 2
+    pod = [{"CPU": 96.0, "TPU": 4.0}] * 2
+    assert share(pod) == (2, {"cpus": 96.0, "gpus": 0.0, "tpus": 4.0})
+    assert share(pod, tpus=1) == (8, {"cpus": 24.0, "gpus": 0.0, "tpus": 1.0})
+    for wanted in ({"gpus": 1}, {"tpus": 4}, {"cpus": 9}):
+        with pytest.raises(ValueError, match="no node has that"):
+            share(desk, **wanted)
+    assert ray_runner.limits({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
+        "NPROC": "1",
+        "OPENCV_FOR_THREADS_NUM": "1",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450",
+    }
+
+
+def test_a_process_that_hangs_is_ended(tmp_path):
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); time.sleep(600)"
+    job = {
+        "name": "hung",
+        "command": [sys.executable, "-uc", code],
+        "log": str(tmp_path / "log"),
+        "lock": str(tmp_path / "lock"),
+        "stop": str(tmp_path / "stop"),
+        "environment": {},
+        "patience": 2.0,
+        "grace": 0.5,
+    }
+    assert ray_runner.run_process(**job) == (None, "no output for 2 s")
+    with open(tmp_path / "lock", "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(RuntimeError, match="hung: another process still runs in its folder"):
+            ray_runner.run_process(**job)
+
+
+def test_a_file_ends_a_process_and_keeps_others_from_starting(tmp_path):
+    stop = tmp_path / "stop"
+    ended = f"import pathlib, time; pathlib.Path({str(stop)!r}).touch(); time.sleep(600)"
+    job = {"name": "asked", "environment": {}, "patience": 0, "grace": 60.0, "stop": str(stop)}
+    job |= {"log": str(tmp_path / "log"), "lock": str(tmp_path / "lock")}
+    code, reason = ray_runner.run_process(command=[sys.executable, "-c", ended], **job)
+    assert (code, reason) == (-signal.SIGTERM, "killed by SIGTERM")
+    log = (tmp_path / "log").read_bytes()
+    assert ray_runner.run_process(command=["echo", "on"], **job) == (
+        None,
+        "stopped before it began",
+    )
+    assert (tmp_path / "log").read_bytes() == log
+
+
+def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
+    plan = described({"gain": 2.0})
+    with open(tmp_path / "lock", "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(ValueError, match="another sweep works in"):
+            sweep.run(plan, tmp_path)
+    with pytest.raises(ValueError, match="best: expected 'max' or 'min', got 'biggest'"):
+        sweep.run(described({"gain": 2.0}, best="biggest"), tmp_path)
+    with pytest.raises(ValueError, match="override gaim"):
+        sweep.run(described({"gain": 2.0}, {"gaim": 2.0}), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_the_guide_sweeps_as_it_says(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (_ROOT / "docs/sweeps.md").read_text(), re.S)
+    path = tmp_path / "guide.py"
+    path.write_text(code)
+    words = [sys.executable, "-m", "experiments.sweep", f"--sweep={path}", "--dry-run"]
+    done = subprocess.run(
+        [*words, f"--workdir={tmp_path / 'none'}"], cwd=_ROOT, capture_output=True, text=True,
+        timeout=300, check=True,
+    )  # fmt: skip
+    names = done.stdout.split()
+    assert len(names) == 12 and not (tmp_path / "none").exists()
+    assert names[1] == (
+        "model.luma_bins=4,batches.batch_size=4,optimizer.learning_rate=0.003,seed=1"
+    )

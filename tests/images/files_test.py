@@ -1,0 +1,394 @@
+"""Files to pixels and back: exactness, orientation, profile, refusals by name."""
+
+import functools
+import os
+import struct
+import sys
+import zlib
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from bilateral_jax import images
+from bilateral_jax.images import exif
+
+PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+
+LOSSLESS = [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint8), (".tiff", np.uint16)]
+EVERY = [*LOSSLESS, (".jpg", np.uint8), (".JPEG", np.uint8)]
+
+
+def pixels(dtype=np.uint8, shape=(13, 18, 3)):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, endpoint=True)
+    return values.astype(dtype)
+
+
+def smooth(dtype=np.uint8, shape=(16, 24)):
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]] / (np.array(shape)[:, None, None] * 1.5)
+    values = np.stack([rows, columns, 0.5 * rows + 0.3], -1)
+    return images.to_integer(values, 8 * np.dtype(dtype).itemsize)
+
+
+@functools.cache  # a profile holds the second of its making: two calls may differ
+def profile():
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def camera_notes(orientation=1):
+    block = PIL_Image.Exif()
+    block[271] = "Maker"
+    block[274] = orientation
+    block[34665] = {33434: 0.008, 36867: "2020:01:02 03:04:05"}
+    block[34853] = {1: "N", 2: (48.0, 8.0, 14.5)}
+    return block.tobytes()
+
+
+@pytest.mark.parametrize("suffix, dtype", LOSSLESS)
+@pytest.mark.parametrize("shape", [(13, 18, 3), (1, 1, 3), (1, 300, 3), (129, 2, 3)])
+def test_lossless_formats_give_back_every_bit(tmp_path, suffix, dtype, shape):
+    expected = pixels(dtype, shape)
+    images.write(tmp_path / f"a{suffix}", expected)
+    photo = images.read(tmp_path / f"a{suffix}")
+    assert photo.pixels.dtype == dtype and photo.pixels.flags.c_contiguous
+    np.testing.assert_array_equal(photo.pixels, expected)
+    assert photo.icc_profile is None and photo.exif is None
+
+
+def test_jpeg_is_close_and_quality_matters(tmp_path):
+    expected = smooth()
+    errors, sizes = [], []
+    for quality in (30, 95):
+        images.write(tmp_path / "a.jpg", expected, quality=quality)
+        actual = images.read(tmp_path / "a.jpg").pixels
+        errors.append(np.abs(actual.astype(int) - expected).max())
+        sizes.append((tmp_path / "a.jpg").stat().st_size)
+    assert errors[1] <= 6 < errors[0] and sizes[0] < sizes[1]
+
+
+def test_channel_order_is_red_green_blue(tmp_path):
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 200
+    for suffix in (".png", ".tif", ".jpg"):
+        images.write(tmp_path / f"a{suffix}", red)
+        with PIL_Image.open(tmp_path / f"a{suffix}") as other:
+            seen = np.asarray(other)
+        np.testing.assert_allclose(seen, red, atol=3)
+        np.testing.assert_allclose(images.read(tmp_path / f"a{suffix}").pixels, red, atol=3)
+
+
+def test_another_reader_sees_the_same_16_bits(tmp_path):
+    expected = pixels(np.uint16)
+    images.write(tmp_path / "a.tif", expected, icc_profile=profile(), exif=camera_notes())
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), expected)
+    images.write(tmp_path / "a.png", expected)
+    seen = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(seen[..., ::-1], expected)
+
+
+@pytest.mark.parametrize("suffix, dtype", EVERY)
+def test_profile_and_notes_survive(tmp_path, suffix, dtype):
+    path = tmp_path / f"a{suffix}"
+    images.write(path, smooth(dtype), icc_profile=profile(), exif=camera_notes())
+    first = images.read(path)
+    images.write(path, first.pixels, icc_profile=first.icc_profile, exif=first.exif)
+    photo = images.read(path)
+    assert photo.icc_profile == profile()
+    block = PIL_Image.Exif()
+    block.load(photo.exif)
+    assert block[271] == "Maker"
+    assert block.get_ifd(34665) == {33434: 0.008, 36867: "2020:01:02 03:04:05"}
+    assert block.get_ifd(34853) == {1: "N", 2: (48.0, 8.0, 14.5)}
+
+
+def test_notes_cross_formats(tmp_path):
+    images.write(tmp_path / "a.jpg", smooth(), icc_profile=profile(), exif=camera_notes())
+    photo = images.read(tmp_path / "a.jpg")
+    images.write(tmp_path / "a.tif", smooth(), icc_profile=photo.icc_profile, exif=photo.exif)
+    photo = images.read(tmp_path / "a.tif")
+    images.write(tmp_path / "a.png", smooth(), icc_profile=photo.icc_profile, exif=photo.exif)
+    photo = images.read(tmp_path / "a.png")
+    block = PIL_Image.Exif()
+    block.load(photo.exif)
+    assert photo.icc_profile == profile() and block.get_ifd(34665)[33434] == 0.008
+
+
+def test_grey_profiles_are_dropped(tmp_path):
+    grey = bytearray(profile())
+    grey[16:20] = b"GRAY"
+    PIL_Image.new("L", (8, 8)).save(tmp_path / "a.png", icc_profile=bytes(grey))
+    assert images.read(tmp_path / "a.png").icc_profile is None
+
+
+def test_notes_in_any_language(tmp_path):
+    block = PIL_Image.Exif()
+    block[315], block[33432] = "Zo\u00eb", "\u00a9 \u65e5\u672c"
+    images.write(tmp_path / "a.tif", smooth(), exif=block.tobytes())
+    seen = PIL_Image.Exif()
+    seen.load(images.read(tmp_path / "a.tif").exif)
+    assert seen[315].encode("latin-1", "replace").startswith(b"Zo") and 33432 in seen
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow says so too
+def test_broken_notes_do_not_lose_the_picture(tmp_path):
+    notes = exif.HEADER + b"II*\x00" + b"\xff" * 40
+    for suffix in (".png", ".jpg"):
+        images.write(tmp_path / f"a{suffix}", smooth(), exif=notes)
+        assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
+    with pytest.warns(UserWarning, match="EXIF notes are left out"):
+        images.write(tmp_path / "a.tif", smooth(), exif=exif.HEADER + b"nonsense")
+    np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, smooth())
+
+
+def upright(stored, orientation):
+    """The eight codes, written out one by one."""
+    return {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.swapaxes(0, 1),
+        6: np.rot90(stored, -1),
+        7: np.rot90(stored, -1)[::-1],
+        8: np.rot90(stored, 1),
+    }[orientation]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix, dtype", EVERY)
+def test_orientation_is_applied_and_reset(tmp_path, suffix, dtype, orientation):
+    path, stored = tmp_path / f"a{suffix}", smooth(dtype)
+    images.write(path, stored, exif=camera_notes(orientation))
+    if suffix.startswith(".tif"):
+        # Our writer leaves the request out; put it in as a camera's program would.
+        extra = [(274, "H", 1, orientation, True)]
+        tifffile.imwrite(path, stored, photometric="rgb", extratags=extra)
+    photo = images.read(path)
+    atol = 6 if suffix.lower() in (".jpg", ".jpeg") else 0
+    np.testing.assert_allclose(
+        photo.pixels.astype(int), upright(stored, orientation).astype(int), atol=atol
+    )
+    images.write(path, photo.pixels, exif=photo.exif)
+    again = images.read(path)
+    assert again.pixels.shape == photo.pixels.shape
+    if photo.exif:
+        block = PIL_Image.Exif()
+        block.load(photo.exif)
+        assert block.get(274, 1) == 1
+
+
+def test_orientation_is_reset_in_big_endian_blocks_and_the_thumbnail_is_unlinked():
+    entries = struct.pack(">HHIHH", 274, 3, 1, 8, 0)
+    block = exif.HEADER + b"MM\x00*" + struct.pack(">IH", 8, 1) + entries + struct.pack(">I", 99)
+    changed, orientation = exif.reset_orientation(block)
+    assert orientation == 8 and len(changed) == len(block)
+    assert struct.unpack(">H", changed[24:26]) == (1,) and changed[-4:] == b"\x00" * 4
+    for broken in (b"", exif.HEADER, exif.HEADER + b"XX\x00*" + b"\x00" * 40, block[:18]):
+        assert exif.reset_orientation(broken) == (broken, 1)
+
+
+@pytest.mark.parametrize("suffix, dtype", [*LOSSLESS, (".jpg", np.uint8)])
+def test_grey_becomes_three_equal_channels(tmp_path, suffix, dtype):
+    grey, path = smooth(dtype)[..., 0], tmp_path / f"a{suffix}"
+    if suffix.startswith(".tif"):
+        tifffile.imwrite(path, grey, photometric="minisblack")
+    elif dtype == np.uint8:
+        PIL_Image.fromarray(grey).save(path, **({"quality": 98} if suffix == ".jpg" else {}))
+    else:
+        cv2.imwrite(str(path), grey)
+    photo = images.read(path)
+    assert photo.pixels.shape == (*grey.shape, 3) and photo.pixels.dtype == dtype
+    expected = np.repeat(grey[..., None], 3, -1).astype(int)
+    np.testing.assert_allclose(photo.pixels.astype(int), expected, atol=3 * (suffix == ".jpg"))
+
+
+@pytest.mark.parametrize("suffix, dtype", LOSSLESS)
+def test_alpha_is_dropped_without_compositing(tmp_path, suffix, dtype):
+    stored, path = pixels(dtype, (9, 7, 4)), tmp_path / f"a{suffix}"
+    stored[0, 0, 3] = 0
+    if suffix.startswith(".tif"):
+        tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["unassalpha"])
+    else:
+        cv2.imwrite(str(path), stored[..., [2, 1, 0, 3]])
+    np.testing.assert_array_equal(images.read(path).pixels, stored[..., :3])
+
+
+def test_palette_png(tmp_path):
+    PIL_Image.fromarray(smooth()).quantize(16).save(tmp_path / "a.png")
+    with PIL_Image.open(tmp_path / "a.png") as image:
+        expected = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(images.read(tmp_path / "a.png").pixels, expected)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "packbits"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_foreign_tiff_compressions(tmp_path, compression, orientation):
+    expected, path = smooth(), tmp_path / "a.tif"
+    compression = {"lzw": "tiff_lzw"}.get(compression, compression)
+    tags = {274: orientation}
+    PIL_Image.fromarray(expected).save(path, compression=compression, tiffinfo=tags)
+    np.testing.assert_array_equal(images.read(path).pixels, upright(expected, orientation))
+
+
+def test_content_decides_not_the_suffix(tmp_path):
+    images.write(tmp_path / "a.png", smooth())
+    (tmp_path / "a.png").rename(tmp_path / "b.jpg")
+    np.testing.assert_array_equal(images.read(tmp_path / "b.jpg").pixels, smooth())
+
+
+@pytest.mark.parametrize("suffix, dtype", EVERY)
+def test_truncated_files_are_refused(tmp_path, suffix, dtype, capfd):
+    path = tmp_path / f"cut{suffix}"
+    images.write(path, pixels(dtype, (60, 50, 3)), exif=camera_notes())
+    whole = path.read_bytes()
+    for length in (len(whole) // 2, 40, 12):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="cannot read .*cut"):
+            images.read(path)
+    capfd.readouterr()  # the C libraries talk
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [(b"", "empty"), (b"hello", "not a JPEG"), (b"GIF89a" + b"\x00" * 90, "not a JPEG")],
+)
+def test_other_files_are_refused_by_name(tmp_path, content, reason):
+    path = tmp_path / "odd.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"odd\.png: .*{reason}"):
+        images.read(path)
+
+
+def test_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        images.read(tmp_path / "nowhere.png")
+
+
+def forged_png(width, height, depth):
+    def chunk(name, data):
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\x00" * 99))
+    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_decompression_bombs_are_refused_before_decoding(tmp_path, depth):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(forged_png(60_000, 60_000, depth))
+    with pytest.raises(ValueError, match=r"bomb\.png: 60000 x 60000 pixels are more"):
+        images.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_the_limit_is_the_callers(tmp_path, suffix):
+    images.write(tmp_path / f"a{suffix}", smooth())
+    with pytest.raises(ValueError, match="24 x 16 pixels are more than the limit of 383"):
+        images.read(tmp_path / f"a{suffix}", max_pixels=383)
+    assert images.read(tmp_path / f"a{suffix}", max_pixels=384).pixels.shape == (16, 24, 3)
+
+
+def test_200_megapixels_are_read(tmp_path):
+    # Grey and flat, so that the file is small and decoding takes a second.
+    flat = np.full((12_500, 16_000), 77, np.uint8)
+    ok, encoded = cv2.imencode(".jpg", flat)
+    assert ok
+    (tmp_path / "large.jpg").write_bytes(encoded.tobytes())
+    photo = images.read(tmp_path / "large.jpg")
+    assert photo.pixels.shape == (12_500, 16_000, 3) and (photo.pixels[::999, ::999] == 77).all()
+
+
+@pytest.mark.parametrize("suffix, dtype", EVERY)
+def test_pillows_limit_does_not_apply(tmp_path, suffix, dtype, monkeypatch):
+    images.write(tmp_path / f"a{suffix}", smooth(dtype), exif=camera_notes())
+    monkeypatch.setattr(PIL_Image, "MAX_IMAGE_PIXELS", 10)
+    assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
+
+
+def test_cmyk_and_float_are_refused(tmp_path):
+    PIL_Image.new("CMYK", (8, 8)).save(tmp_path / "print.jpg")
+    with pytest.raises(ValueError, match=r"print\.jpg.*CMYK"):
+        images.read(tmp_path / "print.jpg")
+    tifffile.imwrite(tmp_path / "hdr.tif", np.ones((8, 8, 3), np.float32), photometric="rgb")
+    with pytest.raises(ValueError, match=r"hdr\.tif.*float32"):
+        images.read(tmp_path / "hdr.tif")
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    images.write(path, smooth())
+    before = path.read_bytes()
+
+    def fail(*arguments, **options):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        images.write(path, pixels())
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "name, array, error, message",
+    [
+        ("a.gif", np.zeros((2, 2, 3), np.uint8), ValueError, "suffix"),
+        ("a", np.zeros((2, 2, 3), np.uint8), ValueError, "suffix"),
+        ("a.png", np.zeros((2, 2, 3), np.float32), TypeError, "float32"),
+        ("a.png", np.zeros((2, 2), np.uint8), ValueError, r"\(2, 2\)"),
+        ("a.png", np.zeros((2, 0, 3), np.uint8), ValueError, r"\(2, 0, 3\)"),
+        ("a.jpg", np.zeros((2, 2, 3), np.uint16), ValueError, "8 bits"),
+    ],
+)
+def test_bad_writes_are_named(tmp_path, name, array, error, message):
+    with pytest.raises(error, match=message):
+        images.write(tmp_path / name, array)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_quality_and_missing_folder(tmp_path):
+    with pytest.raises(ValueError, match="quality"):
+        images.write(tmp_path / "a.jpg", smooth(), quality=0)
+    for suffix in (".jpg", ".png", ".tif"):
+        with pytest.raises(OSError, match="nowhere"):
+            images.write(tmp_path / "nowhere" / f"a{suffix}", smooth())
+
+
+@pytest.mark.parametrize("dtype, bits", [(np.uint8, 8), (np.uint16, 16)])
+def test_scaling_there_and_back_is_exact(dtype, bits):
+    every = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
+    values = images.to_float(every)
+    assert values.dtype == np.float32 and values[0] == 0 and values[-1] == 1
+    np.testing.assert_array_equal(images.to_integer(values, bits), every)
+    np.testing.assert_array_equal(images.to_integer(values.astype(np.float64), bits), every)
+
+
+def test_to_integer_rounds_and_clips():
+    values = np.array([-1.0, 0.49 / 255, 0.51 / 255, 1.0, 7.0, np.inf, -np.inf])
+    np.testing.assert_array_equal(images.to_integer(values, 8), [0, 0, 1, 255, 255, 255, 0])
+    half = np.array([0.5], np.float16)
+    assert images.to_integer(half, 16)[0] in (32767, 32768)
+    assert images.to_integer(np.array([1.0], ml_dtypes.bfloat16), 16)[0] == 65535
+
+
+def test_bad_conversions_are_named():
+    with pytest.raises(TypeError, match="int64"):
+        images.to_float(np.zeros(3, np.int64))
+    with pytest.raises(TypeError, match="uint8"):
+        images.to_integer(np.zeros(3, np.uint8), 8)
+    with pytest.raises(ValueError, match="bits .* 12"):
+        images.to_integer(np.zeros(3), 12)
+    with pytest.raises(ValueError, match="2 NaN"):
+        images.to_integer(np.array([0.0, np.nan, np.nan]), 8)
+
+
+def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
+    images.write(tmp_path / "a.png", smooth())
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match=r"cv2.*bilateral_jax\[images\]"):
+        images.read(tmp_path / "a.png")

@@ -1,0 +1,123 @@
+"""One picture, any size and depth, whole or in bands."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax import inference, models
+from bilateral_jax.inference import enhancement
+from bilateral_jax.models import model as model_lib
+from bilateral_jax.models.layers import lowres
+
+NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
+
+
+@functools.cache
+def small_model(name, method="area"):
+    fields = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
+    module = models.create(name, fields | {"lowres_method": method})
+    model = model_lib.Model.init(module, jax.random.key(0))
+    # Random weights stray far outside [0, 1]; halved they fill it, so that clipping hides nothing.
+    return model.replace(params=jax.tree.map(lambda leaf: 0.7 * leaf, model.params))
+
+
+@functools.cache
+def whole(name, method="area"):
+    model = small_model(name, method)
+    # Compiling takes longer than running.
+    quick = {"xla_backend_optimization_level": 0}
+    return jax.jit(lambda image: model(image), compiler_options=quick)
+
+
+def picture(height, width, dtype=np.float32):
+    pixels = np.random.default_rng(0).uniform(size=(height, width, 3))
+    if np.issubdtype(dtype, np.floating):
+        return pixels.astype(dtype)
+    return np.rint(pixels * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bands_equal_the_whole(name):
+    image = picture(45, 23)
+    expected = whole(name)(image)
+    assert float(abs(expected).max()) < 1.5
+    for band_rows in (6, None):
+        out = inference.enhance(small_model(name), image, band_rows=band_rows)
+        assert out.dtype == np.float32
+        np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"bands of {band_rows}")
+
+
+def test_bands_are_compiled_once():
+    """Every band, also the last and short one, and pictures of other sizes."""
+    model = small_model("HDRNetGaussianPyrNN")
+    inference.enhance(model, picture(24, 30), band_rows=6)
+    before = enhancement._render._cache_size()
+    for size in ((37, 30), (50, 1), (9, 64)):
+        inference.enhance(model, picture(*size), band_rows=6)
+    assert enhancement._render._cache_size() == before
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 2)])
+def test_tiny_pictures(size):
+    image = picture(*size)
+    out = inference.enhance(small_model("HDRNetGaussianPyrNN"), image, band_rows=4)
+    assert out.shape == image.shape and np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_are_rounded_and_clipped(dtype):
+    image = picture(20, 30, dtype)
+    top = np.iinfo(dtype).max
+    floats = inference.enhance(
+        small_model("HDRNetCurves"), image.astype(np.float32) / np.float32(top)
+    )
+    out = inference.enhance(small_model("HDRNetCurves"), image, band_rows=8)
+    assert out.dtype == dtype
+    assert floats.min() < 0 or floats.max() > 1  # so the clip has something to do
+    exact = np.clip(floats.astype(np.float64), 0, 1) * top
+    # A float32 output is off by some 1e-7: half a level plus that.
+    assert np.abs(out - exact).max() <= 0.5 + 1e-6 * top
+    assert abs((out - exact).mean()) < 0.05
+
+
+def test_low_precision_floats_come_back_as_they_went_in():
+    out = inference.enhance(small_model("HDRNetCurves"), picture(6, 5).astype(np.float16))
+    assert out.dtype == np.float16
+
+
+@pytest.mark.parametrize("method", lowres.METHODS)
+@pytest.mark.parametrize("size", [(70, 33), (5, 90)])
+def test_the_small_copy_is_the_models(method, size):
+    image = picture(*size, np.uint8)
+    expected = lowres.resize(jnp.asarray(image) / np.float32(255), 16, method)
+    np.testing.assert_allclose(enhancement._lowres(image, 16, method), expected, atol=1e-6)
+
+
+def test_the_callers_pixels_stay():
+    image = picture(9, 8, np.uint8)
+    before = image.copy()
+    inference.enhance(small_model("HDRNetCurves"), image)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    "image, options, error, message",
+    [
+        (np.zeros((4, 4), np.float32), {}, ValueError, r"image must be \[h, w, 3\] .*got \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.float32), {}, ValueError, r"got \(4, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.float32), {}, ValueError, "at least one pixel"),
+        (np.zeros((4, 4, 3), np.int32), {}, TypeError, "uint8 or uint16, got int32"),
+        (
+            np.zeros((4, 4, 3), np.float32),
+            {"band_rows": 0},
+            ValueError,
+            "band_rows must be a positive",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(image, options, error, message):
+    with pytest.raises(error, match=message):
+        inference.enhance(small_model("HDRNetCurves"), image, **options)

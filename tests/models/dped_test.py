@@ -1,0 +1,87 @@
+"""DPED's critic against loops in float64, and first weights (the rest: row_tiles_test.py)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax import models
+from bilateral_jax.models import model
+
+
+def random_critic(**fields):
+    module = models.create("DPEDCritic", {"channels": [2, 3, 2, 3, 2], "hidden": 4, **fields})
+    shapes = jax.eval_shape(module.init, jax.random.key(0), *module.example_inputs())["params"]
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), shapes)
+    return model.Model(params, {}, module)
+
+
+def convolved(x, layer, stride):
+    """TensorFlow's SAME: output ceil(n / stride); of the zeros the smaller half comes first."""
+    kernel = layer["kernel"].astype(np.float64)
+    side, count = kernel.shape[0], [-(-n // stride) for n in x.shape[:2]]
+    total = [max((c - 1) * stride + side - n, 0) for c, n in zip(count, x.shape[:2])]
+    padded = np.pad(x, [(t // 2, t - t // 2) for t in total] + [(0, 0)])
+    out = np.zeros((*count, kernel.shape[-1]))
+    for i in range(count[0]):
+        for j in range(count[1]):
+            patch = padded[i * stride : i * stride + side, j * stride : j * stride + side]
+            out[i, j] = np.tensordot(patch, kernel, 3)
+    return out + layer["bias"]
+
+
+def leaky(x):
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def judged(params, image, *, pooled):
+    x = image.astype(np.float64) @ [[0.2989], [0.5870], [0.1140]]
+    for i, stride in enumerate((4, 2, 1, 1, 2)):
+        x = leaky(convolved(x, params[f"conv_{i}"], stride))
+        if i:
+            norm = params[f"norm_{i}"]
+            x = (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + 1e-3) * norm["scale"] + norm["shift"]
+    x = x.mean((0, 1)) if pooled else x.reshape(-1)
+    x = leaky(x @ params["hidden"]["kernel"] + params["hidden"]["bias"])
+    return x @ params["last"]["kernel"] + params["last"]["bias"]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_critic_is_the_published_graph(pooled):
+    critic = random_critic(size=30, pooled=pooled)
+    images = np.random.default_rng(1).random((2, 30, 30, 3), np.float32)
+    logits = critic.apply(images)
+    wanted = np.stack([judged(critic.params, image, pooled=pooled) for image in images])
+    np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_the_critic_has_the_published_size():
+    count = {}
+    for pooled in (False, True):
+        module = models.create("DPEDCritic", {"pooled": pooled})
+        shapes = jax.eval_shape(module.init, jax.random.key(0), *module.example_inputs())
+        count[pooled] = model.parameter_count(shapes["params"])
+    assert count == {False: 7_361_122, True: 7_361_122 - (7 * 7 - 1) * 128 * 1024}
+
+
+def test_patches_of_another_size_need_pooling():
+    patches = np.zeros((1, 18, 20, 3), np.float32)
+    with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
+        random_critic(size=30).apply(patches)
+    assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
+    with pytest.raises(ValueError, match="16 x 16 pixels shrink to one position"):
+        random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
+    with pytest.raises(ValueError, match="channels must be five numbers"):
+        models.create("DPEDCritic", {"channels": [1, 2]})
+
+
+def test_first_weights_that_let_a_picture_through():
+    image = np.random.default_rng(0).random((1, 12, 12, 3), np.float32)
+    spread = {}
+    for initial in ("published", "he"):
+        module = models.create("DPED", {"width": 8, "blocks": 1, "initial": initial})
+        spread[initial] = float(model.Model.init(module, jax.random.key(0)).apply(image).std())
+    assert spread["he"] > 10 * spread["published"]
+    with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
+        models.create("DPED", {"initial": "xavier"})
