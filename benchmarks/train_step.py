@@ -59,9 +59,9 @@ class Trainer:
 
     def reset(self, state):
         """Starts from a state, which stays untouched."""
-        self.params = jax.tree.map(np.array, state.params)
+        self.params = jax.tree.map(np.array, state.networks["network"].params)
         copy = jax.tree.map(jnp.copy, state)  # the step takes the buffers of what it is given
-        self._state = parallel.place(nonfinite_guard.start(copy, allowed=0))
+        self._state = parallel.replicate(nonfinite_guard.start(copy, allowed=0))
 
     def step(self, batch):
         """Moves the state; metrics that are still being computed."""

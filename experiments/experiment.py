@@ -1,91 +1,138 @@
-"""What `experiments/train.py` knows of a paper, whatever the paper.
-
-Receives functions and networks from the papers' files (experiments/papers/hdrnet.py, ...).
-Hands them, as one record, to experiments/train.py and experiments/replay.py.
-"""
+"""The interface between `experiments/train.py` and the papers: one record of pure functions."""
 
 import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bilateral_jax.checkpoints import networks
+import jax.numpy as jnp
+
+from bilateral_jax import models
+from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
+from bilateral_jax.models import model as model_lib
 from experiments.evaluation import protocol
 
-# What of a config is for experiments/train.py itself; the rest is the paper's.
-_OF_THE_RUN = ("experiment", "seed", "start", "data", "batches", "run")
+# Sections of a config that `experiments/train.py` uses itself; the others are the paper's.
+_RUN_SECTIONS = ("experiment", "seed", "start", "data", "batches", "run")
+# Where an experiment with one network has its weights, see `training.state.create_single`.
+SINGLE = "groups/main/networks/network/average"
 
 
 class Experiment(NamedTuple):
-    """A paper as functions of a state; each paper's file has a `build` that makes one.
+    """A paper as functions of a training state; each paper's file has a `build` that makes one.
 
     Attributes:
-      init: `key -> state`, a registered dataclass with an int32 `step`: `training/state.py`'s
-        `State`, or one that holds several of them.
-      update: `(state, batch, *frozen) -> (state, metrics)`, one step on one device's share of a
-        batch; what it returns is averaged over `parallel.AXIS`.
+      init: `key -> state`, a `training.state.TrainState`.
+      update: `(state, batch, *frozen) -> (state, metrics)`, one step on one device's shard of a
+        batch; what it returns is averaged over `parallel.AXIS`. Metrics are scalars or
+        `step.Counted`.
       evaluate: `(state, source, *, keep, shard, gather, check) -> (results, photos)`: means over
-        the held-out examples, and photos for a sheet, as `scoring.evaluate` gives them; `check` is
-        called between examples and may raise to be done again later. `enhancing` makes one.
-      description: `(name, hyper-parameters)` of the network that is shipped, for the checkpoint.
-      batches: `(source, *, seed, shard, **section) -> stream`, where the section is the config's
+        the held-out examples, and photos for a contact sheet, as `protocol.evaluate` returns them;
+        `check` is called between examples and may raise to be run again later. `image_evaluation`
+        makes one.
+      networks: `{name: module}`, every network of the state.
+      batches: `(source, *, seed, shard, **section) -> loader`, where the section is the config's
         `batches`.
-      enhance: `(state, image [h, w, 3]) -> [h, w, 3]`, in inference mode, by the averaged weights;
-        None for a network that gives no pictures.
+      enhance: `(state, image [h, w, 3]) -> [h, w, 3]`, in inference mode, by the shipped weights;
+        None for a network that gives no images.
       frozen: tuple of pytrees that every update gets after the batch and none changes, such as a
         critic that was trained before: on every device once, in no checkpoint.
-      shipped: path of the weights to ship in the state; their batch statistics lie beside them.
+      shipped: path of the shipped network's weights in the state, ending in `average` or `params`.
       table: `(results, *, title) -> text`, shown after the training.
       use: `(what for, words of the command line)` of what was trained, shown after the training.
+      shown: names of the metrics in the progress bar.
     """
 
     init: Callable
     update: Callable
     evaluate: Callable
-    description: tuple[str, dict]
+    networks: dict[str, Any]
     batches: Callable = batches_lib.train_batches
     enhance: Callable | None = None
     frozen: tuple[Any, ...] = ()
-    shipped: str = "average"
+    shipped: str = SINGLE
     table: Callable = protocol.table
     use: tuple[str, str] = ("enhance photos with", "enhance IN OUT")
+    shown: tuple[str, ...] = ("loss", "psnr")
+
+    @property
+    def shipped_network(self):
+        """The name of the network that is shipped."""
+        return self.shipped.split("/")[-2]
+
+    def shipped_model(self, state):
+        """The network that is shipped, as a `Model` in inference mode."""
+        network = state.networks[self.shipped_network]
+        weights = getattr(network, self.shipped.split("/")[-1])
+        return model_lib.Model(weights, network.batch_stats, self.networks[self.shipped_network])
+
+    @property
+    def description(self):
+        """`(name, hyper-parameters)` of the network that is shipped."""
+        return models.describe(self.networks[self.shipped_network])
 
     def model_entry(self):
-        """Describes the shipped network for `saved_models.load`."""
+        """Describes the shipped network for `checkpoints.networks.load`."""
         holder, _, _ = self.shipped.rpartition("/")
-        batch_stats = f"{holder}/batch_stats" if holder else "batch_stats"
-        return networks.entry(*self.description, params=self.shipped, batch_stats=batch_stats)
+        return networks_lib.entry(
+            *self.description, params=self.shipped, batch_stats=f"{holder}/batch_stats"
+        )
 
 
 def build(config):
-    """Builds the paper that a config names.
+    """Builds the experiment that a config names.
 
     Args:
       config: a whole config as plain dictionaries.
 
     Returns:
       An `Experiment`.
+
+    Raises:
+      ModuleNotFoundError: there is no such experiment.
+      TypeError: a section holds a key that nothing takes; the message names it.
     """
     module = importlib.import_module(f"experiments.papers.{config['experiment']}")
-    return module.build(**{k: v for k, v in config.items() if k not in _OF_THE_RUN})
+    return module.build(**{k: v for k, v in config.items() if k not in _RUN_SECTIONS})
 
 
-def enhancing(enhance, **options):
-    """Makes the `evaluate` of a paper whose network enhances photos.
+def image_evaluation(enhance, **options):
+    """Makes the `evaluate` of an experiment whose network enhances photos.
 
     Args:
       enhance: `(state, image [h, w, 3]) -> [h, w, 3]`.
-      **options: of `scoring.evaluate`, for example `metrics`.
+      **options: of `protocol.evaluate`, for example `metrics`.
 
     Returns:
       A function as `Experiment.evaluate` describes it: photos are enhanced whole, one by one.
     """
 
-    def evaluate(state, source, *, check, **places):
+    def evaluate(state, source, *, check, **distribution):
         def checked(image):
             check()
             return enhance(state, image)
 
-        return protocol.evaluate(checked, source, **options, **places)
+        return protocol.evaluate(checked, source, **options, **distribution)
 
     return evaluate
+
+
+def check_images(batch):
+    """Refuses a batch of clips where a loss or a network takes single images.
+
+    Args:
+      batch: dict of arrays, as `data/pipeline/batch.py` declares it.
+
+    Raises:
+      ValueError: the images have a frame axis.
+    """
+    if batch["input"].ndim != 4:
+        raise ValueError(
+            "this experiment takes images [b, h, w, c] and no frame axis t: got input "
+            f"{list(batch['input'].shape)}; use a source of single images"
+        )
+
+
+def psnr(error):
+    """PSNR in dB of mean squared errors of values in [0, 1], at most 100: `[*b]` to `[*b]`."""
+    return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))

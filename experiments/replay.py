@@ -65,7 +65,7 @@ def again(step):
       `{name: float}`, the metrics.
     """
     update = parallel.update(step.paper.update, frozen=step.paper.frozen)
-    _, metrics = update(parallel.place(step.state), step.batch)
+    _, metrics = update(parallel.replicate(step.state), step.batch)
     return {name: float(value) for name, value in jax.device_get(metrics).items()}
 
 

@@ -141,7 +141,7 @@ def _work(rows, job, limits, save, progress, address, wanted):
     """Keeps as many trials running as there is room for; returns the signal that stopped it."""
     queue = collections.deque(row for row in rows if row["status"] not in _FINAL)
     left, running = {row["trial"]: limits["retries"] for row in queue}, {}
-    with ray_runner.connected(address) as nodes, stop_requests.wish() as stop:
+    with ray_runner.connected(address) as nodes, stop_requests.listen() as stop:
         parallel, resources = ray_runner.share(nodes, **wanted)
         with _bar(rows, parallel, resources, progress) as bar:
             while (queue or running) and stop.number is None:

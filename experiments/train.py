@@ -1,15 +1,12 @@
 """Trains an experiment: `python -m experiments.train --config=configs/hdrnet.py --workdir=RUN`.
 
 Config -> data -> update on all devices -> loop -> evaluation on held-out photos -> checkpoint.
-The same command goes on where a stopped or killed run left off, and arrives at the same bits.
-Exit codes: 0 done, 1 an error in one line, 3 a NaN or an infinity, 128 + the signal's number where
-a signal stopped the run after saving. docs/restarts.md says more.
-
-Receives a config from the command line.
-Hands a work directory with checkpoints, metrics, TensorBoard files and sheets to the user.
+The same command resumes a stopped or killed run, to the same bits. Exit codes: 0 done, 1 an error
+in one line, 3 a NaN or an infinity, 128 + the signal's number where a signal stopped the run after
+saving. docs/restarts.md says more.
 """
 
-import importlib
+import inspect
 import json
 import pathlib
 import sys
@@ -26,12 +23,13 @@ from bilateral_jax.data.sources import pairs
 from bilateral_jax.training import (
     distributed,
     loop,
+    metric_averages,
     nonfinite_guard,
     parallel,
     stop_requests,
     summary_writer,
 )
-from bilateral_jax.training import metric_averages as averages_lib
+from experiments import experiment
 from experiments.reports import contact_sheet
 from experiments.runs import failure, resume, warm_start
 from experiments.runs import workdir as workdir_lib
@@ -40,11 +38,12 @@ NONFINITE = 3
 
 
 def train(config, workdir, *, progress=True):
-    """Runs a config, or goes on with it; all processes call it together.
+    """Runs a config, or resumes it; all processes call it together.
 
     Args:
-      config: a ConfigDict. Its entries are the keywords of `_train`, its sections those of the
-        experiment's, the loader's and the sources' functions: an unknown key fails by name.
+      config: a ConfigDict. Its sections `data`, `batches` and `run` are the keywords of the
+        sources, of the loader and of `_run_options`; the others are those of the experiment's
+        `build`. An unknown key fails by name.
       workdir: folder of the run; created if absent.
       progress: show the progress bar and the results.
 
@@ -57,13 +56,20 @@ def train(config, workdir, *, progress=True):
       TypeError: an unknown key.
       loop.NonFiniteError: training diverged; `failure/` holds the step.
     """
-    workdir, plain = pathlib.Path(workdir), json.loads(config.to_json())
+    workdir, saved_config = pathlib.Path(workdir), json.loads(config.to_json())
     progress = progress and distributed.is_first()
-    with stop_requests.wish() as wish, workdir_lib.claimed(workdir, plain):
+    with stop_requests.listen() as request, workdir_lib.claimed(workdir, saved_config):
+        config = config.to_dict()
+        paper = experiment.build(config)
+        of_the_run = {
+            name: config[name]
+            for name in inspect.getfullargspec(_train).kwonlyargs
+            if name in config
+        }
         try:
-            outcome, paper = _train(workdir, progress, wish, plain, **config.to_dict())
+            outcome = _train(paper, workdir, progress, request, saved_config, **of_the_run)
         except loop.NonFiniteError as error:
-            error.add_note(f"the step is kept in {failure.keep(workdir, error, plain)}")
+            error.add_note(f"the step is kept in {failure.keep(workdir, error, saved_config)}")
             raise
     results = (summary_writer.read(workdir, "eval") or [None])[-1]
     if progress:
@@ -72,16 +78,12 @@ def train(config, workdir, *, progress=True):
 
 
 def _train(
-    workdir, progress, wish, config, *, experiment, seed, steps, data, batches, run, start=None,
-    **sections,
-):  # fmt: skip
-    paper = importlib.import_module(f"experiments.papers.{experiment}").build(
-        steps=steps, **sections
-    )
+    paper, workdir, progress, request, saved_config, *, seed, steps, data, batches, run, start=None
+):
     source, heldout = _sources(**data, **_keep_in_memory(**batches))
     shard = (distributed.index(), distributed.count())
-    stream = paper.batches(source, seed=seed, shard=shard, **batches)
-    averages = averages_lib.Averages(batches["batch_size"])
+    loader = paper.batches(source, seed=seed, shard=shard, **batches)
+    averages = metric_averages.MetricAverages(batches["batch_size"])
     folder, key = trees.run_folder(workdir), jax.random.key(seed)
     first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
     if first is None:
@@ -89,55 +91,56 @@ def _train(
         if start is not None:
             state = warm_start.put(state, start, paper)
     else:
-        stream.set_state(saved["data"])
+        loader.set_state(saved["data"])
         averages.set_state(saved["averages"])
-        _say(progress, f"going on from step {first} of {steps} in {workdir}")
+        _say(progress, f"resuming at step {first} of {steps} in {workdir}")
 
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
-            metadata = {"config": config, "model": paper.model_entry()}
-            metadata["data"] = stream.get_state()
+            metadata = {"config": saved_config, "model": paper.model_entry()}
+            metadata["data"] = loader.get_state()
             metadata["averages"] = averages.get_state()
             workdir_lib.check_present(workdir)
             trees.save(folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep)
 
     def evaluate(step, guarded, sheet_photos):
         began, current = time.perf_counter(), jax.device_get(guarded.state)
-        alone = distributed.count() == 1  # several cannot leave one another alone here
+        alone = distributed.count() == 1  # several processes cannot leave one another here
         results, photos = paper.evaluate(
             current, heldout, keep=sheet_photos, shard=shard, gather=distributed.gather_values,
-            check=wish.check if alone else lambda: None,
+            check=request.check if alone else lambda: None,
         )  # fmt: skip
         if distributed.is_first():
             _show(writer, workdir / "sheets", step, photos)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
 
     hooks, max_skipped, options = _run_options(save, evaluate, **run)
-    heard = distributed.StopWish()
+    agreement = distributed.StopAgreement()
     if distributed.is_first():
         workdir_lib.note_environment(workdir, step=first)
-        writer = summary_writer.Records(workdir, step=first)
+        writer = summary_writer.SummaryWriter(workdir, step=first)
     else:
-        writer = summary_writer.Silence()
+        writer = summary_writer.NullWriter()
     with writer:
         pending = resume.pending(workdir, first, steps, hooks[-1:])
         guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
         outcome = loop.fit(
             parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen),
-            parallel.place(guarded), stream,
+            parallel.replicate(guarded), loader,
             first=first, last=steps, hooks=hooks, pending=pending, averages=averages,
             log=lambda step, values: writer.scalars("train", step, values),
-            stop=lambda step: heard(wish.number), progress=progress, **options,
+            stop=lambda step: agreement(request.number), progress=progress, shown=paper.shown,
+            **options,
         )  # fmt: skip
-    stream.close()
-    return outcome, paper
+    loader.close()
+    return outcome
 
 
 def _run_options(
     save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
     max_skipped=0,
 ):  # fmt: skip
-    """Says what happens every so many steps; the evaluation comes last."""
+    """Makes the hooks of the loop, the evaluation last, and its options."""
     hooks = [
         loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
         loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
@@ -146,7 +149,7 @@ def _run_options(
 
 
 def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
-    """Photos kept on disk, or read by processes of their own, are not kept once more."""
+    """Whether decoded photos are kept in memory: not if cached on disk or read by workers."""
     return {"cached": decoded_folder is None and workers == 0}
 
 
@@ -175,7 +178,7 @@ def _say(progress, text):
 
 def _report(workdir, outcome, results, paper):
     if outcome.signal is not None:
-        print(f"stopped and saved at step {outcome.step}; the same command goes on from there")
+        print(f"stopped and saved at step {outcome.step}; the same command resumes there")
         return
     print(paper.table(results, title=f"held-out photos after step {outcome.step}"))
     what_for, words = paper.use
@@ -183,7 +186,7 @@ def _report(workdir, outcome, results, paper):
 
 
 def main(config, workdir, *, coordinator=None, processes=None, process=None):
-    """Trains and gives the exit code; the last three as `distributed.initialize` takes them."""
+    """Trains and returns the exit code; the last three as `distributed.initialize` takes them."""
     logging.set_verbosity(logging.WARNING)
     try:
         distributed.initialize(coordinator, processes=processes, process=process)

@@ -52,7 +52,7 @@ POSITIONAL_OPTIONS = {
     "bilateral_jax.training.summary_writer.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.registry.create": "a name and its hyper-parameters are one description",
     "bilateral_jax.training.parallel.mean": "as jax.lax.pmean",
-    "bilateral_jax.training.parallel.share": "as jax.lax.axis_index",
+    "bilateral_jax.training.parallel.per_example_draw": "as jax.lax.axis_index",
     "bilateral_jax.training.parallel.step_key": "as jax.lax.axis_index",
     "bilateral_jax.training.parallel.total": "as jax.lax.psum",
 }

@@ -1,6 +1,6 @@
 """Trains in forked children that can be killed on the way: `python tests/fork_server.py`.
 
-The nursery has imported everything and started nothing, so that a child, which is a whole run from
+The server has imported everything and started nothing, so that a child, which is a whole run from
 its start-up on, costs little more than its own work. A child tells over a pipe where it is, so
 that it can be killed there. Reads one JSON dictionary per line, the arguments of `_run`, and
 answers each with a line: the children's exit codes and the marks that they left before they ended.
@@ -29,11 +29,12 @@ from bilateral_jax.training import parallel
 from configs import smoke
 from experiments import train  # noqa: F401
 from experiments.evaluation import protocol
-from tests import toy_experiment
+from tests import adversarial_experiment, toy_experiment
 
 
 def main():
     sys.modules["experiments.papers.toy"] = toy_experiment
+    sys.modules["experiments.papers.adversarial"] = adversarial_experiment
     flags.FLAGS.mark_as_parsed()
     for line in sys.stdin:
         print(json.dumps(_run(**json.loads(line))), flush=True)

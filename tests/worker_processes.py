@@ -1,6 +1,6 @@
 """A process that trains with others: `python tests/worker_processes.py PORT COUNT INDEX`.
 
-With `auto` alone it asks its surroundings for the three numbers.
+With `auto` alone it takes the three numbers from the cluster's environment.
 
 Goes through training/distributed.py and a short training on a toy, and prints what it saw as JSON;
 `tests/training/distributed_test.py` starts them, with four devices each, and compares.
@@ -22,17 +22,22 @@ STEPS, BATCH = 6, 16
 
 def start():
     params = {"w": jnp.float32(0.3), "c": jnp.float32(-1.0)}
-    return state.create(jax.random.key(1), params, {"mean": jnp.float32(0.0)}, OPTIMIZER)
+    return state.create_single(jax.random.key(1), params, {"mean": jnp.float32(0.0)}, OPTIMIZER)
 
 
 def update(current, batch):
-    def loss(params, stats, batch, key):
+    def loss(networks, batch, key):
+        params, stats = networks["network"]
         mean = lambda values: step.weighted_mean(values, batch["weight"])  # noqa: E731
         error = jnp.square(params["w"] * batch["x"] + params["c"] - batch["y"])
         stats = {"mean": 0.9 * stats["mean"] + 0.1 * mean(batch["x"])}
-        return mean(error), (stats, {"noise": jax.random.uniform(key)})
+        return mean(error), ({"network": stats}, {"noise": jax.random.uniform(key)})
 
-    return step.gradient_step(loss, current, batch, OPTIMIZER, average_decay=0.9)
+    current, metrics = step.gradient_step(
+        loss, current, "main", batch, OPTIMIZER,
+        build={"network": lambda params, stats: (params, stats)}, average_decay=0.9,
+    )  # fmt: skip
+    return step.finish_step(current), metrics
 
 
 def batch_of(number, rows):
@@ -44,54 +49,34 @@ def batch_of(number, rows):
 
 def curve(rows, *, devices=None):
     """Trains on some rows of every batch: metrics, leaves of the last state, copies that differ."""
-    current, lines = parallel.place(start(), devices=devices), []
+    current, lines = parallel.replicate(start(), devices=devices), []
     mapped = parallel.update(update, devices=devices)
     for number in range(STEPS):
         current, metrics = mapped(current, batch_of(number, rows))
         lines.append({name: float(value) for name, value in metrics.items()})
-    leaves = [current.params, current.batch_stats, current.average]
+    network = current.networks["network"]
+    leaves = [network.params, network.batch_stats, network.average]
     return {
         "metrics": lines,
         "leaves": [float(leaf) for leaf in jax.tree.leaves(leaves)],
-        "differing": parallel.differing([current, metrics]),
+        "differing": parallel.unsynchronised_leaves([current, metrics]),
     }
 
 
-def exact_sums(index):
-    """Every process judges photos of its own, unequally many; the sums meet afterwards."""
-    values = 1 / np.arange(1.0, 12.0)[index :: distributed.count()]
-    measure = parallel.per_example(lambda scale, batch: scale * batch["x"])
-    judged = measure(np.float32(2), {"x": values.astype(np.float32)})
-    tree = {"sum": np.float64(1 / 3) / (index + 1), "judged": judged.sum(dtype=np.float64)}
-    total = distributed.total(tree)
-    return {name: float(value).hex() for name, value in total.items()}
-
-
-def stop_wishes(index):
-    """What each call hears when process 1 wishes to stop at its third call."""
-    wish = distributed.StopWish()
-    return [wish(15 if index == 1 and call == 2 else None) for call in range(6)]
-
-
-def disagreement(index):
-    try:
-        distributed.agree({"step": 7 + index}, "where to go on")
-    except ValueError as error:
-        return str(error)
+def stop_requests(index):
+    """What each call returns when process 1 requests a stop at its third call."""
+    agreement = distributed.StopAgreement()
+    return [agreement(15 if index == 1 and call == 2 else None) for call in range(6)]
 
 
 def main(port, count, index):
     patience = {"start_seconds": 120, "silence_seconds": 60}
     distributed.initialize(f"localhost:{port}", processes=count, process=index, **patience)
     assert (distributed.index(), distributed.count()) == (index, count)
-    distributed.barrier("before anything else")
     seen = {
         "curve": curve(slice(index * BATCH // count, (index + 1) * BATCH // count)),
-        "sums": exact_sums(index),
-        "wishes": stop_wishes(index),
+        "stop_requests": stop_requests(index),
         "values": distributed.gather_values({"names": ["photo"] * (3 * index)}),
-        "disagreement": disagreement(index),
-        "agreed": distributed.agree([1, "a"], "something"),
         "first": distributed.is_first(),
     }
     print(json.dumps(seen))

@@ -1,12 +1,9 @@
-"""Several processes, one training: start, exact sums, agreement; harmless with a single process.
+"""One training in several processes: start, gathering, agreement on a stop; also for a single one.
 
 Every process runs the same program on its own devices, and all must call the functions below in the
-same order. Process 0 alone writes files. A process whose peer dies, or whose coordinator never
-comes, is aborted by JAX (SIGABRT) after the seconds given to `initialize`: what goes on afterwards
-is the restart of all of them from the last checkpoint.
-
-Receives an address and numbers from experiments/train.py.
-Hands process numbers to data and checkpoints, agreed values to training/loop.py and evaluation.
+same order. Process 0 alone writes files. A process whose peer dies, or whose coordinator cannot be
+reached, is aborted by JAX (SIGABRT) after the seconds given to `initialize`; then all of them are
+started again, from the last checkpoint.
 """
 
 import collections
@@ -22,15 +19,15 @@ AUTOMATIC = "auto"
 def initialize(
     coordinator, *, processes=None, process=None, start_seconds=300, silence_seconds=100
 ):
-    """Joins the other processes; before anything else asks JAX for a device.
+    """Joins the other processes; must be called before JAX is asked for a device.
 
     Args:
-      coordinator: "HOST:PORT", where process 0 listens; "auto" on a cluster that says where it is
+      coordinator: "HOST:PORT", where process 0 listens; "auto" on a cluster that announces it
         (TPU pods, SLURM, Open MPI, Kubernetes); None for a single process: nothing is done.
       processes: how many there are; with "HOST:PORT" only.
       process: number of this one, from 0; with "HOST:PORT" only.
-      start_seconds: how long to wait for the others to come.
-      silence_seconds: how long a process may be silent before it counts as dead.
+      start_seconds: how long to wait for the others.
+      silence_seconds: after how long without a heartbeat a process counts as dead.
 
     Raises:
       ValueError: the arguments do not fit each other, no cluster was found, or the processes have
@@ -74,38 +71,26 @@ def initialize(
 
 
 def index():
-    """Gives the number of this process, from 0."""
+    """The number of this process, from 0."""
     return jax.process_index()
 
 
 def count():
-    """Gives the number of processes."""
+    """The number of processes."""
     return jax.process_count()
 
 
 def is_first():
-    """Says whether this is process 0, the one that writes files."""
+    """Whether this is process 0, the one that writes files."""
     return index() == 0
 
 
-def barrier(name):
-    """Waits until every process has come here.
-
-    Args:
-      name: says where this is; all must give the same.
-
-    Raises:
-      ValueError: they do not.
-    """
-    agree(name, "barrier")
-
-
 def gather(tree):
-    """Collects what every process holds.
+    """Collects a pytree from every process.
 
     Args:
-      tree: pytree of arrays or numbers, of the same structure, shapes and dtypes everywhere. Its
-        bytes travel, so float64 arrives as float64.
+      tree: pytree of arrays or numbers, of the same structure, shapes and dtypes everywhere. Bytes
+        are sent, so float64 stays float64.
 
     Returns:
       A list of such pytrees of NumPy arrays, one per process in their order, equal everywhere.
@@ -124,21 +109,8 @@ def gather(tree):
     return trees
 
 
-def total(tree):
-    """Adds up over all processes, in float64 and in their order: the same bits everywhere.
-
-    Args:
-      tree: pytree of arrays or numbers, of the same structure and shapes everywhere.
-
-    Returns:
-      The pytree of float64 sums; the tree itself, in float64, with a single process.
-    """
-    trees = gather(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree))
-    return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *trees)
-
-
 def gather_values(value):
-    """Collects values of any length.
+    """Collects a JSON-able value of any length from every process.
 
     Args:
       value: JSON-able: numbers, text, lists, dictionaries; may differ between processes.
@@ -152,65 +124,46 @@ def gather_values(value):
     return [json.loads(row[:size]) for row, size in zip(rows, sizes, strict=True)]
 
 
-def agree(value, what):
-    """Makes sure that all processes hold the same value.
-
-    Args:
-      value: JSON-able.
-      what: what it is, for the message.
-
-    Returns:
-      The value.
-
-    Raises:
-      ValueError: they differ; on every process, naming each value.
-    """
-    values = gather_values(value)
-    if any(other != values[0] for other in values):
-        held = ", ".join(f"{other!r} in process {k}" for k, other in enumerate(values))
-        raise ValueError(f"the processes disagree on {what}: {held}")
-    return value
-
-
-class StopWish:
+class StopAgreement:
     """Lets any process stop all of them after the same step, without waiting for each other.
 
-    A call states this process's wish and returns the largest one of an earlier call, so that the
-    devices agree on it while the next step runs. All processes must call it equally often. With
-    a single process the wish comes back at once.
+    A call states this process's stop request and returns the largest one of an earlier call, so
+    that the devices exchange it while the next step runs. All processes must call it equally often.
+    With a single process the request is returned at once.
     """
 
     def __init__(self, *, every=1):
         """Prepares the exchange.
 
         Args:
-          every: calls between two exchanges; a wish is heard at most `2 * every` calls later.
+          every: calls between two exchanges; a request takes effect at most `2 * every` calls
+            later.
         """
-        self._every, self._calls, self._asked = every, 0, None
+        self._every, self._calls, self._pending = every, 0, None
         mesh = jax.sharding.Mesh(np.array(jax.devices()), ("devices",))
         self._split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("devices"))
         everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
         self._largest = jax.jit(jnp.max, out_shardings=everywhere)
 
-    def __call__(self, wish):
-        """States a wish and hears what all agreed on.
+    def __call__(self, request):
+        """States a request and returns what all processes agreed on.
 
         Args:
-          wish: a signal's number, or None.
+          request: a signal's number, or None.
 
         Returns:
           The largest number that any process had stated at the exchange before, the same on all
           processes; None if there was none.
         """
         if count() == 1:
-            return wish
+            return request
         self._calls += 1
         if self._calls % self._every:
             return None
-        heard = 0 if self._asked is None else int(self._asked.addressable_data(0))
-        own = np.full(jax.local_device_count(), wish or 0, np.int32)
-        self._asked = self._largest(jax.make_array_from_process_local_data(self._split, own))
-        return heard or None
+        agreed = 0 if self._pending is None else int(self._pending.addressable_data(0))
+        own = np.full(jax.local_device_count(), request or 0, np.int32)
+        self._pending = self._largest(jax.make_array_from_process_local_data(self._split, own))
+        return agreed or None
 
 
 def _gather_bytes(own):

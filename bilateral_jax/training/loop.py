@@ -1,9 +1,4 @@
-"""The loop around an update: progress bar, averages, hooks, a stop at nonsense or a signal.
-
-Receives an update and a placed state from experiments, batches from data/pipeline/batches.py.
-Hands averaged metrics to training/summary_writer.py and states to the hooks (evaluation,
-checkpoints).
-"""
+"""The training loop: progress bar, averages, hooks, stops at non-finite metrics and signals."""
 
 import dataclasses
 import math
@@ -12,10 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
-from bilateral_jax.training import metric_averages as averages_lib
-from bilateral_jax.training import stop_requests
+from bilateral_jax.training import metric_averages, stop_requests
 
 
 class NonFiniteError(FloatingPointError):
@@ -41,7 +33,7 @@ class Hook:
     Attributes:
       every: interval in steps.
       run: `(step, state) -> None`; the state must be read before it returns, its buffers are
-        reused. It may raise `signals.Stopped` to be done again when the run goes on.
+        reused. It may raise `stop_requests.Stopped` to be run again when the training is resumed.
       when_stopped: whether it also runs when a signal stops the training early.
     """
 
@@ -80,25 +72,27 @@ def fit(
     max_skipped=0,
     stop=lambda step: None,
     progress=True,
+    shown=("loss", "psnr"),
 ):
     """Runs updates number `first + 1` to `last`.
 
     Args:
-      update: `(state, batch) -> (state, metrics)`, metrics a dict of scalars.
+      update: `(state, batch) -> (state, metrics)`, metrics a dict of scalars or `step.Counted`.
       state: the state after `first` updates.
       batches: iterator of batches, the next one belonging to update `first + 1`.
       first: updates done already.
       last: updates to reach.
-      log: `(step, {name: float}) -> None`, gets what `Averages.take` gives.
+      log: `(step, {name: float}) -> None`, gets what `MetricAverages.take` returns.
       log_every: steps between calls of `log`.
       hooks: sequence of `Hook`, run in this order.
       pending: hooks to run before the first update: what was due when the run was cut short.
-      averages: an `averages.Averages`, which goes on where it stands; None for a new one.
+      averages: a `MetricAverages`, which is continued; None for a new one.
       max_skipped: steps with a metric that is not finite which are left out, and counted, before
         the next one ends the run.
       stop: `step -> None`, or the number of the signal for which to stop before the next update;
         called before every update.
       progress: show a progress bar on standard error.
+      shown: names of the metrics to show in it.
 
     Returns:
       An `Outcome`.
@@ -107,8 +101,8 @@ def fit(
       NonFiniteError: a metric is NaN or infinite, once too often. No hook sees a state whose
         metrics were not checked.
     """
-    averages = averages or averages_lib.Averages()
-    judge = _Judge(averages, max_skipped)
+    averages = averages or metric_averages.MetricAverages()
+    check = _MetricCheck(averages, max_skipped)
     step, due = first, []
     with _bar(first, last, progress) as bar:
         cut = _run(pending, first, state, averages)
@@ -119,29 +113,29 @@ def fit(
             fetched = time.perf_counter()
             state, metrics = update(state, batch)
             step += 1
-            judge.catch_up(state)  # one step late: the devices never wait for the host
-            judge.note(step, batch, metrics)
+            check.catch_up(state)  # one step late: the devices never wait for the host
+            check.note(step, batch, metrics)
             due = [hook for hook in hooks if step % hook.every == 0 or step == last]
             logs = step % log_every == 0 or step == last
             if due or logs:
-                judge.catch_up(state)
-            averages.spend(input=fetched - began, step=time.perf_counter() - fetched)
+                check.catch_up(state)
+            averages.add_seconds(input=fetched - began, step=time.perf_counter() - fetched)
             if step == first + 1:
-                averages.forget_speed()  # compilation says nothing about it, nor about time left
+                averages.reset_speed()  # compilation says nothing about it, nor about time left
                 bar.unpause()
-            _show(bar, averages)
+            _show(bar, averages, shown)
             if logs:
                 log(step, averages.take())
             cut = _run(due, step, state, averages)
             number = stop(step) if cut or step < last else None
-        judge.catch_up(state)
+        check.catch_up(state)
         if number is not None and step > first:
             _run([h for h in hooks if h.when_stopped and h not in due], step, state, averages)
         return Outcome(state, step, number)
 
 
-class _Judge:
-    """Looks at the metrics of the step noted last."""
+class _MetricCheck:
+    """Checks the metrics of the step that was noted last, once the next one is running."""
 
     def __init__(self, averages, max_skipped):
         self._averages, self._max_skipped, self._noted = averages, max_skipped, None
@@ -157,7 +151,7 @@ class _Judge:
         bad = self._averages.add(metrics)
         if self._averages.skipped <= self._max_skipped:
             return
-        metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        metrics = metric_averages.values(metrics)
         found = ", ".join(f"{name} is {metrics[name]}" for name in bad) or "the step was skipped"
         before = f"; {self._max_skipped} such steps were skipped" if self._max_skipped else ""
         raise NonFiniteError(
@@ -180,7 +174,7 @@ def _run(hooks, step, state, averages):
     except stop_requests.Stopped:
         return True
     finally:
-        averages.spend(hooks=time.perf_counter() - began)
+        averages.add_seconds(hooks=time.perf_counter() - began)
     return False
 
 
@@ -205,12 +199,14 @@ def _bar(first, last, progress):
     )
 
 
-def _show(bar, averages):
+def _show(bar, averages, names):
     bar.set_description("training", refresh=False)
     text = [
-        f"PSNR {value:.2f} dB" if name == "psnr" else f"{name} {value:.3g}"
-        for name, value in averages.shown.items()
-        if name in ("loss", "psnr")
+        f"PSNR {averages.shown[name]:.2f} dB"
+        if name == "psnr"
+        else f"{name} {averages.shown[name]:.3g}"
+        for name in names
+        if name in averages.shown
     ]
     if math.isfinite(averages.speed):
         text.append(f"{averages.speed:.1f} images/s")

@@ -1,11 +1,8 @@
-"""A step that produced a NaN or an infinity changes nothing, and after too many nothing moves.
+"""A step that produced a NaN or an infinity changes nothing; after too many, no step does.
 
-The host looks at a step's metrics while the next one runs already. So it is the devices that keep
-the state as it was before a bad step; and once more steps were bad than allowed, every later step
-leaves the state alone, too: what the host then holds is the state before the last bad step.
-
-Receives an update from experiments.
-Hands the guarded one to training/parallel.py and training/loop.py.
+The host looks at a step's metrics while the next one is already running. So the devices themselves
+keep the state as it was before a bad step; and once more steps were bad than allowed, every later
+step leaves the state alone, too: what the host then holds is the state before the last bad step.
 """
 
 import dataclasses
@@ -19,11 +16,11 @@ import jax.numpy as jnp
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Guarded:
-    """A state and what may still go wrong.
+    """A state and the number of bad steps that may still be skipped.
 
     Attributes:
       state: the state of the update; has a `step`.
-      allowed: int32 scalar, bad steps that may still be skipped; below 0 everything stands still.
+      allowed: int32 scalar, bad steps that may still be skipped; below 0 no step changes anything.
     """
 
     state: Any
@@ -31,17 +28,17 @@ class Guarded:
 
 
 def start(state, *, allowed):
-    """Puts a state under guard.
+    """Makes a `Guarded` of a state.
 
     Args:
-      state: a dataclass with a `step`, as training/state.py has it.
-      allowed: bad steps that may be skipped from here on; 0 to stand still at the first.
+      state: a dataclass with a `step`, such as `training.state.TrainState`.
+      allowed: bad steps that may be skipped from here on; 0 to stop at the first.
     """
     return Guarded(state, jnp.int32(allowed))
 
 
 def update(function):
-    """Makes an update of a `Guarded` out of an update of its state.
+    """Turns an update of a state into an update of a `Guarded`.
 
     Args:
       function: `(state, batch, *frozen) -> (state, metrics)` as `parallel.update` takes it; a step
@@ -54,7 +51,7 @@ def update(function):
 
     def guarded(current, batch, *frozen):
         new, metrics = function(current.state, batch, *frozen)
-        finite = [jnp.all(jnp.isfinite(value)) for value in metrics.values()]
+        finite = [jnp.all(jnp.isfinite(value)) for value in jax.tree.leaves(metrics)]
         bad = ~functools.reduce(jnp.logical_and, finite) | (metrics.get("skipped", 0) > 0)
         halted = current.allowed < 0
         kept = dataclasses.replace(

@@ -2,11 +2,9 @@
 
 The state is replicated: it goes in and comes out without a device axis (`in_axes=None`,
 `out_axes=None`). JAX does not check that the copies agree, so whatever an update returns must have
-passed through `mean` (or depend on nothing but such values); `differing` finds what did not. Every
-process brings its share of the batch, which is split over its devices along the leading axis.
-
-Receives update functions from experiments and host batches from data/pipeline/batches.py.
-Hands replicated states and per-example values to training/loop.py and training/evaluation.py.
+passed through `mean` (or depend on nothing but such values); `unsynchronised_leaves` finds what did
+not. Every process brings its shard of the batch, which is split over its devices along the leading
+axis.
 """
 
 import jax
@@ -16,7 +14,7 @@ import numpy as np
 AXIS = "batch"
 
 
-def place(tree, *, devices=None):
+def replicate(tree, *, devices=None):
     """Puts a pytree on every local device, once; updates then pass it on without moving it.
 
     With several processes an update needs this: a state that it had to move itself would be gone
@@ -32,28 +30,28 @@ def place(tree, *, devices=None):
 
 
 def update(function, *, frozen=(), devices=None):
-    """Turns an update of one device's share into an update of a whole batch on all devices.
+    """Turns an update of one device's shard into an update of a whole batch on all devices.
 
     Args:
-      function: `(state, batch, *frozen) -> (state, metrics)`, where batch is this device's share
+      function: `(state, batch, *frozen) -> (state, metrics)`, where batch is this device's shard
         and every returned value has been averaged over `AXIS`.
       frozen: tuple of pytrees that every call gets and none changes; placed on every device once.
       devices: devices to use; None for all, those of the other processes included, which then must
-        make the same calls with shares of the same size.
+        make the same calls with shards of the same size.
 
     Returns:
-      The same function for this process's share `[b, ...]` of the batch; b must divide by its
+      The same function for this process's shard `[b, ...]` of the batch; b must divide by its
       number of devices. The state's buffers are reused: the caller must not touch the state it
-      passed in. It comes from `place` or from an earlier call.
+      passed in. It comes from `replicate` or from an earlier call.
     """
     count = len(devices) if devices else jax.local_device_count()
     step = mapped(function, frozen=len(frozen), devices=devices)
-    frozen = tuple(place(tree, devices=devices) for tree in frozen)
+    frozen = tuple(replicate(tree, devices=devices) for tree in frozen)
     return lambda state, batch: step(state, split(batch, count), *frozen)
 
 
 def mapped(function, *, frozen=0, devices=None):
-    """Maps an update over devices, as `update` does; for those who compile it for other machines.
+    """Maps an update over devices, as `update` does; also for compiling ahead of time.
 
     Args:
       function: as for `update`.
@@ -61,7 +59,7 @@ def mapped(function, *, frozen=0, devices=None):
       devices: as for `update`.
 
     Returns:
-      The mapped function, which takes shares with the devices in front, and can be lowered.
+      The mapped function, which takes shards with the devices in front, and can be lowered.
     """
     return jax.pmap(
         function,
@@ -71,33 +69,6 @@ def mapped(function, *, frozen=0, devices=None):
         devices=devices,
         donate_argnums=0,
     )
-
-
-def per_example(function, *, devices=None):
-    """Turns a function of one device's share of examples into one of batches of any size.
-
-    Args:
-      function: `(state, batch) -> pytree of [b, ...]`, each example on its own; it may not talk to
-        other devices, since every process judges examples of its own.
-      devices: devices to use; None for all local ones.
-
-    Returns:
-      The same function for host batches of any size; the last example is repeated to fill the
-      devices, and what comes of the repetitions is dropped.
-    """
-    devices = devices or jax.local_devices()
-    mapped = jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=0, devices=devices)
-
-    def call(state, batch):
-        size = _batch_size(batch)
-        filler = -size % len(devices)
-        padded = jax.tree.map(
-            lambda x: np.concatenate([x, np.repeat(x[-1:], filler, axis=0)]) if filler else x, batch
-        )
-        out = mapped(state, split(padded, len(devices)))
-        return jax.tree.map(lambda x: np.asarray(x).reshape((-1, *x.shape[2:]))[:size], out)
-
-    return call
 
 
 def split(batch, count):
@@ -117,14 +88,14 @@ def split(batch, count):
     size = _batch_size(batch)
     if size % count:
         raise ValueError(
-            f"a batch of {size} examples cannot be shared evenly by {count} devices; "
+            f"a batch of {size} examples cannot be split evenly over {count} devices; "
             f"choose a batch size that is a multiple of {count}"
         )
     return jax.tree.map(lambda x: x.reshape((count, size // count, *x.shape[1:])), batch)
 
 
-def differing(tree):
-    """Finds what an update left different on its devices.
+def unsynchronised_leaves(tree):
+    """Finds the leaves that an update left different on its devices.
 
     Args:
       tree: pytree of arrays that should be equal on all local devices, as `update` returns them.
@@ -168,23 +139,48 @@ def total(tree, axis_name=AXIS):
     return jax.lax.psum(tree, axis_name)
 
 
-def share(draw, count, axis_name=AXIS):
-    """Draws something for every example of the whole batch and gives this device its part.
-
-    So what an example gets depends on its place in the batch, and not on how many devices there
-    are; for use inside an update.
+def gather(array, axis_name=AXIS):
+    """Concatenates what the devices hold along the leading axis; for use inside an update.
 
     Args:
-      draw: `number of examples -> array [that many, ...]`, the same on every device.
-      count: examples of one device's share.
+      array: `[count, ...]` of this device's shard.
+      axis_name: the mapped axis.
+
+    Returns:
+      `[devices * count, ...]` in the order of the whole batch, the same on every device.
+    """
+    return jax.lax.all_gather(array, axis_name, tiled=True)
+
+
+def own_part(array, count, axis_name=AXIS):
+    """This device's rows of something that is the same on every device; for use inside an update.
+
+    Args:
+      array: `[devices * count, ...]` in the order of the whole batch.
+      count: examples of one device's shard.
       axis_name: the mapped axis.
 
     Returns:
       `[count, ...]`.
     """
-    everything = draw(count * jax.lax.psum(1, axis_name))
     first = count * jax.lax.axis_index(axis_name)
-    return jax.lax.dynamic_slice_in_dim(everything, first, count)
+    return jax.lax.dynamic_slice_in_dim(array, first, count)
+
+
+def per_example_draw(draw, count, axis_name=AXIS):
+    """Draws something random for every example of the whole batch; for use inside an update.
+
+    What an example gets depends on its position in the batch, not on the number of devices.
+
+    Args:
+      draw: `number of examples -> array [that many, ...]`, the same on every device.
+      count: examples of one device's shard.
+      axis_name: the mapped axis.
+
+    Returns:
+      `[count, ...]`, this device's rows.
+    """
+    return own_part(draw(count * jax.lax.psum(1, axis_name)), count, axis_name)
 
 
 def step_key(key, step, axis_name=AXIS):

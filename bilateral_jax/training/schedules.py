@@ -1,8 +1,4 @@
-"""Learning rates and optimisers by name, so that a config can choose them.
-
-Receives names and numbers from a config's sections (through experiments).
-Hands optax objects to training/step.py.
-"""
+"""Learning rates and optimisers by name, so that a config can choose them."""
 
 import inspect
 

@@ -1,8 +1,4 @@
-"""A signal becomes a wish to stop: training ends between two steps, not in the middle of one.
-
-Receives SIGINT and SIGTERM from the terminal or the scheduler.
-Hands the wish to training/loop.py and to whoever works for minutes between two steps.
-"""
+"""Stop requests: SIGINT and SIGTERM end a training between two steps, not in the middle of one."""
 
 import contextlib
 import signal
@@ -10,39 +6,39 @@ import threading
 
 
 class Stopped(Exception):  # noqa: N818 - it reports no error
-    """Raised by work that gave up because a signal came; the message names the signal."""
+    """Raised by work that a stop request cut short; the message names the signal."""
 
 
-class Wish:
-    """Whether someone asked for an end, and by which signal.
+class StopRequest:
+    """Whether a signal asked the training to stop, and which.
 
     Attributes:
-      number: number of the first signal that came, or None.
+      number: number of the first signal received, or None.
     """
 
     number: int | None = None
 
     def check(self):
-        """Raises `Stopped` if a signal came: for long work that may be cut short."""
+        """Raises `Stopped` if a signal was received: for long work that may be cut short."""
         if self.number is not None:
             raise Stopped(signal.Signals(self.number).name)
 
 
 @contextlib.contextmanager
-def wish():
-    """Notes signals for as long as the context lasts, in place of dying by them.
+def listen():
+    """Records SIGINT and SIGTERM inside the context, instead of ending the process.
 
     A second Ctrl-C acts at once. A second SIGTERM does not: schedulers send it to a process and
-    again to its group. Outside the main thread nothing can be noted, and nothing is.
+    again to its group. Outside the main thread signals cannot be handled, and nothing is recorded.
 
     Yields:
-      A `Wish`.
+      A `StopRequest`.
     """
-    noted, previous = Wish(), {}
+    request, previous = StopRequest(), {}
 
-    def note(number, frame):
+    def record(number, frame):
         del frame
-        noted.number = noted.number or number
+        request.number = request.number or number
         if number == signal.SIGINT:
             signal.signal(number, previous[number])
 
@@ -50,9 +46,9 @@ def wish():
         for each in (signal.SIGINT, signal.SIGTERM):
             previous[each] = signal.getsignal(each)
         for each in previous:
-            signal.signal(each, note)
+            signal.signal(each, record)
     try:
-        yield noted
+        yield request
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)

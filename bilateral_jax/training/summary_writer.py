@@ -1,8 +1,4 @@
-"""What a run writes down: JSON lines for programs, TensorBoard files for eyes.
-
-Receives numbers and pictures from training/loop.py and training/evaluation.py.
-Hands files to the reader: `metrics.jsonl` and `tensorboard/` in the run's work directory.
-"""
+"""Writes a run's metrics: `metrics.jsonl` and `tensorboard/` in its work directory."""
 
 import contextlib
 import json
@@ -11,15 +7,15 @@ import os
 import pathlib
 
 
-class Records:
-    """Writes scalars and pictures of a run; resuming drops what was written after that step."""
+class SummaryWriter:
+    """Writes scalars and images of a run; resuming removes what was written after that step."""
 
     def __init__(self, workdir, *, step=0):
         """Opens the files.
 
         Args:
           workdir: folder of the run; created if absent.
-          step: the step from which the run goes on; lines of later steps are removed first.
+          step: the step from which the run is resumed; lines of later steps are removed first.
         """
         import tensorboardX
 
@@ -51,10 +47,10 @@ class Records:
             self._board.add_scalar(f"{kind}/{name}", value, int(step))
 
     def image(self, name, step, pixels):
-        """Shows a picture in TensorBoard.
+        """Writes an image to TensorBoard.
 
         Args:
-          name: tag of the picture.
+          name: tag of the image.
           step: number of updates done.
           pixels: uint8 `[h, w, 3]`.
         """
@@ -64,24 +60,24 @@ class Records:
         return self
 
     def __exit__(self, kind, *exception):
-        # What ended the run is the news; that a full disk takes no last line either is none.
+        # The error that ended the run matters more than a failure to write the last lines.
         with contextlib.suppress(*(() if kind is None else (OSError,))):
             self.close()
 
     def close(self):
-        """Writes what is still held back and closes the files."""
+        """Flushes and closes the files."""
         with contextlib.closing(self._board), self._lines:
             pass
 
 
-class Silence:
-    """Takes what `Records` takes and writes nothing: for processes beside the first."""
+class NullWriter:
+    """A `SummaryWriter` that writes nothing, for processes other than the first."""
 
     def scalars(self, kind, step, values):
-        """Drops a line."""
+        """Does nothing."""
 
     def image(self, name, step, pixels):
-        """Drops a picture."""
+        """Does nothing."""
 
     def __enter__(self):
         return self
@@ -95,7 +91,7 @@ def read(workdir, kind=None):
 
     Args:
       workdir: the run's folder.
-      kind: None for all lines, or the kind wanted, as "train" or "eval".
+      kind: None for all lines, or one kind, such as "train" or "eval".
 
     Returns:
       A list of dicts, in the order written.

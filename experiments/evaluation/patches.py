@@ -56,9 +56,11 @@ def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, 
       `patch_` (after `input_`) and `patch_psnr_pooled`, unless no photo holds a patch.
     """
     model = network(state)
-    whole = experiment.enhancing(lambda _, image: inference.enhance(model, image), metrics=METRICS)
+    whole = experiment.image_evaluation(
+        lambda _, image: inference.enhance(model, image), metrics=METRICS
+    )
     results, photos = whole(state, source, check=check, shard=shard, gather=gather, keep=keep)
-    totals, count = evaluation.Totals(), 0
+    totals, count = evaluation.WeightedMeans(), 0
     for position in range(shard[0], len(source), shard[1]):
         check()
         pair = {name: augment.as_float(source[position][name]) for name in ("input", "target")}

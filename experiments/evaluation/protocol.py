@@ -160,7 +160,7 @@ def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0
       all processes and for any number of them, and the first photos
       `{"name", "input", "output", "target"}`.
     """
-    (index, count), totals, kept = shard, evaluation.Totals(), []
+    (index, count), totals, kept = shard, evaluation.WeightedMeans(), []
     for position in range(len(source)):
         mine, shown = position % count == index, index == 0 and position < keep
         if not mine and not shown:

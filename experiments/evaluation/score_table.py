@@ -47,7 +47,7 @@ class Scorebook:
         """
         columns = [n for n in self.complete() if n in self.rows[0]] if self.rows else []
         columns += [_BEFORE + name for name in columns if _BEFORE + name in self.rows[0]]
-        totals = evaluation.Totals()
+        totals = evaluation.WeightedMeans()
         for row in self.rows:
             totals.add({name: [row[name]] for name in columns})
         return {"mean": totals.means()} | {

@@ -1,12 +1,9 @@
 """DPED as an experiment: a generator and the critic it is trained against.
 
-One update takes a batch of twice the paper's size, since the critic is shown pairs that the
-generator has not just been trained on: the even rows are the generator's step, then the odd rows
-the critic's, each of them either enhanced or the camera's by a coin. Rows are told apart by their
-place, so the same pairs meet the same network on any number of devices.
-
-Receives config sections from experiments/train.py and batches from data/pipeline/batches.py.
-Hands an experiment to experiments/train.py.
+One update takes a batch of twice the paper's size, since the critic is trained on pairs that the
+generator has not just been trained on: the even rows are for the generator's gradient step, the odd
+rows for the critic's, each of them either enhanced or the camera's image by a fair coin. Rows are
+assigned by their position, so the same pairs meet the same network on any number of devices.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", and the published code, which is followed where the two differ.
@@ -56,40 +53,52 @@ def build(
       TypeError: a section holds a key that nothing takes; the message names it.
       ValueError: a field or a value that nothing takes, or other weights than a VGG's.
     """
-    module, judge = models.create("DPED", model), models.create("DPEDCritic", critic)
-    rules = [
-        _optimizer(steps=steps, schedule=schedule, **each) for each in (optimizer, critic_optimizer)
-    ]
+    modules = {
+        "generator": models.create("DPED", model),
+        "critic": models.create("DPEDCritic", critic),
+    }
+    rules = {
+        "generator": _optimizer(steps=steps, schedule=schedule, **optimizer),
+        "critic": _optimizer(steps=steps, schedule=schedule, **critic_optimizer),
+    }
     losses, frozen = _losses(**loss)
+    build_networks = {
+        name: functools.partial(Model, module=module) for name, module in modules.items()
+    }
 
     def init(key):
-        keys = jax.random.split(key, 4)
-        first, second = (Model.init(each, k).params for each, k in zip((module, judge), keys))
-        return state.Adversaries(
-            jnp.int32(0),
-            state.create(keys[2], first, {}, rules[0]),
-            state.create(keys[3], second, {}, rules[1], averaged=False),
-        )
+        generator_key, critic_key, _, state_key = jax.random.split(key, 4)
+        initial = {
+            "generator": Model.init(modules["generator"], generator_key),
+            "critic": Model.init(modules["critic"], critic_key),
+        }
+        groups = {}
+        for name, network in initial.items():
+            network = state.create_network(network.params, averaged=name == "generator")
+            groups[name] = state.create_group({name: network}, rules[name])
+        return state.create(state_key, groups)
 
     def update(current, batch, *frozen):
-        ours, theirs = ({name: x[row::2] for name, x in batch.items()} for row in (0, 1))
-        critic = current.critic
-        objective = _generators(losses, module, Model(critic.params, {}, judge), ours, frozen)
-        generator, shown = step.gradient_step(
-            objective, current.generator, ours, rules[0],
-            average_decay=average_decay, accumulate=accumulate,
+        experiment.check_images(batch)
+        for_generator, for_critic = (
+            {name: x[row::2] for name, x in batch.items()} for row in (0, 1)
+        )
+        current, metrics = step.gradient_step(
+            _generator_loss(losses, for_generator, frozen), current, "generator", for_generator,
+            rules["generator"], build=build_networks, average_decay=average_decay,
+            accumulate=accumulate,
         )  # fmt: skip
         if losses.texture:
-            theirs["real"] = _coins(current, len(theirs["input"]))
-            objective = _critics(losses, judge, Model(generator.params, {}, module), theirs)
-            critic, judged = step.gradient_step(
-                objective, critic, theirs, rules[1], accumulate=accumulate
-            )
-            shown |= {f"critic_{name}": value for name, value in judged.items()}
-        return state.Adversaries(current.step + 1, generator, critic), shown
+            for_critic["real"] = _coins(current, len(for_critic["input"]))
+            current, critic_metrics = step.gradient_step(
+                _critic_loss(losses, for_critic), current, "critic", for_critic,
+                rules["critic"], build=build_networks, accumulate=accumulate,
+            )  # fmt: skip
+            metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
+        return step.finish_step(current), metrics
 
     def network(current):
-        return Model(current.generator.average, {}, module)
+        return Model(current.networks["generator"].average, {}, modules["generator"])
 
     def enhance(current, image):
         return inference.enhance(network(current), image)
@@ -97,23 +106,23 @@ def build(
     return experiment.Experiment(
         init=init,
         update=update,
-        evaluate=functools.partial(patches.evaluate, network, size=judge.size),
-        description=models.describe(module),
+        evaluate=functools.partial(patches.evaluate, network, size=modules["critic"].size),
+        networks=modules,
         enhance=enhance,
         frozen=frozen,
-        shipped="generator/average",
+        shipped="groups/generator/networks/generator/average",
         table=patches.table,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Losses:
-    """The terms of both objectives; a term of weight 0 is not computed.
+    """The terms of both losses; a term of weight 0 is not computed.
 
     Attributes:
       content: weight of the distance of VGG's features.
-      color: weight of the distance of blurred pictures.
-      texture: weight of what the critic says; at 0 no critic is trained.
+      color: weight of the distance of blurred images.
+      texture: weight of the critic's term; at 0 no critic is trained.
       variation: weight of the differences between neighbouring pixels.
       mse: weight of the plain squared error, for training without a VGG; not in the original.
       form: "code" or "paper", of content, color and variation.
@@ -122,7 +131,7 @@ class _Losses:
       texture_examples: the mean of texture over the batch counts as a sum over so many examples.
         None: over those there are (of all devices), as in the original; texture then weighs more
         in larger batches, and the balance of its batches of 50 needs 50 here in any other.
-      gradient_penalty: weight of `adversarial.gradient_penalty` on the camera's pictures in the
+      gradient_penalty: weight of `adversarial.gradient_penalty` on the camera's images in the
         critic's loss; not in the original.
     """
 
@@ -138,11 +147,11 @@ class _Losses:
     gradient_penalty: float
 
     def terms(self, output, target, critic, frozen):
-        """Computes the generator's terms: `{name: values [b]}`."""
+        """The generator's terms, per example: `{name: values [b]}`."""
         terms = {"mse": reconstruction.mse(output, target)}
         if self.content:
-            look = frozen[0].apply
-            terms["content"] = features.content(output, target, features=look, form=self.form)
+            extract = frozen[0].apply
+            terms["content"] = features.content(output, target, features=extract, form=self.form)
         if self.color:
             terms["color"] = blurred.color(output, target, blur=self.blur, form=self.form)
         if self.texture:
@@ -152,7 +161,7 @@ class _Losses:
         return terms
 
     def value(self, terms, examples):
-        """Weighs the terms, so that the mean over the batch is the objective."""
+        """Weighted sum of the terms `[b]`, whose mean over the batch is the loss."""
         count = examples if self.texture_examples is None else self.texture_examples
         weights = {name: getattr(self, name) for name in terms}
         if self.texture:
@@ -160,51 +169,51 @@ class _Losses:
         return sum(weights[name] * terms[name] for name in terms)
 
 
-def _generators(losses, module, critic, batch, frozen):
-    """The generator's objective, as `step.gradient_step` takes it."""
+def _generator_loss(losses, batch, frozen):
+    """The generator's loss, as `step.gradient_step` takes it."""
     examples = parallel.total(batch["weight"].sum())
 
-    def objective(params, batch_stats, batch, key):
-        del key
-        output = Model(params, {}, module).apply(batch["input"])
-        terms = losses.terms(output, batch["target"], critic, frozen)
+    def loss(networks, batch, key):
+        del key  # nothing is drawn at random
+        output = networks["generator"].apply(batch["input"])
+        terms = losses.terms(output, batch["target"], networks["critic"], frozen)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        shown = terms | {"psnr": -10.0 * jnp.log10(jnp.maximum(terms["mse"], 1e-10))}
-        return mean(losses.value(terms, examples)), (batch_stats, jax.tree.map(mean, shown))
+        metrics = terms | {"psnr": experiment.psnr(terms["mse"])}
+        return mean(losses.value(terms, examples)), ({}, jax.tree.map(mean, metrics))
 
-    return objective
+    return loss
 
 
-def _critics(losses, judge, generator, batch):
-    """The critic's objective: the sum over its batch of how wrong it is."""
+def _critic_loss(losses, batch):
+    """The critic's loss, as `step.gradient_step` takes it: the sum over its batch."""
     examples = parallel.total(batch["weight"].sum())
 
-    def objective(params, batch_stats, batch, key):
-        del key
-        critic, real = Model(params, {}, judge), batch["real"]
+    def loss(networks, batch, key):
+        del key  # the coins were drawn for the whole batch
+        critic, real = networks["critic"], batch["real"]
         coin = real.reshape(-1, 1, 1, 1)
-        seen = jnp.where(coin, batch["target"], generator.apply(batch["input"]))
-        logits = critic.apply(seen)
+        images = jnp.where(coin, batch["target"], networks["generator"].apply(batch["input"]))
+        logits = critic.apply(images)
         value = adversarial.critic(logits, real, form=losses.adversarial)
         if losses.gradient_penalty:
-            steep = adversarial.gradient_penalty(critic.apply, batch["target"])
-            value = value + losses.gradient_penalty * steep
+            penalty = adversarial.gradient_penalty(critic.apply, batch["target"])
+            value = value + losses.gradient_penalty * penalty
         right = (logits[:, 0] > logits[:, 1]) == real
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        shown = {"accuracy": mean(right.astype(jnp.float32))}
-        return examples * mean(value), (batch_stats, shown)
+        metrics = {"accuracy": mean(right.astype(jnp.float32))}
+        return examples * mean(value), ({}, metrics)
 
-    return objective
+    return loss
 
 
 def _coins(current, count):
-    """Which of this device's pairs show the critic the camera's picture: bool `[count]`."""
-    key = jax.random.fold_in(current.critic.key, current.step)
-    return parallel.share(lambda size: jax.random.bernoulli(key, 0.5, (size,)), count)
+    """Which of this device's pairs show the critic the camera's image: bool `[count]`."""
+    key = jax.random.fold_in(current.key, current.step)
+    return parallel.per_example_draw(lambda size: jax.random.bernoulli(key, 0.5, (size,)), count)
 
 
 def _losses(*, vgg, content, **options):
-    """The terms, and the tuple of frozen networks that they need."""
+    """Makes (the `_Losses`, the tuple of frozen networks that they need)."""
     frozen = ()
     if content and vgg is None:
         if distributed.is_first():

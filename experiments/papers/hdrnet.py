@@ -1,15 +1,11 @@
 """HDRNet as an experiment: a config becomes `init`, `update` and `enhance`.
 
-Receives config sections from experiments/train.py and batches from data/pipeline/batches.py.
-Hands three functions to experiments/train.py.
-
 Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement".
 """
 
 import functools
 
 import jax
-import jax.numpy as jnp
 
 import bilateral_jax as bj
 from bilateral_jax import inference, models
@@ -44,7 +40,7 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
     Args:
       module: the network.
       terms: `(network, batch) -> (value [b], metrics of [b], network with new statistics)`, the
-        loss of every example by a `Model` in training.
+        per-example loss, for a `Model` in training mode.
       steps: length of the training, for the schedule.
       optimizer: options of `make_optimizer`.
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
@@ -62,29 +58,34 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
 
     def init(key):
         init_key, train_key = jax.random.split(key)
-        fresh = Model.init(module, init_key)
-        return state.create(train_key, fresh.params, fresh.batch_stats, rule)
+        initial = Model.init(module, init_key)
+        return state.create_single(train_key, initial.params, initial.batch_stats, rule)
 
-    def objective(params, batch_stats, batch, key):
+    def loss(networks, batch, key):
         del key  # nothing is drawn at random while training
-        value, metrics, network = terms(Model(params, batch_stats, in_training), batch)
+        value, metrics, network = terms(networks["network"], batch)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
+        return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
 
     def update(current, batch):
-        return step.gradient_step(
-            objective, current, batch, rule, average_decay=average_decay, accumulate=accumulate
-        )
+        experiment.check_images(batch)
+        current, metrics = step.gradient_step(
+            loss, current, "main", batch, rule,
+            build={"network": functools.partial(Model, module=in_training)},
+            average_decay=average_decay, accumulate=accumulate,
+        )  # fmt: skip
+        return step.finish_step(current), metrics
 
     def enhance(current, image):
-        return inference.enhance(Model(current.average, current.batch_stats, module), image)
+        network = current.networks["network"]
+        return inference.enhance(Model(network.average, network.batch_stats, module), image)
 
     copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
     return experiment.Experiment(
         init=init,
         update=update,
-        evaluate=experiment.enhancing(enhance),
-        description=models.describe(module),
+        evaluate=experiment.image_evaluation(enhance),
+        networks={"network": module},
         batches=functools.partial(batches.train_batches, **copy),
         enhance=enhance,
     )
@@ -96,25 +97,25 @@ def _terms(network, batch, **weights):
 
 
 def _losses(grid, output, target, *, mse, grid_variation, identity):
-    """The loss of every example, and what to show of it; the keywords are the terms' weights."""
+    """Per-example loss and metrics; the keywords are the weights of the terms."""
     error = reconstruction.mse(output, target)
     value = (
         mse * error
         + grid_variation * bj.total_variation(grid, feature_axes=2)
         + identity * regularizers.identity_distance(grid)
     )
-    return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+    return value, {"psnr": experiment.psnr(error)}
 
 
-def look(network, batch):
-    """Predicts the grids of a batch in training mode.
+def predict_grid(network, batch):
+    """Predicts the bilateral grids of a batch in training mode.
 
-    The low-resolution copy is the whole photo's where the batch brings one, else the crop's; the
-    batch's window says where in the picture behind that copy the crop lies.
+    The low-res input is the whole photo's where the batch has one, else the crop's; the batch's
+    window says where the crop lies in the image that the low-res input shows.
 
     Args:
       network: a `Model`.
-      batch: as `data/pipeline/batches.py` makes it.
+      batch: as `data/pipeline/batch.py` declares it.
 
     Returns:
       (grid, network with new statistics).
@@ -131,12 +132,12 @@ def forward(network, batch):
 
     Args:
       network: a `Model`.
-      batch: as for `look`.
+      batch: as for `predict_grid`.
 
     Returns:
-      (grid, picture, network with new statistics).
+      (grid, output, network with new statistics).
     """
-    grid, network = look(network, batch)
+    grid, network = predict_grid(network, batch)
     output, network = network.apply(
         grid, batch["input"], method="render", window=batch["window"], train=True
     )
@@ -144,7 +145,7 @@ def forward(network, batch):
 
 
 def create(*, name, preset, **hyperparameters):
-    """Makes the network of a config's section `model`."""
+    """Builds the network of a config's section `model`."""
     return models.create(name, hyperparameters, preset=preset)
 
 

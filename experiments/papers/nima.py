@@ -4,9 +4,6 @@ In the first phase the head alone is trained, on a backbone whose norms keep the
 statistics; then everything, by an optimiser that starts anew. The paper has one phase, in which the
 head learns ten times as fast.
 
-Receives config sections from experiments/train.py and batches from data/pipeline/rating_batches.py.
-Hands an `Experiment` to experiments/train.py.
-
 Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; the two phases are those of
 idealo's image-quality-assessment.
 """
@@ -75,33 +72,40 @@ def build(
 
     def init(key):
         init_key, train_key = jax.random.split(key)
-        fresh = Model.init(module, init_key)
-        start = optax.GradientTransformation(functools.partial(_start, rules), None)
-        return state.create(train_key, fresh.params, fresh.batch_stats, start)
+        initial = Model.init(module, init_key)
+        optimizers = optax.GradientTransformation(functools.partial(_init_rules, rules), None)
+        return state.create_single(train_key, initial.params, initial.batch_stats, optimizers)
 
-    def advance(phase, current, batch):
+    def take(phase, current, batch):
         return step.gradient_step(
-            functools.partial(_objective, in_training, phase, distance), current, batch,
-            optax.GradientTransformation(None, functools.partial(_move, rules[phase], phase)),
+            functools.partial(_loss, phase, distance), current, "main", batch,
+            optax.GradientTransformation(None, functools.partial(_apply_rule, rules[phase], phase)),
+            build={"network": functools.partial(_build, in_training, phase)},
             average_decay=average_decay, accumulate=accumulate,
         )  # fmt: skip
 
     def update(current, batch):
-        everything = functools.partial(advance, "all")
-        if not head_steps:
-            return everything(current, batch)
-        first = functools.partial(advance, "head")
-        return jax.lax.cond(current.step < head_steps, first, everything, current, batch)
+        experiment.check_images(batch)
+        train_all = functools.partial(take, "all")
+        if head_steps:
+            train_head = functools.partial(take, "head")
+            current, metrics = jax.lax.cond(
+                current.step < head_steps, train_head, train_all, current, batch
+            )
+        else:
+            current, metrics = train_all(current, batch)
+        return step.finish_step(current), metrics
 
     options = {"size": module.input_size, "resize": module.resize, "spread": spread}
     return experiment.Experiment(
         init=init,
         update=update,
         evaluate=functools.partial(_evaluate, module, spread),
-        description=models.describe(module),
+        networks={"network": module},
         batches=functools.partial(rating_batches.train_batches, **options),
         table=table,
         use=("score photos with", "score PHOTO ..."),
+        shown=("loss", "mean_score_error"),
     )
 
 
@@ -128,30 +132,33 @@ def _optimizer(*, steps, schedule, name, learning_rate, head_factor=1.0, **optio
 
 
 def _in_head(path, leaf):
-    return path[0].key == "head"
+    return path[1].key == "head"  # the first name is the network's
 
 
-def _start(rules, params):
-    """Each phase has an optimiser of its own, so the second one's is fresh when its time comes."""
-    return {phase: rule.init(_seen(params, phase)) for phase, rule in rules.items()}
+def _init_rules(rules, params):
+    """Each phase has its own optimiser state, so that of the second phase starts fresh."""
+    return {phase: rule.init(_trained(params, phase)) for phase, rule in rules.items()}
 
 
-def _move(rule, phase, gradient, opt_state, params):
-    seen = [_seen(tree, phase) for tree in (gradient, params)]
-    change, own = rule.update(seen[0], opt_state[phase], seen[1])
-    still = jax.tree.map(jnp.zeros_like, gradient)
-    return still | change, opt_state | {phase: own}
+def _apply_rule(rule, phase, gradient, opt_state, params):
+    change, own = rule.update(_trained(gradient, phase), opt_state[phase], _trained(params, phase))
+    zeros = jax.tree.map(jnp.zeros_like, gradient["network"])
+    return {"network": zeros | change["network"]}, opt_state | {phase: own}
 
 
-def _seen(tree, phase):
-    """What of a tree of weights a phase trains."""
-    return tree if phase == "all" else {"head": tree["head"]}
+def _trained(tree, phase):
+    """The weights that a phase trains."""
+    return tree if phase == "all" else {"network": {"head": tree["network"]["head"]}}
 
 
-def _objective(module, phase, distance, params, batch_stats, batch, key):
+def _build(module, phase, params, batch_stats):
     if phase == "head":  # no gradient is computed for the rest
         params = jax.lax.stop_gradient(params) | {"head": params["head"]}
-    logits, network = Model(params, batch_stats, module).apply(
+    return Model(params, batch_stats, module)
+
+
+def _loss(phase, distance, networks, batch, key):
+    logits, network = networks["network"].apply(
         batch["input"],
         train=True,
         moving_statistics=phase == "head",
@@ -159,15 +166,19 @@ def _objective(module, phase, distance, params, batch_stats, batch, key):
     )
     shares = jax.nn.softmax(logits)
     mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-    off = jnp.abs(nima.mean(shares) - nima.mean(batch["target"]))
+    score_error = jnp.abs(nima.mean(shares) - nima.mean(batch["target"]))
     value = distance(shares, batch["target"])
-    return mean(value), (network.batch_stats, {"mean_score_error": mean(off)})
+    return mean(value), (
+        {"network": network.batch_stats},
+        {"mean_score_error": mean(score_error)},
+    )
 
 
 def _evaluate(module, spread, current, source, *, keep, shard, gather, check):
-    """Scores every photo of a source; there are no photos to show."""
+    """Scores every photo of a source; returns no photos for a contact sheet."""
     del keep
-    network = Model(current.average, current.batch_stats, module)
+    network = current.networks["network"]
+    network = Model(network.average, network.batch_stats, module)
     (index, count), rows = shard, []
     for position in range(index, len(source), count):
         check()

@@ -1,8 +1,5 @@
 """UPE as an experiment: a network that learns illumination, by the three losses of the paper.
 
-Receives config sections from experiments/train.py and batches from data/pipeline/batches.py.
-Hands three functions to experiments/train.py.
-
 Reference: Wang et al. 2019, "Underexposed photo enhancement using deep illumination estimation";
 the losses as in the published training graph and as in the paper.
 """
@@ -13,6 +10,7 @@ import jax.numpy as jnp
 
 from bilateral_jax.losses import illumination, reconstruction
 from bilateral_jax.models import upe
+from experiments import experiment
 from experiments.papers import hdrnet
 
 RECONS = ("div", "mul")
@@ -23,7 +21,7 @@ def build(*, model, loss, **training):
 
     Args:
       model: options of `hdrnet.create`. Rendering "direct" trains the network without illumination,
-        a direct regression of the picture.
+        a direct regression of the output image.
       loss: keywords of `_losses`.
       **training: the steps and the other sections, see `hdrnet.assemble`.
 
@@ -55,29 +53,32 @@ def _check(rendering, *, recon, smoothness, **_):
 
 
 def _terms(network, batch, **loss):
-    """The loss of every example, what to show of it, the network with new statistics."""
-    grid, network = hdrnet.look(network, batch)
-    photo, place = batch["input"], {"window": batch["window"], "train": True}
+    """Per-example loss, metrics, and the network with new statistics."""
+    grid, network = hdrnet.predict_grid(network, batch)
+    image, options = batch["input"], {"window": batch["window"], "train": True}
     if network.module.rendering == "direct":
-        result, network = network.apply(grid, photo, method="render", **place)
-        light = jnp.ones_like(photo)
+        result, network = network.apply(grid, image, method="render", **options)
+        light = jnp.ones_like(image)
     else:
-        light, network = network.apply(grid, photo, method="illumination", **place)
-        result = upe.reflectance(photo, light)
-    return *_losses(photo, light, result, batch["target"], **loss), network
+        light, network = network.apply(grid, image, method="illumination", **options)
+        result = upe.reflectance(image, light)
+    return *_losses(image, light, result, batch["target"], **loss), network
 
 
-def _losses(photo, light, result, target, *, fidelity, smoothness, colour, recon, colour_form):
-    """The weighted sum of the terms, and what to show.
+def _losses(image, light, result, target, *, fidelity, smoothness, colour, recon, colour_form):
+    """Per-example weighted sum of the terms, and metrics.
 
     The first three keywords are weights. `recon`: "div" compares the quotient with the target (the
-    graph), "mul" the photo with target times illumination (the paper). `colour_form`: see
+    graph), "mul" the input with target times illumination (the paper). `colour_form`: see
     `illumination.colour`.
     """
     error = reconstruction.mse(result, target)
-    fit = error if recon == "div" else reconstruction.mse(light * target, photo)
-    rough = illumination.smoothness(light, photo)
-    apart = illumination.colour(result, target, form=colour_form)
-    value = fidelity * fit + smoothness * rough + colour * apart
-    shown = {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
-    return value, shown | {"smoothness": rough, "colour": apart}
+    fit = error if recon == "div" else reconstruction.mse(light * target, image)
+    smooth_term = illumination.smoothness(light, image)
+    colour_term = illumination.colour(result, target, form=colour_form)
+    value = fidelity * fit + smoothness * smooth_term + colour * colour_term
+    return value, {
+        "psnr": experiment.psnr(error),
+        "smoothness": smooth_term,
+        "colour": colour_term,
+    }

@@ -1,51 +1,50 @@
-"""Where a run goes on: its newest good checkpoint, and what was left undone at that step.
+"""Resuming a run: its newest valid checkpoint, and the hooks that were cut off at that step."""
 
-Receives a run's folder from experiments/train.py.
-Hands it a state, the metadata saved beside it, and the hooks that are still due.
-"""
-
-from bilateral_jax.checkpoints import trees
+from bilateral_jax.checkpoints import tree_paths, trees
+from bilateral_jax.training import state as state_lib
 from bilateral_jax.training import summary_writer
 from experiments.runs import workdir as workdir_lib
 
 
 def restore(folder, target):
-    """Reads the newest good checkpoint: the first process looks for it, the others follow.
+    """Restores the newest valid checkpoint: the first process looks for it, the others follow.
 
     Args:
-      folder: of the checkpoints; leftovers of a save that died are removed from it.
-      target: the state's structure, as `checkpoints.restore` takes it.
+      folder: of the checkpoints; leftovers of a save that was killed are removed from it.
+      target: the state's structure, a pytree of `jax.ShapeDtypeStruct`.
 
     Returns:
       `(step, state, metadata)`, or (None, None, None) if nothing was ever saved.
 
     Raises:
-      DamagedCheckpointError: there are checkpoints, and none of them is good.
+      DamagedCheckpointError: there are checkpoints, and none of them is valid.
       ValueError: the checkpoint does not fit the target.
     """
     found = None
 
-    def look():
+    def newest():
         nonlocal found
         trees.clean(folder)
         if not trees.steps(folder):
             return None
         try:
-            found = trees.restore(folder, target=target, set_aside_damaged=True)
+            found = trees.restore(folder, set_aside_damaged=True)
         except trees.DamagedCheckpointError as error:
             raise trees.DamagedCheckpointError(
-                f"{error}; no good step is left: remove {folder} to begin anew"
+                f"{error}; no valid step is left: remove {folder} to begin anew"
             ) from None
         return found[0]
 
-    step = workdir_lib.by_first(look)
+    step = workdir_lib.by_first(newest)
     if step is None:
         return None, None, None
-    return found or trees.restore(folder, step, target=target)
+    step, state, metadata = found or trees.restore(folder, step)
+    leaves = state_lib.from_earlier_layout(tree_paths.named(state))
+    return step, tree_paths.fill(target, leaves), metadata
 
 
 def pending(workdir, first, last, hooks):
-    """Gives the hooks that were due at this step and left nothing in the records.
+    """Finds the hooks that were due at this step and left nothing in the metrics file.
 
     A run may have been cut short between a save and the evaluation after it.
 

@@ -1,17 +1,11 @@
-"""Weights to start a training from: another run's, or imported ones.
-
-Receives the folder of a checkpoint from experiments/train.py.
-Hands a state with its weights back.
-"""
+"""Warm starts: weights of another run, or imported ones, to start a training from."""
 
 import dataclasses
-
-import jax
-import jax.numpy as jnp
 
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.models import model as model_lib
+from bilateral_jax.training import state as state_lib
 
 
 def weights(path, module=None):
@@ -43,26 +37,35 @@ def weights(path, module=None):
         raise ValueError(f"{path}: {error}") from None
 
 
-def put(state, path, paper):
-    """Puts weights into a fresh state; the optimiser starts anew.
+def put(state, start, paper):
+    """Puts saved weights into a new state; the optimisers start anew.
 
     Args:
-      state: what `paper.init` gave.
-      path: as for `weights`.
-      paper: the `Experiment`; its `description` says which network, its `shipped` where it is.
+      state: what `paper.init` returned.
+      start: folder of a run, or of an exported or imported model, for the network that is shipped;
+        or `{name: folder}` for several networks of the state.
+      paper: the `Experiment`.
 
     Returns:
       The state, with the weights also as the start of their average.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint in a folder.
+      ValueError: the state has no network of such a name, or as `weights`.
     """
-    network = weights(path, models.create(*paper.description))
-    return _put(state, paper.shipped.split("/")[:-1], network)
-
-
-def _put(state, holders, network):
-    if holders:
-        inner = _put(getattr(state, holders[0]), holders[1:], network)
-        return dataclasses.replace(state, **{holders[0]: inner})
-    average = jax.tree.map(jnp.array, network.params)  # no two leaves of a state share a buffer
-    return dataclasses.replace(
-        state, params=network.params, batch_stats=network.batch_stats, average=average
-    )
+    folders = start if isinstance(start, dict) else {paper.shipped_network: start}
+    unknown = sorted(set(folders) - set(paper.networks))
+    if unknown:
+        raise ValueError(
+            f"start names {', '.join(unknown)}; the networks are {', '.join(sorted(paper.networks))}"
+        )
+    for group_name, group in state.groups.items():
+        networks = dict(group.networks)
+        for name in networks.keys() & folders.keys():
+            model = weights(folders[name], paper.networks[name])
+            averaged = networks[name].average is not None
+            networks[name] = state_lib.create_network(
+                model.params, model.batch_stats, averaged=averaged
+            )
+        state = state.replace_group(group_name, dataclasses.replace(group, networks=networks))
+    return state

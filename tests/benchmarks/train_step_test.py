@@ -1,5 +1,6 @@
 """The training benchmark: the peer is the same network, the parts run, the table says it all."""
 
+import dataclasses
 import json
 
 import jax
@@ -19,10 +20,16 @@ def trainer():
     """A small network whose weights are no longer those of its start."""
     trainer = train_step.Trainer(**SMALL)
     state, rng = trainer.paper.init(jax.random.key(0)), np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda x: x + 0.05 * rng.standard_normal(x.shape, np.float32), state.params
+    group = state.groups["main"]
+    network = dataclasses.replace(
+        group.networks["network"],
+        params=jax.tree.map(
+            lambda x: x + 0.05 * rng.standard_normal(x.shape, np.float32),
+            group.networks["network"].params,
+        ),
     )
-    trainer.start = state.__class__(**{**vars(state), "params": params})
+    group = dataclasses.replace(group, networks={"network": network})
+    trainer.start = state.replace_group("main", group)
     trainer.reset(trainer.start)
     return trainer
 

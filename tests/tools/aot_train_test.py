@@ -24,7 +24,7 @@ def test_the_step_of_the_config_is_mapped_over_all_devices():
     """Lowered for the simulated devices; the state is as large as four copies of the weights."""
     devices = jax.devices()
     step, state, batch = aot_train.program(64, 1, "xla", "float32", devices)
-    leaves = jax.tree.leaves(state.state.params)
+    leaves = jax.tree.leaves(state.state.networks["network"].params)
     assert sum(int(np.prod(leaf.shape)) for leaf in leaves) == 482_080
     assert batch["input"].shape == (len(devices), 1, 64, 64, 3)
     text = step.lower(state, batch).as_text()

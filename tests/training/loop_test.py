@@ -71,8 +71,8 @@ def test_a_signal_finishes_the_step_and_saves(number):
         loop.Hook(50, lambda step, state: evaluated.append(step)),
     ]
     before = signal.getsignal(number)
-    with stop_requests.wish() as wish:
-        outcome, _ = _fit(batches(), 100, hooks=hooks, stop=lambda step: wish.number)
+    with stop_requests.listen() as request:
+        outcome, _ = _fit(batches(), 100, hooks=hooks, stop=lambda step: request.number)
     assert (outcome.step, outcome.signal, saved, evaluated) == (5, number, [5], [])
     assert signal.getsignal(number) is before
 
@@ -85,7 +85,7 @@ def test_the_bar_shows_step_loss_psnr_speed_and_time_left(capsys):
         first=10,
         last=40,
         log=lambda *_: None,
-        averages=metric_averages.Averages(4),
+        averages=metric_averages.MetricAverages(4),
     )
     text = capsys.readouterr().err.replace("\r", "\n").splitlines()[-1]
     assert (
@@ -98,14 +98,14 @@ def test_the_bar_shows_step_loss_psnr_speed_and_time_left(capsys):
 
 
 def test_lines_are_cut_back_when_a_run_goes_on(tmp_path):
-    first = summary_writer.Records(tmp_path)
+    first = summary_writer.SummaryWriter(tmp_path)
     for step in (1, 2, 3):
         first.scalars("train", step, {"loss": 1.0 / step, "psnr": np.inf})
     first.image("sheet", 3, np.zeros((4, 6, 3), np.uint8))
     first.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "st')
-    second = summary_writer.Records(tmp_path, step=2)
+    second = summary_writer.SummaryWriter(tmp_path, step=2)
     second.scalars("eval", 3, {"loss": 9})
     second.close()
     assert [(line["kind"], line["step"]) for line in summary_writer.read(tmp_path)] == [

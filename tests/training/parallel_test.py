@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from bilateral_jax.training import evaluation, nonfinite_guard, parallel, state, step
+from bilateral_jax.training import nonfinite_guard, parallel, state, step
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -18,7 +18,8 @@ _OPTIMIZER = optax.adam(0.05)
 def _toy_update(current, batch):
     """Fits y = w x + c, with a running mean of x and noise that must differ between devices."""
 
-    def loss(params, stats, batch, key):
+    def loss(networks, batch, key):
+        params, stats = networks["network"]
         prediction = params["w"] * batch["x"] + params["c"]
         error = jnp.square(prediction - batch["y"])
         stats = {
@@ -26,16 +27,28 @@ def _toy_update(current, batch):
         }
         noise = jax.random.uniform(key)
         return step.weighted_mean(error, batch["weight"]), (
-            stats,
+            {"network": stats},
             {"noise": noise, "noise_squared": noise**2},
         )
 
-    return step.gradient_step(loss, current, batch, _OPTIMIZER, average_decay=0.9)
+    current, metrics = step.gradient_step(
+        loss, current, "main", batch, _OPTIMIZER, build={"network": _variables}, average_decay=0.9
+    )
+    return step.finish_step(current), metrics
+
+
+def _variables(params, batch_stats):
+    """A network that is nothing but its variables."""
+    return params, batch_stats
+
+
+def _network(current):
+    return current.networks["network"]
 
 
 def _start():
     params = {"w": jnp.float32(0.3), "c": jnp.float32(-1.0)}
-    return state.create(jax.random.key(1), params, {"mean": jnp.float32(0.0)}, _OPTIMIZER)
+    return state.create_single(jax.random.key(1), params, {"mean": jnp.float32(0.0)}, _OPTIMIZER)
 
 
 def _batches(count, size=16):
@@ -52,7 +65,7 @@ def _batches(count, size=16):
 
 
 def _run(devices, count=12):
-    current, losses = parallel.place(_start(), devices=devices), []
+    current, losses = parallel.replicate(_start(), devices=devices), []
     update = parallel.update(_toy_update, devices=devices)
     for batch in _batches(count):
         current, metrics = update(current, batch)
@@ -67,9 +80,11 @@ def test_eight_devices_follow_the_same_curve_as_one():
         np.testing.assert_allclose(
             [m[name] for m in alone[1]], [m[name] for m in together[1]], rtol=2e-5
         )
-    np.testing.assert_allclose(alone[0].params["w"], together[0].params["w"], rtol=1e-5)
     np.testing.assert_allclose(
-        alone[0].batch_stats["mean"], together[0].batch_stats["mean"], rtol=1e-5
+        _network(alone[0]).params["w"], _network(together[0]).params["w"], rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        _network(alone[0]).batch_stats["mean"], _network(together[0]).batch_stats["mean"], rtol=1e-5
     )
     assert alone[1][0]["loss"] > 2 * alone[1][-1]["loss"]
 
@@ -78,22 +93,22 @@ def test_eight_devices_follow_the_same_curve_as_one():
 def test_what_is_frozen_reaches_every_device_and_a_bad_step_leaves_it(count):
     def function(current, batch, scale, critic):
         value = parallel.mean((batch["x"] * scale * critic["w"]).sum())
-        return dataclasses.replace(current, step=current.step + 1, params=value), {"value": value}
+        return current.replace(step=current.step + 1, extra={"value": value}), {"value": value}
 
     frozen = (np.float32(2.0), {"w": np.full(16 // count, 3.0, np.float32)})
     devices = jax.local_devices()[:count]
     update = parallel.update(nonfinite_guard.update(function), frozen=frozen, devices=devices)
-    current = parallel.place(
+    current = parallel.replicate(
         nonfinite_guard.start(_start_at(jnp.float32(0)), allowed=1), devices=devices
     )
     for x, wanted in ((1.0, 6.0 * 16 / count), (np.nan, 6.0 * 16 / count)):
         current, metrics = update(current, {"x": np.full(16, x, np.float32)})
-        assert float(current.state.params) == wanted
-    assert float(metrics["skipped"]) == 1 and parallel.differing(current) == []
+        assert float(current.state.extra["value"]) == wanted
+    assert float(metrics["skipped"]) == 1 and parallel.unsynchronised_leaves(current) == []
 
 
-def _start_at(params):
-    return state.create(jax.random.key(1), params, {}, optax.identity())
+def _start_at(value):
+    return state.create(jax.random.key(1), {}, {"value": value})
 
 
 def test_padding_does_not_count_in_the_loss():
@@ -103,7 +118,7 @@ def test_padding_does_not_count_in_the_loss():
 
 
 def test_every_replica_holds_the_same_bits():
-    current, metrics = parallel.place(_start()), None
+    current, metrics = parallel.replicate(_start()), None
     update = parallel.update(_toy_update)
     for batch in _batches(3):
         current, metrics = update(current, batch)
@@ -112,7 +127,7 @@ def test_every_replica_holds_the_same_bits():
         assert len(copies) == 8
         for copy in copies[1:]:
             np.testing.assert_array_equal(copy, copies[0])
-    assert parallel.differing({"state": current, "metrics": metrics}) == []
+    assert parallel.unsynchronised_leaves({"state": current, "metrics": metrics}) == []
 
 
 @pytest.mark.parametrize("left_out", ["gradient", "batch_stats", "noise"])
@@ -132,11 +147,12 @@ def test_a_mean_that_is_left_out_is_found(left_out, monkeypatch):
 
     monkeypatch.setattr(parallel, "mean", partial)
     update = parallel.update(lambda *args: _toy_update(*args))  # a new function: nothing is cached
-    current, metrics = update(parallel.place(_start()), next(_batches(1)))
-    found = parallel.differing({"state": current, "metrics": metrics})
+    current, metrics = update(parallel.replicate(_start()), next(_batches(1)))
+    found = parallel.unsynchronised_leaves({"state": current, "metrics": metrics})
+    path = "state/groups/main/networks/network"
     expected = {
-        "gradient": ["metrics/gradient_norm", "state/average/c", "state/average/w"],
-        "batch_stats": ["state/batch_stats/mean"],
+        "gradient": ["metrics/gradient_norm", *(f"{path}/average/{name}" for name in "cw")],
+        "batch_stats": [f"{path}/batch_stats/mean"],
         "noise": ["metrics/noise"],
     }[left_out]
     assert set(expected) <= set(found)
@@ -148,8 +164,8 @@ def test_a_key_that_differs_is_found():
     different = parallel.update(
         lambda key, batch: (parallel.step_key(key, 0), batch["x"].shape[0] * jnp.ones(()))
     )
-    key, metrics = different(parallel.place(jax.random.key(0)), {"x": np.zeros(8)})
-    assert parallel.differing([key, metrics]) == ["0"]
+    key, metrics = different(parallel.replicate(jax.random.key(0)), {"x": np.zeros(8)})
+    assert parallel.unsynchronised_leaves([key, metrics]) == ["0"]
 
 
 def _step(devices, batch, *, accumulate=1, clip_norm=None):
@@ -157,28 +173,35 @@ def _step(devices, batch, *, accumulate=1, clip_norm=None):
     rules = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
     rule = optax.chain(*rules, optax.sgd(1.0))
 
-    def loss(params, stats, batch, key):
+    def loss(networks, batch, key):
         del key
+        params, stats = networks["network"]
         hidden = jax.nn.relu(batch["x"][:, None] * params["a"][None])
         error = jnp.square((hidden * params["b"][None]).sum(-1) - batch["y"])
         mean = step.weighted_mean(error, batch["weight"])
         stats = {"seen": stats["seen"] + batch["x"].shape[0]}
         metrics = {"worst": step.weighted_mean(jnp.sqrt(error), batch["weight"])}
-        return mean + 1e-2 * jnp.square(params["b"]).sum(), (stats, metrics)
+        return mean + 1e-2 * jnp.square(params["b"]).sum(), ({"network": stats}, metrics)
 
     rng = np.random.default_rng(0)
     params = {name: rng.normal(size=4).astype(np.float32) for name in "ab"}
     current = jax.tree.map(jnp.asarray, params)
-    current = state.create(jax.random.key(1), current, {"seen": jnp.float32(0)}, rule)
+    current = state.create_single(jax.random.key(1), current, {"seen": jnp.float32(0)}, rule)
     update = parallel.update(
         lambda current, batch: step.gradient_step(
-            loss, current, batch, rule, accumulate=accumulate
-        ),
+            loss,
+            current,
+            "main",
+            batch,
+            rule,
+            build={"network": _variables},
+            accumulate=accumulate,
+        ),  # fmt: skip
         devices=devices,
     )
-    after, metrics = update(parallel.place(current, devices=devices), batch)
-    change = jax.tree.map(lambda new, old: np.asarray(new - old), after.params, params)
-    return change, jax.device_get(metrics), float(after.batch_stats["seen"])
+    after, metrics = update(parallel.replicate(current, devices=devices), batch)
+    change = jax.tree.map(lambda new, old: np.asarray(new - old), _network(after).params, params)
+    return change, jax.device_get(metrics), float(_network(after).batch_stats["seen"])
 
 
 @pytest.mark.parametrize("count, accumulate", [(1, 2), (1, 16), (2, 4), (8, 2)])
@@ -197,7 +220,7 @@ def test_micro_batches_add_up_to_the_step_of_the_whole_batch(count, accumulate):
 
 
 def test_micro_batches_that_do_not_divide_are_refused():
-    message = "share of 8 examples cannot be cut into accumulate=3"
+    message = "shard of 8 examples cannot be split into accumulate=3"
     with pytest.raises(ValueError, match=message):
         _step(jax.local_devices()[:2], next(_batches(1)), accumulate=3)
 
@@ -222,37 +245,20 @@ def test_the_average_follows_its_formula():
     current, _ = _run(jax.local_devices()[:1], 2)
     first, _ = _run(jax.local_devices()[:1], 1)
     decay = 1 / 10
-    average = (1 - decay) * first.params["w"] + decay * 0.3
+    average = (1 - decay) * _network(first).params["w"] + decay * 0.3
     decay = 2 / 11
     np.testing.assert_allclose(
-        current.average["w"], (1 - decay) * current.params["w"] + decay * average, rtol=1e-5
+        _network(current).average["w"],
+        (1 - decay) * _network(current).params["w"] + decay * average,
+        rtol=1e-5,
     )
 
 
 def test_a_batch_that_does_not_divide_is_refused_by_number():
     with pytest.raises(
-        ValueError, match="batch of 12 examples cannot be shared evenly by 8 devices.*multiple of 8"
+        ValueError,
+        match="batch of 12 examples cannot be split evenly over 8 devices.*multiple of 8",
     ):
-        parallel.update(_toy_update)(parallel.place(_start()), next(_batches(1, 12)))
+        parallel.update(_toy_update)(parallel.replicate(_start()), next(_batches(1, 12)))
     with pytest.raises(ValueError, match="share one leading axis"):
         parallel.split({"x": np.zeros(4), "y": np.zeros(3)}, 1)
-
-
-@pytest.mark.parametrize("size", [1, 7, 8, 11])
-def test_an_average_depends_neither_on_batches_nor_on_devices(size):
-    rng = np.random.default_rng(2)
-    x, weight = rng.random((22, 5)).astype(np.float32), (rng.random(22) > 0.3).astype(np.float32)
-    x[weight == 0] = np.nan
-    batches = [{"x": x[k : k + size], "weight": weight[k : k + size]} for k in range(0, 22, size)]
-    measure = parallel.per_example(lambda scale, batch: {"sum": scale * batch["x"].sum(-1)})
-    got = evaluation.average(lambda batch: measure(np.float32(3), batch), batches)
-    np.testing.assert_allclose(
-        got["sum"], 3 * x[weight > 0].sum(-1, dtype=np.float64).mean(), rtol=1e-6
-    )
-
-
-def test_an_average_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="no example carries weight"):
-        evaluation.average(lambda batch: {"a": np.ones(2)}, [{"weight": np.zeros(2)}])
-    with pytest.raises(ValueError, match="'a' must be one value per example"):
-        evaluation.average(lambda batch: {"a": np.ones(3)}, [{"weight": np.ones(2)}])

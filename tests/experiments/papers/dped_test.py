@@ -65,11 +65,11 @@ def batch(size=16, seed=0):
 def fresh():
     """A state whose weights are away from their start, where a network hardly sees its input."""
     state = jax.device_get(build().init(jax.random.key(0)))
-    sides = {
-        side: dataclasses.replace(network, params=jax.tree.map(lambda x: 6 * x, network.params))
-        for side, network in (("generator", state.generator), ("critic", state.critic))
-    }
-    return dataclasses.replace(state, **sides)
+    for name, group in state.groups.items():
+        network = group.networks[name]
+        network = dataclasses.replace(network, params=jax.tree.map(lambda x: 6 * x, network.params))
+        state = state.replace_group(name, dataclasses.replace(group, networks={name: network}))
+    return state
 
 
 def step(paper, given, devices=None):
@@ -78,7 +78,7 @@ def step(paper, given, devices=None):
 
     def take(rows=given):
         state = jax.tree.map(_copy, fresh())  # an update uses up what it was given
-        return jax.device_get(update(parallel.place(state, devices=devices), rows))
+        return jax.device_get(update(parallel.replicate(state, devices=devices), rows))
 
     return take
 
@@ -113,7 +113,7 @@ def test_one_device_and_micro_batches_take_the_step_of_eight(on_eight, vgg):
         np.testing.assert_allclose(alone[name], shown[name], rtol=5e-4, atol=1e-6, err_msg=name)
     for side in ("generator", "critic"):
         # After one step Adam's first moments are a tenth of the gradient.
-        pair = [getattr(state, side).opt_state[0].mu for state in (many, one)]
+        pair = [state.groups[side].opt_state[0].mu for state in (many, one)]
         whole = max(np.abs(leaf).max() for leaf in jax.tree.leaves(pair[0]))
         for ours, theirs in zip(*map(jax.tree.leaves, pair), strict=True):
             # The bias before an instance norm has no gradient but rounding.
@@ -124,13 +124,17 @@ def test_one_device_and_micro_batches_take_the_step_of_eight(on_eight, vgg):
 def test_each_network_is_moved_once_by_its_own_rows(on_eight):
     take, given = on_eight[1], batch()
     state, _ = take()
-    assert (state.step, state.generator.step, state.critic.step) == (1, 1, 1)
+    assert state.step == 1
+    assert {name: group.updates for name, group in state.groups.items()} == {
+        "generator": 1,
+        "critic": 1,
+    }
     other = {name: x.copy() for name, x in given.items()}
     for name in ("input", "target"):
         other[name][1::2] = batch(seed=1)[name][1::2]
     changed, _ = take(other)
     # Adam's moments: its first step has the size of the learning rate whatever the gradient.
-    ours, theirs = ([getattr(x, side).opt_state[0].mu for x in (state, changed)]
+    ours, theirs = ([x.groups[side].opt_state[0].mu for x in (state, changed)]
                     for side in ("generator", "critic"))  # fmt: skip
     assert differing(*ours) == 0 and differing(*theirs) > 1e-4
 
@@ -147,8 +151,8 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     state, shown = take()
     ours, theirs = ({name: x[row::2] for name, x in given.items()} for row in (0, 1))
     module, judge = models.create(*paper.description), models.create("DPEDCritic", critic_fields())
-    critic = jax.jit(Model(before.critic.params, {}, judge).apply)
-    output = Model(before.generator.params, {}, module).apply(ours["input"])
+    critic = jax.jit(Model(before.networks["critic"].params, {}, judge).apply)
+    output = Model(before.networks["generator"].params, {}, module).apply(ours["input"])
     pair = output, ours["target"]
     value = adversarial.generator(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
     value += 0.5 * blurred.color(*pair).mean() + 2000 * variation.picture(output).mean()
@@ -156,9 +160,9 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
 
     # The critic judges what the generator gives after its own step, about half of it by a coin.
-    key = jax.random.fold_in(before.critic.key, before.step)
+    key = jax.random.fold_in(before.key, before.step)
     real = jax.random.bernoulli(key, 0.5, (8,))
-    made = Model(state.generator.params, {}, module).apply(theirs["input"])
+    made = Model(state.networks["generator"].params, {}, module).apply(theirs["input"])
     logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), theirs["target"], made))
     value = adversarial.critic(logits, real).sum()
     value += 0.1 * adversarial.gradient_penalty(critic, theirs["target"]).sum()
@@ -175,8 +179,14 @@ def test_without_texture_no_critic_is_trained():
     paper = build(**{"loss.texture": 0.0, "loss.color": 0.0, "loss.variation": 0.0, "loss.mse": 1})
     state, shown = step(paper, batch(), jax.local_devices()[:1])()
     assert not any("critic" in name or name == "texture" for name in shown)
-    jax.tree.map(np.testing.assert_array_equal, state.critic.params, fresh().critic.params)
-    assert differing(state.generator.params, fresh().generator.params) > 1e-4
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        state.networks["critic"].params,
+        fresh().networks["critic"].params,
+    )
+    assert (
+        differing(state.networks["generator"].params, fresh().networks["generator"].params) > 1e-4
+    )
 
 
 class Terms:
@@ -252,8 +262,9 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path):
     whole, parts = (
         trees.restore(trees.run_folder(tmp_path / name), 4)[1] for name in ("whole", "parts")
     )
-    assert set(whole) == {"step", "generator", "critic"}
-    assert "average" in whole["generator"] and "average" not in whole["critic"]
+    assert set(whole) == {"step", "key", "groups"}
+    saved = {name: group["networks"][name] for name, group in whole["groups"].items()}
+    assert "average" in saved["generator"] and "average" not in saved["critic"]
     plain = (jax.tree.map(_plain, state) for state in (whole, parts))
     jax.tree.map(np.testing.assert_array_equal, *plain)
     lines = summary_writer.read(tmp_path / "parts", "train")
@@ -262,7 +273,7 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path):
     assert {"psnr", "ms_ssim", "patch_psnr", "input_patch_psnr_pooled"} <= set(results)
     network = enhance.load_model(tmp_path / "whole")
     assert type(network.module).__name__ == "DPED"
-    jax.tree.map(np.testing.assert_array_equal, network.params, whole["generator"]["average"])
+    jax.tree.map(np.testing.assert_array_equal, network.params, saved["generator"]["average"])
 
 
 def _copy(leaf):
@@ -279,7 +290,7 @@ def _is_key(leaf):
 
 def test_patches_are_judged_as_the_authors_do():
     source = registry.make("synthetic", count=3, size=(50, 37), seed=2)
-    network = Model(fresh().generator.params, {}, models.create(*build().description))
+    network = Model(fresh().networks["generator"].params, {}, models.create(*build().description))
     results, photos = patches.evaluate(
         lambda state: state, network, source, size=20, check=lambda: None, keep=2
     )
@@ -302,7 +313,7 @@ def test_patches_are_judged_as_the_authors_do():
 
 def test_photos_smaller_than_a_patch_are_judged_whole_only():
     source = registry.make("synthetic", count=1, size=(50, 37), seed=2)
-    network = Model(fresh().generator.params, {}, models.create(*build().description))
+    network = Model(fresh().networks["generator"].params, {}, models.create(*build().description))
     results, _ = patches.evaluate(lambda state: state, network, source, size=40, check=lambda: None)
     assert "psnr" in results and not any("patch" in name for name in results)
     assert "patches" not in patches.table(results)

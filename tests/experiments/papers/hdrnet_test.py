@@ -47,13 +47,13 @@ def _stream(paper, **options):
 def test_batch_statistics_and_metrics_are_the_same_on_all_devices():
     """On one device and on two processes: `tests/training/distributed_test.py`."""
     paper = _build("HDRNetPointwiseNNGuide", **{"model.batch_norm": True})
-    current, stream = parallel.place(paper.init(jax.random.key(0))), _stream(paper)
-    assert len(jax.tree.leaves(current.batch_stats)) > 4
+    current, stream = parallel.replicate(paper.init(jax.random.key(0))), _stream(paper)
+    assert len(jax.tree.leaves(current.networks["network"].batch_stats)) > 4
     update = parallel.update(paper.update)
     for _ in range(2):
         current, metrics = update(current, next(stream))
-    assert parallel.differing({"state": current, "metrics": metrics}) == []
-    leaf = jax.tree.leaves(current.batch_stats)[0]
+    assert parallel.unsynchronised_leaves({"state": current, "metrics": metrics}) == []
+    leaf = jax.tree.leaves(current.networks["network"].batch_stats)[0]
     assert len(leaf.addressable_shards) == 8
 
 
@@ -62,13 +62,13 @@ def test_micro_batches_are_the_step_of_the_whole_batch():
     steps = []
     for accumulate in (1, 4):
         paper = _build(accumulate=accumulate)
-        current = parallel.place(paper.init(jax.random.key(0)), devices=devices)
+        current = parallel.replicate(paper.init(jax.random.key(0)), devices=devices)
         update = parallel.update(paper.update, devices=devices)
         steps.append(update(current, next(_stream(paper))))
     (whole, metrics), (parts, others) = steps
     for name in metrics:
         np.testing.assert_allclose(others[name], metrics[name], rtol=1e-5, err_msg=name)
-    moments = [jax.tree.leaves(each.opt_state) for each in (whole, parts)]
+    moments = [jax.tree.leaves(each.groups["main"].opt_state) for each in (whole, parts)]
     assert len(moments[0]) > 20
     for one, two in zip(*moments, strict=True):  # adam's first moments are the gradient
         scale = np.abs(one).max() + 1e-12
@@ -113,7 +113,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
 
 
 def test_weight_decay_leaves_biases_and_the_guide_alone():
-    params = _build().init(jax.random.key(0)).params
+    params = _build().init(jax.random.key(0)).networks["network"].params
     marked = hdrnet._decays(params)
     assert not any(jax.tree.leaves(marked["guide_network"]))
     for layer in marked["coefficient_network"].values():

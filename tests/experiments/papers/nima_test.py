@@ -10,7 +10,7 @@ import scipy.stats
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
 from bilateral_jax.data import registry
-from bilateral_jax.data.pipeline import rating_distributions
+from bilateral_jax.data.pipeline import rating_batches, rating_distributions
 from bilateral_jax.training import parallel, summary_writer
 from configs import nima as nima_config
 from configs import nima_demo
@@ -84,20 +84,25 @@ def _batches(paper):
 
 def test_the_head_learns_first_and_then_all_with_a_fresh_optimiser():
     paper, update = _paper(), parallel.update(_paper().update)
-    current, stream = parallel.place(paper.init(jax.random.key(0))), _batches(paper)
+    current, stream = parallel.replicate(paper.init(jax.random.key(0))), _batches(paper)
     states = [jax.device_get(current)]
     for _ in range(3):
         current, metrics = update(current, next(stream))
-        assert parallel.differing({"state": current, "metrics": metrics}) == []
+        assert parallel.unsynchronised_leaves({"state": current, "metrics": metrics}) == []
         states.append(jax.device_get(current))
-    start, one, two, three = states
-    for later in (one, two):
+    groups = [state.groups["main"] for state in states]
+    start, one, two, three = (state.networks["network"] for state in states)
+    for later, group in ((one, groups[1]), (two, groups[2])):
         assert not np.array_equal(start.params["head"]["kernel"], later.params["head"]["kernel"])
         for name in set(start.params) - {"head"}:
             jax.tree.map(np.testing.assert_array_equal, start.params[name], later.params[name])
         jax.tree.map(np.testing.assert_array_equal, start.batch_stats, later.batch_stats)
-        jax.tree.map(np.testing.assert_array_equal, start.opt_state["all"], later.opt_state["all"])
-    jax.tree.map(np.testing.assert_array_equal, two.opt_state["head"], three.opt_state["head"])
+        jax.tree.map(
+            np.testing.assert_array_equal, groups[0].opt_state["all"], group.opt_state["all"]
+        )
+    jax.tree.map(
+        np.testing.assert_array_equal, groups[2].opt_state["head"], groups[3].opt_state["head"]
+    )
     for name in start.params:
         before, after = (jax.tree.leaves(state.params[name])[-1] for state in (two, three))
         assert not np.array_equal(before, after), name
@@ -109,11 +114,11 @@ def test_one_device_takes_the_steps_of_eight():
     paper = experiment.build(_config(**{"model.dropout": 0.0}).to_dict())
     ends = []
     for devices in (jax.local_devices()[:1], None):
-        current = parallel.place(paper.init(jax.random.key(0)), devices=devices)
+        current = parallel.replicate(paper.init(jax.random.key(0)), devices=devices)
         update, stream = parallel.update(paper.update, devices=devices), _batches(paper)
         for _ in range(3):
             current, metrics = update(current, next(stream))
-        ends.append(jax.device_get((current.batch_stats, metrics)))
+        ends.append(jax.device_get((current.networks["network"].batch_stats, metrics)))
     for one, eight in zip(*map(jax.tree.leaves, ends), strict=True):
         np.testing.assert_allclose(one, eight, rtol=2e-3, atol=1e-4)
 
@@ -122,17 +127,19 @@ def test_the_papers_recipe_moves_the_head_ten_times_as_fast():
     changes = {"head.steps": 0, "optimizer.name": "sgd", "optimizer.head_factor": 10.0}
     paper = experiment.build(_config(**changes).to_dict())
     start = jax.device_get(paper.init(jax.random.key(0)))
-    gradient = jax.tree.map(np.ones_like, start.params)
-    moved, _ = nima._move(
+    group = start.groups["main"]
+    gradient = jax.tree.map(np.ones_like, group.params)
+    moved, _ = nima._apply_rule(
         nima._optimizer(
             steps=4, schedule={"name": "constant"}, name="sgd", learning_rate=1e-3, head_factor=10.0
         ),
-        "all", gradient, start.opt_state, start.params,
+        "all", gradient, group.opt_state, group.params,
     )  # fmt: skip
-    np.testing.assert_allclose(moved["head"]["bias"], -1e-2, rtol=1e-5)
-    np.testing.assert_allclose(moved["conv1"]["kernel"], -1e-3, rtol=1e-5)
-    current, _ = parallel.update(paper.update)(parallel.place(start), next(_batches(paper)))
-    assert not np.array_equal(start.params["conv1"]["kernel"], current.params["conv1"]["kernel"])
+    np.testing.assert_allclose(moved["network"]["head"]["bias"], -1e-2, rtol=1e-5)
+    np.testing.assert_allclose(moved["network"]["conv1"]["kernel"], -1e-3, rtol=1e-5)
+    current, _ = parallel.update(paper.update)(parallel.replicate(start), next(_batches(paper)))
+    before, after = (each.networks["network"].params["conv1"] for each in (start, current))
+    assert not np.array_equal(before["kernel"], after["kernel"])
 
 
 def test_agreement_is_that_of_the_whole_set_however_it_is_shared():
@@ -288,10 +295,8 @@ def test_spread_is_for_training_and_evaluation():
     options = {"keep": 0, "shard": (0, 1), "gather": None, "check": lambda: None}
     results, _ = paper.evaluate(current, [element] * 2, **options)
     shares = nima.nima.of_squares(
-        nima.Model(
-            current.average, current.batch_stats, nima._module(**_config().to_dict()["model"])
-        ),
-        nima.rated.square(element["image"], size=16, method="nearest")[None],
+        paper.shipped_model(current),
+        rating_batches.square(element["image"], size=16, method="nearest")[None],
     )
     expected = np.abs(np.cumsum(np.asarray(shares[0], np.float64) - narrow)).mean()
     assert results["emd"] == pytest.approx(expected, rel=1e-5)

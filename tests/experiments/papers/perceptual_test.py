@@ -79,7 +79,7 @@ def _update(paper):
 def _stepped(paper, batches, update=None):
     """The state on one device, and its metrics, after a step on each of the batches."""
     update, shown = update or _update(paper), []
-    current = parallel.place(paper.init(jax.random.key(0)), devices=jax.local_devices()[:1])
+    current = parallel.replicate(paper.init(jax.random.key(0)), devices=jax.local_devices()[:1])
     for batch in batches:
         current, metrics = update(current, batch)
         shown.append({name: float(value) for name, value in metrics.items()})
@@ -101,12 +101,12 @@ def plain():
 
 
 def _leaves(state):
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(state.params)]
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(state.networks["network"].params)]
 
 
 def _scores(paper, state):
     """What the critic says of the outputs of a state, and the outputs."""
-    network = Model(state.params, {}, models.create(*paper.description))
+    network = Model(state.networks["network"].params, {}, models.create(*paper.description))
     output = network(_batch(paper)["input"])
     return jax.jit(nima.mean_score)(paper.frozen[0], jnp.clip(output, 0, 1)), output
 
@@ -179,7 +179,7 @@ def test_a_run_is_that_of_one_device_and_goes_on_to_the_same_bits(
     paper, _, update, *_ = pleasing
     source = registry.make(**config.data.heldout.to_dict())
     targets = [augment.as_float(source[i]["target"]) for i in range(2)]
-    scores = [perceptual._opinion(paper.frozen[0], target) for target in targets]
+    scores = [perceptual._critic_score(paper.frozen[0], target) for target in targets]
     np.testing.assert_allclose(results["target_nima"], np.mean(scores), rtol=1e-5)
 
     stream = paper.batches(registry.make(**config.data.train.to_dict()), seed=0, **config.batches)

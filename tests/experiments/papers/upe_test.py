@@ -145,6 +145,6 @@ def test_direct_regression_has_no_illumination():
     paper = experiment.build(_config(**changes).to_dict())
     state = jax.eval_shape(paper.init, jax.random.key(0))
     graph = jax.eval_shape(experiment.build(_config().to_dict()).init, jax.random.key(0))
-    shapes = [jax.tree.map(jnp.shape, each.params) for each in (state, graph)]
+    shapes = [jax.tree.map(jnp.shape, each.networks["network"].params) for each in (state, graph)]
     assert shapes[0] == shapes[1]
     assert paper.description[1]["rendering"] == "direct"

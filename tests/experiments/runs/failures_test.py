@@ -64,7 +64,7 @@ def test_a_step_that_is_not_finite_is_kept_and_can_be_done_again(poisoned, tmp_p
     step = replay.load(folder)
     assert step.about["records"][0] == step.batch["record"].tolist()
     assert 5 in step.batch["record"] and int(step.state.step) == 0
-    np.testing.assert_array_equal(step.state.params["matrix"], np.eye(4, 3))
+    np.testing.assert_array_equal(step.state.networks["network"].params["matrix"], np.eye(4, 3))
     assert replay.main([str(folder)]) == 0
     said = capsys.readouterr().out
     assert "input is not finite" in said and "records [5]" in said and "\nreproduced" in said
@@ -79,7 +79,7 @@ def test_steps_that_are_not_finite_can_be_skipped_and_are_counted(poisoned, tmp_
     assert outcome.step == 8 and 1 <= skips < 8
     _, state, about = trees.restore(trees.run_folder(tmp_path / "run"))
     assert about["averages"]["skipped"] == skips
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["params"]))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["groups"]))
 
 
 def test_a_folder_holds_one_run_at_a_time(tmp_path):

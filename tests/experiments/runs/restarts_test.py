@@ -33,7 +33,7 @@ _TOY = {
 }
 
 
-class _Nursery:
+class _ForkServer:
     """Speaks to `tests/fork_server.py`."""
 
     def __init__(self, process):
@@ -51,7 +51,7 @@ class _Nursery:
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory):
+def fork_server(tmp_path_factory):
     environment = {
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
@@ -64,15 +64,15 @@ def nursery(tmp_path_factory):
         [sys.executable, _ROOT / "tests" / "fork_server.py"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=environment,
     ) as process:  # fmt: skip
-        yield _Nursery(process)
+        yield _ForkServer(process)
         process.stdin.close()
 
 
 @pytest.fixture(scope="module")
-def calm(nursery, tmp_path_factory):
+def calm(fork_server, tmp_path_factory):
     """The run that nothing happens to, and its marks."""
     workdir = tmp_path_factory.mktemp("calm") / "run"
-    answer = nursery.run(_TOY, workdir)
+    answer = fork_server.run(_TOY, workdir)
     assert answer["codes"] == [0], _log(workdir)
     return workdir, answer["marks"]
 
@@ -115,7 +115,21 @@ def _kill(mark, lasts, rng):
     return {"signal": signal.SIGKILL, "mark": mark, "nth": nth, "delay": delay}
 
 
-def test_a_run_killed_twenty_times_is_the_run_that_never_was(nursery, calm, tmp_path):
+def test_a_run_of_several_networks_is_killed_and_resumed_to_the_same_bits(fork_server, tmp_path):
+    """Two groups, generators every fifth step, orthonormal projections, a pool in `extra`."""
+    config = _TOY | {"experiment": "adversarial", "steps": 24, "batches.crop": 8}
+    assert fork_server.run(config, tmp_path / "whole")["codes"] == [0], _log(tmp_path / "whole")
+    killed = tmp_path / "killed"
+    for nth in (8, 9):
+        kill = {"signal": signal.SIGKILL, "mark": "step", "nth": nth, "delay": None}
+        assert fork_server.run(config, killed, kill=kill)["codes"] == [-signal.SIGKILL], _log(killed)
+    assert fork_server.run(config, killed)["codes"] == [0], _log(killed)
+    _assert_same_run(tmp_path / "whole", killed)
+    lines = [line for line in _lines(killed) if line["kind"] == "train"]
+    assert [line["step"] for line in lines if "cycle" in line] == [6, 12, 15, 21]
+
+
+def test_a_run_killed_twenty_times_is_the_run_that_never_was(fork_server, calm, tmp_path):
     workdir, times = calm
     lasts, rng = _durations(times), np.random.default_rng(5)
     marks = [None] * 4 + ["step"] * 6 + ["save"] * 7 + ["evaluate"] * 3
@@ -124,14 +138,14 @@ def test_a_run_killed_twenty_times_is_the_run_that_never_was(nursery, calm, tmp_
     while len(died) < 20 or not {"save", "step"} <= set(died):
         assert len(died) < 60  # more than 20 where the machine's speed has changed since `calm`
         kill = _kill(marks[len(died) % 20], lasts, rng)
-        answer = nursery.run(_TOY, workdirs[-1], kill=kill)
+        answer = fork_server.run(_TOY, workdirs[-1], kill=kill)
         if answer["codes"] == [-signal.SIGKILL]:
             died.append(answer["marks"][-1][1] if answer["marks"] else "start")
         else:  # it came to its end first: kill another one
             assert answer["codes"] == [0], _log(workdirs[-1])
             workdirs.append(tmp_path / f"killed{len(workdirs)}")
     print(f"{len(workdirs)} runs, killed in: { ({k: died.count(k) for k in sorted(set(died))}) }")
-    assert nursery.run(_TOY, workdirs[-1])["codes"] == [0], _log(workdirs[-1])
+    assert fork_server.run(_TOY, workdirs[-1])["codes"] == [0], _log(workdirs[-1])
     for killed in workdirs:
         _assert_same_run(workdir, killed)
         left = {path.name for path in trees.run_folder(killed).iterdir()}
@@ -148,23 +162,23 @@ def test_a_run_killed_twenty_times_is_the_run_that_never_was(nursery, calm, tmp_
         (signal.SIGTERM, "evaluate", 1),  # before the first
     ],
 )
-def test_a_signal_saves_the_step_and_has_its_exit_code(nursery, calm, tmp_path, number, mark, nth):
+def test_a_signal_saves_the_step_and_has_its_exit_code(fork_server, calm, tmp_path, number, mark, nth):
     workdir = tmp_path / "run"
     kill = {"signal": number, "mark": mark, "nth": nth, "delay": None}
-    answer = nursery.run(_TOY, workdir, kill=kill)
+    answer = fork_server.run(_TOY, workdir, kill=kill)
     assert answer["codes"] == [128 + number], _log(workdir)
     begun = [name for _, name, _ in answer["marks"]].count("step")
     assert (trees.latest(trees.run_folder(workdir)) or 0) == begun
     assert f"at step {begun}; the same command goes on" in _log(workdir)
-    assert nursery.run(_TOY, workdir)["codes"] == [0], _log(workdir)
+    assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
     _assert_same_run(calm[0], workdir)
 
 
-def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(nursery, tmp_path):
+def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server, tmp_path):
     workdir = tmp_path / "run"
     config = {**_TOY, "steps": 400, "run.checkpoint_every": 1000, "run.evaluate_every": 1000}
     kill = {"signal": signal.SIGTERM, "process": 1, "mark": "step", "nth": 7, "delay": None}
-    answer = nursery.run(config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill)
+    answer = fork_server.run(config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill)
     assert answer["codes"] == [128 + signal.SIGTERM] * 2, _log(workdir)
     begun = [
         [name for process, name, _ in answer["marks"] if process == k].count("step")
@@ -175,49 +189,49 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(nursery, tmp
     # One process with four devices goes on with what two with two each have saved, then two again.
     config["steps"] = 400
     kill |= {"process": 0, "nth": 3}
-    alone = nursery.run(config, workdir, devices=4, kill=kill)
+    alone = fork_server.run(config, workdir, devices=4, kill=kill)
     assert alone["codes"] == [143], _log(workdir)
     kill["process"] = 1
-    last = nursery.run(config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill)
+    last = fork_server.run(config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill)
     assert last["codes"] == [143, 143], _log(workdir)
     steps = trees.steps(trees.run_folder(workdir))
-    assert len(steps) == 3 and f"going on from step {steps[1]}" in _log(workdir)
+    assert len(steps) == 3 and f"resuming at step {steps[1]}" in _log(workdir)
 
 
-def _saved_until(nursery, workdir, nth):
+def _saved_until(fork_server, workdir, nth):
     """A run with some checkpoints that was killed on the way."""
     kill = {"signal": signal.SIGKILL, "mark": "save", "nth": nth, "delay": None}
-    assert nursery.run(_TOY, workdir, kill=kill)["codes"] == [-signal.SIGKILL]
+    assert fork_server.run(_TOY, workdir, kill=kill)["codes"] == [-signal.SIGKILL]
     return trees.steps(trees.run_folder(workdir))
 
 
-def test_a_write_that_fails_while_saving_loses_no_checkpoint(nursery, calm, tmp_path):
+def test_a_write_that_fails_while_saving_loses_no_checkpoint(fork_server, calm, tmp_path):
     """A limit on the size of a file fails a write as a full disk does, in the middle of it."""
     workdir = tmp_path / "run"
     limit = {"file_limit": 1024, "mark": "save", "nth": 4, "delay": None}
-    assert nursery.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
+    assert fork_server.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
     folder = trees.run_folder(workdir)
     assert trees.steps(folder) == [5, 10, 15]
     assert "ERROR:" not in _log(workdir)  # no thread of orbax's comes after with its own
     last = _log(workdir).splitlines()[-1]
     assert "error: step 20 could not be saved" in last and "steps 5, 10, 15 are untouched" in last
-    assert nursery.run(_TOY, workdir)["codes"] == [0], _log(workdir)
+    assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
     _assert_same_run(calm[0], workdir)
 
 
 @pytest.mark.parametrize("mark, nth, step", [("save", 4, 15), ("evaluate", 2, 10)])
 def test_a_full_disk_is_named_and_loses_no_checkpoint(
-    nursery, calm, tmp_path, small_disk, mark, nth, step
+    fork_server, calm, tmp_path, small_disk, mark, nth, step
 ):
     workdir = small_disk / "run"
     fill = {"fill": str(small_disk / "ballast"), "mark": mark, "nth": nth, "delay": None}
     log = tmp_path / "log"
-    assert nursery.run(_TOY, workdir, kill=fill, log=str(log))["codes"] == [1]
+    assert fork_server.run(_TOY, workdir, kill=fill, log=str(log))["codes"] == [1]
     last = log.read_text().splitlines()[-1]
     assert "error: " in last and "the disk is full" in last
     assert trees.restore(trees.run_folder(workdir))[0] == step
     (small_disk / "ballast").unlink()
-    assert nursery.run(_TOY, workdir, log=str(log))["codes"] == [0], log.read_text()
+    assert fork_server.run(_TOY, workdir, log=str(log))["codes"] == [0], log.read_text()
     assert not list(workdir.rglob("*tmp*"))  # a late writer's leftovers go at the next start
     _assert_same_run(calm[0], workdir)
 
