@@ -80,8 +80,8 @@ def read(folder):
     folder = pathlib.Path(folder)
     about = files.read_json(folder / "failure.json")
     config = files.read_json(folder / "config.json")
-    shares = []
+    shards = []
     for process in range(len(about["records"])):
-        with np.load(folder / f"batch_{process}.npz") as share:
-            shares.append({name: share[name] for name in share.files})
-    return about, config, jax.tree.map(lambda *rows: np.concatenate(rows), *shares)
+        with np.load(folder / f"batch_{process}.npz") as rows:
+            shards.append({name: rows[name] for name in rows.files})
+    return about, config, jax.tree.map(lambda *rows: np.concatenate(rows), *shards)

@@ -182,15 +182,15 @@ def test_a_run_is_the_same_on_one_device_on_eight_and_on_two_processes_of_four(t
 
     alone = _recorded(tmp_path / "alone")
     assert alone["loss"][-1] < alone["loss"][0] and min(alone["gradient_norm"]) > 0.03
-    (*_, judged) = summary_writer.read(tmp_path / "alone", "eval")
+    (*_, expected) = summary_writer.read(tmp_path / "alone", "eval")
     network = networks.load(tmp_path / "alone")
     for name in ("eight", "pair"):
         other = _recorded(tmp_path / name)
         for metric, values in alone.items():
             np.testing.assert_allclose(values[:2], other[metric][:2], rtol=1e-4, err_msg=metric)
             np.testing.assert_allclose(values, other[metric], rtol=5e-3, err_msg=metric)
-        (*_, theirs) = summary_writer.read(tmp_path / name, "eval")
-        assert abs(theirs["psnr"] - judged["psnr"]) < 0.02
+        (*_, results) = summary_writer.read(tmp_path / name, "eval")
+        assert abs(results["psnr"] - expected["psnr"]) < 0.02
         saved = networks.load(tmp_path / name)
         for one, two in zip(
             jax.tree.leaves(network.batch_stats), jax.tree.leaves(saved.batch_stats), strict=True

@@ -209,7 +209,8 @@ def test_leaves_of_the_earlier_layout_are_renamed():
     conv = ("conv", "kernel")
     old = {
         ("step",): 7, ("key",): 1, ("params", *conv): 2, ("average", *conv): 3,
-        ("batch_stats", "mean"): 4, ("opt_state", "1", "mu", *conv): 5, ("opt_state", "1", "count"): 6,
+        ("batch_stats", "mean"): 4, ("opt_state", "1", "mu", *conv): 5,
+        ("opt_state", "1", "count"): 6,
     }  # fmt: skip
     network = ("groups", "main", "networks", "network")
     assert state.from_earlier_layout(old) == {

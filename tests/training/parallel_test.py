@@ -101,9 +101,9 @@ def test_what_is_frozen_reaches_every_device_and_a_bad_step_leaves_it(count):
     current = parallel.replicate(
         nonfinite_guard.start(_start_at(jnp.float32(0)), allowed=1), devices=devices
     )
-    for x, wanted in ((1.0, 6.0 * 16 / count), (np.nan, 6.0 * 16 / count)):
+    for x, expected in ((1.0, 6.0 * 16 / count), (np.nan, 6.0 * 16 / count)):
         current, metrics = update(current, {"x": np.full(16, x, np.float32)})
-        assert float(current.state.extra["value"]) == wanted
+        assert float(current.state.extra["value"]) == expected
     assert float(metrics["skipped"]) == 1 and parallel.unsynchronised_leaves(current) == []
 
 

@@ -85,13 +85,17 @@ def test_names_mean_what_they_mean_elsewhere():
         "lamb": optax.lamb(0.1),
     }.items():
         rule = _rule(name)
-        ours, theirs, states = params, params, [rule.init(params), same.init(params)]
+        first, second, states = (
+            params,
+            params,
+            [rule.init(params), same.init(params)],
+        )
         for _ in range(3):
-            change, states[0] = rule.update(gradient, states[0], ours)
-            ours = optax.apply_updates(ours, change)
-            change, states[1] = same.update(gradient, states[1], theirs)
-            theirs = optax.apply_updates(theirs, change)
-        np.testing.assert_allclose(ours["w"], theirs["w"], rtol=1e-4, err_msg=name)
+            change, states[0] = rule.update(gradient, states[0], first)
+            first = optax.apply_updates(first, change)
+            change, states[1] = same.update(gradient, states[1], second)
+            second = optax.apply_updates(second, change)
+        np.testing.assert_allclose(first["w"], second["w"], rtol=1e-4, err_msg=name)
 
 
 def test_the_gradient_is_cut_to_the_largest_norm():

@@ -56,9 +56,9 @@ def build(form="code", **changes):
 
 def batch(size=16, seed=0):
     rng = np.random.default_rng(seed)
-    pictures = rng.random((2, size, 20, 20, 3), np.float32)
+    images = rng.random((2, size, 20, 20, 3), np.float32)
     weight = np.ones(size, np.float32)
-    return {"input": pictures[0], "target": pictures[1], "weight": weight}
+    return {"input": images[0], "target": images[1], "weight": weight}
 
 
 @functools.cache
@@ -72,11 +72,11 @@ def fresh():
     return state
 
 
-def step(paper, given, devices=None):
+def step(paper, rows, devices=None):
     """A function that takes one update of the fresh state: `(state, metrics)`."""
     update = parallel.update(paper.update, frozen=paper.frozen, devices=devices)
 
-    def take(rows=given):
+    def take(rows=rows):
         state = jax.tree.map(_copy, fresh())  # an update uses up what it was given
         return jax.device_get(update(parallel.replicate(state, devices=devices), rows))
 
@@ -115,57 +115,60 @@ def test_one_device_and_micro_batches_take_the_step_of_eight(on_eight, vgg):
         # After one step Adam's first moments are a tenth of the gradient.
         pair = [state.groups[side].opt_state[0].mu for state in (many, one)]
         whole = max(np.abs(leaf).max() for leaf in jax.tree.leaves(pair[0]))
-        for ours, theirs in zip(*map(jax.tree.leaves, pair), strict=True):
+        for first, second in zip(*map(jax.tree.leaves, pair), strict=True):
             # The bias before an instance norm has no gradient but rounding.
-            scale = np.abs(ours).max() + 1e-3 * whole
-            np.testing.assert_allclose(theirs / scale, ours / scale, atol=5e-3)
+            scale = np.abs(first).max() + 1e-3 * whole
+            np.testing.assert_allclose(second / scale, first / scale, atol=5e-3)
 
 
-def test_each_network_is_moved_once_by_its_own_rows(on_eight):
-    take, given = on_eight[1], batch()
+def test_each_network_is_updated_once_from_its_own_rows(on_eight):
+    take, rows = on_eight[1], batch()
     state, _ = take()
     assert state.step == 1
     assert {name: group.updates for name, group in state.groups.items()} == {
         "generator": 1,
         "critic": 1,
     }
-    other = {name: x.copy() for name, x in given.items()}
+    other = {name: x.copy() for name, x in rows.items()}
     for name in ("input", "target"):
         other[name][1::2] = batch(seed=1)[name][1::2]
     changed, _ = take(other)
     # Adam's moments: its first step has the size of the learning rate whatever the gradient.
-    ours, theirs = ([x.groups[side].opt_state[0].mu for x in (state, changed)]
+    generators, critics = ([x.groups[side].opt_state[0].mu for x in (state, changed)]
                     for side in ("generator", "critic"))  # fmt: skip
-    assert differing(*ours) == 0 and differing(*theirs) > 1e-4
+    assert largest_difference(*generators) == 0 and largest_difference(*critics) > 1e-4
 
 
-def differing(ours, theirs):
-    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+def largest_difference(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return max(np.abs(x - y).max() for x, y in pairs)
 
 
 def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
-    """Both objectives from their definition: texture and the critic's loss are sums."""
+    """Both losses from their definition: texture and the critic's loss are sums."""
     paper, take = on_eight
-    before, given = fresh(), batch()
+    before, rows = fresh(), batch()
     state, shown = take()
-    ours, theirs = ({name: x[row::2] for name, x in given.items()} for row in (0, 1))
-    module, judge = models.create(*paper.description), models.create("DPEDCritic", critic_fields())
-    critic = jax.jit(Model(before.networks["critic"].params, {}, judge).apply)
-    output = Model(before.networks["generator"].params, {}, module).apply(ours["input"])
-    pair = output, ours["target"]
+    for_generator, for_critic = ({name: x[row::2] for name, x in rows.items()} for row in (0, 1))
+    module, critic_module = (
+        models.create(*paper.description),
+        models.create("DPEDCritic", critic_fields()),
+    )
+    critic = jax.jit(Model(before.networks["critic"].params, {}, critic_module).apply)
+    output = Model(before.networks["generator"].params, {}, module).apply(for_generator["input"])
+    pair = output, for_generator["target"]
     value = adversarial.generator(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
     value += 0.5 * blurred.color(*pair).mean() + 2000 * variation.picture(output).mean()
     value += 10 * features.content(*pair, features=vgg[0].apply).mean()
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
 
-    # The critic judges what the generator gives after its own step, about half of it by a coin.
+    # The critic sees outputs of the generator after its step, in about half of the rows by a coin.
     key = jax.random.fold_in(before.key, before.step)
     real = jax.random.bernoulli(key, 0.5, (8,))
-    made = Model(state.networks["generator"].params, {}, module).apply(theirs["input"])
-    logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), theirs["target"], made))
+    generated = Model(state.networks["generator"].params, {}, module).apply(for_critic["input"])
+    logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), for_critic["target"], generated))
     value = adversarial.critic(logits, real).sum()
-    value += 0.1 * adversarial.gradient_penalty(critic, theirs["target"]).sum()
+    value += 0.1 * adversarial.gradient_penalty(critic, for_critic["target"]).sum()
     np.testing.assert_allclose(shown["critic_loss"], value, 1e-4)
     right = (logits[:, 0] > logits[:, 1]) == real
     np.testing.assert_allclose(shown["critic_accuracy"], right.mean(), 1e-6)
@@ -185,12 +188,13 @@ def test_without_texture_no_critic_is_trained():
         fresh().networks["critic"].params,
     )
     assert (
-        differing(state.networks["generator"].params, fresh().networks["generator"].params) > 1e-4
+        largest_difference(state.networks["generator"].params, fresh().networks["generator"].params)
+        > 1e-4
     )
 
 
 class Terms:
-    """The terms on a pair of pictures, with the mean colour as a critic and as a VGG."""
+    """The terms on a pair of images, with simple functions as critic and as VGG."""
 
     def __init__(self, form="code", **changes):
         section = config(form, **changes).loss.to_dict()
@@ -203,28 +207,28 @@ class Terms:
         return image[:, 0, 0, :2] if self._asked() else image[:, ::2, ::2]
 
     def _asked(self):
-        """A critic is asked about one picture, a VGG about two; content comes first."""
+        """The critic is called for one image, the VGG for two; content comes first."""
         self.count = getattr(self, "count", 0) + 1
         return self.count > 2
 
 
 @pytest.mark.parametrize("form, kind", [("code", "minimax"), ("paper", "non_saturating")])
-def test_the_objective_is_the_weighted_sum_of_its_terms(form, kind):
+def test_the_loss_is_the_weighted_sum_of_its_terms(form, kind):
     terms = Terms(form, **{"loss.mse": 2.0, "loss.texture_examples": 7.0})
     pair = terms.output, terms.target
-    wanted = {
+    expected = {
         "mse": reconstruction.mse(*pair),
         "content": features.content(*pair, features=lambda x: x[:, ::2, ::2], form=form),
         "color": blurred.color(*pair, blur=form, form=form),
         "texture": adversarial.generator(terms.output[:, 0, 0, :2], form=kind),
         "variation": variation.picture(terms.output, form=form),
     }
-    assert set(terms.values) == set(wanted)
-    for name, value in wanted.items():
+    assert set(terms.values) == set(expected)
+    for name, value in expected.items():
         np.testing.assert_allclose(terms.values[name], value, rtol=1e-6, err_msg=name)
     weights = {"code": (0.5, 1.0, 2000.0), "paper": (0.1, 0.4, 400.0)}[form]
-    value = 2 * wanted["mse"] + 3 * wanted["content"] + weights[0] * wanted["color"]
-    value += 7 * weights[1] * wanted["texture"] + weights[2] * wanted["variation"]
+    value = 2 * expected["mse"] + 3 * expected["content"] + weights[0] * expected["color"]
+    value += 7 * weights[1] * expected["texture"] + weights[2] * expected["variation"]
     np.testing.assert_allclose(terms.losses.value(terms.values, 99), value, rtol=1e-5)
 
 
@@ -252,8 +256,8 @@ def test_other_weights_than_a_vggs_are_refused(tmp_path):
         experiment.build({**config().to_dict(), "loss": {"textur": 1.0, "vgg": None, "content": 0}})
 
 
-def test_a_run_goes_on_to_the_same_bits(tmp_path):
-    """Both networks, both optimisers and the coins; then the generator alone enhances."""
+def test_a_run_is_resumed_to_the_same_bits(tmp_path):
+    """Both networks, both optimisers and the coins; the generator alone is shipped."""
     outcome, results = train.train(config(), tmp_path / "whole", progress=False)
     assert (outcome.step, outcome.signal) == (4, None)
     shutil.copytree(tmp_path / "whole", tmp_path / "parts")
@@ -288,30 +292,30 @@ def _is_key(leaf):
     return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def test_patches_are_judged_as_the_authors_do():
+def test_patches_are_scored_as_the_authors_do():
     source = registry.make("synthetic", count=3, size=(50, 37), seed=2)
     network = Model(fresh().networks["generator"].params, {}, models.create(*build().description))
     results, photos = patches.evaluate(
         lambda state: state, network, source, size=20, check=lambda: None, keep=2
     )
     assert [photo["output"].shape for photo in photos] == [(50, 37, 3)] * 2
-    given, wanted = (
+    inputs, targets = (
         np.stack([source[i][name][a : a + 20, :20] for i in range(3) for a in (0, 20)])
         for name in ("input", "target")
     )
-    outputs = np.concatenate([network(given[i : i + 1]) for i in range(6)])  # one by one
-    errors = ((outputs - wanted) ** 2).mean((1, 2, 3))
+    outputs = np.concatenate([network(inputs[i : i + 1]) for i in range(6)])  # one by one
+    errors = ((outputs - targets) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(
         results["patch_psnr_pooled"], -10 * np.log10(errors.mean()), rtol=1e-4
     )
-    clipped = ((outputs.clip(0, 1) - wanted) ** 2).mean((1, 2, 3))
+    clipped = ((outputs.clip(0, 1) - targets) ** 2).mean((1, 2, 3))
     assert abs(results["patch_psnr"] - (-10 * np.log10(clipped)).mean()) < 0.05
     assert results["psnr"] != results["patch_psnr"]  # a patch has its own statistics
     text = patches.table(results)
     assert "the same in patches" in text and "pooled" in text
 
 
-def test_photos_smaller_than_a_patch_are_judged_whole_only():
+def test_photos_smaller_than_a_patch_are_scored_whole_only():
     source = registry.make("synthetic", count=1, size=(50, 37), seed=2)
     network = Model(fresh().networks["generator"].params, {}, models.create(*build().description))
     results, _ = patches.evaluate(lambda state: state, network, source, size=40, check=lambda: None)

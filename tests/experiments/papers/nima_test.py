@@ -36,7 +36,7 @@ _TINY = {
 
 
 class Rated:
-    """Squares of one brightness, and opinions that follow it."""
+    """Images of one brightness, with rating distributions that follow it."""
 
     def __init__(self, count):
         self._count = count
@@ -155,7 +155,7 @@ def test_agreement_is_that_of_the_whole_set_however_it_is_shared():
     alone, photos = run((0, 1), None)
     assert photos == [] and len(checked) == 7
     for index in range(3):
-        with pytest.raises(ZeroDivisionError):  # what each process has is all that is wanted
+        with pytest.raises(ZeroDivisionError):  # the two parts are compared before the mean
             run((index, 3), lambda rows: shared.append(rows) or 1 / 0)
     assert run((1, 3), lambda rows: shared)[0] == alone
     assert set(alone) == {*nima._TITLES}

@@ -31,7 +31,7 @@ _CRITIC = {"width": 1.0, "strides": (2,), "channels": (8,), "input_size": 16, "r
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
-    """The pictures are small: compiling takes longer than running."""
+    """The images are small: compiling takes longer than running."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
@@ -39,7 +39,7 @@ def quick_compilation():
 
 @pytest.fixture(scope="module")
 def critic(tmp_path_factory):
-    """Folder of a critic with random weights: it has opinions, though not good ones."""
+    """Folder of a critic with random weights."""
     folder = tmp_path_factory.mktemp("critic") / "nima"
     network = Model.init(models.create("NIMAMobileNet", _CRITIC), jax.random.key(7))
     name, fields = models.describe(network.module)
@@ -139,7 +139,7 @@ def test_gamma_0_is_the_plain_recipe(critic, plain):
 
 @pytest.mark.parametrize("clip", perceptual.CLIPS)
 def test_only_a_straight_through_clip_lets_gradients_out_of_range(monkeypatch, clip):
-    monkeypatch.setattr(nima, "mean_score", lambda judge, image: judge * image.sum((1, 2, 3)))
+    monkeypatch.setattr(nima, "mean_score", lambda critic, image: critic * image.sum((1, 2, 3)))
     output = jnp.linspace(-0.2, 1.2, 8 * 8 * 3).reshape(1, 8, 8, 3)
 
     def loss(output):
@@ -161,8 +161,8 @@ def test_an_hdrnet_has_the_same_loss(critic):
     paper = experiment.build(config.to_dict())
     state = jax.eval_shape(paper.init, jax.random.key(0))
     mapped = parallel.mapped(paper.update, frozen=2, devices=jax.local_devices()[:1])
-    share = parallel.split(_batch(paper), 1)
-    new, shown = jax.eval_shape(mapped, state, share, *paper.frozen)
+    shard = parallel.split(_batch(paper), 1)
+    new, shown = jax.eval_shape(mapped, state, shard, *paper.frozen)
     assert {"nima", "psnr", "loss"} <= shown.keys() and paper.description[0] == "HDRNetCurves"
     assert jax.tree.structure(new) == jax.tree.structure(state)
 

@@ -140,7 +140,7 @@ def test_mistakes_are_named(changes, words):
 
 
 def test_direct_regression_has_no_illumination():
-    """The same network paints the picture itself; only the fidelity drives it."""
+    """The same network predicts the image itself, by the fidelity term alone."""
     changes = {"model.rendering": "direct", "loss.smoothness": 0.0, "loss.colour": 0.0}
     paper = experiment.build(_config(**changes).to_dict())
     state = jax.eval_shape(paper.init, jax.random.key(0))
