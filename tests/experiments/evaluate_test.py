@@ -272,7 +272,7 @@ class _Single:
 def test_only_pairs_are_scored(model, folders):
     with pytest.raises(TypeError, match="needs pairs of pictures, but the source gives.*image"):
         scored_images.Enhanced(model, _Single(), range(1))[0]
-    sides = [unpaired.Pictures.folder(folders / name) for name in ("inputs", "targets")]
+    sides = [unpaired.ImageSource.folder(folders / name) for name in ("inputs", "targets")]
     with pytest.raises(TypeError, match="unrelated photos"):
         scored_images.Enhanced(model, unpaired.Unpaired(*sides), range(1))
 

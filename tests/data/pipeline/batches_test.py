@@ -54,7 +54,7 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(one[key], other[key], err_msg=key)
 
 
-def test_batch_holds_what_the_contract_says():
+def test_batch_has_the_declared_keys_shapes_and_types():
     batch = next(make(**ALL))
     kinds = {key: (value.shape, value.dtype.name) for key, value in batch.items()}
     assert kinds == {
@@ -71,7 +71,7 @@ def test_batch_holds_what_the_contract_says():
     np.testing.assert_array_equal(batch["window"], [[0, 0, 24, 30]] * 2)
 
 
-def test_every_epoch_holds_every_photo_once_in_a_new_order():
+def test_every_epoch_is_a_new_permutation():
     iterator = make(Numbered(6), batch_size=3, crop=8)
     epochs = [numbers(next(iterator)) + numbers(next(iterator)) for _ in range(4)]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
@@ -84,7 +84,7 @@ def test_a_batch_may_be_larger_than_the_source():
     assert sorted(numbers(next(make(Numbered(2), batch_size=4, crop=8)))) == [0, 0, 1, 1]
 
 
-def test_threads_change_nothing():
+def test_threads_give_the_same_batches():
     alone, helped = make(threads=0, **ALL), make(threads=3, prefetch=6, **ALL)
     for _ in range(6):
         assert_equal(next(alone), next(helped))
@@ -92,7 +92,7 @@ def test_threads_change_nothing():
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("done", [0, 1, 7])
-def test_resume_sees_the_very_next_batch(threads, done):
+def test_a_resumed_loader_gives_the_next_batch(threads, done):
     first = make(threads=threads, **ALL)
     for _ in range(done):
         next(first)
@@ -116,7 +116,7 @@ def test_the_batch_of_a_step_does_not_depend_on_the_number_of_processes(count):
         assert_equal(joined, next(whole))
 
 
-def test_a_position_holds_for_another_number_of_processes():
+def test_a_position_can_be_restored_by_another_number_of_processes():
     saved = [make(batch_size=6, shard=(index, 3), **ALL) for index in range(3)]
     for part in saved:
         next(part), next(part)
@@ -149,7 +149,7 @@ def test_only_the_rows_of_this_process_are_read():
     assert source.read == 2
 
 
-def test_record_is_the_number_in_the_source():
+def test_record_is_the_index_in_the_source():
     stream = make(Numbered(6), batch_size=3, crop=8)
     for _ in range(3):
         batch = next(stream)
@@ -179,7 +179,7 @@ class Strangers:
         return {"input": given, "target": wanted, "name": f"number {index}"}
 
 
-def test_unpaired_photos_are_cut_each_for_itself():
+def test_unpaired_images_are_augmented_independently():
     stream = make(Strangers(), batch_size=4, crop=8, paired=False, flips=True, rotations=True)
     places, turned = set(), set()
     for _ in range(20):
@@ -219,7 +219,7 @@ def test_the_target_is_jittered_only_on_request():
     assert np.abs(both["target"] - plain["target"]).max() > 0.02
 
 
-def test_window_and_lowres_belong_to_the_same_view():
+def test_window_and_lowres_describe_the_same_photo():
     """What a network predicts from `lowres` lands, sliced through `window`, where the crop lies."""
     source = procedural.SyntheticPairs(3, size=(40, 48), seed=1)
     photos = [source[i]["input"] for i in range(3)]
@@ -278,7 +278,7 @@ def test_evaluation_examples_are_whole_and_in_order():
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
-def test_padding_carries_no_weight(batch_size):
+def test_rows_that_fill_the_last_batch_have_weight_0(batch_size):
     made = list(batches.evaluation_batches(Numbered(5), batch_size=batch_size, crop=8))
     assert all(batch["input"].shape[0] == batch_size for batch in made)
     weight = np.concatenate([batch["weight"] for batch in made])

@@ -26,7 +26,7 @@ def make(**options):
     return batches.train_batches(source, **options)
 
 
-def test_workers_change_nothing_and_their_position_is_anybodys():
+def test_workers_give_the_same_batches_and_positions():
     alone, helped = make(threads=0), make(workers=2)
     for _ in range(5):
         assert_equal(next(alone), next(helped))

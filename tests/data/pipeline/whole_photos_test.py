@@ -32,7 +32,7 @@ def make(source, **options):
     )
 
 
-def test_photos_come_whole_in_their_own_shape():
+def test_photos_keep_their_shape():
     source, seen = Photos(4), set()
     stream = make(source)
     for _ in range(4):
@@ -46,7 +46,7 @@ def test_photos_come_whole_in_their_own_shape():
     assert seen == {0, 1, 2, 3}
 
 
-def test_a_step_has_one_size_for_all_its_photos_and_steps_differ():
+def test_short_side_is_drawn_per_step():
     options = {"batch_size": 4, "short_sides": (6, 9, 40), "flips": True}
     stream, source = make(Photos(8, alike=True), **options), Photos(8, alike=True)
     batches = [next(stream) for _ in range(12)]
@@ -58,7 +58,7 @@ def test_a_step_has_one_size_for_all_its_photos_and_steps_differ():
         np.testing.assert_allclose(batch["input"].mean((1, 2, 3)), means, atol=5e-3)
 
 
-def test_parts_and_resumed_streams_give_the_same_photos():
+def test_sharded_and_resumed_loaders_give_the_same_batches():
     options = {"batch_size": 4, "short_sides": [6, 9], "flips": True}
     stream = make(Photos(8, alike=True), **options)
     batches = [next(stream) for _ in range(5)]
@@ -73,7 +73,7 @@ def test_parts_and_resumed_streams_give_the_same_photos():
     np.testing.assert_array_equal(next(again)["input"], batches[3]["input"])
 
 
-def test_what_cannot_be_a_batch_is_refused_by_name():
+def test_bad_arguments_and_photos_are_named():
     with pytest.raises(ValueError, match="one size, got .*12, 18.*18, 12"):
         next(make(Photos(4), batch_size=4))
     with pytest.raises(ValueError, match="short_sides must be positive ints, got \\(0,\\)"):
@@ -93,7 +93,7 @@ def test_what_cannot_be_a_batch_is_refused_by_name():
         next(make(Uneven()))
 
 
-def test_a_source_of_smaller_photos_keeps_names_and_integers():
+def test_a_resized_source_keeps_names_and_integers():
     photos = {"kind": "synthetic", "count": 2, "size": 12}
     source = registry.make("shrunk", short_side=6, photos=photos)
     plain = registry.make("synthetic", count=2, size=12)
@@ -104,7 +104,7 @@ def test_a_source_of_smaller_photos_keeps_names_and_integers():
         assert element[member].shape == (6, 6, 3) and element[member].dtype == given.dtype
         expected = given.reshape(6, 2, 6, 2, 3).astype(np.float64).mean((1, 3))
         np.testing.assert_allclose(element[member], expected, atol=0.51)
-    single = whole_photos.Shrunk([{"image": np.zeros((8, 4, 3), np.uint16)}], 2).exact(0)["image"]
+    single = whole_photos.Resized([{"image": np.zeros((8, 4, 3), np.uint16)}], 2).exact(0)["image"]
     assert single.dtype == np.uint16 and single.shape == (4, 2, 3)
     with pytest.raises(ValueError, match="short_side must be a positive int, got 0"):
         registry.make("shrunk", short_side=0, photos=photos)

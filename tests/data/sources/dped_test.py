@@ -63,7 +63,7 @@ def test_unknown_phones_and_splits(root):
         dped.patches(root, phone="sony", split="validation")
 
 
-def test_a_phone_of_ones_own(root):
+def test_another_phone(root):
     """As `align --phone` writes it."""
     home = root / "dped" / "sony"
     home.rename(root / "dped" / "mine")

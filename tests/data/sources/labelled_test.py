@@ -39,7 +39,7 @@ def test_votes_of_both_kinds_of_list(contest, labels):
         np.testing.assert_array_equal(element["votes"], counts(id_))
 
 
-def test_parts_are_disjoint_complete_and_a_matter_of_the_id_alone(contest):
+def test_parts_are_disjoint_complete_and_depend_on_the_id_only(contest):
     shares = {"test": 0.3, "validation": 0.3, "seed": 4}
     parts = {}
     for part in ("train", "validation", "test"):
@@ -57,13 +57,13 @@ def test_parts_are_disjoint_complete_and_a_matter_of_the_id_alone(contest):
             assert {source.name(i) for i in range(len(source))} == names - {"300"}
 
 
-def test_parts_have_their_shares():
+def test_parts_have_their_fractions():
     drawn = [ava._part(str(id_), 0, 0.2, 0.05) for id_ in range(4000)]
     assert abs(drawn.count("test") / 4000 - 0.2) < 0.03
     assert abs(drawn.count("validation") / 4000 - 0.05) < 0.02
 
 
-def test_the_sets_own_lists_choose(contest):
+def test_ids_from_list_files(contest):
     (contest / "generic_test.jpgl").write_text("12\n953619\n")
     source = ava.votes(contest, ids=contest / "generic_test.jpgl")
     assert [source.name(i) for i in range(2)] == ["12", "953619"]
@@ -71,7 +71,7 @@ def test_the_sets_own_lists_choose(contest):
         ava.votes(contest, ids=[12, 7])
 
 
-def test_photos_that_are_not_there(contest):
+def test_missing_photos_are_bad_records(contest):
     (contest / "images" / "300.jpg").unlink()
     with pytest.raises(ValueError, match="1 of 5 records are bad: 300 .no photo 300 in"):
         ava.votes(contest)
@@ -82,8 +82,8 @@ def test_photos_that_are_not_there(contest):
 @pytest.mark.parametrize(
     "line, reason",
     [
-        ("1 2 3", "line 2: expected 15 whole numbers"),
-        ("1 7 1 1 1 1 1 1 1 1 1 -1 0 0 7", "line 2: expected 15 whole numbers"),
+        ("1 2 3", "line 2: expected 15 integers"),
+        ("1 7 1 1 1 1 1 1 1 1 1 -1 0 0 7", "line 2: expected 15 integers"),
         ("1 7 0 0 0 0 0 0 0 0 0 0 0 0 7", "photo 7 has no votes"),
         ("1 12 1 0 0 0 0 0 0 0 0 0 0 0 7", "photo 12 is listed twice"),
     ],
@@ -111,10 +111,10 @@ def test_malformed_json_is_named(contest, entries, reason):
         ava.votes(contest, labels="labels.json")
 
 
-def test_impossible_choices_of_ava(contest):
+def test_bad_arguments_of_ava(contest):
     with pytest.raises(ValueError, match="part must be"):
         ava.votes(contest, part="some")
-    with pytest.raises(ValueError, match="shares of 1"):
+    with pytest.raises(ValueError, match="fractions of 1"):
         ava.votes(contest, part="test", test=0.9, validation=0.2)
 
 
@@ -134,7 +134,7 @@ def spoilt(tmp_path):
     for number, name in enumerate(NAMES):
         # Letters of both cases, in the list and on disk.
         file = name.lower() if number % 2 else name
-        pixels = fake_datasets.picture(number)
+        pixels = fake_datasets.pixels(number)
         PIL.Image.fromarray(pixels).save(tmp_path / "distorted_images" / f"{file}.bmp")
     lines = [f"{1.5 + number:.5f} {name.swapcase()}.bmp" for number, name in enumerate(NAMES)]
     (tmp_path / "mos_with_names.txt").write_text("\n".join(lines))
@@ -148,7 +148,7 @@ def test_scores(spoilt):
     for index, name in enumerate(NAMES):
         element = source[index]
         assert element["name"] == name.lower()
-        np.testing.assert_array_equal(element["image"], fake_datasets.picture(index))
+        np.testing.assert_array_equal(element["image"], fake_datasets.pixels(index))
         assert element["score"] == np.float32(1.5 + index)
         assert element["deviation"] == np.float32(0.1 * index)
         numbers = [int(element[key]) for key in ("reference", "distortion", "level")]
@@ -164,7 +164,7 @@ def test_parts_do_not_share_references(spoilt):
     assert np.isnan(tid2013.scores(spoilt)[0]["deviation"])
 
 
-def test_faults_of_tid2013_are_named(spoilt):
+def test_malformed_lists_of_tid2013_are_named(spoilt):
     (spoilt / "distorted_images" / "I01_03_1.bmp").unlink()
     with pytest.raises(ValueError, match="1 of 8 records are bad: i01_03_1"):
         tid2013.scores(spoilt)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images
-from bilateral_jax.data.sources import pairs
+from bilateral_jax.data.sources import pairs, views
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -43,7 +43,7 @@ def test_depth_and_format_may_differ_file_by_file(root):
     assert source[1]["input"].dtype == np.uint16 and source[1]["target"].dtype == np.uint8
 
 
-def test_other_files_are_passed_over_and_folders_may_be_renamed(root):
+def test_other_files_are_ignored_and_folders_may_be_named(root):
     (root / "input" / "notes.txt").write_text("hello")
     (root / "input" / ".hidden.png").write_bytes(b"")
     (root / "target").rename(root / "output")
@@ -74,7 +74,7 @@ def test_doubled_names_empty_and_missing_folders(root, tmp_path):
     with pytest.raises(ValueError, match="no folder .*nowhere"):
         pairs.PairedFolder(root / "nowhere")
     (tmp_path / "bare" / "input").mkdir(parents=True)
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         pairs.PairedFolder(tmp_path / "bare")
 
 
@@ -127,23 +127,23 @@ class Counting:
         return {"input": picture(index), "target": picture(index), "name": str(index)}
 
 
-def test_cache_keeps_what_fits():
+def test_cache_keeps_elements_up_to_its_budget():
     source = Counting()
     size = 2 * picture(0).nbytes
-    cached = pairs.Cached(source, max_bytes=2 * size)
+    cached = views.Cached(source, max_bytes=2 * size)
     for _ in range(2):
         for index in (2, 0, 1):
             np.testing.assert_array_equal(cached[index]["input"], picture(index))
     assert source.asked == [2, 0, 1, 1] and len(cached) == 3
 
 
-def test_an_exact_cache_takes_no_other_record_for_a_bad_one(root):
+def test_an_exact_cache_does_not_substitute_bad_records(root):
     (root / "input" / "b.png").write_bytes(b"no picture")
     source = pairs.PairedFolder(root, on_bad="skip", verify="none")
     assert len(source) == 3
-    exact = pairs.Cached(source, exact=True)
+    exact = views.Cached(source, exact=True)
     assert exact[0]["name"] == "a.png"
     with pytest.raises(ValueError, match="b.png"):
         exact[1]
     with pytest.warns(UserWarning, match="instead of a bad one"):
-        assert pairs.Cached(source)[1]["name"] == "c.png"
+        assert views.Cached(source)[1]["name"] == "c.png"

@@ -65,7 +65,7 @@ def test_prophoto_greys_stay_grey_and_white_is_white():
     np.testing.assert_allclose(converted[16], half, atol=1e-9)
 
 
-def test_prophoto_colours_beyond_srgb_lie_outside_the_cube():
+def test_prophoto_colours_outside_srgb_leave_the_unit_cube():
     green = color.prophoto_to_srgb(np.array([0.0, 1.0, 0.0]))
     assert green[1] > 1 and green.min() < 0
 
@@ -96,10 +96,10 @@ def test_prophoto_tiff_against_a_colour_engine(tiff):
     assert difference.max() < 2 and difference.mean() < 0.6
 
 
-def test_prophoto_in_bands_is_the_whole_and_encoding_is_exact(tiff, monkeypatch):
+def test_prophoto_in_row_chunks_equals_the_whole_and_encoding_is_exact(tiff, monkeypatch):
     path, pixels = tiff
     whole = images.to_integer(color.prophoto_to_srgb(images.to_float(pixels)), 16)
-    monkeypatch.setattr(readers, "_BAND", 16)
+    monkeypatch.setattr(readers, "_ROWS", 16)
     np.testing.assert_array_equal(readers.ProPhoto().read(path), whole)
     content, size = readers.ProPhoto().encoded(path)
     assert size == whole.shape[:2]

@@ -29,13 +29,13 @@ def global_fit_error(source):
     return float(np.sqrt(np.mean((design @ solution - wanted) ** 2)))
 
 
-def test_one_matrix_reaches_the_affine_retouch_only():
+def test_one_matrix_fits_only_the_affine_retouch():
     affine = procedural.SyntheticPairs(4, size=32, seed=1)
     curve = procedural.SyntheticPairs(4, size=32, seed=1, retouch="curve")
     assert global_fit_error(affine) < 1e-6 < 5e-3 < global_fit_error(curve)
 
 
-def test_seed_and_index_decide():
+def test_elements_depend_on_seed_and_index():
     one, same = (procedural.SyntheticPairs(2, size=16, seed=7) for _ in range(2))
     other = procedural.SyntheticPairs(2, size=16, seed=8)
     np.testing.assert_array_equal(one[1]["input"], same[1]["input"])
