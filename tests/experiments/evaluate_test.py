@@ -232,7 +232,7 @@ def test_mistakes_take_one_line(folders, exported, capsys):
         (2, "give --checkpoint", ["--outputs", folders]),
         (2, "leave out --outputs", ["--checkpoint", exported, "--outputs", folders]),
         (2, "go with --checkpoint", [*both, "--step", 3]),
-        (1, "holds no pictures", [*both[:2], "--targets", folders / "empty"]),
+        (1, "holds no images", [*both[:2], "--targets", folders / "empty"]),
         (1, "no folder", [*both[:2], "--targets", folders / "absent"]),
         (1, "metrics must be some of psnr, .*'nonsense'", [*both, "--metrics", "nonsense"]),
         (

@@ -1,10 +1,10 @@
-"""Folders and lists of pairs: matching, mixed depths, complaints by name, the cache."""
+"""Folders and lists of pairs: matching, mixed depths, errors by name."""
 
 import numpy as np
 import pytest
 
 from bilateral_jax import images
-from bilateral_jax.data.sources import pairs, views
+from bilateral_jax.data.sources import pairs
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -113,37 +113,3 @@ def test_bad_lists_are_named(root):
         pairs.PairedFolder.from_lists([], [])
     with pytest.raises(ValueError, match=r"absent\.png does not exist"):
         pairs.PairedFolder.from_lists([file], [root / "absent.png"])
-
-
-class Counting:
-    def __init__(self):
-        self.asked = []
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        self.asked.append(index)
-        return {"input": picture(index), "target": picture(index), "name": str(index)}
-
-
-def test_cache_keeps_elements_up_to_its_budget():
-    source = Counting()
-    size = 2 * picture(0).nbytes
-    cached = views.Cached(source, max_bytes=2 * size)
-    for _ in range(2):
-        for index in (2, 0, 1):
-            np.testing.assert_array_equal(cached[index]["input"], picture(index))
-    assert source.asked == [2, 0, 1, 1] and len(cached) == 3
-
-
-def test_an_exact_cache_does_not_substitute_bad_records(root):
-    (root / "input" / "b.png").write_bytes(b"no picture")
-    source = pairs.PairedFolder(root, on_bad="skip", verify="none")
-    assert len(source) == 3
-    exact = views.Cached(source, exact=True)
-    assert exact[0]["name"] == "a.png"
-    with pytest.raises(ValueError, match="b.png"):
-        exact[1]
-    with pytest.warns(UserWarning, match="instead of a bad one"):
-        assert views.Cached(source)[1]["name"] == "c.png"

@@ -5,6 +5,8 @@ import collections
 import numpy as np
 import pytest
 
+from bilateral_jax.data import registry
+from bilateral_jax.data.pipeline import batches
 from bilateral_jax.data.sources import video, video_pairs
 from bilateral_jax.data.synthetic import degraded_clips
 from tests import fake_datasets
@@ -103,6 +105,22 @@ def test_offsets_depend_on_seed_and_index(rig):
     offsets = [one.offset(i) for i in range(len(one))]
     assert offsets == [same.offset(i) for i in reversed(range(len(same)))][::-1]
     assert offsets != [other.offset(i) for i in range(len(other))]
+
+
+@pytest.mark.parametrize("kind", ["video", "video_unpaired", "intvid"])
+def test_training_batches_of_every_kind_of_clips(rig, kind):
+    pytest.importorskip("grain", reason="Grain is not installed")
+    options = {"root": rig, "inputs": "train/zed", "targets": "train/canon"}
+    if kind == "intvid":
+        options = {"root": rig / "train" / "zed"}
+    source = registry.make(kind, frames=3, **options)
+    loader = batches.train_batches(
+        source, batch_size=2, crop=8, seed=0, paired=kind != "video_unpaired", flips=True
+    )
+    for _ in range(2):
+        batch = next(loader)
+        assert batch["input"].shape == batch["target"].shape == (2, 3, 8, 8, 3)
+    loader.close()
 
 
 def test_unpaired_windows_come_from_any_clip(rig):
