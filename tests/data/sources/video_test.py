@@ -1,4 +1,4 @@
-"""Folders of frames: windows without gaps, weak pairs, strangers, clips made worse on the fly."""
+"""Folders of frames: windows without gaps, weak pairs, unpaired windows, degraded clips."""
 
 import collections
 
