@@ -160,12 +160,12 @@ def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres
 
 def _row(photo, crop, lowres, change=None, jitter_target=False):
     """Makes one row of a batch of a photo and a crop of it."""
-    given, target = augment.as_float(crop["input"]), augment.as_float(crop["target"])
+    image, target = augment.as_float(crop["input"]), augment.as_float(crop["target"])
     if change:
-        given = change(given)
+        image = change(image)
         target = change(target) if jitter_target else target
     row = batch.example(
-        input=given, target=target, record=crop["record"], window=batch.full_window(given)
+        input=image, target=target, record=crop["record"], window=batch.full_window(image)
     )
     if lowres is None:
         return row

@@ -68,7 +68,7 @@ class Loader:
             self._running.append(self._start())
         batch = next(self._running[0])
         self._step += 1
-        if self._options.workers:  # copied out of memory that is shared with the worker
+        if self._options.workers:  # copied out of the memory shared with the worker
             batch = {name: np.array(value) for name, value in batch.items()}
         return batch
 

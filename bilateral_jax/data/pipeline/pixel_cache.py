@@ -102,8 +102,8 @@ def _checksum(element):
     checksum = hashlib.blake2b(digest_size=16)
     for key in sorted(element):
         value = element[key]
-        told = (key, value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else value
-        checksum.update(repr(told).encode())
+        described = (key, value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else value
+        checksum.update(repr(described).encode())
         if isinstance(value, np.ndarray):
             checksum.update(np.ascontiguousarray(value))
     return checksum.hexdigest()

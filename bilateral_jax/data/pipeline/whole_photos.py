@@ -149,10 +149,10 @@ def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_
     if pad_to is not None:
         pair, (valid, target_valid) = zip(*(_pad(element, pixels, pad_to) for pixels in pair))
         masks = {"valid": valid} | ({} if paired else {"target_valid": target_valid})
-    given, target = pair
-    window = batch.full_window(given)
+    image, target = pair
+    window = batch.full_window(image)
     return batch.example(
-        input=given, target=target, record=element["record"], window=window, **masks
+        input=image, target=target, record=element["record"], window=window, **masks
     )
 
 

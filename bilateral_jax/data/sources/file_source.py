@@ -176,12 +176,12 @@ class FileSource:
             return list(pool.map(reason, records))
 
     def _report(self, count):
-        told = image_files.join_names(
+        names = image_files.join_names(
             [f"{name} ({reason})" for name, reason in self.skipped], most=3
         )
         if self._on_bad == "refuse":
             raise ValueError(
-                f'{len(self.skipped)} of {count} records are bad: {told}. on_bad="skip" would '
+                f'{len(self.skipped)} of {count} records are bad: {names}. on_bad="skip" would '
                 "leave them out"
             )
-        warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {told}", stacklevel=4)
+        warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {names}", stacklevel=4)

@@ -74,7 +74,7 @@ def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE
 
     Args:
       folder: the folder. It may itself be a link.
-      root: links may also lead to places in here.
+      root: another folder that links may lead into.
       follow_links: accept links that lead anywhere.
       suffixes: of image files, in lower case.
 
@@ -103,7 +103,7 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
 
     Args:
       folder: the folder. It may itself be a link.
-      root: links may also lead to places in here.
+      root: another folder that links may lead into.
       follow_links: accept links that lead anywhere.
       folders: list the folders instead of the files.
 

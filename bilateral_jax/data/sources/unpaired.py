@@ -39,7 +39,7 @@ class ImageSource(file_source.FileSource):
 
         Args:
           folder: the folder.
-          root: links may also lead to places in here.
+          root: another folder that links may lead into.
           follow_links: accept links that lead anywhere.
           bits: 8 or 16 to accept nothing else.
           **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.

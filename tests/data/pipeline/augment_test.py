@@ -1,4 +1,4 @@
-"""Augmentation: both members alike, right windows, fair chances, low-res copies."""
+"""Augmentation: both members alike, windows, probabilities, low-resolution inputs."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from bilateral_jax.models.layers import lowres as model_lowres
 
 
 def element(height=6, width=9, dtype=np.uint8):
-    """Every pixel tells its own place; the target differs from the input by 1 everywhere."""
+    """Every pixel has its own value; the target differs from the input by 1 everywhere."""
     values = np.arange(height * width * 3).reshape(height, width, 3).astype(dtype)
     return {"input": values, "target": values + dtype(1), "name": "photo"}
 
@@ -44,8 +44,8 @@ def test_four_flips_are_equally_likely():
 def test_four_rotations_occur():
     seen = set()
     for seed in range(40):
-        turned = augment.rotate(element(), np.random.default_rng(seed))["input"]
-        turns = [k for k in range(4) if np.array_equal(turned, np.rot90(element()["input"], k))]
+        rotated = augment.rotate(element(), np.random.default_rng(seed))["input"]
+        turns = [k for k in range(4) if np.array_equal(rotated, np.rot90(element()["input"], k))]
         assert len(turns) == 1
         seen.add(turns[0])
     assert seen == {0, 1, 2, 3}
@@ -63,7 +63,7 @@ def test_window_is_the_position_of_the_crop(size):
         expected = element()["input"][top : top + rows, left : left + columns]
         np.testing.assert_array_equal(crop["input"], expected)
         corners.add((int(top), int(left)))
-    # Every place is possible, the first and the last included.
+    # Every position is possible, the first and the last included.
     assert (0, 0) in corners or size == 1
     assert max(top for top, _ in corners) == 6 - rows
     assert max(left for _, left in corners) == 9 - columns

@@ -1,4 +1,4 @@
-"""Decoded photos on disk: the same batches, each photo decoded once, nobody else's photos."""
+"""The cache of decoded photos: the same batches, each photo decoded once, one source per folder."""
 
 import pathlib
 
@@ -48,7 +48,7 @@ def test_batches_are_those_of_the_source(options, tmp_path):
         one, other = next(plain), next(kept)
         assert one.keys() == other.keys()
         for key in one:
-            # The copy of a turned photo adds its pixels up in another order.
+            # The copy of a rotated photo sums its pixels in another order.
             np.testing.assert_allclose(one[key], other[key], atol=1e-6 * (key == "lowres"))
 
 

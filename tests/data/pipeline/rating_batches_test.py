@@ -16,7 +16,7 @@ def moments(shares):
 
 
 def test_the_published_distribution_of_a_tid2013_image():
-    shares = rating_distributions.maximum_entropy(5.51429)  # mean opinion of I01_01_1
+    shares = rating_distributions.maximum_entropy(5.51429)  # mean opinion score of I01_01_1
     np.testing.assert_allclose(shares[0], 0.0531122, atol=5e-8)
     np.testing.assert_allclose(shares[1:] / shares[:-1], 1.134514, atol=5e-7)
 
@@ -84,12 +84,12 @@ def test_graded_photos_cover_every_kind_and_level(heldout):
     assert len(heldout) == len(demo_photos.PHOTOS["heldout"]) * (
         1 + len(synthetic_ratings.DISTORTIONS) * 4
     )
-    first, worst = heldout[0], heldout[len(synthetic_ratings.DISTORTIONS) * 4]
-    assert first["name"].endswith("none_0.00") and worst["strength"] == 1
+    first, strongest = heldout[0], heldout[len(synthetic_ratings.DISTORTIONS) * 4]
+    assert first["name"].endswith("none_0.00") and strongest["strength"] == 1
     assert first["image"].shape == (*synthetic_ratings.SIZE, 3) and first["image"].dtype == np.uint8
     scores = np.arange(1, 11)
     np.testing.assert_allclose(first["shares"] @ scores, 8, atol=1e-4)
-    np.testing.assert_allclose(worst["shares"] @ scores, 2, atol=1e-4)
+    np.testing.assert_allclose(strongest["shares"] @ scores, 2, atol=1e-4)
     np.testing.assert_array_equal(heldout[0]["image"], first["image"])
     assert [int(heldout[i]["reference"]) for i in (0, 33, 98)] == [0, 1, 2]
     with pytest.raises(IndexError):

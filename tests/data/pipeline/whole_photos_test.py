@@ -183,9 +183,9 @@ def test_a_resized_source_keeps_names_and_integers():
     element = source[1]
     assert len(source) == 2 and element["name"] == plain[1]["name"] and source.skipped == []
     for member in augment.PAIR:
-        given = plain[1][member]
-        assert element[member].shape == (6, 6, 3) and element[member].dtype == given.dtype
-        expected = given.reshape(6, 2, 6, 2, 3).astype(np.float64).mean((1, 3))
+        pixels = plain[1][member]
+        assert element[member].shape == (6, 6, 3) and element[member].dtype == pixels.dtype
+        expected = pixels.reshape(6, 2, 6, 2, 3).astype(np.float64).mean((1, 3))
         np.testing.assert_allclose(element[member], expected, atol=0.51)
     single = whole_photos.Resized([{"image": np.zeros((8, 4, 3), np.uint16)}], 2).exact(0)["image"]
     assert single.dtype == np.uint16 and single.shape == (4, 2, 3)

@@ -1,4 +1,4 @@
-"""Prepared data sets: the plain readers' elements, whole or not at all, without TensorFlow."""
+"""Prepared data sets: the elements of the sources of files, whole or not at all, no TensorFlow."""
 
 import json
 import pickle
@@ -145,8 +145,8 @@ def test_windows_of_prepared_frames(rig):
     assert len(plain) == len(source) == 32
     for index in range(len(plain)):
         assert_same(plain[index], source[index])
-    worse = prepared.windows(prepared_root, inputs="zed", pairing="degraded", frames=2)
-    assert worse[0]["input"].shape == worse[0]["target"].shape == (2, 6, 8, 3)
+    degraded = prepared.windows(prepared_root, inputs="zed", pairing="degraded", frames=2)
+    assert degraded[0]["input"].shape == degraded[0]["target"].shape == (2, 6, 8, 3)
     other = prepared.windows(prepared_root, inputs="zed", targets="canon", pairing="none", frames=2)
     assert "target_name" in other[0]
     with pytest.raises(ValueError, match="pairing must be"):
@@ -163,11 +163,11 @@ def folder(tmp_path_factory):
 def test_unpaired_images_of_prepared_pairs(folder):
     _, root = folder
     source = prepared.unpaired_images(root, inputs="train", targets="heldout", rounds=5)
-    wanted = prepared.Prepared(root, split="heldout")
+    targets = prepared.Prepared(root, split="heldout")
     assert len(source) == 15
     for index in range(len(source)):
-        given, partner = source.indices(index)
-        np.testing.assert_array_equal(source[index]["target"], wanted[partner]["target"])
+        _, partner = source.indices(index)
+        np.testing.assert_array_equal(source[index]["target"], targets[partner]["target"])
 
 
 def test_joined_and_partial_splits_pickling_and_the_loader(folder):
@@ -239,7 +239,7 @@ def test_the_command_reports_errors_in_one_line(tmp_path, capsys):
 
 
 def damage(root):
-    """Damages pixels where only decoding notices."""
+    """Damages pixels so that only decoding detects it."""
     path = root / "files" / "train" / "target" / "1.png"
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 8] = bytes(8)

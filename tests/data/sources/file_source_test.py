@@ -1,4 +1,4 @@
-"""The policy for bad files, held for each kind of damage: refused at the start, or skipped."""
+"""The policy for bad files, for each kind of damage: refused at the start, or skipped."""
 
 import pickle
 import warnings
@@ -86,7 +86,7 @@ def test_a_record_found_bad_while_reading_is_replaced_by_the_next(root, kind):
     assert len(source) == 3 and source.skipped == []
     with pytest.warns(UserWarning, match=reason):
         assert source[1]["name"] == "c.jpg"
-    # Told once, and the same element at any time: a resumed run sees what it would have seen.
+    # Warned once, and the same element at any time, for a resumed run.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert source[1]["name"] == source[-2]["name"] == "c.jpg"
@@ -255,9 +255,9 @@ def test_the_header_agrees_with_decoding(tmp_path, suffix, dtype):
     assert header.bits == 8 * read.dtype.itemsize
     np.testing.assert_array_equal(images.decode(path.read_bytes()).pixels, read)
     fake_datasets.truncate(path)
-    for look in (images.inspect, images.read):
+    for read in (images.inspect, images.read):
         with pytest.raises(ValueError, match=f"cannot read .*a{suffix}"):
-            look(path)
+            read(path)
 
 
 @pytest.mark.parametrize("suffix, dtype", [(".jpg", np.uint8), (".png", np.uint16)])

@@ -1,4 +1,4 @@
-"""FiveK: every layout, every split, the published lists by their digests, colours."""
+"""FiveK: every layout, every split, the published lists by their checksums, colours."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests import assets, fake_datasets
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 # Where a layout keeps photo 7 and expert c's retouch of it.
-PLACES = {
+PATHS = {
     "480p": ("input/JPG/480p/a0007.jpg", "expertC/JPG/480p/a0007.jpg"),
     "480p_xyz": ("input/PNG/480p_16bits_XYZ_WB/a0007.png", "expertC/JPG/480p/a0007.jpg"),
     "dpe": ("input/a0007-DSC_1.tif", "label/a0007-DSC_1.tif"),
@@ -37,25 +37,25 @@ RAW_PLACES = {
 }
 
 
-def write_pair(root, places, dtypes=(np.uint8, np.uint8)):
-    for seed, (place, dtype) in enumerate(zip(places, dtypes)):
-        fake_datasets.write(root / place, seed, dtype=dtype)
+def write_pair(root, paths, dtypes=(np.uint8, np.uint8)):
+    for seed, (path, dtype) in enumerate(zip(paths, dtypes)):
+        fake_datasets.write(root / path, seed, dtype=dtype)
 
 
-@pytest.mark.parametrize("layout", PLACES)
+@pytest.mark.parametrize("layout", PATHS)
 def test_layouts(tmp_path, layout):
     deep = {"480p_xyz": (np.uint16, np.uint8), "exposure": (np.uint16, np.uint8)}
-    write_pair(tmp_path, PLACES[layout], deep.get(layout, (np.uint8, np.uint8)))
+    write_pair(tmp_path, PATHS[layout], deep.get(layout, (np.uint8, np.uint8)))
     assert fivek.find_layout(tmp_path) == layout
     (element,) = fivek.paired(tmp_path, split="all", part="all")
-    assert element["name"] == PLACES[layout][0].rsplit("/", 1)[1]
-    given, wanted = (images.read(tmp_path / place).pixels for place in PLACES[layout])
-    np.testing.assert_array_equal(element["target"], wanted)
+    assert element["name"] == PATHS[layout][0].rsplit("/", 1)[1]
+    image, target = (images.read(tmp_path / path).pixels for path in PATHS[layout])
+    np.testing.assert_array_equal(element["target"], target)
     if layout == "exposure":  # exported as ProPhoto
-        converted = color.prophoto_to_srgb(images.to_float(given))
+        converted = color.prophoto_to_srgb(images.to_float(image))
         np.testing.assert_array_equal(element["input"], images.to_integer(converted, 16))
     else:
-        np.testing.assert_array_equal(element["input"], given)
+        np.testing.assert_array_equal(element["input"], image)
 
 
 @pytest.mark.parametrize("layout", RAW_PLACES)
@@ -78,7 +78,7 @@ def test_the_experts_files_may_lie_beside_the_archive(tmp_path):
 
 
 def test_experts_named_folders_and_unknown_layouts(tmp_path):
-    write_pair(tmp_path, PLACES["folders"])
+    write_pair(tmp_path, PATHS["folders"])
     with pytest.raises(ValueError, match="no known layout of FiveK with expert 'b'"):
         fivek.paired(tmp_path, split="all", part="all", expert="b")
     source = fivek.paired(tmp_path, split="all", part="all", inputs="expert_c", targets="input")
@@ -99,7 +99,7 @@ def test_splits_by_rule_are_disjoint_and_complete():
         assert tuple(map(len, found)) == expected
         assert sorted(sum(found, [])) == list(range(1, 5001))
     assert fivek_splits.ids("upe", "test") == list(range(4501, 5001))
-    # Drawn by digests, so that no version of any package can change it.
+    # Shuffled by hashes, so that no version of any package can change it.
     assert fivek_splits.ids("hdrnet", "validation")[:5] == [7, 26, 89, 145, 146]
 
 
@@ -111,15 +111,15 @@ def test_ids_of_names():
 
 
 def published(folder):
-    """Writes lists in the place of the published ones; gives their ids, and the table for them."""
+    """Writes lists in place of the published ones; returns their ids and the table for them."""
     every = np.random.default_rng(0).permutation(np.arange(1, 5001)).tolist()
     ids = {"train_input": every[:40], "train_target": every[40:80], "test": every[80:90]}
     table = {}
     for (part, listed), file in zip(ids.items(), ("train_input", "train_label", "test")):
         (folder / f"{file}.txt").write_text("\n".join(f"a{i:04d}" for i in listed))
         joined = "\n".join(str(i) for i in sorted(listed))
-        digest = hashlib.sha256(joined.encode()).hexdigest()
-        table[part] = fivek_splits.Listed(f"{file}.txt", len(listed), digest)
+        checksum = hashlib.sha256(joined.encode()).hexdigest()
+        table[part] = fivek_splits.Listed(f"{file}.txt", len(listed), checksum)
     return ids, table
 
 

@@ -1,4 +1,4 @@
-"""AVA and TID2013: labels read from their lists, parts without leaks, malformed lists by name."""
+"""AVA and TID2013: labels of their lists, disjoint parts, malformed lists named."""
 
 import json
 
@@ -40,11 +40,11 @@ def test_votes_of_both_kinds_of_list(contest, labels):
 
 
 def test_parts_are_disjoint_complete_and_depend_on_the_id_only(contest):
-    shares = {"test": 0.3, "validation": 0.3, "seed": 4}
+    fractions = {"test": 0.3, "validation": 0.3, "seed": 4}
     parts = {}
     for part in ("train", "validation", "test"):
         try:
-            source = ava.votes(contest, part=part, **shares)
+            source = ava.votes(contest, part=part, **fractions)
             parts[part] = {source.name(i) for i in range(len(source))}
         except ValueError:
             parts[part] = set()
@@ -53,7 +53,7 @@ def test_parts_are_disjoint_complete_and_depend_on_the_id_only(contest):
     kept = [id_ for id_ in IDS if id_ != 300]
     for part, names in parts.items():
         if names - {"300"}:
-            source = ava.votes(contest, part=part, ids=kept, **shares)
+            source = ava.votes(contest, part=part, ids=kept, **fractions)
             assert {source.name(i) for i in range(len(source))} == names - {"300"}
 
 
@@ -127,7 +127,7 @@ NAMES = [
 
 
 @pytest.fixture
-def spoilt(tmp_path):
+def distorted(tmp_path):
     import PIL.Image
 
     (tmp_path / "distorted_images").mkdir()
@@ -142,8 +142,8 @@ def spoilt(tmp_path):
     return tmp_path
 
 
-def test_scores(spoilt):
-    source = tid2013.scores(spoilt)
+def test_scores(distorted):
+    source = tid2013.scores(distorted)
     assert len(source) == len(NAMES)
     for index, name in enumerate(NAMES):
         element = source[index]
@@ -155,30 +155,30 @@ def test_scores(spoilt):
         assert numbers == [int(part) for part in name[1:].split("_")]
 
 
-def test_parts_do_not_share_references(spoilt):
-    train, test = (tid2013.scores(spoilt, part=part) for part in ("train", "test"))
+def test_parts_do_not_share_references(distorted):
+    train, test = (tid2013.scores(distorted, part=part) for part in ("train", "test"))
     assert {int(e["reference"]) for e in train} == {4}
     assert {int(e["reference"]) for e in test} == {1}
-    assert len(tid2013.scores(spoilt, references=[4])) == 4
-    (spoilt / "mos_std.txt").unlink()
-    assert np.isnan(tid2013.scores(spoilt)[0]["deviation"])
+    assert len(tid2013.scores(distorted, references=[4])) == 4
+    (distorted / "mos_std.txt").unlink()
+    assert np.isnan(tid2013.scores(distorted)[0]["deviation"])
 
 
-def test_malformed_lists_of_tid2013_are_named(spoilt):
-    (spoilt / "distorted_images" / "I01_03_1.bmp").unlink()
+def test_malformed_lists_of_tid2013_are_named(distorted):
+    (distorted / "distorted_images" / "I01_03_1.bmp").unlink()
     with pytest.raises(ValueError, match="1 of 8 records are bad: i01_03_1"):
-        tid2013.scores(spoilt)
-    (spoilt / "mos_std.txt").write_text("1\n2\n")
+        tid2013.scores(distorted)
+    (distorted / "mos_std.txt").write_text("1\n2\n")
     with pytest.raises(ValueError, match="has 2 lines, .* has 8"):
-        tid2013.scores(spoilt)
-    (spoilt / "mos_std.txt").unlink()
+        tid2013.scores(distorted)
+    (distorted / "mos_std.txt").unlink()
     for line, reason in (
         ("5.0 photo.bmp", "expected a score and a name"),
         ("five I01_01_1.bmp", "'five' is not a number"),
         ("1 I01_01_1.bmp\n2 i01_01_1.BMP", "twice"),
     ):
-        (spoilt / "mos_with_names.txt").write_text(line)
+        (distorted / "mos_with_names.txt").write_text(line)
         with pytest.raises(ValueError, match=reason):
-            tid2013.scores(spoilt)
+            tid2013.scores(distorted)
     with pytest.raises(ValueError, match="part must be"):
-        tid2013.scores(spoilt, part="validation")
+        tid2013.scores(distorted, part="validation")

@@ -34,7 +34,7 @@ SRGB_FROM_XYZ = np.array(
 
 
 def oracle(value):
-    """One ProPhoto colour to sRGB, number by number."""
+    """Converts one ProPhoto colour to sRGB, channel by channel."""
     linear = [v / 16 if v < 16 / 512 else v**1.8 for v in map(float, value)]
     out = SRGB_FROM_XYZ @ (D65_FROM_D50 @ (XYZ_FROM_ROMM @ np.array(linear)))
     return [12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in out]
@@ -115,9 +115,9 @@ def test_prophoto_refuses_other_profiles_and_depths(tmp_path, tiff):
     images.write(other, pixels)
     np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     fake_datasets.write(other)
-    for look in (readers.ProPhoto().read, readers.ProPhoto().size):
+    for read in (readers.ProPhoto().read, readers.ProPhoto().size):
         with pytest.raises(ValueError, match="8 bits per channel; 16 are expected"):
-            look(other)
+            read(other)
 
 
 PATCHES = np.array(
@@ -159,9 +159,9 @@ def test_unreadable_raw_is_named(tmp_path, scene):
     pytest.importorskip("rawpy", reason="rawpy is not installed")
     path = tmp_path / "a.dng"
     path.write_bytes(b"II*\x00" + bytes(100))
-    for look in (readers.Raw().size, readers.Raw().read):
+    for read in (readers.Raw().size, readers.Raw().read):
         with pytest.raises(ValueError, match=r"cannot read .*a\.dng"):
-            look(path)
+            read(path)
     fake_raw_files.write_dng(path, scene)
     fake_datasets.truncate(path)
     with pytest.raises(ValueError, match=r"a\.dng"):

@@ -1,4 +1,4 @@
-"""Unpaired sources: every photo as often as any other, other partners each time, seeded."""
+"""Unpaired sources: every photo equally often, other partners in each round, seeded."""
 
 import collections
 
@@ -58,11 +58,11 @@ def test_targets_change_from_round_to_round(root):
 
 def test_elements_have_both_photos_unchanged(root):
     source = unpaired.folders(root)
-    given, wanted = source.indices(7)
+    image, target = source.indices(7)
     element = source[7]
-    np.testing.assert_array_equal(element["input"], fake_datasets.pixels(given, shape=(12, 16, 3)))
-    wanted = fake_datasets.pixels(50 + wanted, shape=(16, 12, 3))
-    np.testing.assert_array_equal(element["target"], wanted)
+    np.testing.assert_array_equal(element["input"], fake_datasets.pixels(image, shape=(12, 16, 3)))
+    target = fake_datasets.pixels(50 + target, shape=(16, 12, 3))
+    np.testing.assert_array_equal(element["target"], target)
 
 
 def test_bad_photos_of_either_side_are_skipped_and_named(root, tmp_path):

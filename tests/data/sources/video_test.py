@@ -17,7 +17,7 @@ SHAPE = (16, 24, 3)
 
 
 def frame(camera, clip, number):
-    """A picture that tells where it comes from."""
+    """A flat image whose colour is its camera, clip and number."""
     pixels = fake_datasets.pixels(number, shape=SHAPE)
     pixels[0, 0] = {"zed": 1, "canon": 2}[camera], int(clip), number
     return pixels
@@ -41,7 +41,7 @@ def rig(tmp_path_factory):
 
 
 def marks(window):
-    return [tuple(int(v) for v in picture[0, 0]) for picture in window]
+    return [tuple(int(v) for v in image[0, 0]) for image in window]
 
 
 def windows(rig, **options):
@@ -89,10 +89,10 @@ def test_weak_pairs_are_of_one_clip_within_the_offset(rig):
     source = pairs_of(rig, max_offset=2, rounds=20)
     seen = collections.defaultdict(set)
     for element in source:
-        given, wanted = marks(element["input"]), marks(element["target"])
-        assert {m[0] for m in given} == {1} and {m[0] for m in wanted} == {2}
-        assert given[0][1] == wanted[0][1], "another clip"
-        offsets = {b[2] - a[2] for a, b in zip(given, wanted)}
+        frames, partners = marks(element["input"]), marks(element["target"])
+        assert {m[0] for m in frames} == {1} and {m[0] for m in partners} == {2}
+        assert frames[0][1] == partners[0][1], "another clip"
+        offsets = {b[2] - a[2] for a, b in zip(frames, partners)}
         assert len(offsets) == 1
         seen[element["name"]] |= offsets
     assert set().union(*seen.values()) == {-2, -1, 0, 1, 2}
@@ -217,7 +217,7 @@ def test_one_quality_per_window_and_another_in_each_round(rig):
         source[len(source)]
     with pytest.raises(ValueError, match="quality two values"):
         degraded_clips.clips(rig / "train" / "zed", frames=3, quality=(50, 10))
-    # A flat picture survives any quality: no colour is shifted, no channel swapped.
+    # A flat image survives any quality: no colour shifted, no channels swapped.
     flat = [{"image": np.full((2, 16, 16, 3), (200, 100, 50), np.uint8), "name": "flat"}]
     element = degraded_clips.DegradedClips(flat, quality=(80, 80))[0]
     assert np.abs(element["input"] - element["target"].astype(int)).max() <= 4

@@ -58,7 +58,7 @@ def test_an_exact_cache_does_not_substitute_bad_records(tmp_path):
     for side in ("input", "target"):
         for name in "abc":
             fake_datasets.write(root / side / f"{name}.png")
-    (root / "input" / "b.png").write_bytes(b"no picture")
+    (root / "input" / "b.png").write_bytes(b"no image")
     source = pairs.PairedFolder(root, on_bad="skip", verify="none")
     assert len(source) == 3
     exact = views.Cached(source, exact=True)

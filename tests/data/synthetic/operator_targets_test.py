@@ -1,4 +1,4 @@
-"""Pairs that an operator makes: each target once, kept in memory or on disk; teachers by name."""
+"""Targets of an operator: each computed once, cached in memory or on disk; filters and networks."""
 
 import pickle
 import threading
@@ -11,11 +11,11 @@ from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.synthetic import demo_photos, operator_targets
 from experiments.operators import teachers
-from tests.models import row_tiles_test as pictures
+from tests.models import row_tiles_test
 
 
 class Photos:
-    """Two photos, one after the names of single pictures, one after those of pairs."""
+    """Two photos, one named as a single image, one as the input of a pair."""
 
     def __init__(self, dtype=np.uint8):
         rng = np.random.default_rng(0)
@@ -85,9 +85,9 @@ def test_bad_photos_and_operators_are_named():
 
     with pytest.raises(TypeError, match="photo float must be uint8 or uint16, got float32"):
         operator_targets.OperatorTargets(Floats(), Halved(), label="half")[0]
-    cut = operator_targets.OperatorTargets(Photos(), lambda pixels: pixels[1:], label="cut")
-    with pytest.raises(ValueError, match=r"operator cut must keep shape .* \(5, 6, 3\); it gave"):
-        cut[0]
+    cropped = operator_targets.OperatorTargets(Photos(), lambda pixels: pixels[1:], label="crop")
+    with pytest.raises(ValueError, match=r"operator crop must keep shape .* \(5, 6, 3\); it gave"):
+        cropped[0]
 
 
 def test_photo_folder_resizes(tmp_path):
@@ -107,9 +107,9 @@ def test_demo_inputs_are_the_photos_of_the_demo():
 
 
 def test_targets_of_a_network(tmp_path):
-    """Saved, found again by a config's words, and its pictures are those of `enhance`."""
+    """Loaded as a config names it, its targets equal the results of `enhance`."""
     module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1], "conditions": 1})
-    network = pictures.with_random_weights(module)
+    network = row_tiles_test.with_random_weights(module)
     name, fields = models.describe(module)
     networks.save(
         tmp_path / "teacher", name=name, hyperparameters=fields, params=network.params,
@@ -121,8 +121,8 @@ def test_targets_of_a_network(tmp_path):
         checkpoint=tmp_path / "teacher", cache=tmp_path / "kept",
     )  # fmt: skip
     pair = source[0]
-    wanted = inference.enhance(network, pair["input"], conditions=(0.5,))
-    np.testing.assert_array_equal(pair["target"], wanted)
+    expected = inference.enhance(network, pair["input"], conditions=(0.5,))
+    np.testing.assert_array_equal(pair["target"], expected)
     _, label = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.5])
     _, other = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.6])
     assert label != other

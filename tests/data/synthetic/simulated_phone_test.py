@@ -1,4 +1,4 @@
-"""The simulated phone is one camera, seeded, and worse than the photo."""
+"""The simulated phone is the same for all photos, seeded, and degrades them."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,9 @@ def test_the_photo_is_the_target_and_the_input_is_degraded(heldout):
         pair = heldout[i]
         assert pair["input"].dtype == pair["target"].dtype == np.uint8
         np.testing.assert_array_equal(pair["target"], demo_photos.load("heldout", names[i][:-3]))
-        given, wanted = (pair[name].astype(np.float32) / 255 for name in ("input", "target"))
-        assert 12 < metrics.psnr(given, wanted) < 24
-        assert given.std() < 0.9 * wanted.std()
+        image, target = (pair[name].astype(np.float32) / 255 for name in ("input", "target"))
+        assert 12 < metrics.psnr(image, target) < 24
+        assert image.std() < 0.9 * target.std()
 
 
 def test_variants_differ_in_exposure_and_the_seed_fixes_them(heldout):

@@ -1,4 +1,4 @@
-"""Darkened inputs: how dark, drawn from seed and index alone, targets untouched."""
+"""Simulated underexposure: its strength, drawn from seed and index; targets unchanged."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ def test_stops_gamma_and_noise_have_the_given_ranges():
     dark = underexposed.Underexposed(PAIRS, stops=(2, 2), gamma=(1.1, 1.1), noise=0.01)[0]
     linear = color.srgb_to_linear(images.to_float(PAIRS[0]["input"])) / 4
     expected = color.linear_to_srgb(linear) ** 1.1
-    given = images.to_float(dark["input"])
+    pixels = images.to_float(dark["input"])
     assert dark["input"].dtype == np.uint8
-    np.testing.assert_allclose(given.mean((0, 1)), expected[0, 0], atol=2e-3)
-    np.testing.assert_allclose((given - expected).std((0, 1)), 0.01, rtol=0.05)
+    np.testing.assert_allclose(pixels.mean((0, 1)), expected[0, 0], atol=2e-3)
+    np.testing.assert_allclose((pixels - expected).std((0, 1)), 0.01, rtol=0.05)
     assert dark["target"] is PAIRS[0]["target"] and dark["name"] == "p0"
 
 
