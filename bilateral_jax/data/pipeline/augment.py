@@ -212,7 +212,7 @@ def check_images(element: dict):
             )
 
 
-def check_one_size(element: dict, members=PAIR):
+def check_one_size(element: dict, *, members=PAIR):
     """Checks that members agree in height, width and frames.
 
     Args:
@@ -261,7 +261,7 @@ def _change(element, members, change):
 
 
 def _crop_range(element, size, members):
-    check_one_size(element, members)
+    check_one_size(element, members=members)
     height, width = element[members[0]].shape[-3:-1]
     crop_height, crop_width = both_sides(size)
     if crop_height > height or crop_width > width:

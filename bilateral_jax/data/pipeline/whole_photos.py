@@ -136,7 +136,7 @@ class Resized(views.View):
 def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_to):
     augment.check_images(element)
     for members in augment.groups(paired):
-        augment.check_one_size(element, members)
+        augment.check_one_size(element, members=members)
         if flips:
             element = augment.flip(element, rng, members=members)
     pair = [element[member] for member in augment.PAIR]

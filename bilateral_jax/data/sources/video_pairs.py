@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
 from bilateral_jax.data.sources import file_source, unpaired, video
@@ -43,17 +41,6 @@ class WeakPairs(file_source.FileSource):
         lost = [(name, f"no partner within {max_offset} frames of {name}") for name in names]
         super().__init__(enumerate(paired * rounds), lost=lost, verify="none", on_bad=on_bad)
         self.skipped += [*inputs.skipped, *targets.skipped]
-
-    def offset(self, index: int) -> int:
-        """Returns how many frames later than its input an element's target starts.
-
-        Args:
-          index: position in [-len, len).
-
-        Returns:
-          The offset.
-        """
-        return self._offset(self._records[operator.index(index)])
 
     def _partners(self, start):
         complete = self._targets.is_complete

@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from bilateral_jax.data.sources import video, views
+from bilateral_jax.data.synthetic import jpeg
 
 
 class DegradedClips(views.View):
@@ -71,15 +72,10 @@ class DegradedClips(views.View):
 
         height, width = (max(1, round(side * self._scale)) for side in frame.shape[:2])
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        done, content = cv2.imencode(".jpg", np.ascontiguousarray(small[..., ::-1]), options)
-        if not done:
-            raise ValueError("OpenCV could not compress a frame as JPEG")
-        coded = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+        compressed = jpeg.compress(small, quality)
         if not self._same_size:
-            return coded
-        size = frame.shape[1::-1]
-        return cv2.resize(np.ascontiguousarray(coded), size, interpolation=cv2.INTER_CUBIC)
+            return compressed
+        return cv2.resize(compressed, frame.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def clips(

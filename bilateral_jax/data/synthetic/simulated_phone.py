@@ -12,7 +12,7 @@ import operator
 import numpy as np
 
 from bilateral_jax import color, images
-from bilateral_jax.data.synthetic import demo_photos
+from bilateral_jax.data.synthetic import demo_photos, jpeg
 
 PHONE = {
     "blur": 0.9,  # standard deviation in pixels
@@ -90,15 +90,4 @@ def degrade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     noise = rng.standard_normal(linear.shape, np.float32)
     linear = np.clip(linear + noise * np.sqrt(variance), 0, 1).astype(np.float32)
     written = PHONE["black"] + (1 - 2 * PHONE["black"]) * color.linear_to_srgb(linear)
-    return _jpeg(images.to_integer(written, 8), PHONE["quality"])
-
-
-def _jpeg(pixels, quality):
-    """Compresses an image as JPEG and decodes it."""
-    import cv2
-
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    done, content = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), options)
-    if not done:
-        raise ValueError("OpenCV could not compress a photo as JPEG")
-    return np.ascontiguousarray(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1])
+    return jpeg.compress(images.to_integer(written, 8), PHONE["quality"])

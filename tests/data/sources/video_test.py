@@ -102,9 +102,9 @@ def test_weak_pairs_are_of_one_clip_within_the_offset(rig):
 
 def test_offsets_depend_on_seed_and_index(rig):
     one, same, other = (pairs_of(rig, rounds=9, seed=seed) for seed in (1, 1, 2))
-    offsets = [one.offset(i) for i in range(len(one))]
-    assert offsets == [same.offset(i) for i in reversed(range(len(same)))][::-1]
-    assert offsets != [other.offset(i) for i in range(len(other))]
+    targets = [marks(one[i]["target"]) for i in range(len(one))]
+    assert targets == [marks(same[i]["target"]) for i in reversed(range(len(same)))][::-1]
+    assert targets != [marks(other[i]["target"]) for i in range(len(other))]
 
 
 @pytest.mark.parametrize("kind", ["video", "video_unpaired", "intvid"])
