@@ -19,7 +19,7 @@ from ml_collections import config_flags
 from bilateral_jax import images
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.data import registry
-from bilateral_jax.data.sources import pairs
+from bilateral_jax.data.sources import views
 from bilateral_jax.training import (
     distributed,
     loop,
@@ -155,8 +155,8 @@ def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
 
 def _sources(*, train, heldout, cached):
     source = registry.make(**train)
-    heldout = pairs.Cached(registry.make(**heldout), exact=True)
-    return pairs.Cached(source) if cached else source, heldout
+    heldout = views.Cached(registry.make(**heldout), exact=True)
+    return views.Cached(source) if cached else source, heldout
 
 
 def _show(writer, folder, step, photos):

@@ -136,7 +136,10 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
     """
     chosen, judge = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
-    small, full = whole_photos.shrink(photo.pixels, short_side), images.to_float(photo.pixels)
+    small, full = (
+        whole_photos.limit_short_side(photo.pixels, short_side),
+        images.to_float(photo.pixels),
+    )
     found = tune(chosen, judge, small, **options).parameters
     apply = jax.jit(chosen.apply)
     after = np.clip(apply(found, full), 0.0, 1.0)

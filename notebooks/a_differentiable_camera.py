@@ -55,7 +55,7 @@ def show(pictures):
 # %%
 photo = skimage.data.astronaut()[:300, 31:481]
 photo = skimage.transform.resize(photo, (200, 300), anti_aliasing=True).astype(np.float32)
-target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.LOOK))(photo)
+target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.FILTER))(photo)
 
 cast = np.array([0.6, 0.45, 0.3], np.float32)  # what is left of red, green and blue light
 noise = 0.002 * jax.random.normal(jax.random.key(0), photo.shape)

@@ -1,4 +1,4 @@
-"""Tiny pictures and damaged files on disk, as stand-ins for data sets that cannot be shipped."""
+"""Writes small images and damaged files, as fake data sets for tests."""
 
 import struct
 import zlib
@@ -8,21 +8,21 @@ import numpy as np
 from bilateral_jax import images
 
 
-def picture(seed, *, shape=(6, 8, 3), dtype=np.uint8):
+def pixels(seed, *, shape=(6, 8, 3), dtype=np.uint8):
     """Random pixels."""
     values = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, endpoint=True)
     return values.astype(dtype)
 
 
 def write(path, seed=0, *, shape=(6, 8, 3), dtype=np.uint8):
-    """Writes a picture, with the folders it needs; gives the path."""
+    """Writes a random image and its parent folders; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    images.write(path, picture(seed, shape=shape, dtype=dtype))
+    images.write(path, pixels(seed, shape=shape, dtype=dtype))
     return path
 
 
 def bomb(path):
-    """Writes a PNG file of a few bytes that claims 60,000 x 60,000 pixels."""
+    """Writes a PNG file of a few bytes whose header says 60,000 x 60,000 pixels."""
     head = b"\x89PNG\r\n\x1a\n"
     for name, data in (
         (b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)),

@@ -22,7 +22,7 @@ def write_dng(path, scene, *, neutral=(1.0, 1.0, 1.0), crop=None, orientation=1)
       path: the file.
       scene: linear sRGB `[h, w, 3]`; the camera's own colours are these times `neutral`.
       neutral: what the camera sees of white, as it notes for the white balance.
-      crop: (left, top, width, height) of what the file calls its picture.
+      crop: (left, top, width, height) of the default crop in the file.
       orientation: EXIF code.
     """
     import tifffile

@@ -18,7 +18,7 @@ def prepare(name, source, data_dir, *, option, on_bad) -> int:
     """Prepares a data set and says what became of it.
 
     Args:
-      name: a key of `preparable.SOURCES`.
+      name: a key of `catalogue.SOURCES`.
       source: the folder that holds the data set's files.
       data_dir: folder for prepared data sets.
       option: list of (key, value) for the reader.

@@ -69,7 +69,7 @@ class Folders:
     def __init__(self, outputs, targets, inputs=None, *, mixed_bits=False):
         folders = {"output": outputs, "target": targets, "input": inputs}
         self._paths = {
-            member: image_files.pictures(folder, follow_links=True)
+            member: image_files.images_in(folder, follow_links=True)
             for member, folder in folders.items()
             if folder is not None
         }

@@ -34,7 +34,9 @@ def pairs(*, photos, cache=None, **teacher):
       TypeError: as `find`.
     """
     function, label = find(**teacher)
-    return operator_targets.Retouched(registry.make(**photos), function, label=label, cache=cache)
+    return operator_targets.OperatorTargets(
+        registry.make(**photos), function, label=label, cache=cache
+    )
 
 
 def find(*, checkpoint=None, operator=None, conditions=(), options=None):

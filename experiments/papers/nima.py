@@ -188,7 +188,7 @@ def _evaluate(module, spread, current, source, *, keep, shard, gather, check):
         )
         shares = nima.of_squares(network, square[None])[0]
         reference = int(element.get("reference", -1))
-        true = rating_distributions.shares(element, spread=spread)
+        true = rating_distributions.distribution(element, spread=spread)
         rows.append([position, reference, shares.tolist(), true.tolist()])
     parts = [rows] if gather is None else gather(rows)
     rows = sorted((row for part in parts for row in part), key=lambda row: row[0])

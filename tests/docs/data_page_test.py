@@ -1,4 +1,4 @@
-"""docs/data.md: every command runs and every config line makes a source, on stand-ins."""
+"""docs/data.md: every command runs and every config line makes a source, on fake data sets."""
 
 import ast
 import re
@@ -7,8 +7,10 @@ import warnings
 
 import pytest
 
+import experiments  # noqa: F401, registers the kind "taught"
 from bilateral_jax import __main__ as command_line
 from bilateral_jax.data import registry
+from bilateral_jax.data.records import catalogue
 from bilateral_jax.data.sources import fivek_splits
 from tests import assets, fake_datasets
 from tests.data.records import prepared_test as sets
@@ -30,7 +32,7 @@ def dictionaries():
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """All data sets of the page as stand-ins, in folders with the names that the page uses."""
+    """Fake data sets in folders with the names that the page uses."""
     home = tmp_path_factory.mktemp("home")
     sets.make_ava(home / "ava", count=80)
     sets.make_tid2013(home / "tid2013")
@@ -43,9 +45,9 @@ def home(tmp_path_factory):
     for id_ in (1, 2, 4501):
         for side in ("input", "label"):
             fake_datasets.write(home / "fivek" / side / f"a{id_:04d}.tif", id_)
-    for place in ("training_data", "test_data/patches"):
+    for folder in ("training_data", "test_data/patches"):
         for camera in ("sony", "canon"):
-            fake_datasets.write(home / "dped/sony" / place / camera / "0.jpg", shape=(100, 100, 3))
+            fake_datasets.write(home / "dped/sony" / folder / camera / "0.jpg", shape=(100, 100, 3))
     fake_datasets.write(home / "dped/sony/test_data/full_size_test_images/0.jpg")
     for side in ("input", "target"):
         fake_datasets.write(home / "unpaired" / side / f"{side}.png")
@@ -64,7 +66,7 @@ def here(home, monkeypatch):
     monkeypatch.setattr(fivek_splits, "ids", lambda split, part, lists: parts[part])
 
 
-def test_the_pages_program(here, capsys):
+def test_the_program_of_the_page(here, capsys):
     (program,) = [block for block in blocks("python") if "import" in block]
     exec(program, {})
     assert capsys.readouterr().out == "3 0.png (6, 8, 3) []\n"
@@ -72,7 +74,7 @@ def test_the_pages_program(here, capsys):
 
 def test_every_command_and_then_every_config_line(here, capsys):
     commands = blocks("sh")[0].splitlines()
-    assert {shlex.split(line)[4] for line in commands} == set(command_line.preparing.SOURCES)
+    assert {shlex.split(line)[4] for line in commands} == set(catalogue.SOURCES)
     for line in commands:
         assert command_line.main(shlex.split(line)[3:]) == 0, line
     assert capsys.readouterr().out.count("prepared: ") == len(commands)
@@ -87,7 +89,7 @@ def test_every_command_and_then_every_config_line(here, capsys):
     }
     for line in lines:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # what the stand-ins lack
+            warnings.simplefilter("ignore", UserWarning)  # what the fake data sets lack
             source = registry.make(**line)
         element = source[0]
         assert element["name"] and len(source) >= 1, line

@@ -232,7 +232,7 @@ def test_mistakes_take_one_line(folders, exported, capsys):
         (2, "give --checkpoint", ["--outputs", folders]),
         (2, "leave out --outputs", ["--checkpoint", exported, "--outputs", folders]),
         (2, "go with --checkpoint", [*both, "--step", 3]),
-        (1, "holds no pictures", [*both[:2], "--targets", folders / "empty"]),
+        (1, "holds no images", [*both[:2], "--targets", folders / "empty"]),
         (1, "no folder", [*both[:2], "--targets", folders / "absent"]),
         (1, "metrics must be some of psnr, .*'nonsense'", [*both, "--metrics", "nonsense"]),
         (
@@ -272,7 +272,7 @@ class _Single:
 def test_only_pairs_are_scored(model, folders):
     with pytest.raises(TypeError, match="needs pairs of pictures, but the source gives.*image"):
         scored_images.Enhanced(model, _Single(), range(1))[0]
-    sides = [unpaired.Pictures.folder(folders / name) for name in ("inputs", "targets")]
+    sides = [unpaired.ImageSource.folder(folders / name) for name in ("inputs", "targets")]
     with pytest.raises(TypeError, match="unrelated photos"):
         scored_images.Enhanced(model, unpaired.Unpaired(*sides), range(1))
 

@@ -1,12 +1,9 @@
-"""Random changes to a pair, the same for both members, and the low-resolution copy.
+"""Augmentation of a pair: flips, rotations, crops, colour jitter; and the low-resolution input.
 
-Every step is `step(element, rng) -> element` and leaves its argument alone. It changes all
-`members` by one draw; for photos that do not belong together, call it once for each. Flips and
-rotations are for whole photos: they come before the crop, so that the crop's window describes the
-photo as the network sees it.
-
-Receives elements from the sources.
-Hands elements to `data/pipeline/batches.py`.
+An augmentation is `(element, rng, members=...) -> element` and does not write into its argument. It
+changes all `members` by one random draw; for unpaired images call it once for each. Images are
+`[..., h, w, 3]`: all frames of a clip are changed alike. Flips and rotations come before the crop,
+so that the crop's window describes the photo as the network sees it.
 """
 
 from __future__ import annotations
@@ -19,86 +16,96 @@ LOWRES_METHODS = ("nearest_legacy", "area")
 PAIR = ("input", "target")
 
 
-def flip(element: dict, rng: np.random.Generator, *, members=PAIR) -> dict:
-    """Mirrors a pair left-right and upside-down, each with probability one half.
+def groups(paired: bool) -> tuple:
+    """Groups the members of an element that share random draws.
 
     Args:
-      element: `{"input", "target": [h, w, 3], ...}`, whole photos.
-      rng: where the chance comes from.
-      members: the photos to change.
+      paired: input and target show the same scene.
 
     Returns:
-      The element with both members mirrored alike.
+      Tuple of tuples of members: both together, or each alone.
+    """
+    return (PAIR,) if paired else tuple((member,) for member in PAIR)
+
+
+def flip(element: dict, rng: np.random.Generator, *, members=PAIR) -> dict:
+    """Flips left-right and upside-down, each with probability one half.
+
+    Args:
+      element: `{"input", "target": [..., h, w, 3], ...}`.
+      rng: random generator.
+      members: entries to change.
+
+    Returns:
+      The element with all members flipped alike.
 
     Reference: the original HDRNet's data pipeline.
     """
     rows, columns = (slice(None, None, int(step)) for step in rng.choice((-1, 1), size=2))
-    return _change(element, members, lambda pixels: pixels[rows, columns])
+    return _change(element, members, lambda pixels: pixels[..., rows, columns, :])
 
 
 def rotate(element: dict, rng: np.random.Generator, *, members=PAIR) -> dict:
-    """Turns a pair by 0, 90, 180 or 270 degrees, equally likely.
+    """Rotates by 0, 90, 180 or 270 degrees, equally likely.
 
     Args:
-      element: `{"input", "target": [h, w, 3], ...}`, whole photos.
-      rng: where the chance comes from.
-      members: the photos to change.
+      element: `{"input", "target": [..., h, w, 3], ...}`.
+      rng: random generator.
+      members: entries to change.
 
     Returns:
-      The element with both members turned alike; height and width may have changed places.
+      The element with all members rotated alike; height and width may be swapped.
     """
     turns = int(rng.integers(4))
-    return _change(element, members, lambda pixels: np.rot90(pixels, turns))
+    return _change(element, members, lambda pixels: np.rot90(pixels, turns, axes=(-3, -2)))
 
 
 def random_crop(element: dict, rng: np.random.Generator, *, size, members=PAIR) -> dict:
-    """Cuts one window, uniformly placed, out of both members.
+    """Crops all members to one uniformly random window.
 
     Args:
-      element: `{"input", "target": [h, w, 3], ...}`, whole photos.
-      rng: where the chance comes from.
+      element: `{"input", "target": [..., h, w, 3], ...}`.
+      rng: random generator.
       size: side in pixels, or (height, width).
-      members: the photos to cut, all of one size.
+      members: entries to crop, all of one size.
 
     Returns:
-      The element with the members cut and `"window"`: int32 (top, left, full height, full width).
+      The element with cropped members and `"window"`: int32 (top, left, full height, full width).
 
     Raises:
-      ValueError: the photo is smaller than the crop, or the members differ in size; its name is
-        told.
+      ValueError: the photo is smaller than the crop, or the members differ in size; named.
     """
-    (height, width), (crop_height, crop_width) = _room(element, size, members)
+    (height, width), (crop_height, crop_width) = _crop_range(element, size, members)
     top = int(rng.integers(height - crop_height + 1))
     left = int(rng.integers(width - crop_width + 1))
-    return _cut(element, top, left, crop_height, crop_width, members)
+    return _crop(element, top, left, crop_height, crop_width, members)
 
 
 def center_crop(element: dict, *, size) -> dict:
-    """Cuts the central window out of both members.
+    """Crops both members to the central window.
 
     Args:
-      element: `{"input", "target": [h, w, 3], ...}`, whole photos.
+      element: `{"input", "target": [..., h, w, 3], ...}`.
       size: side in pixels, or (height, width).
 
     Returns:
       As `random_crop`.
 
     Raises:
-      ValueError: the photo is smaller than the crop; its name is told.
+      ValueError: as `random_crop`.
     """
-    (height, width), (crop_height, crop_width) = _room(element, size, PAIR)
+    (height, width), (crop_height, crop_width) = _crop_range(element, size, PAIR)
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    return _cut(element, top, left, crop_height, crop_width, PAIR)
+    return _crop(element, top, left, crop_height, crop_width, PAIR)
 
 
 def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturation=0.0):
     """Draws one random change of exposure, contrast and saturation.
 
-    The change works on each pixel alone, so that it may be applied to a crop or to the whole photo
-    with the same outcome.
+    The change acts on each pixel alone, so it gives the same for a crop and for the whole photo.
 
     Args:
-      rng: where the chance comes from.
+      rng: random generator.
       exposure: largest change in stops, of linear light.
       contrast: largest relative change of the distance from mid-grey (0.5).
       saturation: largest relative change of the distance from the pixel's own luma.
@@ -124,7 +131,7 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
 
 
 def as_float(pixels) -> np.ndarray:
-    """Scales pixels of any depth to float32 in [0, 1]; float32 passes unchanged.
+    """Scales pixels of any depth to float32 in [0, 1]; float32 is returned unchanged.
 
     Args:
       pixels: uint8, uint16 or float32 array.
@@ -140,26 +147,25 @@ def as_float(pixels) -> np.ndarray:
 
 
 def lowres(image, size: int, method: str = "area") -> np.ndarray:
-    """Makes the square low-resolution copy that a coefficient network looks at.
+    """Makes the square low-resolution input of a coefficient network, in NumPy.
 
-    The same arithmetic as the models' own, in NumPy; the aspect ratio is not kept.
+    The same arithmetic as the models' own; the aspect ratio is not kept.
 
     Args:
-      image: uint8, uint16 or float32 `[h, w, 3]`.
-      size: side n of the copy.
-      method: "area" averages the pixels under each output pixel, by the part covered (and
-        interpolates linearly where it has to enlarge); "nearest_legacy" takes pixel floor(i * h /
-        n), as the original did.
+      image: uint8, uint16 or float32 `[..., h, w, 3]`.
+      size: side n of the result.
+      method: "area", see `resize`; "nearest_legacy" takes pixel floor(i * h / n), as the original
+        did.
 
     Returns:
-      float32 `[n, n, 3]` in the range of `as_float`.
+      float32 `[..., n, n, 3]` in the range of `as_float`.
 
     Raises:
       ValueError: unknown method.
     """
     if method == "nearest_legacy":
-        rows, columns = (_nearest(extent, size) for extent in image.shape[:2])
-        return as_float(image[rows[:, None], columns])
+        rows, columns = (_nearest(extent, size) for extent in image.shape[-3:-1])
+        return as_float(image[..., rows[:, None], columns, :])
     if method != "area":
         raise ValueError(f"method must be one of {LOWRES_METHODS}, got {method!r}")
     return resize(image, (size, size))
@@ -169,14 +175,59 @@ def resize(image, size) -> np.ndarray:
     """Averages the pixels under each new one, by the part covered; interpolates where it enlarges.
 
     Args:
-      image: uint8, uint16 or float32 `[h, w, 3]`.
-      size: (height, width) of the copy.
+      image: uint8, uint16 or float32 `[..., h, w, 3]`.
+      size: (height, width) of the result.
 
     Returns:
-      float32 `[height, width, 3]` in the range of `as_float`.
+      float32 `[..., height, width, 3]` in the range of `as_float`.
     """
-    image = _shrink_rows(np.asarray(image), size[0])
+    image = np.asarray(image)
+    if image.ndim > 3:  # frame by frame, so that each is what it would be alone
+        return np.stack([resize(frame, size) for frame in image])
+    image = _shrink_rows(image, size[0])
     return np.ascontiguousarray(_shrink_rows(image.swapaxes(0, 1), size[1]).swapaxes(0, 1))
+
+
+def both_sides(size) -> tuple[int, int]:
+    """Returns (height, width) of a size given as one side or as both."""
+    height, width = (size, size) if np.ndim(size) == 0 else size
+    return int(height), int(width)
+
+
+def check_images(element: dict):
+    """Checks that both members of a pair are images or clips.
+
+    Args:
+      element: `{"input", "target", ...}`.
+
+    Raises:
+      ValueError: a member is neither `[h, w, 3]` nor `[t, h, w, 3]`; named.
+    """
+    for member in PAIR:
+        shape = np.shape(element[member])
+        if len(shape) not in (3, 4) or shape[-1] != 3:
+            raise ValueError(
+                f"{member} of {element.get('name', '')!r} must be an image [h, w, 3] or a clip "
+                f"[t, h, w, 3], got {shape}"
+            )
+
+
+def check_one_size(element: dict, *, members=PAIR):
+    """Checks that members agree in height, width and frames.
+
+    Args:
+      element: `{"input", "target", ...}`.
+      members: entries to compare.
+
+    Raises:
+      ValueError: they differ; the element is named.
+    """
+    sizes = [" x ".join(str(side) for side in element[member].shape[:-1]) for member in members]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"the photos of pair {element.get('name', '')!r} must have one size: "
+            f"{' and '.join(sizes)}"
+        )
 
 
 def _shrink_rows(image, size):
@@ -209,24 +260,20 @@ def _change(element, members, change):
     return element | {member: change(element[member]) for member in members}
 
 
-def _room(element, size, members):
-    sizes = [element[member].shape[:2] for member in members]
-    if len(set(sizes)) > 1:
-        told = " and ".join(f"{height} x {width}" for height, width in sizes)
-        raise ValueError(
-            f"the photos of pair {element.get('name', '')!r} must have one size: {told}"
-        )
-    height, width = sizes[0]
-    crop_height, crop_width = (size, size) if np.ndim(size) == 0 else size
+def _crop_range(element, size, members):
+    check_one_size(element, members=members)
+    height, width = element[members[0]].shape[-3:-1]
+    crop_height, crop_width = both_sides(size)
     if crop_height > height or crop_width > width:
         raise ValueError(
             f"photo {element.get('name', '')!r} of {height} x {width} pixels is smaller than "
             f"the crop of {crop_height} x {crop_width}"
         )
-    return (height, width), (int(crop_height), int(crop_width))
+    return (height, width), (crop_height, crop_width)
 
 
-def _cut(element, top, left, crop_height, crop_width, members):
-    window = np.array((top, left, *element[members[0]].shape[:2]), np.int32)
-    rows, columns = slice(top, top + crop_height), slice(left, left + crop_width)
-    return _change(element, members, lambda pixels: pixels[rows, columns]) | {"window": window}
+def _crop(element, top, left, height, width, members):
+    window = np.array((top, left, *element[members[0]].shape[-3:-1]), np.int32)
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    cropped = _change(element, members, lambda pixels: pixels[..., rows, columns, :])
+    return cropped | {"window": window}

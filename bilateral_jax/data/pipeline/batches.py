@@ -1,22 +1,15 @@
-"""Batches for training and photos for evaluation.
+"""Batches of augmented crops for training, and whole images for evaluation.
 
-A batch is a dictionary of NumPy arrays: `input` and `target` float32 `[b, h, w, 3]` in [0, 1],
-`weight` float32 `[b]` (0 for padding), `record` int32 `[b]` (which element of the source it is),
-`window` int32 `[b, 4]` = (top, left, full height, full width) of the picture that the coefficients
-describe, and, if that picture is the whole photo, `lowres` float32 `[b, n, n, 3]`.
-
-Receives elements from the sources, steps from `data/pipeline/augment.py` and order from
-`data/pipeline/sampling.py`.
-Hands batches to the training step and whole photos to the evaluation.
+The keys of a batch are declared in `data/pipeline/batch.py`. Elements may be images `[h, w, 3]` or
+clips `[t, h, w, 3]`.
 """
 
 from __future__ import annotations
 
 import functools
 
-import numpy as np
-
-from bilateral_jax.data.pipeline import augment, pixel_cache, sampling
+from bilateral_jax.data.pipeline import augment, batch, loader, pixel_cache, sampling
+from bilateral_jax.data.sources import views
 
 
 def train_batches(
@@ -36,62 +29,59 @@ def train_batches(
     lowres_size: int = 256,
     lowres_method: str = "area",
     decoded_folder=None,
-    shard: tuple[int, int] = (0, 1),
-    threads: int = 2,
-    workers: int = 0,
-    prefetch: int = 4,
-):
-    """Iterates over shuffled, augmented batches without end, prepared in the background.
+    **loading,
+) -> loader.Loader:
+    """Iterates over shuffled batches of augmented crops without end, read in the background.
 
     The order is drawn anew in each epoch, and every example has its own random generator; both
-    depend on the seed and on the example's place in the whole run, and on nothing else. So the
-    batch of a step is the same for any number of threads, workers and processes: process i of n
-    gets the i-th of n equal parts of its rows. `get_state()` gives a small JSON-able dictionary; an
-    iterator made with the same arguments, but perhaps other `shard`, `threads` and `workers`,
-    continues after `set_state(state)` with the very batch that would have come next.
+    depend only on the seed and on the example's position in the run. So the batch of a step is the
+    same for any number of threads, workers and processes. `get_state()` returns a small JSON-able
+    dictionary; a loader made with the same arguments, but for `loading`, continues after
+    `set_state(state)` with exactly the next batch.
 
     Args:
-      source: has a length and random access, see `data/sources/pairs.py`.
-      batch_size: pairs per batch, of all processes together.
-      crop: side of the square cut out of each photo, or (height, width).
-      seed: of the order and of every random choice.
-      paired: input and target show the same and are changed and cut alike. Otherwise each has its
-        own flip, turn and crop, and they may differ in size.
-      flips: mirror at random, both ways.
-      rotations: turn at random by multiples of 90 degrees.
+      source: elements `{"input", "target": pixels [h, w, 3] or [t, h, w, 3], "name"}`, see
+        `data/sources/views.py`.
+      batch_size: examples per batch, of all processes together.
+      crop: side of the square crop, or (height, width).
+      seed: of the order and of all random numbers.
+      paired: input and target show the same scene and share all random draws. Otherwise each has
+        its own flip, rotation and crop, and they may differ in size.
+      flips: flip at random, both ways.
+      rotations: rotate at random by multiples of 90 degrees.
       exposure: largest change in stops, see `augment.draw_jitter`.
       contrast: largest relative change of contrast.
       saturation: largest relative change of saturation.
-      jitter_target: also change the target, by the same draw; else only the input is changed, so
-        that the network learns to undo it.
+      jitter_target: apply the same jitter to the target; otherwise only the input is changed and
+        the network learns to undo it.
       lowres_from: "crop" (as the original: the network sees the crop only) or "photo" (it sees the
-        whole photo, `lowres` comes with the batch, and `window` says where the crop lies).
+        whole photo: the batch has `lowres`, and `window` says where the crop lies in the photo).
       lowres_size: side of `lowres`.
-      lowres_method: "area" or "nearest_legacy".
-      decoded_folder: where to keep decoded photos and their low-resolution copies, so that a crop
-        costs the reading of a crop (see `data/pipeline/pixel_cache.py`); None to decode anew each
-        time.
-      shard: (index, count) of this process: which part of each batch it reads.
-      threads: readers in the background (of each worker); 0 reads in the caller's thread.
-      workers: processes that read, see `stream.Stream`; 0 for none.
-      prefetch: batches kept ready (by each worker).
+      lowres_method: "area" or "nearest_legacy", see `augment.lowres`.
+      decoded_folder: folder of a `pixel_cache.PixelCache`, so that a crop costs the reading of a
+        crop; None decodes each photo every time.
+      **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.
 
     Returns:
-      A `stream.Stream` of batches.
+      A `loader.Loader` of batches.
 
     Raises:
-      ValueError: an empty source, an impossible size or an unknown option; while iterating, a photo
-        smaller than the crop, or a pair of two sizes, by name.
+      ValueError: an empty source, an impossible size or an unknown value; while iterating, a photo
+        smaller than the crop, a pair of two sizes, or neither image nor clip, by name.
+      TypeError: an unknown option, by name.
       ImportError: Grain is not installed.
     """
+    options = loader.Options(**loading)
     _check(source, batch_size, lowres_from, lowres_method)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
     if decoded_folder is not None:
-        # A copy that is made once must not depend on chance: jitter comes before it, and the
-        # nearest pixels of a mirrored photo are not the mirrored nearest pixels.
-        keep = lowres_method == "area" and not any(jitter.values())
-        source = pixel_cache.Decoded(source, decoded_folder, lowres=lowres if keep else None)
+        # The cached copy must not depend on random draws: jitter comes before it, and the nearest
+        # pixels of a flipped photo are not the flipped nearest pixels.
+        cacheable = lowres_method == "area" and not any(jitter.values())
+        source = pixel_cache.PixelCache(
+            source, decoded_folder, lowres=lowres if cacheable else None
+        )
     example = functools.partial(
         _example,
         crop=crop,
@@ -101,94 +91,90 @@ def train_batches(
         jitter_target=jitter_target,
         lowres=lowres,
     )
-    return sampling.shuffled(
-        source,
-        example,
-        batch_size=batch_size,
-        seed=seed,
-        shard=shard,
-        threads=threads,
-        workers=workers,
-        prefetch=prefetch,
-    )
+    return sampling.shuffled(source, example, batch_size=batch_size, seed=seed, options=options)
 
 
 def evaluation_examples(source):
-    """Gives every pair of a source once, whole and unchanged, in order.
+    """Iterates once over the pairs of a source, whole and in order.
 
     Args:
       source: has a length and random access.
 
     Yields:
-      `{"input", "target": float32 [h, w, 3], "name": str}`.
+      `{"input", "target": float32 [h, w, 3] or [t, h, w, 3], "name": str}`.
     """
     for index in range(len(source)):
         element = source[index]
-        pair = {member: augment.as_float(element[member]) for member in ("input", "target")}
+        pair = {member: augment.as_float(element[member]) for member in augment.PAIR}
         yield pair | {"name": element["name"]}
 
 
 def evaluation_batches(
     source, *, batch_size: int, crop, lowres_from="crop", lowres_size=256, lowres_method="area"
 ):
-    """Gives the central crop of every pair once, in order, in batches of one size.
+    """Iterates once over the central crops of all pairs, in order, in batches of one size.
 
-    The last batch is filled up by repeating its last pair with weight 0, so that weighted means do
-    not depend on the batch size.
+    The last batch is filled up by repeating its last pair with weight 0, so weighted means do not
+    depend on the batch size.
 
     Args:
       source: has a length and random access.
-      batch_size: pairs per batch.
+      batch_size: examples per batch.
       crop: side of the crop, or (height, width).
       lowres_from: as for `train_batches`.
       lowres_size: as for `train_batches`.
       lowres_method: as for `train_batches`.
 
     Yields:
-      Batches like those of `train_batches`.
+      Batches as those of `train_batches`.
 
     Raises:
       ValueError: as for `train_batches`.
     """
     _check(source, batch_size, lowres_from, lowres_method)
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
-    source = sampling.Numbered(source)
+    source = views.Numbered(source)
     for start in range(0, len(source), batch_size):
-        elements = (source[i] for i in range(start, min(start + batch_size, len(source))))
-        rows = [_finish(e, augment.center_crop(e, size=crop), lowres) for e in elements]
-        rows += [rows[-1] | {"weight": np.float32(0)}] * (batch_size - len(rows))
-        yield sampling.stack(rows)
+        rows = []
+        for index in range(start, min(start + batch_size, len(source))):
+            element = source[index]
+            augment.check_images(element)
+            rows.append(_row(element, augment.center_crop(element, size=crop), lowres))
+        yield batch.stack(batch.filled(rows, batch_size))
 
 
 def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
-    groups = (augment.PAIR,) if paired else [(member,) for member in augment.PAIR]
-    copy = ("lowres",) * ("lowres" in element)  # made of the input, it is turned along with it
+    augment.check_images(element)
+    groups = augment.groups(paired)
+    copy = ("lowres",) * ("lowres" in element)  # the copy of the input is changed as the input is
     for step in steps:
         for members in groups:
             with_copy = members + copy if "input" in members else members
             element = step(element, rng, members=with_copy)
-    cut = element
+    cropped = element
     for members in reversed(groups):  # the window that stays is the input's
-        cut = augment.random_crop(cut, rng, size=crop, members=members)
-    change = None
-    if any(jitter.values()):
-        change = augment.draw_jitter(rng, **jitter)
-    return _finish(element, cut, lowres, change, jitter_target)
+        cropped = augment.random_crop(cropped, rng, size=crop, members=members)
+    change = augment.draw_jitter(rng, **jitter) if any(jitter.values()) else None
+    return _row(element, cropped, lowres, change, jitter_target)
 
 
-def _finish(whole, cut, lowres, change=None, jitter_target=False):
-    """Makes one row of a batch out of a photo and the crop from it."""
-    given, wanted = augment.as_float(cut["input"]), augment.as_float(cut["target"])
+def _row(photo, crop, lowres, change=None, jitter_target=False):
+    """Makes one row of a batch of a photo and a crop of it."""
+    image, target = augment.as_float(crop["input"]), augment.as_float(crop["target"])
     if change:
-        given = change(given)
-        wanted = change(wanted) if jitter_target else wanted
-    row = {"input": given, "target": wanted, "weight": np.float32(1), "record": cut["record"]}
+        image = change(image)
+        target = change(target) if jitter_target else target
+    row = batch.example(
+        input=image, target=target, record=crop["record"], window=batch.full_window(image)
+    )
     if lowres is None:
-        return row | {"window": np.array((0, 0, *given.shape[:2]), np.int32)}
-    if "lowres" in whole:
-        return row | {"window": cut["window"], "lowres": whole["lowres"]}
-    photo = whole["input"] if change is None else change(augment.as_float(whole["input"]))
-    return row | {"window": cut["window"], "lowres": augment.lowres(photo, *lowres)}
+        return row
+    if "lowres" in photo:
+        small = photo["lowres"]
+    else:
+        whole = photo["input"] if change is None else change(augment.as_float(photo["input"]))
+        small = augment.lowres(whole, *lowres)
+    return row | {"window": crop["window"], "lowres": small}
 
 
 def _check(source, batch_size, lowres_from, lowres_method):

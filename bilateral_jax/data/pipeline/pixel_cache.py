@@ -1,12 +1,9 @@
-"""Decoded photos kept on disk, so that a crop costs the reading of a crop.
+"""A cache of decoded photos on disk, so that a crop costs the reading of a crop.
 
 Decoding a photo of 12 megapixels takes a tenth of a second and its low-resolution copy another
-thirtieth, for a crop that holds half a percent of its pixels. Here both are done once, by whoever
-asks first; later the pixels are mapped into memory, and a crop touches its own rows only. The
-folder may be shared by threads, worker processes and runs, and outlives them.
-
-Receives elements from a source.
-Hands elements with mapped pixels to `data/pipeline/batches.py`.
+thirtieth, for a crop that holds half a percent of its pixels. Here both are done once, on first
+access; later the pixels are memory-mapped, and a crop reads its own rows only. The folder may be
+shared by threads, worker processes and runs.
 """
 
 from __future__ import annotations
@@ -20,42 +17,40 @@ import tempfile
 import numpy as np
 
 from bilateral_jax.data.pipeline import augment
-from bilateral_jax.data.sources import index_checks
+from bilateral_jax.data.sources import views
 
 
-class Decoded:
-    """The elements of a source, with their pixels mapped from files.
+class PixelCache(views.View):
+    """The elements of a source, with their arrays memory-mapped from files.
 
-    The folder grows to the size of all decoded photos: 3 bytes per pixel of 8-bit ones, twice as
-    many of 16-bit ones, for inputs and targets. It belongs to one source: the length of the source
-    and the digest of its first element are written into it, and another source is refused. Photos
-    that are changed later are not noticed: delete the folder.
+    The folder grows to the size of all decoded photos: 3 bytes per pixel of 8-bit ones, 6 of 16-bit
+    ones, for inputs and targets. It belongs to one source: the length of the source and the
+    checksum of its first element are written into it, and another source is refused. Photos that
+    are changed later are not noticed: delete the folder.
 
     Args:
       source: has a length and random access.
       folder: where the pixels are kept; created if absent.
-      lowres: (size, method) of `augment.lowres` to keep a copy of each input, too, as `"lowres"`;
-        None for none.
+      lowres: (size, method) of `augment.lowres`, to keep a copy of each input as `"lowres"`; None
+        for none.
 
     Raises:
-      ValueError: the folder holds the photos of another source, or copies of another kind.
+      ValueError: the folder holds the photos of another source, or other copies.
     """
 
     def __init__(self, source, folder, *, lowres: tuple[int, str] | None = None):
-        self._source, self._folder, self._lowres = source, pathlib.Path(folder), lowres
+        super().__init__(source)
+        self._folder, self._lowres = pathlib.Path(folder), lowres
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._claim()
-
-    def __len__(self) -> int:
-        return len(self._source)
+        self._check_owner()
 
     def __getitem__(self, index: int) -> dict:
-        """Gives element `index` of the source, decoding it if nobody has.
+        """Returns element `index` of the source, decoding it on first access.
 
         Returns:
           The element; its pixels (and `"lowres"`) are read-only arrays backed by files.
         """
-        index = index_checks.position(index, len(self), "elements")
+        index = views.check_index(index, len(self), "elements")
         folder = self._folder / f"{index:07d}"
         if not folder.is_dir():
             self._decode(index, folder)
@@ -65,7 +60,7 @@ class Decoded:
         return element
 
     def _decode(self, index, folder):
-        """Writes an element under another name first: whoever sees the folder sees all of it."""
+        """Writes an element to a temporary folder and renames it, so it is seen whole or not."""
         element = self._source[index]
         arrays = {key: value for key, value in element.items() if isinstance(value, np.ndarray)}
         if self._lowres is not None:
@@ -82,20 +77,20 @@ class Decoded:
             try:
                 os.rename(made, folder)
             except OSError:
-                if not folder.is_dir():  # else somebody else was first, with the same pixels
+                if not folder.is_dir():  # else another process was first, with the same pixels
                     raise
 
-    def _claim(self):
-        """Writes down whose folder this is, or compares."""
+    def _check_owner(self):
+        """Writes which source the folder belongs to, or compares with what is written."""
         path = self._folder / "source.json"
-        mine = {"length": len(self._source), "first": _digest(self._source[0])}
-        mine["lowres"] = None if self._lowres is None else list(self._lowres)
+        expected = {"length": len(self._source), "first": _checksum(self._source[0])}
+        expected["lowres"] = None if self._lowres is None else list(self._lowres)
         if not path.exists():
             partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(mine) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(expected) + "\n", encoding="utf-8")
             os.replace(partial, path)
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        differing = [key for key in mine if theirs.get(key) != mine[key]]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        differing = [key for key in expected if found.get(key) != expected[key]]
         if differing:
             raise ValueError(
                 f"{self._folder} keeps decoded photos of another source "
@@ -103,12 +98,12 @@ class Decoded:
             )
 
 
-def _digest(element):
-    digest = hashlib.blake2b(digest_size=16)
+def _checksum(element):
+    checksum = hashlib.blake2b(digest_size=16)
     for key in sorted(element):
         value = element[key]
-        told = (key, value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else value
-        digest.update(repr(told).encode())
+        described = (key, value.shape, str(value.dtype)) if isinstance(value, np.ndarray) else value
+        checksum.update(repr(described).encode())
         if isinstance(value, np.ndarray):
-            digest.update(np.ascontiguousarray(value))
-    return digest.hexdigest()
+            checksum.update(np.ascontiguousarray(value))
+    return checksum.hexdigest()

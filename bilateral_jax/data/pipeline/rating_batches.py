@@ -1,11 +1,7 @@
-"""Batches of photos with the opinions about them, for a network that predicts those.
+"""Batches of images with distributions of scores, for networks that predict ratings.
 
-A batch is a dictionary of NumPy arrays: `input` float32 `[b, n, n, 3]` in [0, 1], `target` float32
-`[b, 10]` (shares of the scores 1 to 10), `weight` float32 `[b]`, `record` int32 `[b]`.
-
-Receives elements from `data/sources/ava.py`, `data/sources/tid2013.py` and
-`data/synthetic/synthetic_ratings.py`, order from `data/pipeline/sampling.py`.
-Hands batches to the training step.
+A batch has `input` float32 `[b, n, n, 3]`, `target` float32 `[b, 10]` (probabilities of the scores
+1 to 10), `weight` and `record`, see `data/pipeline/batch.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +10,7 @@ import functools
 
 import numpy as np
 
-from bilateral_jax.data.pipeline import rating_distributions, sampling
+from bilateral_jax.data.pipeline import batch, loader, rating_distributions, sampling
 
 RESIZE_METHODS = ("nearest", "antialias")
 
@@ -29,39 +25,36 @@ def train_batches(
     load_size: int | None = None,
     flips: bool = True,
     spread: bool = False,
-    shard: tuple[int, int] = (0, 1),
-    threads: int = 2,
-    workers: int = 0,
-    prefetch: int = 4,
-):
-    """Iterates over shuffled batches of rated photos without end, prepared in the background.
+    **loading,
+) -> loader.Loader:
+    """Iterates over shuffled batches of rated images without end, read in the background.
 
     Args:
-      source: elements with "image" (uint8 `[h, w, 3]`) and opinions, see `opinions.shares`.
-      batch_size: photos per batch, of all processes together.
-      seed: of the order and of every random choice.
-      size: side of the square that the network sees.
-      resize: "nearest" or "antialias", as `square`.
-      load_size: the whole photo is brought to a square of this side first, whatever its shape, and
-        a random square of `size` is cut out of that; None for `size` itself, no cut.
-      flips: mirror left-right at random.
-      spread: see `opinions.shares`.
-      shard: as for `batches.train_batches`.
-      threads: as for `batches.train_batches`.
-      workers: as for `batches.train_batches`.
-      prefetch: as for `batches.train_batches`.
+      source: elements with "image" (uint8 `[h, w, 3]`) and ratings, see
+        `rating_distributions.distribution`.
+      batch_size: examples per batch, of all processes together.
+      seed: of the order and of all random numbers.
+      size: side of the network's square input.
+      resize: "nearest" or "antialias", see `square`.
+      load_size: side of the square to which the image is resized first, whatever its shape, and
+        from which a random crop of `size` is taken; None for `size`, no crop.
+      flips: flip left-right at random.
+      spread: also fit the deviation of a mean score, see `rating_distributions.distribution`.
+      **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.
 
     Returns:
-      A `stream.Stream` of batches, which can be resumed as that of `batches.train_batches`.
+      A `loader.Loader` of batches.
 
     Raises:
-      ValueError: an empty source, or an impossible size or method; while iterating, a photo without
-        opinions, by name.
+      ValueError: an empty source, or an impossible size or method; while iterating, an image
+        without ratings or with a frame axis.
+      TypeError: an unknown option, by name.
       ImportError: Grain is not installed.
 
     Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment", section III-A: 256 and 224
     pixels.
     """
+    options = loader.Options(**loading)
     load_size = size if load_size is None else load_size
     if not 1 <= size <= load_size:
         raise ValueError(f"size must lie in [1, load_size], got {size} and {load_size}")
@@ -69,42 +62,33 @@ def train_batches(
     example = functools.partial(
         _example, size=size, load_size=load_size, resize=resize, flips=flips, spread=spread
     )
-    return sampling.shuffled(
-        source,
-        example,
-        batch_size=batch_size,
-        seed=seed,
-        shard=shard,
-        threads=threads,
-        workers=workers,
-        prefetch=prefetch,
-    )
+    return sampling.shuffled(source, example, batch_size=batch_size, seed=seed, options=options)
 
 
 def square(pixels, *, size: int, method: str) -> np.ndarray:
-    """Brings a photo to a square, whatever its shape.
+    """Resizes an image to a square, whatever its shape.
 
     Args:
       pixels: uint8 `[h, w, 3]`.
       size: side of the square.
-      method: "nearest" (Pillow's `NEAREST`: what Keras does by default) or "antialias" (its
-        `BILINEAR`, which averages where it shrinks).
+      method: "nearest" (Pillow's `NEAREST`, the default of Keras) or "antialias" (its `BILINEAR`,
+        which averages where it reduces).
 
     Returns:
       uint8 `[size, size, 3]`.
 
     Raises:
       TypeError: other pixels than uint8.
-      ValueError: not `[h, w, 3]`, or an unknown method.
+      ValueError: not `[h, w, 3]`, such as a clip; or an unknown method.
     """
     import PIL.Image
 
     pixels = np.asarray(pixels)
     _check_method(method)
     if pixels.dtype != np.uint8:
-        raise TypeError(f"a rated photo must be uint8, got {pixels.dtype}")
+        raise TypeError(f"a rated image must be uint8, got {pixels.dtype}")
     if pixels.ndim != 3 or pixels.shape[-1] != 3:
-        raise ValueError(f"a rated photo must be [h, w, 3], got {pixels.shape}")
+        raise ValueError(f"a rated image must be [h, w, 3], without frames, got {pixels.shape}")
     kinds = {"nearest": PIL.Image.Resampling.NEAREST, "antialias": PIL.Image.Resampling.BILINEAR}
     return np.asarray(PIL.Image.fromarray(pixels).resize((size, size), kinds[method]))
 
@@ -115,12 +99,11 @@ def _example(element, rng, *, size, load_size, resize, flips, spread):
     pixels = pixels[top : top + size, left : left + size]
     if rng.uniform() < 0.5 and flips:
         pixels = pixels[:, ::-1]
-    return {
-        "input": pixels.astype(np.float32) / np.float32(255),
-        "target": rating_distributions.shares(element, spread=spread),
-        "weight": np.float32(1),
-        "record": element["record"],
-    }
+    return batch.example(
+        input=pixels.astype(np.float32) / np.float32(255),
+        target=rating_distributions.distribution(element, spread=spread),
+        record=element["record"],
+    )
 
 
 def _check_method(method):

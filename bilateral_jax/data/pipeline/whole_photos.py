@@ -1,11 +1,8 @@
-"""Batches of whole photos, for networks and losses that look at the whole of a picture.
+"""Batches of whole photos or clips, for networks and losses that use the statistics of an image.
 
-A network that normalises by the statistics of its picture (CAN), and a critic that scores a
-picture as a whole (NIMA), would see other things in a crop. So a photo is not cut but shrunk, and
-mostly one photo makes a batch, since photos come in several shapes.
-
-Receives elements of pairs from the sources, order from `data/pipeline/sampling.py`.
-Hands batches like those of `data/pipeline/batches.py` to the training step.
+A network that normalises by statistics of its image (CAN), or a critic that scores an image as a
+whole (NIMA), would see something else in a crop. So photos are resized instead of cropped. Photos
+of several shapes go one per batch, or are padded to one size.
 """
 
 from __future__ import annotations
@@ -15,7 +12,8 @@ import functools
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data.pipeline import augment, sampling
+from bilateral_jax.data.pipeline import augment, batch, loader, sampling
+from bilateral_jax.data.sources import views
 
 
 def train_batches(
@@ -23,84 +21,88 @@ def train_batches(
     *,
     batch_size: int,
     seed: int,
+    paired: bool = True,
     short_sides=(),
     flips: bool = False,
-    shard: tuple[int, int] = (0, 1),
-    threads: int = 2,
-    workers: int = 0,
-    prefetch: int = 4,
-):
-    """Iterates over shuffled batches of whole photos without end, prepared in the background.
+    pad_to=None,
+    **loading,
+) -> loader.Loader:
+    """Iterates over shuffled batches of whole photos without end, read in the background.
 
-    The target is shrunk like the input. That is what the operator would have made of the shrunk
-    input only where the operator does not depend on the size; otherwise give pairs of several sizes
-    and leave `short_sides` empty.
+    The target is resized like the input. That equals the operator's result on the resized input
+    only where the operator does not depend on the size; otherwise use pairs of several sizes and
+    leave `short_sides` empty.
 
     Args:
-      source: pairs; has a length and random access, see `data/sources/pairs.py`.
-      batch_size: pairs per batch, of all processes together; the photos of one batch must have one
-        shape.
-      seed: of the order and of every random choice.
-      short_sides: lengths, of which each batch gets one at random: the photos' shorter side is
-        brought to it, the other goes along; a photo that is smaller stays as it is. Empty: all stay
-        as they are. Each shape that comes of it is compiled once.
-      flips: mirror at random, both ways.
-      shard: (index, count) of this process: which part of each batch it reads.
-      threads: as for `batches.train_batches`.
-      workers: as for `batches.train_batches`.
-      prefetch: as for `batches.train_batches`.
+      source: as for `batches.train_batches`.
+      batch_size: examples per batch, of all processes together. Without `pad_to` the inputs of a
+        batch must have one shape, and so must its targets.
+      seed: of the order and of all random numbers.
+      paired: input and target show the same scene, have one size and share the flip. Otherwise each
+        has its own flip, and they may differ in size.
+      short_sides: lengths, of which each batch gets one at random: the shorter side of every photo
+        is reduced to it, keeping the aspect ratio; a smaller photo stays as it is. Empty: no
+        resizing. Each resulting shape is compiled once.
+      flips: flip at random, both ways.
+      pad_to: side of a square, or (height, width), to which every image is padded at the bottom and
+        right by repeating its border; `valid` (and `target_valid` if not `paired`) marks the photo.
+        None: no padding, no mask.
+      **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.
 
     Returns:
-      A `stream.Stream` of batches with `input`, `target`, `weight`, `record`, `window`, which can
-      be resumed as that of `batches.train_batches`.
+      A `loader.Loader` of batches, see `data/pipeline/batch.py`; `window` is that of the padded
+      image, which is what the network sees.
 
     Raises:
-      ValueError: an empty source, an impossible size; while iterating, a pair of two sizes, or a
-        batch of photos of several shapes.
+      ValueError: an empty source, an impossible size; while iterating, a pair of two sizes, a photo
+        larger than `pad_to`, a batch of several shapes, or neither image nor clip.
+      TypeError: an unknown option, by name.
       ImportError: Grain is not installed.
     """
+    options = loader.Options(**loading)
     short_sides = tuple(short_sides)
     if not all(_is_length(side) for side in short_sides):
         raise ValueError(f"short_sides must be positive ints, got {short_sides}")
+    if pad_to is not None:
+        pad_to = augment.both_sides(pad_to)
+        if min(pad_to) < 1:
+            raise ValueError(f"pad_to must be at least 1 pixel high and wide, got {pad_to}")
     example = functools.partial(
-        _example, batch_size=batch_size, seed=seed, short_sides=short_sides, flips=flips
-    )
-    return sampling.shuffled(
-        source,
-        example,
+        _example,
         batch_size=batch_size,
         seed=seed,
-        shard=shard,
-        threads=threads,
-        workers=workers,
-        prefetch=prefetch,
+        paired=paired,
+        short_sides=short_sides,
+        flips=flips,
+        pad_to=pad_to,
     )
+    return sampling.shuffled(source, example, batch_size=batch_size, seed=seed, options=options)
 
 
-def shrink(pixels, short_side: int):
-    """Brings the shorter side of a photo to a length, if it is longer.
+def limit_short_side(pixels, short_side: int) -> np.ndarray:
+    """Reduces the shorter side of an image to a length by area averaging; never enlarges.
 
     Args:
-      pixels: uint8, uint16 or float32 `[h, w, 3]`.
+      pixels: uint8, uint16 or float32 `[..., h, w, 3]`.
       short_side: the length.
 
     Returns:
-      float32 `[height, width, 3]` in [0, 1].
+      float32 `[..., height, width, 3]` in [0, 1].
     """
-    shortest = min(pixels.shape[:2])
-    if shortest <= short_side:
+    size = pixels.shape[-3:-1]
+    if min(size) <= short_side:
         return augment.as_float(pixels)
-    return augment.resize(pixels, [round(n * short_side / shortest) for n in pixels.shape[:2]])
+    return augment.resize(pixels, [round(side * short_side / min(size)) for side in size])
 
 
-class Shrunk:
-    """A source whose photos are brought to a size first, in the integers that they came in.
+class Resized(views.View):
+    """A source whose images are resized when they are read; integers stay integers.
 
-    For operators that are slow, or that depend on the size: pairs of them are made of this.
+    For operators that are slow, or that depend on the size: make pairs of the resized images.
 
     Args:
-      source: any source of photos or pairs.
-      short_side: as for `shrink`.
+      source: any source of images or pairs.
+      short_side: as for `limit_short_side`.
 
     Raises:
       ValueError: `short_side` is not a positive int.
@@ -109,56 +111,59 @@ class Shrunk:
     def __init__(self, source, short_side: int):
         if not _is_length(short_side):
             raise ValueError(f"short_side must be a positive int, got {short_side!r}")
-        self._source, self._short_side = source, short_side
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    @property
-    def skipped(self) -> list:
-        """What the source has left out, as (name, reason)."""
-        return getattr(self._source, "skipped", [])
+        super().__init__(source)
+        self._short_side = short_side
 
     def __getitem__(self, index: int) -> dict:
-        """Gives an element of the source with smaller photos; floats stay floats."""
-        return self._smaller(self._source[index])
+        """Returns an element of the source with smaller images."""
+        return self._resize_element(self._source[index])
 
     def exact(self, index: int) -> dict:
-        """Gives one element, never another in its place; see `checked.Checked.exact`."""
-        return self._smaller(getattr(self._source, "exact", self._source.__getitem__)(index))
+        """Returns one element without substitution, see `file_source.FileSource.exact`."""
+        return self._resize_element(self._exact(index))
 
-    def _smaller(self, element):
+    def _resize_element(self, element):
         members = [name for name in ("image", *augment.PAIR) if name in element]
-        return element | {name: self._resized(element[name]) for name in members}
+        return element | {name: self._resize(element[name]) for name in members}
 
-    def _resized(self, pixels):
-        small = shrink(pixels, self._short_side)
+    def _resize(self, pixels):
+        small = limit_short_side(pixels, self._short_side)
         if not np.issubdtype(pixels.dtype, np.integer):
             return small
         return images.to_integer(small, 8 * pixels.dtype.itemsize)
 
 
-def _example(element, rng, *, batch_size, seed, short_sides, flips):
-    if element["input"].shape != element["target"].shape:
-        raise ValueError(
-            f"the photos of pair {element.get('name', '')!r} must have one size: "
-            f"{element['input'].shape} and {element['target'].shape}"
-        )
-    if flips:
-        element = augment.flip(element, rng)
-    given, wanted = (augment.as_float(element[member]) for member in augment.PAIR)
+def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_to):
+    augment.check_images(element)
+    for members in augment.groups(paired):
+        augment.check_one_size(element, members=members)
+        if flips:
+            element = augment.flip(element, rng, members=members)
+    pair = [element[member] for member in augment.PAIR]
     if short_sides:
-        # The same for all examples of a step, whoever reads them.
-        step = element["place"] // batch_size
+        # Drawn from the step, so that all examples of a batch agree, whichever process reads them.
+        step = element["position"] // batch_size
         side = int(np.random.default_rng((seed, step)).choice(short_sides))
-        given, wanted = (shrink(element[member], side) for member in augment.PAIR)
-    return {
-        "input": given,
-        "target": wanted,
-        "weight": np.float32(1),
-        "record": element["record"],
-        "window": np.array((0, 0, *given.shape[:2]), np.int32),
-    }
+        pair = [limit_short_side(pixels, side) for pixels in pair]
+    pair, masks = [augment.as_float(pixels) for pixels in pair], {}
+    if pad_to is not None:
+        pair, (valid, target_valid) = zip(*(_pad(element, pixels, pad_to) for pixels in pair))
+        masks = {"valid": valid} | ({} if paired else {"target_valid": target_valid})
+    image, target = pair
+    window = batch.full_window(image)
+    return batch.example(
+        input=image, target=target, record=element["record"], window=window, **masks
+    )
+
+
+def _pad(element, pixels, pad_to):
+    height, width = pixels.shape[-3:-1]
+    if height > pad_to[0] or width > pad_to[1]:
+        raise ValueError(
+            f"photo {element.get('name', '')!r} of {height} x {width} pixels is larger than "
+            f"pad_to, {pad_to[0]} x {pad_to[1]}"
+        )
+    return batch.pad(pixels, pad_to)
 
 
 def _is_length(side):

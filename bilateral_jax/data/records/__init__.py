@@ -1,1 +1,1 @@
-"""Data sets prepared as record files by tensorflow-datasets: builders, and readers without it."""
+"""Data sets prepared as record files by tensorflow-datasets: builders and sources."""

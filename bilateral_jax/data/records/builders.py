@@ -1,11 +1,8 @@
 """Builders of tensorflow-datasets for every source of files: from a folder to record files.
 
-Records are array_record files in the order of the source. Pictures stay the bytes of their files
-where these are what the source reads; what a source converts, develops or scales is kept as PNG,
+Records are array_record files in the order of the source. Images keep the bytes of their files
+where the source reads them as stored; what a source converts, develops or resizes becomes PNG,
 without loss. TensorFlow is not needed.
-
-Receives folders from the user, sources from this folder.
-Hands record files to `data/records/prepared.py`.
 """
 
 from __future__ import annotations
@@ -25,19 +22,19 @@ from bilateral_jax import images
 from bilateral_jax.data.records import catalogue, prepared
 
 VERSION = "1.0.0"
-# These say how bad files are looked for, not what the data set is.
+# Options of validation, which do not change the data set.
 _CHECKS = ("verify", "on_bad", "threads", "follow_links")
 
 
 class Result(NamedTuple):
-    """What a preparation came to.
+    """Result of a preparation.
 
     Attributes:
       root: folder of the record files, for `prepared.Prepared`.
       counts: split -> records.
       size: bytes of the records.
       skipped: (name, reason) of what was left out.
-      fresh: False where the data set was there already.
+      fresh: False where the data set existed already.
     """
 
     root: pathlib.Path
@@ -51,21 +48,21 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
     """Writes a data set into record files; the folder appears whole or not at all.
 
     Args:
-      name: a key of `preparable.SOURCES`.
+      name: a key of `catalogue.SOURCES`.
       source: the folder that holds the data set's files.
       data_dir: folder for prepared data sets; the records go to `data_dir/NAME/OPTIONS/VERSION`.
-      progress: function (iterable, split, count) -> iterable that shows how far it is; None shows
-        nothing.
-      **options: of the reader, see docs/data.md; `verify`, `on_bad`, `threads` of
-        `checked.Checked`. Every picture is decoded once, whatever `verify` says.
+      progress: function (iterable, split, count) -> iterable that shows a progress bar; None for
+        none.
+      **options: of the source, see docs/data.md; `verify`, `on_bad`, `threads` of
+        `file_source.FileSource`. Every image is decoded once, whatever `verify` says.
 
     Returns:
-      Where the records are and what became of them.
+      The folder of the records, and what was skipped.
 
     Raises:
-      ValueError: an unknown name; the folder holds a data set prepared from another one; what the
-        reader finds wrong, unless it is to be skipped.
-      TypeError: an option that the reader does not know.
+      ValueError: an unknown name; the folder holds a data set prepared from another one; bad files,
+        unless they are skipped.
+      TypeError: an unknown option.
       OSError: a file cannot be read or written.
       ImportError: tensorflow-datasets is not installed.
     """
@@ -78,9 +75,9 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
     }
     root = pathlib.Path(data_dir) / name / _config_name(options) / VERSION
     if (root / "features.json").is_file():
-        return _there(tfds, root, facts)
+        return _existing(tfds, root, facts)
     splits = catalogue.SOURCES[name](source, **options)
-    with _quiet(tfds), tempfile.TemporaryDirectory() as nothing:
+    with _quiet(tfds), tempfile.TemporaryDirectory() as empty:
         builder = _builder_class(name)(
             splits=splits,
             facts=facts,
@@ -91,7 +88,7 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
             file_format="array_record",
         )
         builder.download_and_prepare(
-            download_dir=nothing,
+            download_dir=empty,
             download_config=tfds.download.DownloadConfig(try_download_gcs=False),
         )
     skipped = [tuple(entry) for entry in builder.info.metadata["skipped"]]
@@ -99,10 +96,10 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
 
 
 def leftovers(name, data_dir) -> list[pathlib.Path]:
-    """Finds what interrupted preparations have left behind; nothing reads it.
+    """Finds incomplete folders of interrupted preparations; nothing reads them.
 
     Args:
-      name: a key of `preparable.SOURCES`.
+      name: a key of `catalogue.SOURCES`.
       data_dir: folder for prepared data sets.
 
     Returns:
@@ -113,7 +110,7 @@ def leftovers(name, data_dir) -> list[pathlib.Path]:
 
 @contextlib.contextmanager
 def _quiet(tfds):
-    """Keeps the builder from drawing bars and printing; what the caller shows says more."""
+    """Keeps the builder from drawing progress bars and printing."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -126,7 +123,7 @@ def _quiet(tfds):
         logger.setLevel(level)
 
 
-def _there(tfds, root, facts):
+def _existing(tfds, root, facts):
     info = tfds.builder_from_directory(str(root)).info
     found = dict(info.metadata or {})
     if any(found.get(key) != value for key, value in facts.items()):
@@ -145,13 +142,13 @@ def _summary(info):
 
 @functools.cache
 def _builder_class(name):
-    """Makes the builder's class, once: classes of one name cannot be made twice."""
+    """Defines the builder's class, once: two classes of one name are refused."""
     tfds = prepared.package()
 
     class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version(VERSION)
-        # Where checksums of downloads would lie; finding that out needs a package that
-        # tensorflow-datasets does not ask for.
+        # Folder of download checksums; deriving it needs a package that tensorflow-datasets does
+        # not require.
         code_path = None
 
         def __init__(self, *, splits, facts, on_bad, progress, **options):
@@ -187,9 +184,9 @@ def _builder_class(name):
 
 
 def _examples(split, source, on_bad, progress, metadata):
-    """Gives (key, example) for the good records of a split; notes the others, and places."""
-    places = getattr(source, "places", None)
-    if places is not None:
+    """Yields (key, example) of the good records; adds the others and frame ids to the metadata."""
+    frame_ids = getattr(source, "frame_ids", None)
+    if frame_ids is not None:
         metadata["places"][split] = []
     key = 0
     for index in progress(range(len(source)), split, len(source)):
@@ -200,14 +197,14 @@ def _examples(split, source, on_bad, progress, metadata):
                 raise
             metadata["skipped"].append([source.name(index), str(error)])
             continue
-        if places is not None:
-            metadata["places"][split].append(list(places[index]))
+        if frame_ids is not None:
+            metadata["places"][split].append(list(frame_ids[index]))
         yield key, example
         key += 1
 
 
 def _features(tfds, splits):
-    """Describes the entries of a record by the first that can be read."""
+    """Describes the entries of a record by the first readable one."""
     for source in splits.values():
         for index in range(len(source)):
             with contextlib.suppress(ValueError):
@@ -229,7 +226,7 @@ def _feature(tfds, value):
 
 
 def _config_name(options):
-    """Names a choice of options, such as "phone_sony"."""
+    """Returns the folder name of a choice of options, such as "phone_sony"."""
     chosen = {k: v for k, v in options.items() if k not in _CHECKS and k != "lists"}
     text = "-".join(f"{key}_{_plain(value)}" for key, value in sorted(chosen.items()))
     return re.sub(r"[^\w.-]+", "_", text) or "default"

@@ -1,11 +1,8 @@
-"""Which data sets can be prepared, and what splits each has.
+"""Data sets that can be prepared, and their splits.
 
-A function here takes the folder that holds a data set and the options of its reader, and gives the
-plain source of each split. "all" is no name for a split: the record files' format keeps it for the
-sum of all splits.
-
-Receives folders from the user.
-Hands sources to `data/records/builders.py`.
+A function here takes the folder that holds a data set and the options of its source, and returns
+the source of each split. No split may be called "all", which the record files reserve for the sum
+of all splits.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ def _fivek(source, *, split, part=None, **options):
     if part is not None:
         parts = (part,)
     elif "train_input" in parts:
-        # "train" would hold the same photos again; readers may join the two.
+        # "train" would hold the same photos again; the two can be joined when reading.
         parts = tuple(name for name in parts if name != "train")
     return {
         "photos" if part == "all" else part: fivek.paired(source, split=split, part=part, **options)
@@ -47,11 +44,11 @@ def _dped_photos(source, **options):
 
 
 def _ava(source, *, test=0.2, validation=0.0, **options):
-    shares = {"test": test, "validation": validation, "train": 1 - test - validation}
+    fractions = {"test": test, "validation": validation, "train": 1 - test - validation}
     return {
         part: ava.votes(source, part=part, test=test, validation=validation, **options)
         for part in ("train", "validation", "test")
-        if shares[part] > 0
+        if fractions[part] > 0
     }
 
 
@@ -60,7 +57,7 @@ def _tid2013(source, **options):
 
 
 def _folder(source, *, inputs="input", **options):
-    """Takes a folder of pairs, or one with a folder of pairs per split."""
+    """Reads a folder of pairs, or one with a folder of pairs per split."""
     source = pathlib.Path(source)
     if (source / inputs).is_dir():
         return {"train": pairs.PairedFolder(source, inputs=inputs, **options)}
@@ -73,13 +70,13 @@ def _folder(source, *, inputs="input", **options):
 def _unpaired(source, *, inputs="input", targets="target", **options):
     source = pathlib.Path(source)
     return {
-        split: unpaired.Pictures.folder(source / folder, root=source, **options)
+        split: unpaired.ImageSource.folder(source / folder, root=source, **options)
         for split, folder in (("input", inputs), ("target", targets))
     }
 
 
 def _video(source, *, trees=".", **options):
-    """Takes the frames of one tree of clips, or of several with commas between them."""
+    """Reads the frames of one tree of clips, or of several separated by commas."""
     splits = {}
     for tree in trees.split(","):
         split = re.sub(r"\W+", "_", tree.strip()).strip("_") or "clips"

@@ -1,10 +1,7 @@
-"""Data sets that `python -m bilateral_jax prepare` has put into record files.
+"""Sources of record files (array_record) written by `python -m bilateral_jax prepare`.
 
-The elements are those of the plain readers, bit for bit: pictures are kept as encoded bytes and are
+The elements are those of the sources of files, bit for bit: images are kept as encoded bytes and
 decoded by the same code. Neither preparing nor reading needs TensorFlow.
-
-Receives folders of record files (array_record) from `data/records/builders.py`.
-Hands elements to `data/pipeline/batches.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +11,17 @@ import os
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data.sources import index_checks, unpaired, video, video_pairs
+from bilateral_jax.data.sources import unpaired, video, video_pairs, views
 from bilateral_jax.data.synthetic import degraded_clips
 
-PICTURES = ("input", "target", "image")
+IMAGES = ("input", "target", "image")
 
 
 class Prepared:
     """One split of a prepared data set.
 
     Args:
-      root: the folder that `prepare` has named: the one that holds `features.json`.
+      root: the folder that `prepare` printed, which holds `features.json`.
       split: name of a split, or several joined as in "train_input+train_target", or a part as in
         "train[:90%]".
       only: names of the entries to read; None for all.
@@ -39,7 +36,7 @@ class Prepared:
         root = os.fspath(root)
         if not os.path.isfile(os.path.join(root, "features.json")):
             raise ValueError(
-                f"{root} holds no prepared data set; give the folder that prepare has named, the "
+                f"{root} holds no prepared data set; give the folder that prepare printed, the "
                 "one with features.json"
             )
         builder = tfds.builder_from_directory(root)
@@ -57,10 +54,10 @@ class Prepared:
         self._types = {
             name: (tuple(feature.shape), feature.np_dtype)
             for name, feature in self._features.items()
-            if name not in PICTURES and not isinstance(feature, tfds.features.Text)
+            if name not in IMAGES and not isinstance(feature, tfds.features.Text)
         }
         decoders = {
-            name: tfds.decode.SkipDecoding() for name in PICTURES if name in builder.info.features
+            name: tfds.decode.SkipDecoding() for name in IMAGES if name in builder.info.features
         }
         self._records = builder.as_data_source(split=split, decoders=decoders)
         self._split = split
@@ -75,32 +72,32 @@ class Prepared:
           index: position in [-len, len).
 
         Returns:
-          The element that the plain reader gives.
+          The element of the source of files.
 
         Raises:
           IndexError: there is no such record.
-          ValueError: a picture cannot be decoded.
+          ValueError: an image cannot be decoded.
         """
-        record = self._records[index_checks.position(index, len(self), "records")]
+        record = self._records[views.check_index(index, len(self), "records")]
         return {name: self._decoded(name, record[name], record) for name in self._features}
 
     exact = __getitem__
 
     @property
     def skipped(self) -> list:
-        """What `prepare` left out of this data set, as (name, reason)."""
+        """(name, reason) of what `prepare` left out of this data set."""
         return [tuple(entry) for entry in self.metadata.get("skipped", [])]
 
     @property
-    def places(self) -> list[video.Place]:
-        """The place of every frame, in order, where the records are frames of video."""
+    def frame_ids(self) -> list[video.FrameId]:
+        """The clip and number of every frame, in order, where the records are video frames."""
         kept = self.metadata.get("places", {})
         if self._split not in kept:
-            raise ValueError(f"split {self._split!r} holds no frames of video")
-        return [video.Place(clip, number) for clip, number in kept[self._split]]
+            raise ValueError(f"split {self._split!r} holds no video frames")
+        return [video.FrameId(clip, number) for clip, number in kept[self._split]]
 
     def _decoded(self, name, value, record):
-        if name in PICTURES:
+        if name in IMAGES:
             return images.decode(value, label=_text(record.get("name", name))).pixels
         if name not in self._types:
             return _text(value)
@@ -108,29 +105,27 @@ class Prepared:
         return np.asarray(value, dtype).reshape(shape) if shape else np.dtype(dtype).type(value)
 
 
-class _Side:
-    """One entry of the records, as a source of pictures."""
+class _Member(views.View):
+    """One entry of the records, as a source of images."""
 
     def __init__(self, records, entry):
-        self._records, self._entry = records, entry
-
-    def __len__(self):
-        return len(self._records)
+        super().__init__(records)
+        self._entry = entry
 
     def __getitem__(self, index):
-        element = self._records[index]
+        element = self._source[index]
         return {"image": element[self._entry], "name": element["name"]}
 
 
 def open_(root, *, split: str) -> Prepared:
-    """Opens a split as it was prepared.
+    """Opens one split of a prepared data set.
 
     Args:
-      root: the folder that `prepare` has named.
+      root: the folder that `prepare` printed.
       split: see `Prepared`.
 
     Returns:
-      Source with the elements of the plain reader.
+      Source with the elements of the source of files.
 
     Raises:
       ValueError: as `Prepared`.
@@ -139,13 +134,13 @@ def open_(root, *, split: str) -> Prepared:
     return Prepared(root, split=split)
 
 
-def strangers(
+def unpaired_images(
     root, *, inputs: str, targets: str, seed: int = 0, rounds: int = 64
 ) -> unpaired.Unpaired:
-    """Puts pictures of two splits side by side that have nothing to do with each other.
+    """Combines images of two splits at random.
 
     Args:
-      root: the folder that `prepare` has named.
+      root: the folder that `prepare` printed.
       inputs: split of the inputs; of pairs, their inputs are taken.
       targets: split of the targets; of pairs, their targets are taken.
       seed: see `unpaired.Unpaired`.
@@ -160,9 +155,9 @@ def strangers(
     """
     sides = []
     for split, member in ((inputs, "input"), (targets, "target")):
-        whole = Prepared(root, split=split)
-        entry = "image" if "image" in whole._features else member
-        sides.append(_Side(Prepared(root, split=split, only=(entry, "name")), entry))
+        features = Prepared(root, split=split)._features
+        entry = "image" if "image" in features else member
+        sides.append(_Member(Prepared(root, split=split, only=(entry, "name")), entry))
     return unpaired.Unpaired(*sides, seed=seed, rounds=rounds)
 
 
@@ -179,19 +174,19 @@ def windows(
     rounds: int = 1,
     **options,
 ):
-    """Makes windows of prepared frames, as `sources/video.py` and `degraded_clips.py` do of files.
+    """Makes pairs of windows of prepared video frames.
 
     Args:
-      root: the folder that `prepare` has named.
+      root: the folder that `prepare` printed.
       inputs: split of the inputs; with pairing "degraded", of the clean frames.
       targets: split of the targets.
       pairing: "weak" (see `video_pairs.WeakPairs`), "none" (`unpaired.Unpaired`) or "degraded"
-        (`degraded.Degraded`).
+        (`degraded_clips.DegradedClips`).
       frames: in a window.
       stride: see `video.Windows`.
       step: see `video.Windows`.
-      seed: of the offsets, the pairing or the qualities.
-      rounds: how many times the inputs are gone through.
+      seed: of the offsets, the combination or the qualities.
+      rounds: passes over the inputs.
       **options: others of the class that `pairing` names.
 
     Returns:
@@ -204,7 +199,7 @@ def windows(
     makers = {
         "weak": video_pairs.WeakPairs,
         "none": unpaired.Unpaired,
-        "degraded": degraded_clips.Degraded,
+        "degraded": degraded_clips.DegradedClips,
     }
     if pairing not in makers or (pairing == "degraded") != (targets is None):
         raise ValueError(
@@ -220,7 +215,7 @@ def windows(
 
 
 def package():
-    """Imports tensorflow-datasets; done late, so that the plain readers do not need it.
+    """Imports tensorflow-datasets, which only prepared data sets need.
 
     Returns:
       The module.

@@ -1,1 +1,1 @@
-"""Data sets as they lie on disk, one file each: length, random access, NumPy dictionaries."""
+"""Data sets as they lie on disk, one file each, and what these share."""

@@ -1,13 +1,10 @@
-"""DPED: photos of three phones and of a camera that stood beside them.
+"""DPED: photos of three phones and of a camera beside them.
 
 Layout: `ROOT/PHONE/training_data/{PHONE,canon}/I.jpg` and `ROOT/PHONE/test_data/patches/{PHONE,
 canon}/I.jpg` are patches of 100 x 100 pixels, the same I for the same scene;
-`ROOT/PHONE/test_data/full_size_test_images/` holds whole photos of the phone, without a partner.
-`ROOT` may be the folder `dped` or the one that holds it. Pairs that `python -m bilateral_jax align`
-made of photos of one's own lie in the same way, under the name of another phone.
-
-Receives a folder from the user.
-Hands elements to `data/pipeline/batches.py`.
+`ROOT/PHONE/test_data/full_size_test_images/` holds whole photos of the phone, without targets.
+`ROOT` may be the folder `dped` or the one that holds it. `python -m bilateral_jax align` writes
+pairs of your own photos in the same layout, under the name of another phone.
 
 Reference: Ignatov et al., "DSLR-Quality Photos on Mobile Devices with Deep Convolutional Networks",
 ICCV 2017.
@@ -20,7 +17,7 @@ import pathlib
 from bilateral_jax.data.sources import image_files, pairs, readers, unpaired
 
 PHONES = ("iphone", "blackberry", "sony")
-# The (height, width) to which the authors scaled whole photos before they enhanced them.
+# (height, width) to which the authors resized whole photos before enhancing them.
 FULL_SIZES = {"iphone": (1536, 2048), "blackberry": (1560, 2080), "sony": (1944, 2592)}
 PATCH = 100
 
@@ -34,16 +31,16 @@ def patches(
 
     Args:
       root: the folder that holds the data set.
-      phone: one of `PHONES`, or the name of a folder of one's own.
+      phone: one of `PHONES`, or the name of another folder.
       split: "train" or "test".
       follow_links: accept links that lead out of `root`.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       Source of `{"input", "target": uint8 [100, 100, 3], "name"}`, sorted by number.
 
     Raises:
-      ValueError: an unknown split, a folder is missing; or as `checked.Checked`: a patch
+      ValueError: an unknown split, a folder is missing; or as `file_source.FileSource`: a patch
         without partner, of another size or depth counts as bad.
     """
     if split not in _PATCHES:
@@ -51,37 +48,37 @@ def patches(
     folder = _phone(root, phone) / _PATCHES[split]
     sides = []
     for name in (phone, "canon"):
-        found = image_files.pictures(folder / name, root=root, follow_links=follow_links)
-        sides.append({image_files.number(stem): path for stem, path in found.items()})
+        found = image_files.images_in(folder / name, root=root, follow_links=follow_links)
+        sides.append({image_files.number_key(stem): path for stem, path in found.items()})
     found, lost = pairs.matched(*sides, folder / phone, folder / "canon")
     return pairs.FilePairs(found, lost=lost, input=_Patch(8), target=_Patch(8), **checks)
 
 
-def photos(root, *, phone: str, follow_links: bool = False, **checks) -> unpaired.Pictures:
-    """Takes the whole photos of a phone; the camera's are not published with them.
+def photos(root, *, phone: str, follow_links: bool = False, **checks) -> unpaired.ImageSource:
+    """Lists the whole photos of a phone; the camera's are not published.
 
     Args:
       root: the folder that holds the data set.
-      phone: one of `PHONES`, or the name of a folder of one's own.
+      phone: one of `PHONES`, or the name of another folder.
       follow_links: accept links that lead out of `root`.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       Source of `{"image": uint8 [h, w, 3], "name"}`, sorted by number, in the size of the file
-      (the authors scaled to `FULL_SIZES` first).
+      (the authors resized to `FULL_SIZES` first).
 
     Raises:
-      ValueError: the folder is missing, or as `checked.Checked`.
+      ValueError: the folder is missing, or as `file_source.FileSource`.
     """
     folder = _phone(root, phone) / "test_data" / "full_size_test_images"
-    found = image_files.pictures(folder, root=root, follow_links=follow_links)
-    names = sorted(found, key=image_files.number)
-    pictures = [unpaired.Picture(found[name].name, found[name]) for name in names]
-    return unpaired.Pictures(pictures, rendition=readers.AsStored(8), **checks)
+    found = image_files.images_in(folder, root=root, follow_links=follow_links)
+    names = sorted(found, key=image_files.number_key)
+    files = [unpaired.ImageFile(found[name].name, found[name]) for name in names]
+    return unpaired.ImageSource(files, reader=readers.AsStored(8), **checks)
 
 
 class _Patch(readers.AsStored):
-    """A picture of one size only."""
+    """Reader of images of 100 x 100 pixels only."""
 
     def size(self, path):
         return _check(path, super().size(path))

@@ -1,11 +1,9 @@
-"""What all sources of files share: a look at every file at the start, and what to do with bad ones.
+"""Base class of all sources of files: validation of every file, and the handling of bad ones.
 
-A source has a fixed length and gives the same element for the same index at any time, since a
-resumed run must see what it would have seen. So records found bad at the start are left out before
-anything is counted; one that turns out bad while reading is replaced by the next good one.
-
-Receives records from the sources.
-Hands elements to `data/pipeline/batches.py`.
+A source has a fixed length and returns the same element for the same index at any time, since a
+resumed run must read what the interrupted one would have read. So records found bad at the start
+are left out before anything is counted; one that turns out bad while reading is replaced by the
+next good one.
 """
 
 from __future__ import annotations
@@ -15,33 +13,32 @@ import copy
 import operator
 import warnings
 
-from bilateral_jax.data.sources import image_files, index_checks
+from bilateral_jax.data.sources import image_files, views
 
 VERIFY = ("none", "headers", "full")
 ON_BAD = ("refuse", "skip")
-# So many in a row are no accident of single files.
+# More bad records in a row than this are not a matter of single files.
 _MOST_SUBSTITUTES = 100
 
 
-class Checked:
-    """A source whose records are files; a subclass says how one is named, looked at and read.
+class FileSource:
+    """A source whose records are files; a subclass names, validates and reads one record.
 
     Args:
-      records: what there is, in order.
-      lost: (name, reason) of records that listing the files has already found bad.
-      verify: "headers" looks at the head and the end of every file now (a zero-byte file, another
-        format, a wrong depth, a truncated file, a decompression bomb, members of different size);
-        "full" decodes every file now; "none" looks at nothing.
-      on_bad: "refuse" raises for the first looks and for whatever turns up while reading; "skip"
-        leaves bad records out now, and while reading gives the next good record in place of a bad
-        one. Either way the names and reasons are told; `skipped` lists them.
-      threads: that look at files at a time.
+      records: all records, in order.
+      lost: (name, reason) of records found bad when the files were listed.
+      verify: "headers" checks the head and the end of every file now (zero-byte file, unknown
+        format, wrong depth, truncated file, decompression bomb, members of different size); "full"
+        decodes every file now; "none" checks nothing.
+      on_bad: "refuse" raises, now or while reading; "skip" leaves bad records out now, and while
+        reading returns the next good record in place of a bad one, with a warning.
+      threads: files checked at a time.
 
     Attributes:
       skipped: list of (name, reason) of the records left out or replaced so far, in this process.
 
     Raises:
-      ValueError: an unknown option; bad records, unless they are to be skipped; no good record.
+      ValueError: an unknown option; bad records with on_bad="refuse"; no good record.
     """
 
     def __init__(self, records, *, lost=(), verify="headers", on_bad="refuse", threads=8):
@@ -51,7 +48,7 @@ class Checked:
             raise ValueError(f"on_bad must be one of {ON_BAD}, got {on_bad!r}")
         self._on_bad, self.skipped = on_bad, list(lost)
         records = list(records)
-        reasons = self._look(records, verify, threads)
+        reasons = self._validate(records, verify, threads)
         self._records = [record for record, reason in zip(records, reasons) if not reason]
         self.skipped += [(self._name(r), reason) for r, reason in zip(records, reasons) if reason]
         if self.skipped:
@@ -73,12 +70,12 @@ class Checked:
 
         Raises:
           IndexError: there is no such record.
-          ValueError: it cannot be read, and is not to be skipped.
+          ValueError: it cannot be read, with on_bad="refuse".
         """
-        return self._instead(index, self._read)
+        return self._read_or_next(index)
 
     def exact(self, index: int) -> dict:
-        """Reads one record, never another in its place.
+        """Reads one record, without substitution.
 
         Args:
           index: position in [-len, len).
@@ -93,15 +90,15 @@ class Checked:
         return self._read(self._records[operator.index(index)])
 
     def encoded(self, index: int) -> dict:
-        """Reads one record as it goes into a prepared data set: pictures as encoded bytes.
+        """Reads one record as it goes into a prepared data set: images as encoded bytes.
 
-        The pictures are decoded once, to make sure of them.
+        The images are decoded once, to validate them.
 
         Args:
           index: position in [-len, len).
 
         Returns:
-          As `self[index]`, with bytes of files in place of pixels.
+          As `self[index]`, with bytes of image files in place of pixels.
 
         Raises:
           IndexError: there is no such record.
@@ -109,8 +106,8 @@ class Checked:
         """
         return self._encode(self._records[operator.index(index)])
 
-    def part(self, start: int | None, stop: int | None) -> Checked:
-        """Cuts a part out of the source; what stands in for a bad record comes from that part, too.
+    def part(self, start: int | None, stop: int | None) -> FileSource:
+        """Takes a part of the source; substitutes of bad records come from that part, too.
 
         Args:
           start: first record, as in a Python slice.
@@ -122,14 +119,14 @@ class Checked:
         Raises:
           ValueError: the part is empty.
         """
-        found = copy.copy(self)
-        found._records = self._records[start:stop]
-        if not found._records:
+        part = copy.copy(self)
+        part._records = self._records[start:stop]
+        if not part._records:
             raise ValueError(f"part {start}:{stop} of a source of {len(self)} records is empty")
-        return found
+        return part
 
     def name(self, index: int) -> str:
-        """Names one record without reading it.
+        """Returns the name of a record without reading it.
 
         Args:
           index: position in [-len, len).
@@ -142,14 +139,14 @@ class Checked:
         """
         return self._name(self._records[operator.index(index)])
 
-    def _instead(self, index, read):
+    def _read_or_next(self, index):
         """Reads a record, or the next that can be read."""
         count = len(self._records)
-        index = index_checks.position(index, count, "records")
+        index = views.check_index(index, count, "records")
         for step in range(min(count, _MOST_SUBSTITUTES)):
             record = self._records[(index + step) % count]
             try:
-                return read(record)
+                return self._read(record)
             except ValueError as error:
                 if self._on_bad == "refuse":
                     raise
@@ -163,15 +160,15 @@ class Checked:
             self.skipped.append((name, reason))
             warnings.warn(f"the next record is used instead of a bad one: {reason}", stacklevel=4)
 
-    def _look(self, records, verify, threads):
-        """Gives the reason against each record, or None."""
+    def _validate(self, records, verify, threads):
+        """Returns for each record the reason why it is bad, or None."""
         if verify == "none":
             return [None] * len(records)
-        look = self._inspect if verify == "headers" else self._read
+        check = self._inspect if verify == "headers" else self._read
 
         def reason(record):
             try:
-                look(record)
+                check(record)
             except (OSError, ValueError) as error:
                 return str(error)
 
@@ -179,10 +176,12 @@ class Checked:
             return list(pool.map(reason, records))
 
     def _report(self, count):
-        told = image_files.named([f"{name} ({reason})" for name, reason in self.skipped], most=3)
+        names = image_files.join_names(
+            [f"{name} ({reason})" for name, reason in self.skipped], most=3
+        )
         if self._on_bad == "refuse":
             raise ValueError(
-                f'{len(self.skipped)} of {count} records are bad: {told}. on_bad="skip" would '
+                f'{len(self.skipped)} of {count} records are bad: {names}. on_bad="skip" would '
                 "leave them out"
             )
-        warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {told}", stacklevel=4)
+        warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {names}", stacklevel=4)

@@ -1,8 +1,4 @@
-"""MIT-Adobe FiveK: 5,000 photos, retouched by five experts, in the forms in which people keep it.
-
-Receives a folder from the user, ids from `data/sources/fivek_splits.py`.
-Hands elements to `data/pipeline/batches.py`.
-"""
+"""MIT-Adobe FiveK: 5,000 photos, retouched by five experts, in the layouts in common use."""
 
 from __future__ import annotations
 
@@ -16,14 +12,14 @@ COLORS = ("srgb", "prophoto", "raw")
 
 
 class Layout(NamedTuple):
-    """Where a form of the data set keeps its files.
+    """Folders and colour spaces of one layout of the data set.
 
     Attributes:
-      inputs: folders of inputs, relative to the root; `*` stands for any one name.
+      inputs: folders of inputs, relative to the root; `*` matches any one name.
       targets: folders of targets; `{e}` and `{E}` stand for the expert's letter.
-      input_color: how inputs are read: "srgb" (as stored), "prophoto" or "raw".
+      input_color: colour space of the inputs: "srgb" (read as stored), "prophoto" or "raw".
       target_color: the same for the targets.
-      lists: where the lists of published splits may lie.
+      lists: folder of the lists of published splits.
     """
 
     inputs: tuple[str, ...]
@@ -76,29 +72,30 @@ def paired(root, *, split: str, part: str, **options) -> pairs.FilePairs:
       root: the folder that holds the data set.
       split: one of `fivek_splits.NAMES`.
       part: one of `fivek_splits.parts(split)`.
-      **options: see `_sides`; `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **options: see `_sides`; `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       Source of `{"input", "target": uint8 or uint16 [h, w, 3], "name"}`, sorted by id.
 
     Raises:
-      ValueError: an unknown option's value, no such layout in `root`, or as `checked.Checked`;
-        a photo of the split that is not there counts as bad and is named.
+      ValueError: an unknown option's value, no such layout in `root`, or as
+        `file_source.FileSource`; a missing photo of the split counts as bad and is named.
       ImportError: raw files are to be read and rawpy is not installed.
     """
     checks, options = _checks(options)
-    wanted, (before, given), (after, retouched) = _sides(root, split, (part, part), **options)
+    (ids, _), *sides = _sides(root, split, (part, part), **options)
+    (inputs, input_reader), (targets, target_reader) = sides
     found, lost = pairs.matched(
-        {id_: before[id_] for id_ in wanted[0] if id_ in before},
-        {id_: after[id_] for id_ in wanted[0] if id_ in after},
+        {id_: inputs[id_] for id_ in ids if id_ in inputs},
+        {id_: targets[id_] for id_ in ids if id_ in targets},
         "the inputs",
         "the targets",
     )
-    lost += _absent(id_ for id_ in wanted[0] if id_ not in before and id_ not in after)
-    return pairs.FilePairs(found, lost=lost, input=given, target=retouched, **checks)
+    lost += _absent(id_ for id_ in ids if id_ not in inputs and id_ not in targets)
+    return pairs.FilePairs(found, lost=lost, input=input_reader, target=target_reader, **checks)
 
 
-def strangers(
+def unpaired_photos(
     root,
     *,
     split: str,
@@ -108,14 +105,14 @@ def strangers(
     rounds: int = 64,
     **options,
 ) -> unpaired.Unpaired:
-    """Puts photos beside retouches of other photos, for training without pairs.
+    """Combines photos at random with retouches of other photos.
 
     Args:
       root: the folder that holds the data set.
       split: one of `fivek_splits.NAMES`.
       input_part: the part whose photos are the inputs.
       target_part: the part whose retouches are the targets.
-      seed: of the pairing, see `unpaired.Unpaired`.
+      seed: of the combination, see `unpaired.Unpaired`.
       rounds: see `unpaired.Unpaired`.
       **options: as for `paired`.
 
@@ -127,24 +124,24 @@ def strangers(
       ImportError: as `paired`.
     """
     checks, options = _checks(options)
-    wanted, *sides = _sides(root, split, (input_part, target_part), **options)
+    selected, *sides = _sides(root, split, (input_part, target_part), **options)
     sources = []
-    for ids, (found, rendition) in zip(wanted, sides):
-        pictures = [unpaired.Picture(found[id_].name, found[id_]) for id_ in ids if id_ in found]
+    for ids, (found, reader) in zip(selected, sides):
+        files = [unpaired.ImageFile(found[id_].name, found[id_]) for id_ in ids if id_ in found]
         lost = _absent(id_ for id_ in ids if id_ not in found)
-        sources.append(unpaired.Pictures(pictures, rendition=rendition, lost=lost, **checks))
+        sources.append(unpaired.ImageSource(files, reader=reader, lost=lost, **checks))
     return unpaired.Unpaired(*sources, seed=seed, rounds=rounds)
 
 
 def find_layout(root, *, expert: str = "c") -> str:
-    """Recognises the form in which a folder holds the data set.
+    """Recognises the layout in which a folder holds the data set.
 
     Args:
       root: the folder.
-      expert: whose retouches are wanted.
+      expert: whose retouches.
 
     Returns:
-      The first key of `LAYOUTS` whose folders of inputs and targets are both there.
+      The first key of `LAYOUTS` whose folders of inputs and targets both exist.
 
     Raises:
       ValueError: none of them.
@@ -153,7 +150,7 @@ def find_layout(root, *, expert: str = "c") -> str:
         if _folders(root, layout.inputs, expert) and _folders(root, layout.targets, expert):
             return name
     raise ValueError(
-        f"{root} holds no known form of FiveK with expert {expert!r} (known: "
+        f"{root} holds no known layout of FiveK with expert {expert!r} (known: "
         f"{', '.join(LAYOUTS)}); inputs=FOLDER and targets=FOLDER name the folders themselves"
     )
 
@@ -174,26 +171,26 @@ def _sides(
     long_side: int | None = None,
     follow_links: bool = False,
 ):
-    """Finds the files of both sides and how to read them.
+    """Finds the files of inputs and targets, and their readers.
 
     Args:
       root: the folder that holds the data set.
       split: see `paired`.
-      parts: of the inputs, of the targets.
-      layout: a key of `LAYOUTS`; None recognises it.
+      parts: (of the inputs, of the targets).
+      layout: a key of `LAYOUTS`; None to recognise it.
       expert: whose retouches: "a" to "e".
-      inputs: folder of inputs below `root`, where the layout has another or several.
+      inputs: folder of inputs below `root`, in place of the layout's.
       targets: folder of targets below `root`.
       input_color: "srgb" takes colours as stored, "prophoto" converts 16-bit TIFF, "raw" develops;
-        None as the layout has it.
+        None for the layout's.
       target_color: the same for the targets.
-      lists: folder with the lists of published splits; None for where the layout keeps them.
+      lists: folder with the lists of published splits; None for the layout's.
       ids: list file (or sequence of ids) to use in place of the split's part.
-      long_side: make both members smaller, to this long side in pixels.
+      long_side: reduce both images to this long side in pixels.
       follow_links: accept links that lead out of `root`.
 
     Returns:
-      ((ids, ids), (id -> input file, rendition), (id -> target file, rendition)).
+      ((ids, ids), (id -> input file, reader), (id -> target file, reader)).
     """
     root = pathlib.Path(root)
     if expert not in EXPERTS:
@@ -202,11 +199,11 @@ def _sides(
         raise ValueError(f"layout must be one of {tuple(LAYOUTS)}, got {layout!r}")
     if layout is None:
         layout = "folders" if inputs and targets else find_layout(root, expert=expert)
-    form = LAYOUTS[layout]
+    known = LAYOUTS[layout]
     sides = []
     for side, color in (
-        ((inputs,) if inputs else form.inputs, input_color or form.input_color),
-        ((targets,) if targets else form.targets, target_color or form.target_color),
+        ((inputs,) if inputs else known.inputs, input_color or known.input_color),
+        ((targets,) if targets else known.targets, target_color or known.target_color),
     ):
         if color not in COLORS:
             raise ValueError(f"input_color and target_color must be of {COLORS}, got {color!r}")
@@ -216,29 +213,29 @@ def _sides(
                 f"there is no folder {root / side[0].format(e=expert, E=expert.upper())}"
             )
         found = _files(folders, root, follow_links, color)
-        sides.append((found, readers.scaled(_RENDITIONS[color](), long_side)))
-    wanted = _wanted(split, parts, ids, root / form.lists if lists is None else lists)
+        sides.append((found, readers.resized(_READERS[color](), long_side)))
+    selected = _select(split, parts, ids, root / known.lists if lists is None else lists)
     if split == "all" and ids is None:
-        wanted = tuple(sorted(sides[0][0].keys() | sides[1][0].keys()) for _ in parts)
-    return wanted, *sides
+        selected = tuple(sorted(sides[0][0].keys() | sides[1][0].keys()) for _ in parts)
+    return selected, *sides
 
 
-_RENDITIONS = {
+_READERS = {
     "srgb": readers.AsStored,
     "prophoto": readers.ProPhoto,
     "raw": readers.Raw,
 }
 
 
-def _wanted(split, parts, ids, lists):
+def _select(split, parts, ids, lists):
     if ids is None:
         return tuple(fivek_splits.ids(split, part, lists=lists) for part in parts)
-    given = ids if not isinstance(ids, str | pathlib.Path) else fivek_splits.read(ids)
-    return tuple(sorted({int(id_) for id_ in given}) for _ in parts)
+    ids = fivek_splits.read(ids) if isinstance(ids, str | pathlib.Path) else ids
+    return tuple(sorted({int(id_) for id_ in ids}) for _ in parts)
 
 
 def _folders(root, patterns, expert):
-    """Gives the folders of the first pattern that is there."""
+    """Returns the folders of the first pattern that exists."""
     root = pathlib.Path(root)
     for pattern in patterns:
         pattern = pattern.format(e=expert, E=expert.upper())
@@ -263,7 +260,7 @@ def _files(folders, root, follow_links, color):
             if id_ is None:
                 raise ValueError(f"{path} is not named as a photo of FiveK (a0001 to a5000)")
             if id_ in found:
-                raise ValueError(f"photo {id_} is there twice: {found[id_]} and {path}")
+                raise ValueError(f"photo {id_} exists twice: {found[id_]} and {path}")
             found[id_] = path
     if not found:
         raise ValueError(f"{folders[0]} holds no files ({', '.join(_SUFFIXES[color])})")
@@ -271,11 +268,11 @@ def _files(folders, root, follow_links, color):
 
 
 def _absent(ids):
-    return [(f"a{id_:04d}", f"photo {id_} of the split is not there") for id_ in ids]
+    return [(f"a{id_:04d}", f"photo {id_} of the split is missing") for id_ in ids]
 
 
 def _checks(options):
-    """Parts the options of the checks from the others."""
+    """Separates the options of `file_source.FileSource` from the others."""
     names = ("verify", "on_bad", "threads")
     checks = {name: options[name] for name in names if name in options}
     return checks, {name: value for name, value in options.items() if name not in names}

@@ -1,11 +1,8 @@
-"""Which photos of MIT-Adobe FiveK are for training and which are for testing, by whose paper.
+"""Published training and test splits of MIT-Adobe FiveK.
 
-A photo is a whole number in 1..5000: the digits after the "a" of its name. Where a split is a
-published list, the list comes from the user (or lies beside the photos) and is held against its
-count and digest; where it is a rule, the rule stands here.
-
-Receives names of splits and list files from `data/sources/fivek.py`.
-Hands ids back to it.
+A photo's id is an integer in 1..5000: the digits after the "a" of its name. Where a split is a
+published list, the list comes from the user (or lies beside the photos) and is validated by its
+count and checksum; where it is a rule, the rule is here.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ COUNT = 5000
 
 
 class Listed(NamedTuple):
-    """A published list: its file, how many ids it holds, SHA-256 of them (see `digest`)."""
+    """A published list: its file, number of ids, and their SHA-256 (see `checksum`)."""
 
     file: str
     count: int
@@ -77,7 +74,7 @@ _LISTS = {
     "distort_and_recover": {"test": Listed("random250.txt", 250)},
 }
 
-# Splits by rule: part -> the ids of the photos in an order of the split's own.
+# Splits by rule: part -> range of positions in the order of ids, shuffled for `_SHUFFLED`.
 _RULES = {
     "all": {"all": (0, 5000)},
     "upe": {"train": (0, 4500), "test": (4500, 5000)},
@@ -91,14 +88,14 @@ NAMES = (*_LISTS, *_RULES)
 
 
 def parts(split: str) -> tuple[str, ...]:
-    """Names the parts of a split.
+    """Returns the names of the parts of a split.
 
     Args:
       split: one of `NAMES`.
 
     Returns:
-      Names for `ids`. Where a split has inputs and targets of its own for unpaired training,
-      "train" is both together.
+      Names for `ids`. Where a split has separate inputs and targets for unpaired training, "train"
+      is both together.
 
     Raises:
       ValueError: unknown split.
@@ -112,7 +109,7 @@ def parts(split: str) -> tuple[str, ...]:
 
 
 def ids(split: str, part: str, *, lists=None) -> list[int]:
-    """Gives the photos of one part of a split.
+    """Returns the ids of one part of a split.
 
     Args:
       split: one of `NAMES`.
@@ -123,7 +120,7 @@ def ids(split: str, part: str, *, lists=None) -> list[int]:
       Ids in 1..5000, sorted.
 
     Raises:
-      ValueError: an unknown name; a list is missing, or is not the published one.
+      ValueError: an unknown name; a list is missing or is not the published one.
     """
     if part not in parts(split):
         raise ValueError(f"part must be one of {parts(split)} for split {split!r}, got {part!r}")
@@ -144,46 +141,46 @@ def read(file) -> list[int]:
 
     Args:
       file: text or JSON. A line may be an id (`17`), a name (`a0017`, `a0017-DSC_0101`) or a file
-        name; lines that start with # are passed over.
+        name; lines that start with # are ignored.
 
     Returns:
       Ids in the order of the file.
 
     Raises:
-      ValueError: the file is missing or malformed, a line is no id, an id occurs twice.
+      ValueError: the file is missing or malformed, a line is not an id, an id occurs twice.
     """
     file = pathlib.Path(file)
     if not file.is_file():
         raise ValueError(f"there is no list {file}")
-    names = _keys(file) if file.suffix == ".json" else image_files.lines(file)
+    names = _keys(file) if file.suffix == ".json" else image_files.read_lines(file)
     found = [id_of(name) for name in names]
     bad = [name for name, id_ in zip(names, found) if id_ is None]
     if bad:
-        raise ValueError(f"{file} names no photo of FiveK in {image_files.named(bad, most=3)}")
+        raise ValueError(f"{file} names no photo of FiveK in {image_files.join_names(bad, most=3)}")
     if len(set(found)) < len(found):
         twice = sorted({id_ for id_ in found if found.count(id_) > 1})
         raise ValueError(
-            f"{file} lists {image_files.named([str(i) for i in twice])} more than once"
+            f"{file} lists {image_files.join_names([str(i) for i in twice])} more than once"
         )
     return found
 
 
 def id_of(name: str) -> int | None:
-    """Reads the id out of a photo's name.
+    """Parses the id in a photo's name.
 
     Args:
       name: `a0017-DSC_0101.dng`, `a0017`, `0017.jpg`, `17`.
 
     Returns:
-      An id in 1..5000, or None where the name is not of this kind.
+      An id in 1..5000, or None where the name has none.
     """
     match = re.match(r"a?(\d{1,6})(?!\d)", name)
     id_ = int(match[1]) if match else 0
     return id_ if 1 <= id_ <= COUNT else None
 
 
-def digest(found) -> str:
-    """Identifies a set of ids.
+def checksum(found) -> str:
+    """Computes the checksum of a set of ids.
 
     Args:
       found: ids.
@@ -195,19 +192,19 @@ def digest(found) -> str:
 
 
 def _published(split, part, lists):
-    wanted = _LISTS[split][part]
-    if lists is None or not (pathlib.Path(lists) / wanted.file).is_file():
-        place = "lists=FOLDER" if lists is None else f"{lists}"
-        names = image_files.named([entry.file for entry in _LISTS[split].values()])
+    listed = _LISTS[split][part]
+    if lists is None or not (pathlib.Path(lists) / listed.file).is_file():
+        folder = "lists=FOLDER" if lists is None else f"{lists}"
+        names = image_files.join_names([entry.file for entry in _LISTS[split].values()])
         raise ValueError(
-            f"split {split!r} needs the published list {wanted.file} in {place} (its lists are "
+            f"split {split!r} needs the published list {listed.file} in {folder} (its lists are "
             f"{names}); see docs/data.md"
         )
-    found = read(pathlib.Path(lists) / wanted.file)
-    if len(found) != wanted.count or wanted.sha256 not in (None, digest(found)):
+    found = read(pathlib.Path(lists) / listed.file)
+    if len(found) != listed.count or listed.sha256 not in (None, checksum(found)):
         raise ValueError(
-            f"{pathlib.Path(lists) / wanted.file} is not the list of split {split!r}: it holds "
-            f"{len(found)} ids, {wanted.count} are expected, and the ids must be the published "
+            f"{pathlib.Path(lists) / listed.file} is not the list of split {split!r}: it holds "
+            f"{len(found)} ids, {listed.count} are expected, and the ids must be the published "
             "ones; ids=FILE takes any list"
         )
     return sorted(found)
@@ -224,7 +221,7 @@ def _keys(file):
 
 
 def _shuffled(split):
-    """Orders all ids by chance, the same on every machine and with every version of NumPy."""
+    """Shuffles all ids by their hash, the same on every machine and with every NumPy."""
     return sorted(
         range(1, COUNT + 1), key=lambda i: hashlib.sha256(f"{split} {i}".encode()).digest()
     )

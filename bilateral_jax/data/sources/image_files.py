@@ -1,8 +1,4 @@
-"""Which picture files a data set consists of; none from outside the folder that the user named.
-
-Receives folders and lists of files from the sources.
-Hands paths back to them.
-"""
+"""Lists image files of folders and list files, refusing paths outside the data set's folder."""
 
 from __future__ import annotations
 
@@ -13,18 +9,18 @@ import pathlib
 from bilateral_jax import images
 
 
-def contained(path, root) -> pathlib.Path:
-    """Refuses a path that leads out of a folder, by `..`, by being absolute, or through a link.
+def check_inside(path, root) -> pathlib.Path:
+    """Checks that a path stays inside a folder: no `..`, absolute path or link that leads out.
 
     Args:
       path: as found in a list; relative to `root`, or absolute.
       root: the folder.
 
     Returns:
-      The path, with links not yet followed.
+      The joined path, links not resolved.
 
     Raises:
-      ValueError: it leads out of the folder.
+      ValueError: the path leads out of the folder.
     """
     root = pathlib.Path(root)
     full = root / path
@@ -33,8 +29,8 @@ def contained(path, root) -> pathlib.Path:
     return full
 
 
-def listed(file, *, root=None) -> list[pathlib.Path]:
-    """Reads a text file with one path per line; empty lines and those starting with # are passed.
+def read_list(file, *, root=None) -> list[pathlib.Path]:
+    """Reads a text file with one path per line; empty lines and comments (#) are ignored.
 
     Args:
       file: the text file.
@@ -49,10 +45,10 @@ def listed(file, *, root=None) -> list[pathlib.Path]:
     """
     file = pathlib.Path(file)
     root = file.parent if root is None else pathlib.Path(root)
-    return [contained(line, root) for line in lines(file)]
+    return [check_inside(line, root) for line in read_lines(file)]
 
 
-def lines(file) -> list[str]:
+def read_lines(file) -> list[str]:
     """Reads the lines of a text file, without empty ones and comments (#).
 
     Args:
@@ -73,28 +69,28 @@ def lines(file) -> list[str]:
     return [line for line in stripped if line and not line.startswith("#")]
 
 
-def pictures(folder, *, root=None, follow_links=False, suffixes=images.READABLE_SUFFIXES) -> dict:
-    """Lists the pictures in one folder; hidden files and other kinds of files are passed over.
+def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE_SUFFIXES) -> dict:
+    """Lists the image files in one folder; hidden and other files are ignored.
 
     Args:
       folder: the folder. It may itself be a link.
-      root: links may also lead to places in here.
+      root: another folder that links may lead into.
       follow_links: accept links that lead anywhere.
-      suffixes: of pictures, in small letters.
+      suffixes: of image files, in lower case.
 
     Returns:
       Stem (name without suffix) -> path, sorted by stem.
 
     Raises:
-      ValueError: the folder does not exist or holds no pictures, a name occurs twice, or a link
-        leads out of the folder.
+      ValueError: the folder does not exist or holds no images, a name occurs twice, or a link leads
+        out of the folder.
     """
     found = collections.defaultdict(list)
     for path in entries(folder, root=root, follow_links=follow_links):
         if path.suffix.lower() in suffixes:
             found[path.stem].append(path)
     if not found:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(suffixes)})")
+        raise ValueError(f"{folder} holds no images ({', '.join(suffixes)})")
     for paths in found.values():
         if len(paths) > 1:
             names = ", ".join(sorted(path.name for path in paths))
@@ -107,7 +103,7 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
 
     Args:
       folder: the folder. It may itself be a link.
-      root: links may also lead to places in here.
+      root: another folder that links may lead into.
       follow_links: accept links that lead anywhere.
       folders: list the folders instead of the files.
 
@@ -120,7 +116,7 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    homes = [pathlib.Path(home).resolve() for home in (folder, root) if home is not None]
+    allowed = [pathlib.Path(path).resolve() for path in (folder, root) if path is not None]
     found = []
     with os.scandir(folder) as scan:
         listing = list(scan)
@@ -128,18 +124,18 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
         if entry.name.startswith(".") or entry.is_dir() != folders:
             continue
         if entry.is_symlink() and not follow_links:
-            leads = pathlib.Path(entry.path).resolve()
-            if not any(leads.is_relative_to(home) for home in homes):
+            target = pathlib.Path(entry.path).resolve()
+            if not any(target.is_relative_to(path) for path in allowed):
                 raise ValueError(
-                    f"the link {entry.path} leads out of its folder, to {leads}; "
+                    f"the link {entry.path} leads out of its folder, to {target}; "
                     "follow_links=True accepts that"
                 )
         found.append(folder / entry.name)
     return found
 
 
-def number(name: str) -> tuple:
-    """Gives a key that sorts names by the last number in them, then by name.
+def number_key(name: str) -> tuple:
+    """Returns a key that sorts names by the last number in them, then by name.
 
     Args:
       name: a file's or folder's name.
@@ -151,8 +147,8 @@ def number(name: str) -> tuple:
     return (int(digits[-1]) if digits else -1, name)
 
 
-def named(names, *, most: int = 5) -> str:
-    """Puts names into a sentence, not all of them if they are many.
+def join_names(names, *, most: int = 5) -> str:
+    """Joins names for a message, abbreviated if they are many.
 
     Args:
       names: a list of strings.

@@ -1,8 +1,4 @@
-"""Pictures with numbers beside them, such as votes or scores.
-
-Receives records from `data/sources/ava.py` and `data/sources/tid2013.py`.
-Hands elements to `data/pipeline/batches.py`.
-"""
+"""Sources of labelled images: each with numbers such as votes or scores."""
 
 from __future__ import annotations
 
@@ -13,26 +9,26 @@ from typing import NamedTuple
 from bilateral_jax.data.sources import file_source, readers
 
 
-class Label(NamedTuple):
-    """One file, its name, and a dictionary of NumPy arrays that belong to it."""
+class LabelledFile(NamedTuple):
+    """An image file, its name, and a dictionary of NumPy arrays that label it."""
 
     name: str
     path: pathlib.Path
     numbers: dict
 
 
-class Labelled(file_source.Checked):
-    """Pictures with labels: `source[i]` is `{"image": uint8 [h, w, 3], "name": str, **numbers}`.
+class LabelledImages(file_source.FileSource):
+    """Images with labels: `source[i]` is `{"image": uint8 [h, w, 3], "name": str, **numbers}`.
 
     Args:
-      labels: list of `Label`.
-      **checks: `lost`, `verify`, `on_bad`, `threads` of `checked.Checked`.
+      labels: list of `LabelledFile`.
+      **checks: `lost`, `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Raises:
-      ValueError: as `checked.Checked`.
+      ValueError: as `file_source.FileSource`.
     """
 
-    _rendition = readers.AsStored(8)
+    _reader = readers.AsStored(8)
 
     def __init__(self, labels, **checks):
         super().__init__(labels, **checks)
@@ -41,19 +37,21 @@ class Labelled(file_source.Checked):
         return record.name
 
     def _inspect(self, record):
-        self._rendition.size(record.path)
+        self._reader.size(record.path)
 
     def _read(self, record):
-        pixels = self._rendition.read(record.path)
+        pixels = self._reader.read(record.path)
         return {"image": pixels, "name": record.name, **record.numbers}
 
     def _encode(self, record):
-        content, _ = self._rendition.encoded(record.path)
+        content, _ = self._reader.encoded(record.path)
         return {"image": content, "name": record.name, **record.numbers}
 
 
-def chance(key: str) -> float:
-    """Draws a number for a name, the same on every machine and whatever else is in the set.
+def uniform_hash(key: str) -> float:
+    """Hashes a name to a uniform number, the same on every machine.
+
+    A split by this number does not depend on which other names there are.
 
     Args:
       key: the name, with a seed in it.

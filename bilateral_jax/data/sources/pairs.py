@@ -1,10 +1,6 @@
-"""Pairs of picture files: what went in, and what should come out.
+"""Pairs of image files, input and target, from two folders or two lists.
 
-A source has a length and random access; `source[i]` is `{"input": pixels [h, w, 3], "target":
-pixels [h, w, 3], "name": str}`, where pixels are uint8, uint16 or float32 in [0, 1].
-
-Receives folders or file lists from the user; pixels from `data/sources/readers.py`.
-Hands elements to `data/pipeline/batches.py`.
+`source[i]` is `{"input", "target": [h, w, 3], "name": str}` with uint8 or uint16 pixels.
 """
 
 from __future__ import annotations
@@ -17,70 +13,70 @@ from bilateral_jax.data.sources import file_source, image_files, readers
 
 
 class Pair(NamedTuple):
-    """Two files and the name of their record."""
+    """The files of a pair and its name."""
 
     name: str
     input: pathlib.Path
     target: pathlib.Path
 
 
-class FilePairs(file_source.Checked):
-    """Pairs of files, each member read in its own way.
+class FilePairs(file_source.FileSource):
+    """Pairs of files, each member read by its own reader.
 
     Args:
       pairs: list of `Pair`.
-      input: how the inputs are read, see `data/sources/readers.py`.
-      target: how the targets are read.
-      **checks: `lost`, `verify`, `on_bad`, `threads` of `checked.Checked`.
+      input: reader of the inputs, see `data/sources/readers.py`; None for `AsStored`.
+      target: reader of the targets.
+      **checks: `lost`, `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Raises:
-      ValueError: as `checked.Checked`.
+      ValueError: as `file_source.FileSource`.
     """
 
     def __init__(self, pairs, *, input=None, target=None, **checks):
-        self._renditions = (input or readers.AsStored(), target or readers.AsStored())
+        self._readers = (input or readers.AsStored(), target or readers.AsStored())
         super().__init__(pairs, **checks)
 
     def _name(self, record):
         return record.name
 
     def _inspect(self, record):
-        sizes = [how.size(path) for how, path in zip(self._renditions, record[1:])]
+        sizes = [reader.size(path) for reader, path in zip(self._readers, record[1:])]
         if None not in sizes:
             _check_equal(record, *sizes)
 
     def _read(self, record):
-        given, wanted = (how.read(path) for how, path in zip(self._renditions, record[1:]))
-        _check_equal(record, given.shape[:2], wanted.shape[:2])
-        return {"input": given, "target": wanted, "name": record.name}
+        pair = [reader.read(path) for reader, path in zip(self._readers, record[1:])]
+        _check_equal(record, *(pixels.shape[:2] for pixels in pair))
+        return {"input": pair[0], "target": pair[1], "name": record.name}
 
     def _encode(self, record):
-        (given, size), (wanted, other) = (
-            how.encoded(path) for how, path in zip(self._renditions, record[1:])
+        pair, sizes = zip(
+            *(reader.encoded(path) for reader, path in zip(self._readers, record[1:]))
         )
-        _check_equal(record, size, other)
-        return {"input": given, "target": wanted, "name": record.name}
+        _check_equal(record, *sizes)
+        return {"input": pair[0], "target": pair[1], "name": record.name}
 
 
 class PairedFolder(FilePairs):
-    """Pairs of pictures on disk, matched by file name.
+    """Pairs of image files in two folders, matched by file name.
 
     `PairedFolder(root)` takes `root/input/NAME` and `root/target/NAME`, sorted by name; the two may
     differ in suffix and in bit depth (each is scaled by its own maximum later). Other files are
-    passed over. `from_lists` takes two lists of files instead.
+    ignored. `from_lists` takes two lists of files instead.
 
     Args:
       root: the folder that holds both folders.
       inputs: name of the folder of inputs.
       targets: name of the folder of targets (the original HDRNet calls it "output").
       follow_links: accept links that lead out of `root`.
-      input_bits: 8 or 16 where nothing else is to be accepted.
+      input_bits: 8 or 16 to accept nothing else.
       target_bits: the same for the targets.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Raises:
       ValueError: a folder is missing or empty, a name occurs twice, a link leads out of `root`; or
-        as `checked.Checked`: a picture without partner counts as bad.
+        as `file_source.FileSource`: an image without partner counts as bad.
     """
 
     def __init__(
@@ -95,11 +91,11 @@ class PairedFolder(FilePairs):
         **checks,
     ):
         root = pathlib.Path(root)
-        before, after = (
-            image_files.pictures(root / name, root=root, follow_links=follow_links)
+        input_files, target_files = (
+            image_files.images_in(root / name, root=root, follow_links=follow_links)
             for name in (inputs, targets)
         )
-        found, lost = matched(before, after, root / inputs, root / targets)
+        found, lost = matched(input_files, target_files, root / inputs, root / targets)
         super().__init__(found, lost=lost, **_as_stored(input_bits, target_bits), **checks)
 
     @classmethod
@@ -111,94 +107,63 @@ class PairedFolder(FilePairs):
         Args:
           inputs: sequence of files, or a text file with one per line.
           targets: the same for the targets.
-          root: the folder that the lines of text files are relative to and must not leave; None
-            for the folder of each text file.
+          root: folder that the lines of text files are relative to and must not leave; None for the
+            folder of each text file.
           input_bits: as for the class.
           target_bits: as for the class.
-          **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+          **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
         Returns:
           The source, in the order of the lists.
 
         Raises:
           ValueError: the lists are empty or differ in length, a line leads out of `root`, or as
-            `checked.Checked`.
+            `file_source.FileSource`.
         """
-        before, after = _listed(inputs, root), _listed(targets, root)
-        if len(before) != len(after) or not before:
+        input_files, target_files = _files(inputs, root), _files(targets, root)
+        if len(input_files) != len(target_files) or not input_files:
             raise ValueError(
                 "inputs and targets must list the same number of files, at least one; "
-                f"got {len(before)} and {len(after)}"
+                f"got {len(input_files)} and {len(target_files)}"
             )
         found, lost = [], []
-        for given, wanted in zip(before, after):
-            absent = [path for path in (given, wanted) if not path.is_file()]
-            lost += [(given.name, f"listed file {path} does not exist") for path in absent[:1]]
+        for pair in zip(input_files, target_files):
+            name, absent = pair[0].name, [path for path in pair if not path.is_file()]
+            lost += [(name, f"listed file {path} does not exist") for path in absent[:1]]
             if not absent:
-                found.append(Pair(given.name, given, wanted))
+                found.append(Pair(name, *pair))
         return FilePairs(found, lost=lost, **_as_stored(input_bits, target_bits), **checks)
 
 
-def matched(before: dict, after: dict, inputs, targets) -> tuple[list[Pair], list]:
+def matched(input_files: dict, target_files: dict, inputs, targets) -> tuple[list[Pair], list]:
     """Matches files by key.
 
     Args:
-      before: key -> input file.
-      after: key -> target file.
-      inputs: what the place of the inputs is called in messages.
-      targets: the same for the targets.
+      input_files: key -> input file.
+      target_files: key -> target file.
+      inputs: name of the inputs' folder, for messages.
+      targets: name of the targets' folder, for messages.
 
     Returns:
       (Pairs in the order of the keys, list of (name, reason) of files without a partner.)
     """
     lost = [
-        (here[key].name, f"no partner in {place}")
-        for here, there, place in ((before, after, targets), (after, before, inputs))
-        for key in sorted(here.keys() - there.keys())
+        (files[key].name, f"no partner in {folder}")
+        for files, partners, folder in (
+            (input_files, target_files, targets),
+            (target_files, input_files, inputs),
+        )
+        for key in sorted(files.keys() - partners.keys())
     ]
-    both = sorted(before.keys() & after.keys())
-    return [Pair(before[key].name, before[key], after[key]) for key in both], lost
+    both = sorted(input_files.keys() & target_files.keys())
+    return [Pair(input_files[key].name, input_files[key], target_files[key]) for key in both], lost
 
 
-class Cached:
-    """Keeps the elements of a source in memory, up to a budget; past it, asks the source again.
-
-    Args:
-      source: any source.
-      max_bytes: pixels to keep; the first elements asked for are the ones kept.
-      exact: never take another record in place of a bad one, as a source told to skip those does:
-        an average over held-out photos would count its neighbour twice.
-    """
-
-    def __init__(self, source, *, max_bytes: int = 2 << 30, exact: bool = False):
-        self._source, self._left, self._kept = source, max_bytes, {}
-        self._exact = exact and hasattr(source, "exact")
-
-    @property
-    def skipped(self) -> list:
-        """What the source has left out, as (name, reason)."""
-        return getattr(self._source, "skipped", [])
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> dict:
-        """Gives element `index` of the source; the caller must not write into it."""
-        if index in self._kept:
-            return self._kept[index]
-        element = self._source.exact(index) if self._exact else self._source[index]
-        size = sum(getattr(value, "nbytes", 0) for value in element.values())
-        if size <= self._left:
-            self._left -= size
-            self._kept[index] = element
-        return element
-
-
-def _check_equal(record, before, after):
-    if tuple(before) != tuple(after):
+def _check_equal(record, size, target_size):
+    if tuple(size) != tuple(target_size):
         raise ValueError(
-            f"the pictures of a pair must have one size: {record.input} is "
-            f"{before[0]} x {before[1]}, {record.target} is {after[0]} x {after[1]} "
+            f"the images of a pair must have one size: {record.input} is "
+            f"{size[0]} x {size[1]}, {record.target} is {target_size[0]} x {target_size[1]} "
             "(height x width, upright)"
         )
 
@@ -210,7 +175,7 @@ def _as_stored(input_bits, target_bits):
     }
 
 
-def _listed(names, root):
+def _files(names, root):
     if not isinstance(names, str | os.PathLike):
         return [pathlib.Path(path) for path in names]
-    return image_files.listed(names, root=root)
+    return image_files.read_list(names, root=root)

@@ -1,12 +1,9 @@
-"""How a picture file becomes pixels: as stored, converted from ProPhoto, or developed from raw.
+"""Readers of image files: as stored, converted from ProPhoto, developed from raw, or resized.
 
-A rendition is a small value with three functions: `size(path)` looks at the file's head and gives
-(height, width), or None where that is not known before decoding; `read(path)` gives uint8 or uint16
-pixels; `encoded(path)` gives the bytes of a picture file that decodes to exactly these pixels, and
-(height, width). Neither of the latter two believes what it has not decoded.
-
-Receives paths from the sources; pixels from `images`.
-Hands pixels and encoded bytes to the sources.
+A reader has three methods: `size(path)` returns (height, width) from the file's head, or None where
+that is not known before decoding; `read(path)` returns uint8 or uint16 pixels; `encoded(path)`
+returns the bytes of an image file that decodes to exactly these pixels, and (height, width). The
+latter two decode the whole file and so validate it.
 """
 
 from __future__ import annotations
@@ -19,22 +16,22 @@ import numpy as np
 
 from bilateral_jax import color, images
 
-# Rows converted at a time: a photo in floats is six times a photo in bytes.
-_BAND = 256
+# Rows converted at a time, to bound the memory of float copies.
+_ROWS = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class AsStored:
-    """The pixels of the file.
+    """Pixels as the file stores them.
 
     Attributes:
-      bits: 8 or 16 where nothing else is accepted; None for both.
+      bits: 8 or 16 to accept nothing else; None for both.
     """
 
     bits: int | None = None
 
     def size(self, path):
-        """Looks at the head and the end of the file."""
+        """Reads the head and the end of the file."""
         header = images.inspect(path)
         _check_bits(path, header.bits, self.bits)
         return header.height, header.width
@@ -46,7 +43,7 @@ class AsStored:
         return pixels
 
     def encoded(self, path):
-        """Gives the file as it is, once it has been decoded."""
+        """Returns the file's bytes, after decoding it."""
         content = pathlib.Path(path).read_bytes()
         pixels = images.decode(content, label=path).pixels
         _check_bits(path, 8 * pixels.dtype.itemsize, self.bits)
@@ -55,17 +52,17 @@ class AsStored:
 
 @dataclasses.dataclass(frozen=True)
 class ProPhoto:
-    """16-bit ProPhoto RGB, converted to 16-bit sRGB; colours that sRGB lacks are clipped.
+    """16-bit ProPhoto RGB, converted to 16-bit sRGB; colours outside sRGB are clipped.
 
     A file whose profile names another colour space is refused.
     """
 
     def size(self, path):
-        """Looks at the head and the end of the file."""
+        """Reads the head and the end of the file."""
         return AsStored(16).size(path)
 
     def read(self, path):
-        """Decodes the file and converts it."""
+        """Decodes and converts the file."""
         photo = images.read(path)
         _check_bits(path, 8 * photo.pixels.dtype.itemsize, 16)
         if not _may_be_prophoto(photo.icc_profile):
@@ -74,13 +71,13 @@ class ProPhoto:
                 'color="srgb" takes the colours as they are'
             )
         converted = np.empty_like(photo.pixels)
-        for top in range(0, len(converted), _BAND):
-            band = color.prophoto_to_srgb(images.to_float(photo.pixels[top : top + _BAND]))
-            converted[top : top + _BAND] = images.to_integer(band, 16)
+        for top in range(0, len(converted), _ROWS):
+            rows = color.prophoto_to_srgb(images.to_float(photo.pixels[top : top + _ROWS]))
+            converted[top : top + _ROWS] = images.to_integer(rows, 16)
         return converted
 
     def encoded(self, path):
-        """Gives the converted picture as 16-bit PNG."""
+        """Returns the converted image as 16-bit PNG."""
         return _png(self.read(path))
 
 
@@ -92,7 +89,7 @@ class Raw:
     """
 
     def size(self, path):
-        """Opens the file without developing it; its size is known when it is read."""
+        """Opens the file without developing it; its size is not known before."""
         with _raw_file(path):
             return None
 
@@ -113,39 +110,39 @@ class Raw:
             return _default_crop(pixels, raw.sizes)
 
     def encoded(self, path):
-        """Gives the developed picture as 16-bit PNG."""
+        """Returns the developed image as 16-bit PNG."""
         return _png(self.read(path))
 
 
 @dataclasses.dataclass(frozen=True)
-class Scaled:
-    """Another rendition, made smaller by averaging areas; never larger.
+class Resized:
+    """Another reader, its images reduced by area averaging; never enlarged.
 
     Attributes:
-      rendition: what is scaled.
+      reader: of the images to resize.
       long_side: of the result, in pixels.
     """
 
-    rendition: AsStored | ProPhoto | Raw
+    reader: AsStored | ProPhoto | Raw
     long_side: int
 
     def size(self, path):
-        """Looks at the file as the other rendition does."""
-        size = self.rendition.size(path)
+        """Reads the head as the other reader does."""
+        size = self.reader.size(path)
         return size and self._fit(*size)
 
     def read(self, path):
-        """Reads the picture and scales it."""
+        """Reads and resizes the image."""
         import cv2
 
-        pixels = self.rendition.read(path)
+        pixels = self.reader.read(path)
         height, width = self._fit(*pixels.shape[:2])
         if (height, width) == pixels.shape[:2]:
             return pixels
         return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
 
     def encoded(self, path):
-        """Gives the scaled picture as PNG."""
+        """Returns the resized image as PNG."""
         return _png(self.read(path))
 
     def _fit(self, height, width):
@@ -153,33 +150,33 @@ class Scaled:
         return tuple(max(1, math.floor(side * scale + 0.5)) for side in (height, width))
 
 
-def scaled(rendition, long_side: int | None):
-    """Wraps a rendition in `Scaled` where that is asked for.
+def resized(reader, long_side: int | None):
+    """Wraps a reader in `Resized` unless `long_side` is None.
 
     Args:
-      rendition: one of this module.
-      long_side: of the result; None to leave it alone.
+      reader: one of this module.
+      long_side: of the result in pixels, or None.
 
     Returns:
-      A rendition.
+      A reader.
 
     Raises:
       ValueError: `long_side` is less than 1.
     """
     if long_side is None:
-        return rendition
+        return reader
     if long_side < 1:
         raise ValueError(f"long_side must be at least 1, got {long_side}")
-    return Scaled(rendition, long_side)
+    return Resized(reader, long_side)
 
 
 def _png(pixels):
     return images.encode_png(pixels), pixels.shape[:2]
 
 
-def _check_bits(path, bits, wanted):
-    if wanted is not None and bits != wanted:
-        raise ValueError(f"{path} holds {bits} bits per channel; {wanted} are expected")
+def _check_bits(path, bits, expected):
+    if expected is not None and bits != expected:
+        raise ValueError(f"{path} holds {bits} bits per channel; {expected} are expected")
 
 
 def _may_be_prophoto(profile):
@@ -213,21 +210,21 @@ def _reason(error):
 
 
 def _default_crop(pixels, sizes):
-    """Cuts what the file calls its picture out of the sensor's area; flips as LibRaw did."""
+    """Crops the sensor's area to the file's default crop; flips as LibRaw did."""
     height, width = sizes.crop_height, sizes.crop_width
     top = sizes.crop_top_margin - sizes.top_margin
     left = sizes.crop_left_margin - sizes.left_margin
-    turned = sizes.flip in (5, 6)
-    full = pixels.shape[:2][::-1] if turned else pixels.shape[:2]
+    rotated = sizes.flip in (5, 6)
+    full = pixels.shape[:2][::-1] if rotated else pixels.shape[:2]
     if not height or not width or min(top, left) < 0:
         return pixels
     if top + height > full[0] or left + width > full[1]:
         return pixels
-    # LibRaw's flips: 3 is half a turn, 5 a quarter to the left, 6 a quarter to the right.
+    # LibRaw's flips: 3 is 180 degrees, 5 is 90 to the left, 6 is 90 to the right.
     upright = {0: pixels, 3: pixels[::-1, ::-1]}
-    upright |= {5: np.rot90(pixels, -1), 6: np.rot90(pixels, 1)} if turned else {}
+    upright |= {5: np.rot90(pixels, -1), 6: np.rot90(pixels, 1)} if rotated else {}
     if sizes.flip not in upright:
         return pixels
-    cut = upright[sizes.flip][top : top + height, left : left + width]
+    cropped = upright[sizes.flip][top : top + height, left : left + width]
     turns = {0: 0, 3: 2, 5: 1, 6: -1}[sizes.flip]
-    return np.ascontiguousarray(np.rot90(cut, turns))
+    return np.ascontiguousarray(np.rot90(cropped, turns))

@@ -1,11 +1,8 @@
-"""TID2013: 25 photos, each spoilt in 24 ways at 5 levels, with mean opinion scores from 0 to 9.
+"""TID2013: 25 photos, each distorted in 24 ways at 5 levels, with mean opinion scores from 0 to 9.
 
-Layout: `ROOT/distorted_images/iRR_DD_L.bmp` (reference RR, distortion DD, level L; small and
-capital letters are mixed), `ROOT/mos_with_names.txt` with a line "score name" per picture, and, if
-there, `ROOT/mos_std.txt` with the spread of the scores in the same order.
-
-Receives a folder from the user.
-Hands elements to `data/pipeline/batches.py`.
+Layout: `ROOT/distorted_images/iRR_DD_L.bmp` (reference RR, distortion DD, level L; lower and upper
+case are mixed), `ROOT/mos_with_names.txt` with a line "score name" per image, and optionally
+`ROOT/mos_std.txt` with the standard deviations of the scores in the same order.
 
 Reference: Ponomarenko et al., "Image database TID2013: Peculiarities, results and perspectives",
 Signal Processing: Image Communication 30, 2015.
@@ -20,22 +17,22 @@ import numpy as np
 
 from bilateral_jax.data.sources import image_files, labelled
 
-# References of the test part; the others are for training. No photo is in both.
+# References of the test part; the others are for training.
 TEST_REFERENCES = (1, 2, 3)
 PARTS = ("all", "train", "test")
 
 
 def scores(
     root, *, part: str = "all", references=None, follow_links: bool = False, **checks
-) -> labelled.Labelled:
-    """Takes the spoilt photos with their scores.
+) -> labelled.LabelledImages:
+    """Lists the distorted photos with their scores.
 
     Args:
       root: the folder that holds the data set.
-      part: "train", "test" (all pictures of `TEST_REFERENCES`) or "all".
+      part: "train", "test" (all images of `TEST_REFERENCES`) or "all".
       references: numbers of the references (1 to 25) to use, in place of a part.
       follow_links: accept links that lead out of `root`.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       Source of `{"image": uint8 [h, w, 3], "score": float32 (mean opinion, 0 to 9), "deviation":
@@ -43,8 +40,8 @@ def scores(
       sorted by name.
 
     Raises:
-      ValueError: an unknown part, a malformed list, or as `checked.Checked`: a picture that is not
-        there counts as bad.
+      ValueError: an unknown part, a malformed list, or as `file_source.FileSource`: a missing image
+        counts as bad.
       OSError: the scores cannot be read.
     """
     if part not in PARTS:
@@ -52,25 +49,25 @@ def scores(
     root = pathlib.Path(root)
     if references is None:
         every = range(1, 26)
-        chosen = {"all": every, "test": TEST_REFERENCES}.get(
+        selected = {"all": every, "test": TEST_REFERENCES}.get(
             part, [r for r in every if r not in TEST_REFERENCES]
         )
     else:
-        chosen = [int(reference) for reference in references]
+        selected = [int(reference) for reference in references]
     listed = read_scores(root)
-    found = image_files.pictures(root / "distorted_images", root=root, follow_links=follow_links)
+    found = image_files.images_in(root / "distorted_images", root=root, follow_links=follow_links)
     if len({stem.lower() for stem in found}) < len(found):
         raise ValueError(f"{root / 'distorted_images'} holds names that differ in case alone")
     found = {stem.lower(): path for stem, path in found.items()}
     records, lost = [], []
     for name, numbers in sorted(listed.items()):
-        if int(numbers["reference"]) not in chosen:
+        if int(numbers["reference"]) not in selected:
             continue
         if name in found:
-            records.append(labelled.Label(name, found[name], numbers))
+            records.append(labelled.LabelledFile(name, found[name], numbers))
         else:
-            lost.append((name, f"no picture {name} in {root / 'distorted_images'}"))
-    return labelled.Labelled(records, lost=lost, **checks)
+            lost.append((name, f"no image {name} in {root / 'distorted_images'}"))
+    return labelled.LabelledImages(records, lost=lost, **checks)
 
 
 def read_scores(root) -> dict[str, dict]:
@@ -80,7 +77,7 @@ def read_scores(root) -> dict[str, dict]:
       root: the folder that holds the data set.
 
     Returns:
-      Name in small letters, without suffix -> `{"score", "deviation", "reference", "distortion",
+      Name in lower case, without suffix -> `{"score", "deviation", "reference", "distortion",
       "level"}`.
 
     Raises:
@@ -88,13 +85,15 @@ def read_scores(root) -> dict[str, dict]:
       ValueError: a malformed line, or lists of different length.
     """
     root = pathlib.Path(root)
-    file, spread = root / "mos_with_names.txt", root / "mos_std.txt"
-    lines = image_files.lines(file)
+    file, std_file = root / "mos_with_names.txt", root / "mos_std.txt"
+    lines = image_files.read_lines(file)
     deviations = (
-        [_number(line, spread) for line in image_files.lines(spread)] if spread.is_file() else []
+        [_number(line, std_file) for line in image_files.read_lines(std_file)]
+        if std_file.is_file()
+        else []
     )
     if deviations and len(deviations) != len(lines):
-        raise ValueError(f"{spread} has {len(deviations)} lines, {file} has {len(lines)}")
+        raise ValueError(f"{std_file} has {len(deviations)} lines, {file} has {len(lines)}")
     listed = {}
     for count, line in enumerate(lines):
         score, name = (line.split() + ["", ""])[:2]

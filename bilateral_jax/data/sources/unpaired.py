@@ -1,8 +1,4 @@
-"""Two sets of photos that do not belong together: what one has, and what it should look like.
-
-Receives folders from the user, or two sources of single pictures.
-Hands elements to `data/pipeline/batches.py`.
-"""
+"""Single images, and unpaired sources: inputs and targets of different photos."""
 
 from __future__ import annotations
 
@@ -11,81 +7,80 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bilateral_jax.data.sources import file_source, image_files, index_checks, readers
+from bilateral_jax.data.sources import file_source, image_files, readers, views
 
 
-class Picture(NamedTuple):
-    """One file and the name of its record."""
+class ImageFile(NamedTuple):
+    """An image file and the name of its record."""
 
     name: str
     path: pathlib.Path
 
 
-class Pictures(file_source.Checked):
-    """Single pictures: `source[i]` is `{"image": uint8 or uint16 [h, w, 3], "name": str}`.
+class ImageSource(file_source.FileSource):
+    """Single images: `source[i]` is `{"image": uint8 or uint16 [h, w, 3], "name": str}`.
 
     Args:
-      pictures: list of `Picture`.
-      rendition: how they are read, see `data/sources/readers.py`.
-      **checks: `lost`, `verify`, `on_bad`, `threads` of `checked.Checked`.
+      files: list of `ImageFile`.
+      reader: how they are read, see `data/sources/readers.py`; None for `AsStored`.
+      **checks: `lost`, `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Raises:
-      ValueError: as `checked.Checked`.
+      ValueError: as `file_source.FileSource`.
     """
 
-    def __init__(self, pictures, *, rendition=None, **checks):
-        self._rendition = rendition or readers.AsStored()
-        super().__init__(pictures, **checks)
+    def __init__(self, files, *, reader=None, **checks):
+        self._reader = reader or readers.AsStored()
+        super().__init__(files, **checks)
 
     @classmethod
-    def folder(cls, folder, *, root=None, follow_links=False, bits=None, **checks) -> Pictures:
-        """Takes the pictures of one folder, sorted by name.
+    def folder(cls, folder, *, root=None, follow_links=False, bits=None, **checks) -> ImageSource:
+        """Lists the images of one folder, sorted by name.
 
         Args:
           folder: the folder.
-          root: links may also lead to places in here.
+          root: another folder that links may lead into.
           follow_links: accept links that lead anywhere.
-          bits: 8 or 16 where nothing else is to be accepted.
-          **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+          bits: 8 or 16 to accept nothing else.
+          **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
         Returns:
           The source.
 
         Raises:
           ValueError: the folder is missing or empty, a name occurs twice, a link leads out, or as
-            `checked.Checked`.
+            `file_source.FileSource`.
         """
-        found = image_files.pictures(folder, root=root, follow_links=follow_links)
-        pictures = [Picture(path.name, path) for path in found.values()]
-        return cls(pictures, rendition=readers.AsStored(bits), **checks)
+        found = image_files.images_in(folder, root=root, follow_links=follow_links)
+        files = [ImageFile(path.name, path) for path in found.values()]
+        return cls(files, reader=readers.AsStored(bits), **checks)
 
     def _name(self, record):
         return record.name
 
     def _inspect(self, record):
-        self._rendition.size(record.path)
+        self._reader.size(record.path)
 
     def _read(self, record):
-        return {"image": self._rendition.read(record.path), "name": record.name}
+        return {"image": self._reader.read(record.path), "name": record.name}
 
     def _encode(self, record):
-        return {"image": self._rendition.encoded(record.path)[0], "name": record.name}
+        return {"image": self._reader.encoded(record.path)[0], "name": record.name}
 
 
 class Unpaired:
-    """Puts two sources side by side, by chance, in another way each time around.
+    """Combines two sources at random, anew in each round.
 
     The source is `rounds` times as long as its inputs: element `r * len(inputs) + i` holds input i
-    with a target drawn for round r. The targets come in a random order that runs on over the
-    rounds, each as often as any other, whichever of the two sets is larger. Element k depends on
-    the seed and k alone, so that a loader may shuffle, share out and resume at will. A loader that
-    shuffles the whole sees each input `rounds` times before the pairings come again.
+    with a random target. The targets come in a random order that continues over the rounds, each as
+    often as any other, whichever of the two sets is larger. Element k depends only on the seed and
+    k, so a loader may shuffle, shard and resume it like any source.
 
     Args:
-      inputs: source of pictures (`{"image", "name"}`), or of clips.
+      inputs: source of images or clips (`{"image", "name"}`).
       targets: source of the same kind.
-      seed: of the pairing.
-      rounds: how many times the inputs are gone through.
+      seed: of the combination.
+      rounds: passes over the inputs, each with other targets.
 
     Raises:
       ValueError: no rounds, or a source is empty.
@@ -105,27 +100,27 @@ class Unpaired:
 
     @property
     def skipped(self) -> list:
-        """What the two sources have left out, as (name, reason)."""
+        """(name, reason) of what the two sources have left out."""
         return [*getattr(self._inputs, "skipped", []), *getattr(self._targets, "skipped", [])]
 
     def indices(self, index: int) -> tuple[int, int]:
-        """Says which input and which target make an element.
+        """Returns which input and which target make an element.
 
         Args:
           index: position in [-len, len).
 
         Returns:
-          (Position among the inputs, position among the targets.)
+          (Index in the inputs, index in the targets.)
 
         Raises:
           IndexError: there is no such element.
         """
-        index = index_checks.position(index, len(self), "pairs")
-        time_around, place = divmod(index, len(self._targets))
-        return index % len(self._inputs), int(self._order(time_around)[place])
+        index = views.check_index(index, len(self), "pairs")
+        epoch, rank = divmod(index, len(self._targets))
+        return index % len(self._inputs), int(self._order(epoch)[rank])
 
     def __getitem__(self, index: int) -> dict:
-        """Reads one pair of strangers.
+        """Reads one input and one target.
 
         Args:
           index: position in [-len, len).
@@ -135,23 +130,23 @@ class Unpaired:
 
         Raises:
           IndexError: there is no such element.
-          ValueError: a picture cannot be read.
+          ValueError: an image cannot be read.
         """
-        given, wanted = self.indices(index)
-        given, wanted = self._inputs[given], self._targets[wanted]
+        input_index, target_index = self.indices(index)
+        element, target = self._inputs[input_index], self._targets[target_index]
         return {
-            "input": given["image"],
-            "target": wanted["image"],
-            "name": given["name"],
-            "target_name": wanted["name"],
+            "input": element["image"],
+            "target": target["image"],
+            "name": element["name"],
+            "target_name": target["name"],
         }
 
-    def _order(self, time_around):
-        """Draws the order of the targets when they are gone through for the n-th time; keeps it."""
-        if time_around not in self._orders:
-            rng = np.random.default_rng((self._seed, time_around))
-            self._orders[time_around] = rng.permutation(len(self._targets)).astype(np.int32)
-        return self._orders[time_around]
+    def _order(self, epoch):
+        """Draws the order of the targets in their n-th pass, once."""
+        if epoch not in self._orders:
+            rng = np.random.default_rng((self._seed, epoch))
+            self._orders[epoch] = rng.permutation(len(self._targets)).astype(np.int32)
+        return self._orders[epoch]
 
 
 def folders(
@@ -166,28 +161,28 @@ def folders(
     target_bits: int | None = None,
     **checks,
 ) -> Unpaired:
-    """Takes the pictures of two folders that have nothing to do with each other.
+    """Combines the images of two folders at random.
 
     Args:
       root: the folder that holds both.
       inputs: name of the folder of inputs.
       targets: name of the folder of targets.
-      seed: of the pairing.
+      seed: of the combination.
       rounds: see `Unpaired`.
       follow_links: accept links that lead out of `root`.
-      input_bits: 8 or 16 where nothing else is to be accepted.
+      input_bits: 8 or 16 to accept nothing else.
       target_bits: the same for the targets.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       The source.
 
     Raises:
-      ValueError: as `Pictures.folder`.
+      ValueError: as `ImageSource.folder`.
     """
     root = pathlib.Path(root)
     sides = [
-        Pictures.folder(root / name, root=root, follow_links=follow_links, bits=bits, **checks)
+        ImageSource.folder(root / name, root=root, follow_links=follow_links, bits=bits, **checks)
         for name, bits in ((inputs, input_bits), (targets, target_bits))
     ]
     return Unpaired(*sides, seed=seed, rounds=rounds)

@@ -1,11 +1,8 @@
-"""Video as folders of frames: windows of consecutive frames.
+"""Video stored as folders of frames: windows of consecutive frames.
 
 A tree of clips is a folder with one folder per clip and the frames in it, sorted by the number in
-their names: `ROOT/SPLIT/CAMERA/CLIP/FRAME.png`, as Vid3oC; IntVID is one such tree. A window never
-reaches over a missing number.
-
-Receives folders from the user, or frames from `data/records/prepared.py`.
-Hands windows to `data/sources/video_pairs.py` and `data/synthetic/degraded_clips.py`.
+their names: `ROOT/SPLIT/CAMERA/CLIP/FRAME.png`, as in Vid3oC; IntVID is one such tree. A window
+does not span a missing number.
 
 Reference: Kim et al., "The Vid3oC and IntVID Datasets for Video Super Resolution and Quality
 Mapping", ICCV Workshops 2019.
@@ -21,36 +18,36 @@ import numpy as np
 from bilateral_jax.data.sources import file_source, image_files, readers
 
 
-class Place(NamedTuple):
-    """Where a frame belongs: which clip, which number in it."""
+class FrameId(NamedTuple):
+    """Name of a clip and number of a frame in it."""
 
     clip: str
     number: int
 
 
 class Frame(NamedTuple):
-    """One frame: its place and its file."""
+    """A frame and its file."""
 
-    place: Place
+    id: FrameId
     path: pathlib.Path
 
 
-class Frames(file_source.Checked):
+class Frames(file_source.FileSource):
     """The single frames of a tree of clips: `{"image": uint8 or uint16 [h, w, 3], "name"}`.
 
     Args:
       root: folder with one folder per clip.
-      bits: 8 or 16 where nothing else is to be accepted.
+      bits: 8 or 16 to accept nothing else.
       follow_links: accept links that lead out of `root`.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Raises:
       ValueError: there are no clips, a clip has no frames or two of one number, a link leads out,
-        or as `checked.Checked`.
+        or as `file_source.FileSource`.
     """
 
     def __init__(self, root, *, bits=None, follow_links=False, **checks):
-        self._rendition = readers.AsStored(bits)
+        self._reader = readers.AsStored(bits)
         root = pathlib.Path(root)
         clips = image_files.entries(root, follow_links=follow_links, folders=True)
         if not clips:
@@ -61,33 +58,34 @@ class Frames(file_source.Checked):
         super().__init__(frames, **checks)
 
     @property
-    def places(self) -> list[Place]:
-        """The place of every frame, in order."""
-        return [record.place for record in self._records]
+    def frame_ids(self) -> list[FrameId]:
+        """The clip and number of every frame, in order."""
+        return [record.id for record in self._records]
 
     def _name(self, record):
-        return frame_name(record.place)
+        return frame_name(record.id)
 
     def _inspect(self, record):
-        self._rendition.size(record.path)
+        self._reader.size(record.path)
 
     def _read(self, record):
-        return {"image": self._rendition.read(record.path), "name": self._name(record)}
+        return {"image": self._reader.read(record.path), "name": self._name(record)}
 
     def _encode(self, record):
-        return {"image": self._rendition.encoded(record.path)[0], "name": self._name(record)}
+        return {"image": self._reader.encoded(record.path)[0], "name": self._name(record)}
 
 
-class Windows(file_source.Checked):
+class Windows(file_source.FileSource):
     """Windows of T frames: `{"image": [t, h, w, 3], "name": "CLIP/FIRST"}`.
 
     Args:
-      frames: source of single frames with `places` and `exact`, such as `Frames`.
+      frames: source of single frames with `frame_ids` and `exact`, such as `Frames`.
       count: frames in a window.
       stride: numbers from one frame of a window to the next.
-      step: numbers from the start of one window to that of the next; None for windows that follow
-        upon each other without sharing frames.
-      on_bad: "refuse" or "skip", see `checked.Checked`: a window with a bad frame is a bad record.
+      step: numbers from the start of one window to that of the next; None for windows that do not
+        overlap.
+      on_bad: "refuse" or "skip", see `file_source.FileSource`: a window with a bad frame is a bad
+        record.
 
     Raises:
       ValueError: counts below 1, or no clip is long enough.
@@ -100,24 +98,24 @@ class Windows(file_source.Checked):
                 f"count, stride and step must be at least 1, got {count}, {stride} and {step}"
             )
         self._frames = frames
-        self.index = {place: i for i, place in enumerate(frames.places)}
+        self.index = {frame_id: i for i, frame_id in enumerate(frames.frame_ids)}
         self.offsets = [n * stride for n in range(count)]
         starts = []
-        for clip, numbers in _by_clip(frames.places).items():
-            whole = (n for n in numbers if self.reaches(clip, n))
-            starts += [Place(clip, n) for n in whole if (n - numbers[0]) % step == 0]
+        for clip, numbers in _by_clip(frames.frame_ids).items():
+            complete = (n for n in numbers if self.is_complete(clip, n))
+            starts += [FrameId(clip, n) for n in complete if (n - numbers[0]) % step == 0]
         if not starts:
             raise ValueError(f"no clip has {count} frames in a row (stride {stride})")
         super().__init__(starts, verify="none", on_bad=on_bad)
         self.skipped = [*getattr(frames, "skipped", [])]
 
     @property
-    def starts(self) -> list[Place]:
+    def starts(self) -> list[FrameId]:
         """The first frame of every window, in order."""
         return list(self._records)
 
-    def reaches(self, clip: str, number: int) -> bool:
-        """Whether all frames of the window that would start here are there.
+    def is_complete(self, clip: str, number: int) -> bool:
+        """Whether all frames of the window that starts at a frame exist.
 
         Args:
           clip: name of a clip.
@@ -126,7 +124,7 @@ class Windows(file_source.Checked):
         Returns:
           True or False.
         """
-        return all(Place(clip, number + offset) in self.index for offset in self.offsets)
+        return all(FrameId(clip, number + offset) in self.index for offset in self.offsets)
 
     def window(self, clip: str, number: int) -> np.ndarray:
         """Reads the window that starts at a frame, whether or not it is an element.
@@ -141,12 +139,11 @@ class Windows(file_source.Checked):
         Raises:
           ValueError: a frame cannot be read, or they differ in size or depth.
         """
-        places = [Place(clip, number + offset) for offset in self.offsets]
-        frames = [self._frames.exact(self.index[place])["image"] for place in places]
+        ids = [FrameId(clip, number + offset) for offset in self.offsets]
+        frames = [self._frames.exact(self.index[frame_id])["image"] for frame_id in ids]
         if len({(frame.shape, frame.dtype) for frame in frames}) > 1:
             raise ValueError(
-                f"the frames {frame_name(places[0])} to {frame_name(places[-1])} differ in size or "
-                "depth"
+                f"the frames {frame_name(ids[0])} to {frame_name(ids[-1])} differ in size or depth"
             )
         return np.stack(frames)
 
@@ -157,16 +154,16 @@ class Windows(file_source.Checked):
         return {"image": self.window(*record), "name": frame_name(record)}
 
 
-def frame_name(place: Place) -> str:
-    """Names a frame or the window that starts there.
+def frame_name(frame_id: FrameId) -> str:
+    """Returns the name of a frame, or of the window that starts there.
 
     Args:
-      place: of the frame.
+      frame_id: of the frame.
 
     Returns:
       "CLIP/000012".
     """
-    return f"{place.clip}/{place.number:06d}"
+    return f"{frame_id.clip}/{frame_id.number:06d}"
 
 
 def windows_of(root, name, *, count, stride, step, **options) -> Windows:
@@ -193,19 +190,21 @@ def windows_of(root, name, *, count, stride, step, **options) -> Windows:
 
 def _numbered(clip, root, follow_links):
     """Lists the frames of one clip in order."""
-    found = image_files.pictures(clip, root=root, follow_links=follow_links)
-    frames = [Frame(Place(clip.name, image_files.number(s)[0]), path) for s, path in found.items()]
-    frames.sort(key=lambda frame: frame.place)
+    found = image_files.images_in(clip, root=root, follow_links=follow_links)
+    frames = [
+        Frame(FrameId(clip.name, image_files.number_key(s)[0]), path) for s, path in found.items()
+    ]
+    frames.sort(key=lambda frame: frame.id)
     for one, other in zip([None, *frames], frames):
-        if other.place.number < 0:
+        if other.id.number < 0:
             raise ValueError(f"frame {other.path} has no number in its name")
-        if one and one.place == other.place:
+        if one and one.id == other.id:
             raise ValueError(f"{one.path.name} and {other.path.name} in {clip} have one number")
     return frames
 
 
-def _by_clip(places):
+def _by_clip(frame_ids):
     numbers = {}
-    for clip, number in places:
+    for clip, number in frame_ids:
         numbers.setdefault(clip, []).append(number)
     return numbers

@@ -1,35 +1,29 @@
-"""Windows of two cameras side by side: weakly paired, or unpaired.
-
-Receives windows from `data/sources/video.py`, folders from the user.
-Hands elements to `data/pipeline/batches.py`.
-"""
+"""Pairs of video windows of two cameras: weakly paired (some frames apart), or unpaired."""
 
 from __future__ import annotations
-
-import operator
 
 import numpy as np
 
 from bilateral_jax.data.sources import file_source, unpaired, video
 
 
-class WeakPairs(file_source.Checked):
-    """Windows of one camera beside another's of the same clip, some frames earlier or later.
+class WeakPairs(file_source.FileSource):
+    """Pairs windows of one camera with another's of the same clip, some frames earlier or later.
 
     Two cameras on one rig do not start at the same instant. Element `r * n + i` is window i of the
-    inputs with an offset drawn from the seed and its index alone, among those for which the other
-    camera has all frames.
+    inputs with an offset drawn from the seed and its index, among those for which the other camera
+    has all frames.
 
     Args:
       inputs: `video.Windows`.
       targets: `video.Windows` of the other camera, with the same count and stride.
-      max_offset: largest offset in frames, either way.
+      max_offset: largest offset in frames, in either direction.
       seed: of the offsets.
-      rounds: how many times the inputs are gone through, each time with other offsets.
-      on_bad: "refuse" or "skip", see `checked.Checked`; a window without any partner is bad.
+      rounds: passes over the inputs, each with other offsets.
+      on_bad: "refuse" or "skip", see `file_source.FileSource`; a window without a partner is bad.
 
     Raises:
-      ValueError: a negative offset, no rounds, different windows; or as `checked.Checked`.
+      ValueError: a negative offset, no rounds, different windows; or as `file_source.FileSource`.
     """
 
     def __init__(self, inputs, targets, *, max_offset=3, seed=0, rounds=1, on_bad="refuse"):
@@ -42,37 +36,20 @@ class WeakPairs(file_source.Checked):
             raise ValueError("inputs and targets must have windows of the same frames")
         self._inputs, self._targets = inputs, targets
         self._seed, self._range = seed, range(-max_offset, max_offset + 1)
-        whole = [place for place in inputs.starts if self._partners(place)]
-        lost = [
-            (
-                video.frame_name(place),
-                f"no partner within {max_offset} frames of {video.frame_name(place)}",
-            )
-            for place in inputs.starts
-            if not self._partners(place)
-        ]
-        turns = [(k, place) for k, place in enumerate(whole * rounds)]
-        super().__init__(turns, lost=lost, verify="none", on_bad=on_bad)
+        paired = [start for start in inputs.starts if self._partners(start)]
+        names = [video.frame_name(start) for start in inputs.starts if not self._partners(start)]
+        lost = [(name, f"no partner within {max_offset} frames of {name}") for name in names]
+        super().__init__(enumerate(paired * rounds), lost=lost, verify="none", on_bad=on_bad)
         self.skipped += [*inputs.skipped, *targets.skipped]
 
-    def offset(self, index: int) -> int:
-        """Says how many frames later than the input an element's target starts.
-
-        Args:
-          index: position in [-len, len).
-
-        Returns:
-          The offset.
-        """
-        return self._offset(self._records[operator.index(index)])
-
-    def _partners(self, place):
-        return [d for d in self._range if self._targets.reaches(place.clip, place.number + d)]
+    def _partners(self, start):
+        complete = self._targets.is_complete
+        return [d for d in self._range if complete(start.clip, start.number + d)]
 
     def _offset(self, record):
-        turn, place = record
-        rng = np.random.default_rng((self._seed, turn))
-        return int(rng.choice(self._partners(place)))
+        number, start = record
+        rng = np.random.default_rng((self._seed, number))
+        return int(rng.choice(self._partners(start)))
 
     def _name(self, record):
         return video.frame_name(record[1])
@@ -127,7 +104,7 @@ def weak_pairs(
     return WeakPairs(*sides, max_offset=max_offset, seed=seed, rounds=rounds, on_bad=on_bad)
 
 
-def strangers(
+def unpaired_clips(
     root,
     *,
     inputs: str,
@@ -139,7 +116,7 @@ def strangers(
     rounds: int = 64,
     **options,
 ) -> unpaired.Unpaired:
-    """Puts windows of two trees side by side that have nothing to do with each other.
+    """Combines windows of two trees at random.
 
     Args:
       root: the folder that holds both trees.

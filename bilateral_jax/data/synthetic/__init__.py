@@ -1,1 +1,1 @@
-"""Examples that are made: procedural photos, simulated cameras, distortions of known strength."""
+"""Synthetic examples: procedural images, simulated cameras, distortions of known strength."""

@@ -1,10 +1,7 @@
-"""Clean clips made worse on the fly: smaller, and compressed as a camera or a web site would.
+"""Pairs of degraded and clean video windows, degraded when they are read.
 
-Each frame is reduced, compressed as JPEG (a stand-in for the transform coding of H.264), and
-brought back to its size; the strength is one for a whole window.
-
-Receives windows from `data/sources/video.py`.
-Hands elements to `data/pipeline/batches.py`.
+Each frame is reduced, compressed as JPEG (in place of the transform coding of H.264), and enlarged
+to its size; all frames of a window have one JPEG quality.
 """
 
 from __future__ import annotations
@@ -13,21 +10,22 @@ import pathlib
 
 import numpy as np
 
-from bilateral_jax.data.sources import index_checks, video
+from bilateral_jax.data.sources import video, views
+from bilateral_jax.data.synthetic import jpeg
 
 
-class Degraded:
-    """Pairs each clean window with a worse copy: `{"input", "target": uint8 [t, h, w, 3], "name"}`.
+class DegradedClips(views.View):
+    """Windows with a degraded copy: `{"input", "target": uint8 [t, h, w, 3], "name"}`.
 
-    Element `r * n + i` is window i, made worse as drawn from the seed and its index alone.
+    Element `r * n + i` is window i, with a quality drawn from the seed and its index.
 
     Args:
       windows: source of `{"image": uint8 [t, h, w, 3], "name"}`.
-      scale: by which height and width are reduced.
+      scale: factor of height and width.
       quality: (lowest, highest) JPEG quality.
-      same_size: bring the copy back to the size of the clean window; else it stays small.
+      same_size: enlarge the copy to the size of the clean window.
       seed: of the qualities.
-      rounds: how many times the windows are gone through, each time with other qualities.
+      rounds: passes over the windows, each with other qualities.
 
     Raises:
       ValueError: an impossible scale, quality or number of rounds.
@@ -40,19 +38,15 @@ class Degraded:
                 "scale must be in (0, 1], quality two values in 1..100 and rounds at least 1, got "
                 f"{scale}, {quality} and {rounds}"
             )
-        self._windows, self._scale, self._same_size = windows, scale, same_size
+        super().__init__(windows)
+        self._scale, self._same_size = scale, same_size
         self._quality, self._seed, self._rounds = (low, high), seed, rounds
 
     def __len__(self) -> int:
-        return len(self._windows) * self._rounds
-
-    @property
-    def skipped(self) -> list:
-        """What the windows have left out, as (name, reason)."""
-        return getattr(self._windows, "skipped", [])
+        return super().__len__() * self._rounds
 
     def __getitem__(self, index: int) -> dict:
-        """Reads one window and makes a worse copy.
+        """Reads one window and makes the degraded copy.
 
         Args:
           index: position in [-len, len).
@@ -64,29 +58,24 @@ class Degraded:
           IndexError: there is no such element.
           ValueError: the window cannot be read, or is not 8 bits deep.
         """
-        index = index_checks.position(index, len(self), "windows")
-        clean = self._windows[index % len(self._windows)]
+        index = views.check_index(index, len(self), "windows")
+        clean = self._source[index % len(self._source)]
         if clean["image"].dtype != np.uint8:
             raise ValueError(f"{clean['name']} is {clean['image'].dtype}; 8 bits are expected")
         low, high = self._quality
         quality = int(np.random.default_rng((self._seed, index)).integers(low, high + 1))
-        worse = np.stack([self._worsen(frame, quality) for frame in clean["image"]])
-        return {"input": worse, "target": clean["image"], "name": clean["name"]}
+        degraded = np.stack([self._degrade(frame, quality) for frame in clean["image"]])
+        return {"input": degraded, "target": clean["image"], "name": clean["name"]}
 
-    def _worsen(self, frame, quality):
+    def _degrade(self, frame, quality):
         import cv2
 
         height, width = (max(1, round(side * self._scale)) for side in frame.shape[:2])
         small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        done, content = cv2.imencode(".jpg", np.ascontiguousarray(small[..., ::-1]), options)
-        if not done:
-            raise ValueError("OpenCV could not compress a frame as JPEG")
-        coded = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+        compressed = jpeg.compress(small, quality)
         if not self._same_size:
-            return coded
-        size = frame.shape[1::-1]
-        return cv2.resize(np.ascontiguousarray(coded), size, interpolation=cv2.INTER_CUBIC)
+            return compressed
+        return cv2.resize(compressed, frame.shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def clips(
@@ -100,8 +89,8 @@ def clips(
     on_bad: str = "refuse",
     threads: int = 8,
     **options,
-) -> Degraded:
-    """Takes the windows of one tree of clips (IntVID) and makes them worse.
+) -> DegradedClips:
+    """Pairs the windows of one tree of clips (IntVID) with degraded copies.
 
     Args:
       root: folder with one folder of frames per clip.
@@ -109,10 +98,10 @@ def clips(
       stride: see `video.Windows`.
       step: see `video.Windows`.
       follow_links: accept links that lead out of `root`.
-      verify: see `checked.Checked`.
-      on_bad: see `checked.Checked`.
-      threads: see `checked.Checked`.
-      **options: `scale`, `quality`, `same_size`, `seed`, `rounds` of `Degraded`.
+      verify: see `file_source.FileSource`.
+      on_bad: see `file_source.FileSource`.
+      threads: see `file_source.FileSource`.
+      **options: `scale`, `quality`, `same_size`, `seed`, `rounds` of `DegradedClips`.
 
     Returns:
       Source of `{"input", "target": uint8 [t, h, w, 3], "name"}`.
@@ -129,4 +118,4 @@ def clips(
         threads=threads,
     )
     windows = video.Windows(single, count=frames, stride=stride, step=step, on_bad=on_bad)
-    return Degraded(windows, **options)
+    return DegradedClips(windows, **options)

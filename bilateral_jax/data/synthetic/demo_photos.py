@@ -1,14 +1,10 @@
-"""The demo's photos: no network, no download; they ship inside packages that are installed anyway.
+"""The demo's pairs: photos shipped in installed packages, with targets of a local Laplacian filter.
 
-The targets are made by our own local Laplacian filter (`LOOK`): the photo is brought to one mean
-brightness, its shadows are lit and its highlights calmed by brightness relative to their
-surroundings, local contrast and colour are raised. What that does to a pixel depends on where it
-is, so one colour matrix for the whole photo cannot follow. Since the operator is at hand, a
-training photo may be exposed, tinted and cut differently before it is applied, and the pair is
-still exact.
-
-Receives photos from scikit-image, scikit-learn and Matplotlib.
-Hands elements to `data/pipeline/batches.py`.
+The photos are those of scikit-image, scikit-learn and Matplotlib; nothing is downloaded. The filter
+(`FILTER`) normalises the mean brightness, compresses the tonal range relative to the surroundings,
+and raises local contrast and saturation. The result depends on a pixel's surroundings, so one
+colour matrix for the whole photo cannot reproduce it. Since the operator is known, a training photo
+may be exposed, tinted and cropped at random before it is applied, and the pair stays exact.
 """
 
 from __future__ import annotations
@@ -20,10 +16,10 @@ import pathlib
 import numpy as np
 
 from bilateral_jax import color, images
-from bilateral_jax.data.sources import unpaired
+from bilateral_jax.data.sources import unpaired, views
 from bilateral_jax.filters import local_laplacian
 
-LOOK = {
+FILTER = {
     "sigma": 0.9,
     "alpha": 0.55,
     "beta": 0.0,
@@ -35,7 +31,7 @@ LOOK = {
     "samples": 10,
 }
 
-# name -> (package, file inside of it). The held-out photos are never trained on.
+# name -> (package, file in it). The held-out photos are never trained on.
 PHOTOS = {
     "train": {
         "astronaut": ("skimage", "data/astronaut.png"),
@@ -51,19 +47,18 @@ PHOTOS = {
     },
 }
 
-# All photos are brought to this size (upright ones to its transpose), so that the operator compiles
-# once.
+# All photos are resized to this (portrait ones to its transpose): the operator compiles once.
 SIZE = (384, 576)
 
 _DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn", "matplotlib": "Matplotlib"}
 
 
 class DemoPhotos:
-    """Demo pairs, made when the source is made and kept in memory.
+    """Demo pairs, computed when the source is made and kept in memory.
 
     Args:
       split: "train" or "heldout".
-      variants: pairs per photo. The first is the photo as it is; the others are cut, exposed,
+      variants: pairs per photo. The first is the photo as it is; the others are cropped, exposed,
         tinted and so on at random before the operator is applied. Held-out photos have one.
       seed: of the random changes.
 
@@ -74,18 +69,18 @@ class DemoPhotos:
 
     def __init__(self, split: str, *, variants: int = 1, seed: int = 0):
         self._elements = [
-            {"input": given, "target": _retouch()(given), "name": name}
-            for name, given in inputs(split, variants=variants, seed=seed)
+            {"input": photo, "target": _retouch()(photo), "name": name}
+            for name, photo in inputs(split, variants=variants, seed=seed)
         ]
 
     def __len__(self) -> int:
         return len(self._elements)
 
     def __getitem__(self, index: int) -> dict:
-        """Gives one pair.
+        """Returns one pair.
 
         Args:
-          index: position in [-len, len); the variants of a photo lie together.
+          index: position in [-len, len); the variants of a photo are consecutive.
 
         Returns:
           `{"input", "target": uint8 [384, 576, 3] or [576, 384, 3], "name": str}`; not to be
@@ -95,7 +90,7 @@ class DemoPhotos:
 
 
 def inputs(split: str, *, variants: int = 1, seed: int = 0):
-    """Makes the photos of a split in the demo's size, and variants of them, without targets.
+    """Iterates over the photos of a split in the demo's size and variants of them, no targets.
 
     Args:
       split: "train" or "heldout".
@@ -121,27 +116,19 @@ def inputs(split: str, *, variants: int = 1, seed: int = 0):
             yield label, _vary(photo, rng) if variant else _fit(photo)
 
 
-class Retouched:
-    """Pairs of a folder's own photos: cut and scaled as the demo's, and retouched by its operator.
+class RetouchedFolder(views.View):
+    """Pairs made of a folder of photos: cropped and resized as the demo's, with its operator.
 
     Args:
       root: folder of 8-bit photos.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`, `follow_links`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`, `follow_links`.
 
     Raises:
-      ValueError: the folder is missing or empty, or as `checked.Checked`.
+      ValueError: the folder is missing or empty, or as `file_source.FileSource`.
     """
 
     def __init__(self, root, **checks):
-        self._photos = unpaired.Pictures.folder(root, bits=8, **checks)
-
-    def __len__(self) -> int:
-        return len(self._photos)
-
-    @property
-    def skipped(self) -> list:
-        """What the folder has left out, as (name, reason)."""
-        return self._photos.skipped
+        super().__init__(unpaired.ImageSource.folder(root, bits=8, **checks))
 
     def __getitem__(self, index: int) -> dict:
         """Reads one photo and retouches it.
@@ -152,13 +139,13 @@ class Retouched:
         Returns:
           `{"input", "target": uint8 [384, 576, 3] or [576, 384, 3], "name": str}`.
         """
-        photo = self._photos[index]
-        given = _fit(photo["image"])
-        return {"input": given, "target": _retouch()(given), "name": photo["name"]}
+        element = self._source[index]
+        photo = _fit(element["image"])
+        return {"input": photo, "target": _retouch()(photo), "name": element["name"]}
 
 
 def load(split: str, name: str) -> np.ndarray:
-    """Reads one photo out of the package that it ships in, at its own size.
+    """Reads one photo of an installed package, at its own size.
 
     Args:
       split: "train" or "heldout".
@@ -189,10 +176,10 @@ def _retouch():
     """Compiles the operator for uint8 photos of `SIZE` or its transpose."""
     import jax
 
-    apply = jax.jit(lambda image: local_laplacian.enhance(image, **LOOK))
+    apply = jax.jit(lambda image: local_laplacian.enhance(image, **FILTER))
 
     def retouch(photo):
-        # The filter treats rows and columns alike.
+        # The filter is symmetric in rows and columns.
         upright = photo.shape[0] > photo.shape[1]
         image = images.to_float(photo.swapaxes(0, 1) if upright else photo)
         result = images.to_integer(apply(image), 8)
@@ -202,16 +189,16 @@ def _retouch():
 
 
 def _fit(photo):
-    """Cuts the largest central window of the right shape and scales it."""
+    """Crops to the largest central window of the demo's aspect ratio and resizes it."""
     size = SIZE if photo.shape[1] >= photo.shape[0] else SIZE[::-1]
-    return scaled(photo, size=size)
+    return resized_crop(photo, size=size)
 
 
 def _vary(photo, rng):
-    """Photographs it again: another cut, exposure, tint, contrast and saturation."""
+    """Draws another crop, exposure, tint, contrast and saturation."""
     size = SIZE if rng.uniform() < 0.5 else SIZE[::-1]
     scale, down, right = rng.uniform(0.6, 1.0), rng.uniform(), rng.uniform()
-    image = images.to_float(scaled(photo, size=size, scale=scale, down=down, right=right))
+    image = images.to_float(resized_crop(photo, size=size, scale=scale, down=down, right=right))
     contrast, stops = rng.uniform(0.8, 1.25), rng.uniform(-1.2, 1.2)
     gains = np.exp2(stops + rng.uniform(-0.2, 0.2, 3)).astype(np.float32)
     linear = 0.2 * (color.srgb_to_linear(image) / 0.2) ** np.float32(contrast) * gains
@@ -220,15 +207,15 @@ def _vary(photo, rng):
     return images.to_integer(color.linear_to_srgb(np.clip(linear, 0, 1)), 8)
 
 
-def scaled(photo, *, size, scale=1.0, down=0.5, right=0.5) -> np.ndarray:
-    """Cuts a window of the right shape out of a photo and scales it.
+def resized_crop(photo, *, size, scale=1.0, down=0.5, right=0.5) -> np.ndarray:
+    """Crops a photo to the aspect ratio of a size and resizes it.
 
     Args:
       photo: uint8 `[h, w, 3]`.
       size: (height, width) of the result.
       scale: of the window, relative to the largest that fits.
-      down: where it lies, from 0 (top) to 1.
-      right: where it lies, from 0 (left) to 1.
+      down: position of the window, from 0 (top) to 1 (bottom).
+      right: position of the window, from 0 (left) to 1 (right).
 
     Returns:
       uint8 `[*size, 3]`.

@@ -1,10 +1,7 @@
-"""Pairs whose targets an operator makes of the photos: a teacher's examples.
+"""Pairs whose targets are computed from the inputs by an operator, for training by a teacher.
 
-The operator is a function of pixels that the caller brings; what stands behind it (a classical
-filter, a trained network) is not known here. It may be slow, so every target is made once.
-
-Receives a source of photos and a function from `bilateral_jax/data/registry.py`.
-Hands pairs to `data/pipeline/batches.py`.
+The operator is any function of pixels, such as a classical filter or a trained network. It may be
+slow, so every target is computed once and cached.
 """
 
 from __future__ import annotations
@@ -16,38 +13,30 @@ import threading
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data.sources import image_files, readers, unpaired
+from bilateral_jax.data.sources import image_files, readers, unpaired, views
 from bilateral_jax.data.synthetic import demo_photos
 
 
-class Retouched:
-    """Pairs of photos and what an operator makes of each whole photo.
+class OperatorTargets(views.View):
+    """Pairs of photos and the operator's results on the whole photos.
 
     Args:
-      photos: a source of `{"image", "name"}` or `{"input", "name"}` (a target there is ignored),
-      uint8
-        or uint16 `[h, w, 3]`.
-      operator: `pixels -> pixels` of the same shape and dtype. label: says what the operator is,
-      with all that its result depends on: part of the key under which
-        targets are kept.
-      cache: folder that keeps the targets as PNG files, over runs, too; None keeps them in memory.
+      photos: source of `{"image", "name"}` or `{"input", "name"}` (a target there is ignored),
+        uint8 or uint16 `[h, w, 3]`.
+      operator: `pixels -> pixels` of the same shape and dtype.
+      label: identifies the operator and everything that its result depends on; part of the key of
+        the cache.
+      cache: folder that keeps the targets as PNG files for later runs; None keeps them in memory.
     """
 
     def __init__(self, photos, operator, *, label: str, cache=None):
-        self._photos, self._operator, self._label = photos, operator, label
+        super().__init__(photos)
+        self._operator, self._label = operator, label
         self._folder = None if cache is None else pathlib.Path(cache)
         self._kept, self._lock = {}, threading.Lock()
 
-    @property
-    def skipped(self) -> list:
-        """What the source of the photos has left out, as (name, reason)."""
-        return getattr(self._photos, "skipped", [])
-
-    def __len__(self) -> int:
-        return len(self._photos)
-
     def __getitem__(self, index: int) -> dict:
-        """Gives one pair; the first time its target is made.
+        """Returns one pair; its target is computed on first access.
 
         Args:
           index: position in [-len, len).
@@ -57,12 +46,13 @@ class Retouched:
 
         Raises:
           TypeError: the photo is neither uint8 nor uint16.
-          ValueError: the operator gave another shape or dtype.
+          ValueError: the photo is not `[h, w, 3]`, such as a clip; the operator returned another
+            shape or dtype.
         """
-        return self._pair(self._photos[index])
+        return self._pair(self._source[index])
 
     def exact(self, index: int) -> dict:
-        """Gives one pair, never another in its place; see `checked.Checked.exact`.
+        """Returns one pair without substitution, see `file_source.FileSource.exact`.
 
         Args:
           index: position in [-len, len).
@@ -70,37 +60,42 @@ class Retouched:
         Returns:
           As `self[index]`.
         """
-        return self._pair(getattr(self._photos, "exact", self._photos.__getitem__)(index))
+        return self._pair(self._exact(index))
 
     def _pair(self, element):
-        given = element["image"] if "image" in element else element["input"]
-        if given.dtype not in (np.uint8, np.uint16):
-            raise TypeError(f"photo {element['name']} must be uint8 or uint16, got {given.dtype}")
-        return {"input": given, "target": self._target(given), "name": element["name"]}
+        pixels = element["image"] if "image" in element else element["input"]
+        if pixels.dtype not in (np.uint8, np.uint16):
+            raise TypeError(f"photo {element['name']} must be uint8 or uint16, got {pixels.dtype}")
+        if pixels.ndim != 3:
+            raise ValueError(
+                f"photo {element['name']} must be [h, w, 3] for an operator, without frames, got "
+                f"{pixels.shape}"
+            )
+        return {"input": pixels, "target": self._target(pixels), "name": element["name"]}
 
-    def _target(self, given):
-        key = hashlib.sha256(repr((self._label, given.shape, given.dtype.str)).encode())
-        key.update(np.ascontiguousarray(given))
-        # One at a time: threads that want the same target wait for it instead of making it, too.
+    def _target(self, pixels):
+        key = hashlib.sha256(repr((self._label, pixels.shape, pixels.dtype.str)).encode())
+        key.update(np.ascontiguousarray(pixels))
+        # One at a time: threads that need the same target wait for it instead of computing it.
         with self._lock:
             if self._folder is None:
                 if key.digest() not in self._kept:
-                    self._kept[key.digest()] = self._make(given)
+                    self._kept[key.digest()] = self._compute(pixels)
                 return self._kept[key.digest()]
             path = self._folder / f"{key.hexdigest()[:32]}.png"
             if not path.is_file():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                images.write(path, self._make(given))
+                images.write(path, self._compute(pixels))
             return images.read(path).pixels
 
-    def _make(self, given):
-        made = np.asarray(self._operator(given))
-        if made.shape != given.shape or made.dtype != given.dtype:
+    def _compute(self, pixels):
+        target = np.asarray(self._operator(pixels))
+        if target.shape != pixels.shape or target.dtype != pixels.dtype:
             raise ValueError(
-                f"the operator {self._label} must keep shape and dtype, {given.dtype} "
-                f"{given.shape}; it gave {made.dtype} {made.shape}"
+                f"the operator {self._label} must keep shape and dtype, {pixels.dtype} "
+                f"{pixels.shape}; it gave {target.dtype} {target.shape}"
             )
-        return made
+        return target
 
     def __getstate__(self):
         return self.__dict__ | {"_lock": None}
@@ -109,24 +104,24 @@ class Retouched:
         self.__dict__.update(state | {"_lock": threading.Lock()})
 
 
-def photo_folder(root, *, long_side: int | None = None, **checks) -> unpaired.Pictures:
-    """Takes the pictures of one folder, sorted by name.
+def photo_folder(root, *, long_side: int | None = None, **checks) -> unpaired.ImageSource:
+    """Lists the images of one folder, sorted by name.
 
     Args:
       root: the folder.
-      long_side: larger pictures are scaled down to it.
-      **checks: `verify`, `on_bad`, `threads` of `checked.Checked`.
+      long_side: larger images are reduced to it; None for no resizing.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
     Returns:
       Source of `{"image": uint8 or uint16 [h, w, 3], "name"}`.
 
     Raises:
-      ValueError: the folder is missing or empty, or as `checked.Checked`.
+      ValueError: the folder is missing or empty, or as `file_source.FileSource`.
     """
-    found = image_files.pictures(root)
-    pictures = [unpaired.Picture(path.name, path) for path in found.values()]
-    rendition = readers.scaled(readers.AsStored(), long_side)
-    return unpaired.Pictures(pictures, rendition=rendition, **checks)
+    found = image_files.images_in(root)
+    files = [unpaired.ImageFile(path.name, path) for path in found.values()]
+    reader = readers.resized(readers.AsStored(), long_side)
+    return unpaired.ImageSource(files, reader=reader, **checks)
 
 
 class DemoInputs:
@@ -134,12 +129,13 @@ class DemoInputs:
 
     Args:
       split: "train" or "heldout".
-      variants: of every photo; the first is the photo, the others are cut, exposed and tinted.
+      variants: of every photo; the first is the photo, the others are cropped, exposed and tinted
+        at random.
       seed: of the variants.
 
     Raises:
-      ValueError: as `demo.DemoPhotos`.
-      ImportError: as `demo.DemoPhotos`.
+      ValueError: as `demo_photos.DemoPhotos`.
+      ImportError: as `demo_photos.DemoPhotos`.
     """
 
     def __init__(self, split: str, *, variants: int = 1, seed: int = 0):
@@ -149,6 +145,6 @@ class DemoInputs:
         return len(self._elements)
 
     def __getitem__(self, index: int) -> dict:
-        """Gives `{"image": uint8 [h, w, 3], "name": str}`; not to be written into."""
+        """Returns `{"image": uint8 [h, w, 3], "name": str}`; not to be written into."""
         name, pixels = self._elements[index]
         return {"image": pixels, "name": name}

@@ -1,31 +1,28 @@
-"""Procedural photos with a retouch that is known exactly: every trainer's self-test.
+"""Procedural images with an exactly known retouch, for tests of training.
 
-A photo is made of soft gradients, discs with edges, and texture whose spectrum falls like that of
-real photos. The retouch is one for the whole source, so that the best possible model is known.
-
-Receives a seed.
-Hands elements to `data/pipeline/batches.py`.
+An image has soft gradients, discs with edges, and texture with the 1/f spectrum of photos. The
+retouch is the same for the whole source, so the best possible model is known.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from bilateral_jax.data.sources import index_checks
+from bilateral_jax.data.sources import views
 
 RETOUCHES = ("affine", "curve")
 
 
 class SyntheticPairs:
-    """A source of procedural pairs; element i depends on the seed and i alone.
+    """Procedural pairs; element i depends only on the seed and i.
 
     Args:
       count: number of pairs.
       size: side in pixels, or (height, width).
-      seed: of the photos and of the retouch.
-      retouch: "affine": every pixel goes through one 3x4 colour matrix (an affine grid reaches zero
-        error); "curve": a monotone curve per channel comes before the matrix (a global matrix
-        cannot reach it, a luma-dependent one nearly). Targets stay within [0, 1] without clipping.
+      seed: of the images and of the retouch.
+      retouch: "affine": one 3x4 colour matrix for all pixels (an affine grid reaches zero error);
+        "curve": a monotone curve per channel before the matrix (a global matrix cannot reproduce
+        it, a luma-dependent one nearly). Targets stay within [0, 1] without clipping.
 
     Raises:
       ValueError: unknown retouch, or no pixels, or no pairs.
@@ -54,12 +51,12 @@ class SyntheticPairs:
         Returns:
           `{"input", "target": float32 [h, w, 3] in [0, 1], "name": str}`.
         """
-        index = index_checks.position(index, self._count, "pairs")
+        index = views.check_index(index, self._count, "pairs")
         photo = _photo(np.random.default_rng((self._seed, 1, index)), *self._size)
         return {"input": photo, "target": self.apply(photo), "name": f"synthetic_{index:05d}"}
 
     def apply(self, image) -> np.ndarray:
-        """Retouches an image exactly as the targets are.
+        """Applies the retouch of the targets to an image.
 
         Args:
           image: float `[..., 3]` in [0, 1].
@@ -88,7 +85,7 @@ def _photo(rng, height, width):
     for _ in range(6):
         center, radius = rng.uniform(0, 1, 2), rng.uniform(0.05, 0.35)
         distance = np.hypot(rows - center[0], columns - center[1])
-        # An edge about two pixels wide, as a lens would draw it.
+        # An edge about two pixels wide, as that of a lens.
         cover = np.clip((radius - distance) * min(height, width) / 2, 0, 1)[..., None]
         photo = photo * (1 - cover) + rng.uniform(0, 1, 3) * cover
     photo = photo + 0.12 * _texture(rng, height, width)[..., None] * rng.uniform(0.5, 1.0, 3)
@@ -96,7 +93,7 @@ def _photo(rng, height, width):
 
 
 def _texture(rng, height, width):
-    """Draws noise with a 1/f amplitude spectrum, mean 0 and spread 1."""
+    """Draws noise with a 1/f amplitude spectrum, mean 0 and standard deviation 1."""
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     spectrum = np.fft.rfft2(rng.standard_normal((height, width)))
     spectrum = spectrum / np.maximum(frequency, 1 / max(height, width))

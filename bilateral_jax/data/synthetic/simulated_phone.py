@@ -1,12 +1,8 @@
-"""The demo's photos, and what a poor phone would have made of them: pairs without a download.
+"""Pairs of the demo's photos and a simulated low-quality phone camera.
 
-The imagined phone has a small blurred lens, exposes too dark by a varying amount, mixes its colours
-and tints them, is noisy, lifts the black and compresses hard. Everything but exposure and noise is
-the same for all photos, as one camera is; the photo itself is the target, so a pair is aligned to
-the pixel, which two real cameras never are.
-
-Receives photos from `data/synthetic/demo_photos.py`.
-Hands elements to `data/pipeline/batches.py`.
+The simulation blurs, underexposes by a varying amount, reduces saturation, tints, adds read and
+shot noise, lifts the black level and compresses as JPEG. Everything but exposure and noise is the
+same for all photos. The photo itself is the target, so a pair is aligned to the pixel.
 """
 
 from __future__ import annotations
@@ -16,26 +12,26 @@ import operator
 import numpy as np
 
 from bilateral_jax import color, images
-from bilateral_jax.data.synthetic import demo_photos
+from bilateral_jax.data.synthetic import demo_photos, jpeg
 
 PHONE = {
-    "blur": 0.9,  # deviation of the lens in pixels
+    "blur": 0.9,  # standard deviation in pixels
     "stops": (-0.9, -0.3),  # exposure
-    "mixing": 0.35,  # share of grey in every colour
+    "mixing": 0.35,  # fraction of grey mixed into every colour
     "gains": (0.88, 1.0, 1.14),  # tint: red, green, blue
-    "read_noise": 0.004,  # deviation in linear light
+    "read_noise": 0.004,  # standard deviation in linear light
     "shot_noise": 0.0008,  # variance per linear light
-    "black": 0.07,  # of the written picture
+    "black": 0.07,  # black level of the written image
     "quality": 70,  # of its JPEG
 }
 
 
-class PhonePhotos:
-    """Pairs of a phone's rendition and the photo, made when the source is made.
+class SimulatedPhone:
+    """Pairs of simulated phone images and photos, computed when the source is made.
 
     Args:
-      split: "train" or "heldout", see `demo.PHOTOS`.
-      variants: renditions per photo, with other exposure and noise; they lie together.
+      split: "train" or "heldout", see `demo_photos.PHOTOS`.
+      variants: inputs per photo, with other exposure and noise; they are consecutive.
       seed: of the exposures and of the noise.
 
     Raises:
@@ -61,7 +57,7 @@ class PhonePhotos:
         return len(self._elements)
 
     def __getitem__(self, index: int) -> dict:
-        """Gives one pair.
+        """Returns one pair.
 
         Args:
           index: position in [-len, len).
@@ -73,7 +69,7 @@ class PhonePhotos:
 
 
 def degrade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Photographs a photo with the phone of `PHONE`.
+    """Simulates the phone camera `PHONE` on a photo.
 
     Args:
       photo: uint8 `[h, w, 3]`.
@@ -94,15 +90,4 @@ def degrade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     noise = rng.standard_normal(linear.shape, np.float32)
     linear = np.clip(linear + noise * np.sqrt(variance), 0, 1).astype(np.float32)
     written = PHONE["black"] + (1 - 2 * PHONE["black"]) * color.linear_to_srgb(linear)
-    return _compressed(images.to_integer(written, 8), PHONE["quality"])
-
-
-def _compressed(pixels, quality):
-    """What is left of a picture after JPEG."""
-    import cv2
-
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    done, content = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), options)
-    if not done:
-        raise ValueError("OpenCV could not compress a photo as JPEG")
-    return np.ascontiguousarray(cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1])
+    return jpeg.compress(images.to_integer(written, 8), PHONE["quality"])

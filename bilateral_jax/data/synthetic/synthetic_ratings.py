@@ -1,16 +1,13 @@
-"""Photos spoilt to a known degree, with the opinion of a judge who sees nothing else.
+"""Distorted photos with synthetic ratings: the mean score falls with the strength of distortion.
 
-A stand-in for a data set of rated photos. The demo's photos are brought to one tonal range and
-one mean brightness, which is called flawless; a copy is spoilt with a strength from 0 to 1; the
-mean score falls from 8 to 2 with it, and opinions spread. Spoilt "together", a copy is lit wrongly,
-out of focus, noisy and compressed (`GROUPS`): one of these, drawn at random, has the strength, the
-others half of it or more. Spoilt "alone", one way of `KINDS` does it: there is too much and too
-little of exposure, of contrast and of sharpness, so the best photo lies between them. The first is
-easier to rank; but who has seen it only goes by what always comes along (blocks, lost detail) and
-takes noise alone for detail. A critic whose opinion is to be followed needs the second.
-
-Receives photos from `data/synthetic/demo_photos.py`.
-Hands elements to `data/pipeline/rating_batches.py`.
+The demo's photos are normalised to one tonal range and mean brightness; a copy is distorted with a
+strength from 0 to 1, with which the mean score falls from 8 to 2 and the deviation grows. With
+spoilt="together" a copy has a distortion of each of `GROUPS` (exposure, blur, noise, JPEG): one,
+drawn at random, has the full strength, the others half of it or more. With spoilt="alone" it has
+one distortion of `DISTORTIONS`, which has too much and too little of exposure, contrast and
+sharpness, so the best photo lies between them. The first is easier to rank, but a network trained
+on it relies on the distortions that always occur together (JPEG blocks, lost detail) and rates
+noise alone as detail. A critic for training needs the second.
 """
 
 from __future__ import annotations
@@ -22,33 +19,33 @@ import numpy as np
 
 from bilateral_jax import color, images
 from bilateral_jax.data.pipeline import rating_distributions
-from bilateral_jax.data.sources import index_checks
+from bilateral_jax.data.sources import views
 from bilateral_jax.data.synthetic import demo_photos
 
-# Height and width of a photo as it is spoilt (upright ones: the transpose). Blur, noise and the
-# blocks of JPEG must survive being shrunk to what a small network sees.
+# Height and width of a photo when it is distorted (portrait ones: the transpose). Small enough for
+# blur, noise and JPEG blocks to survive the resizing to a network's input.
 SIZE = (144, 216)
 LEVELS = (0.25, 0.5, 0.75, 1.0)
 MIXES = 32
-SPOILT = ("together", "alone")
+MODES = ("together", "alone")
 _MEAN_LUMA = 0.45
 
 
-class GradedPhotos:
-    """Spoilt copies of the demo's photos.
+class SyntheticRatings:
+    """Distorted copies of the demo's photos with ratings.
 
     Args:
       split: "train" or "heldout" of the demo's photos; no photo is in both.
-      variants: copies per photo, each of another window, turned, coloured and lit at random, in a
-        random way and with a random strength. None takes the whole photo, flawless and, spoilt
-        "together", with `MIXES` strengths that rise evenly to 1, or, "alone", in every way at every
-        one of `LEVELS`.
-      spoilt: "together" or "alone".
-      size: (height, width) of a photo as it is spoilt, its transpose for an upright one.
-      seed: of the random choices, and of the noise.
+      variants: copies per photo, each of another crop, flipped, recoloured and relit at random,
+        with a random distortion and strength. None takes the whole photo, undistorted and, for
+        "together", with `MIXES` strengths that rise evenly to 1, or, for "alone", with every
+        distortion at all `LEVELS`.
+      spoilt: "together" or "alone", see the module.
+      size: (height, width) at which a photo is distorted, its transpose for a portrait one.
+      seed: of the random numbers.
 
     Raises:
-      ValueError: unknown split, way or size, or no variants.
+      ValueError: unknown split, mode or size, or no variants.
       ImportError: a package that the photos ship in is not installed.
     """
 
@@ -65,18 +62,18 @@ class GradedPhotos:
             raise ValueError(f"split must be one of {tuple(demo_photos.PHOTOS)}, got {split!r}")
         if variants is not None and variants < 1:
             raise ValueError(f"variants must be at least 1, got {variants}")
-        if spoilt not in SPOILT:
-            raise ValueError(f"spoilt must be one of {SPOILT}, got {spoilt!r}")
+        if spoilt not in MODES:
+            raise ValueError(f"spoilt must be one of {MODES}, got {spoilt!r}")
         if len(size) != 2 or min(size) < 16:
             raise ValueError(f"size must be (height, width) of at least 16 pixels, got {size}")
         self._names, self._seed, self._variants = tuple(demo_photos.PHOTOS[split]), seed, variants
         self._photos = [demo_photos.load(split, name) for name in self._names]
-        self._spoilt, self._size = spoilt, tuple(size)
-        ways = {
+        self._mode, self._size = spoilt, tuple(size)
+        plans = {
             "together": [("mix", step / MIXES) for step in range(1, MIXES + 1)],
-            "alone": [(kind, strength) for kind in KINDS for strength in LEVELS],
+            "alone": [(kind, strength) for kind in DISTORTIONS for strength in LEVELS],
         }
-        self._plan = [("none", 0.0), *ways[spoilt]]
+        self._plan = [("none", 0.0), *plans[spoilt]]
 
     def __len__(self) -> int:
         return len(self._photos) * (self._variants or len(self._plan))
@@ -85,24 +82,24 @@ class GradedPhotos:
         """Makes one copy.
 
         Args:
-          index: position in [-len, len); the copies of a photo lie together.
+          index: position in [-len, len); the copies of a photo are consecutive.
 
         Returns:
           `{"image": uint8 [h, w, 3], "shares": float32 [10], "reference": int32 (which photo),
           "strength": float32, "name": str}`.
         """
-        index = index_checks.position(index, len(self), "photos")
+        index = views.check_index(index, len(self), "photos")
         number, copy = divmod(index, self._variants or len(self._plan))
         rng = np.random.default_rng((self._seed, number, copy))
         if self._variants is None:
             photo = _whole(self._photos[number], self._size)
             kind, strength = self._plan[copy]
         else:
-            photo = _window(self._photos[number], self._size, rng)
-            kind = "mix" if self._spoilt == "together" else str(rng.choice(tuple(KINDS)))
+            photo = _vary(self._photos[number], self._size, rng)
+            kind = "mix" if self._mode == "together" else str(rng.choice(tuple(DISTORTIONS)))
             strength = rng.uniform()
         return {
-            "image": spoil(flawless(photo), kind, strength, rng),
+            "image": distort(normalize(photo), kind, strength, rng),
             "shares": _shares(round(float(strength), 4)),
             "reference": np.int32(number),
             "strength": np.float32(strength),
@@ -110,8 +107,8 @@ class GradedPhotos:
         }
 
 
-def flawless(photo) -> np.ndarray:
-    """Brings a photo to the full range and to one mean brightness, by one curve for all pixels.
+def normalize(photo) -> np.ndarray:
+    """Stretches a photo to the full range and to one mean luma, by one curve for all pixels.
 
     Args:
       photo: uint8 `[h, w, 3]`.
@@ -120,25 +117,25 @@ def flawless(photo) -> np.ndarray:
       float32 `[h, w, 3]` in [0, 1].
     """
     image = images.to_float(photo)
-    some = image[::4, ::4]  # enough to measure
-    low, high = np.percentile(color.luminance(some), (0.5, 99.5))
-    image, some = (np.clip((x - low) / max(high - low, 1e-3), 0, 1) for x in (image, some))
+    sample = image[::4, ::4]
+    low, high = np.percentile(color.luminance(sample), (0.5, 99.5))
+    image, sample = (np.clip((x - low) / max(high - low, 1e-3), 0, 1) for x in (image, sample))
     bottom, top = 0.2, 5.0  # bisection of the exponent: the mean falls as it rises
     for _ in range(20):
         exponent = np.float32((bottom * top) ** 0.5)
-        brighter = color.luminance(some**exponent).mean() > _MEAN_LUMA
+        brighter = color.luminance(sample**exponent).mean() > _MEAN_LUMA
         bottom, top = (exponent, top) if brighter else (bottom, exponent)
     return image**exponent
 
 
-def spoil(image, kind: str, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Spoils a photo.
+def distort(image, kind: str, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Distorts an image.
 
     Args:
       image: float32 `[h, w, 3]` in [0, 1].
-      kind: a key of `KINDS`, "none", or "mix" for one way of each of `GROUPS`.
-      strength: from 0 (hardly anything) to 1.
-      rng: of the noise, and of the shares in a mix.
+      kind: a key of `DISTORTIONS`, "none", or "mix" for one distortion of each of `GROUPS`.
+      strength: from 0 to 1.
+      rng: of the noise, and of the strengths in a mix.
 
     Returns:
       uint8 `[h, w, 3]`.
@@ -146,12 +143,12 @@ def spoil(image, kind: str, strength: float, rng: np.random.Generator) -> np.nda
     Raises:
       ValueError: unknown kind, or a strength outside of [0, 1].
     """
-    if kind not in ("none", "mix", *KINDS):
-        raise ValueError(f"kind must be one of {('none', 'mix', *KINDS)}, got {kind!r}")
+    if kind not in ("none", "mix", *DISTORTIONS):
+        raise ValueError(f"kind must be one of {('none', 'mix', *DISTORTIONS)}, got {kind!r}")
     if not 0 <= strength <= 1:
         raise ValueError(f"strength must lie in [0, 1], got {strength}")
-    for each, share in _shares_of(kind, rng):
-        image = np.clip(KINDS[each](image, share * strength, rng), 0, 1).astype(np.float32)
+    for name, factor in _factors(kind, rng):
+        image = np.clip(DISTORTIONS[name](image, factor * strength, rng), 0, 1).astype(np.float32)
     return images.to_integer(np.clip(image, 0, 1).astype(np.float32), 8)
 
 
@@ -199,7 +196,7 @@ def _smooth(image, sigma):
     return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
-KINDS = {
+DISTORTIONS = {
     "dark": _expose(-3.5),
     "bright": _expose(3.0),
     "flat": _flatten,
@@ -209,34 +206,35 @@ KINDS = {
     "jpeg": _compress,
     "sharp": _sharpen,
 }
-# In the order in which a camera would do it; a photo is spoilt in one way of each group.
+# In the order in which they occur in a camera; "mix" takes one of each group.
 GROUPS = (("dark", "bright", "flat"), ("blur",), ("noise",), ("jpeg",))
 
 
-def _shares_of(kind, rng):
-    """The ways in which a photo is spoilt, and the share of the strength that each one has."""
+def _factors(kind, rng):
+    """Draws the distortions of an image, with the factor of the strength for each."""
     if kind == "none":
         return []
     if kind != "mix":
         return [(kind, 1.0)]
-    shares = rng.uniform(0.5, 1.0, size=len(GROUPS))
-    shares[rng.integers(len(GROUPS))] = 1.0
-    return [(str(rng.choice(group)), share) for group, share in zip(GROUPS, shares)]
+    factors = rng.uniform(0.5, 1.0, size=len(GROUPS))
+    factors[rng.integers(len(GROUPS))] = 1.0
+    return [(str(rng.choice(group)), factor) for group, factor in zip(GROUPS, factors)]
 
 
 def _whole(photo, size):
-    return demo_photos.scaled(photo, size=size if photo.shape[1] >= photo.shape[0] else size[::-1])
+    size = size if photo.shape[1] >= photo.shape[0] else size[::-1]
+    return demo_photos.resized_crop(photo, size=size)
 
 
-def _window(photo, size, rng):
-    """Another view of a photo: cut, turned, coloured and lit otherwise.
+def _vary(photo, size, rng):
+    """Crops, flips, recolours and relights a photo at random.
 
-    Five photos have few colours and few distributions of light; what is wrong with a picture must
-    not be told by its subject.
+    Five photos have few colours and few distributions of light; the rating must not be predictable
+    from the subject.
     """
     size = size if rng.uniform() < 0.5 else size[::-1]
     scale, down, right = rng.uniform(0.4, 1.0), rng.uniform(), rng.uniform()
-    view = demo_photos.scaled(photo, size=size, scale=scale, down=down, right=right)
+    view = demo_photos.resized_crop(photo, size=size, scale=scale, down=down, right=right)
     view = images.to_float(view[:: rng.choice((-1, 1)), :, rng.permutation(3)])
     grey = color.luminance(view)[..., None]
     view = grey + (view - grey) * np.float32(rng.uniform(0.0, 1.3))

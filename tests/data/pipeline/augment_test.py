@@ -1,4 +1,4 @@
-"""Augmentation: both members alike, right windows, fair chances, low-res copies."""
+"""Augmentation: both members alike, windows, probabilities, low-resolution inputs."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +10,12 @@ from bilateral_jax.models.layers import lowres as model_lowres
 
 
 def element(height=6, width=9, dtype=np.uint8):
-    """Every pixel tells its own place; the target differs from the input by 1 everywhere."""
+    """Every pixel has its own value; the target differs from the input by 1 everywhere."""
     values = np.arange(height * width * 3).reshape(height, width, 3).astype(dtype)
     return {"input": values, "target": values + dtype(1), "name": "photo"}
 
 
-def test_steps_treat_both_members_alike_and_leave_the_argument_alone():
+def test_both_members_change_alike_and_the_argument_does_not():
     before = element()
     for seed in range(20):
         after = augment.flip(before, np.random.default_rng(seed))
@@ -26,7 +26,7 @@ def test_steps_treat_both_members_alike_and_leave_the_argument_alone():
     np.testing.assert_array_equal(before["input"], element()["input"])
 
 
-def test_flips_reach_four_pictures_equally_often():
+def test_four_flips_are_equally_likely():
     original, counts = element()["input"], {}
     for seed in range(400):
         flipped = augment.flip(element(), np.random.default_rng(seed))["input"]
@@ -41,18 +41,18 @@ def test_flips_reach_four_pictures_equally_often():
     assert len(counts) == 4 and min(counts.values()) > 70
 
 
-def test_rotations_reach_four_pictures():
+def test_four_rotations_occur():
     seen = set()
     for seed in range(40):
-        turned = augment.rotate(element(), np.random.default_rng(seed))["input"]
-        turns = [k for k in range(4) if np.array_equal(turned, np.rot90(element()["input"], k))]
+        rotated = augment.rotate(element(), np.random.default_rng(seed))["input"]
+        turns = [k for k in range(4) if np.array_equal(rotated, np.rot90(element()["input"], k))]
         assert len(turns) == 1
         seen.add(turns[0])
     assert seen == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("size", [1, 6, (2, 9), (6, 9), (6, 1)])
-def test_window_tells_where_the_crop_lies(size):
+def test_window_is_the_position_of_the_crop(size):
     corners = set()
     for seed in range(60):
         crop = augment.random_crop(element(), np.random.default_rng(seed), size=size)
@@ -63,7 +63,7 @@ def test_window_tells_where_the_crop_lies(size):
         expected = element()["input"][top : top + rows, left : left + columns]
         np.testing.assert_array_equal(crop["input"], expected)
         corners.add((int(top), int(left)))
-    # Every place is possible, the first and the last included.
+    # Every position is possible, the first and the last included.
     assert (0, 0) in corners or size == 1
     assert max(top for top, _ in corners) == 6 - rows
     assert max(left for _, left in corners) == 9 - columns
@@ -82,7 +82,7 @@ def test_too_small_a_photo_is_named():
         augment.center_crop(element(), size=(2, 10))
 
 
-def test_jitter_works_on_pixels_alone_and_stays_in_range():
+def test_jitter_is_pixelwise_and_stays_in_range():
     image = np.random.default_rng(0).uniform(size=(8, 9, 3)).astype(np.float32)
     options = {"exposure": 1.0, "contrast": 0.5, "saturation": 0.8}
     change = augment.draw_jitter(np.random.default_rng(3), **options)
@@ -94,7 +94,7 @@ def test_jitter_works_on_pixels_alone_and_stays_in_range():
     np.testing.assert_array_equal(again, whole)
 
 
-def test_each_jitter_changes_what_it_names():
+def test_exposure_contrast_and_saturation_jitter():
     image = np.random.default_rng(0).uniform(0.3, 0.6, size=(5, 5, 3)).astype(np.float32)
     rng = np.random.default_rng
     np.testing.assert_allclose(augment.draw_jitter(rng(0))(image), image)
@@ -113,7 +113,7 @@ def test_each_jitter_changes_what_it_names():
 @pytest.mark.parametrize("method", augment.LOWRES_METHODS)
 @pytest.mark.parametrize("shape, size", [((37, 50), 16), ((16, 90), 32), ((5, 3), 8), ((8, 8), 8)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_lowres_is_the_models_own(method, shape, size, dtype):
+def test_lowres_equals_that_of_the_models(method, shape, size, dtype):
     pixels = np.random.default_rng(0).uniform(size=(*shape, 3))
     if dtype == np.float32:
         pixels = pixels.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Batches: contents, order, exact resume, sharding, windows that match the network's view."""
+"""Batches: contents, order, exact resume, sharding, windows and low-resolution inputs."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ ALL = {
 
 
 class Numbered:
-    """Photos of one colour that is their number."""
+    """Photos whose colour is their index."""
 
     def __init__(self, count, size=(8, 10)):
         self._count, self._size = count, size
@@ -54,7 +54,7 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(one[key], other[key], err_msg=key)
 
 
-def test_batch_holds_what_the_contract_says():
+def test_batch_has_the_declared_keys_shapes_and_types():
     batch = next(make(**ALL))
     kinds = {key: (value.shape, value.dtype.name) for key, value in batch.items()}
     assert kinds == {
@@ -71,7 +71,7 @@ def test_batch_holds_what_the_contract_says():
     np.testing.assert_array_equal(batch["window"], [[0, 0, 24, 30]] * 2)
 
 
-def test_every_epoch_holds_every_photo_once_in_a_new_order():
+def test_every_epoch_is_a_new_permutation():
     iterator = make(Numbered(6), batch_size=3, crop=8)
     epochs = [numbers(next(iterator)) + numbers(next(iterator)) for _ in range(4)]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
@@ -84,7 +84,7 @@ def test_a_batch_may_be_larger_than_the_source():
     assert sorted(numbers(next(make(Numbered(2), batch_size=4, crop=8)))) == [0, 0, 1, 1]
 
 
-def test_threads_change_nothing():
+def test_threads_give_the_same_batches():
     alone, helped = make(threads=0, **ALL), make(threads=3, prefetch=6, **ALL)
     for _ in range(6):
         assert_equal(next(alone), next(helped))
@@ -92,7 +92,7 @@ def test_threads_change_nothing():
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("done", [0, 1, 7])
-def test_resume_sees_the_very_next_batch(threads, done):
+def test_a_resumed_loader_gives_the_next_batch(threads, done):
     first = make(threads=threads, **ALL)
     for _ in range(done):
         next(first)
@@ -107,16 +107,16 @@ def test_resume_sees_the_very_next_batch(threads, done):
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_batch_of_a_step_does_not_depend_on_the_number_of_processes(count):
-    """The parts of all processes, one after the other, are the batch of one: order and chance."""
+    """The concatenated shards of all processes are the batch of one process."""
     whole = make(batch_size=6, **ALL)
     parts = [make(batch_size=6, shard=(index, count), **ALL) for index in range(count)]
     for _ in range(4):
-        shares = [next(part) for part in parts]
-        joined = {key: np.concatenate([share[key] for share in shares]) for key in shares[0]}
+        shards = [next(part) for part in parts]
+        joined = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
         assert_equal(joined, next(whole))
 
 
-def test_a_position_holds_for_another_number_of_processes():
+def test_a_position_can_be_restored_by_another_number_of_processes():
     saved = [make(batch_size=6, shard=(index, 3), **ALL) for index in range(3)]
     for part in saved:
         next(part), next(part)
@@ -149,7 +149,7 @@ def test_only_the_rows_of_this_process_are_read():
     assert source.read == 2
 
 
-def test_record_is_the_number_in_the_source():
+def test_record_is_the_index_in_the_source():
     stream = make(Numbered(6), batch_size=3, crop=8)
     for _ in range(3):
         batch = next(stream)
@@ -167,45 +167,45 @@ def test_a_position_that_does_not_fit_is_refused():
         stream.set_state({"examples": 10})
 
 
-class Strangers:
-    """Inputs and targets that have nothing to do with each other; every pixel tells its place."""
+class Unpaired:
+    """Inputs and targets of different photos; every pixel has its own value."""
 
     def __len__(self):
         return 3
 
     def __getitem__(self, index):
-        given = np.arange(9 * 12 * 3).reshape(9, 12, 3).astype(np.uint16)
-        wanted = np.arange(14 * 8 * 3).reshape(14, 8, 3).astype(np.uint16) + 1000
-        return {"input": given, "target": wanted, "name": f"number {index}"}
+        image = np.arange(9 * 12 * 3).reshape(9, 12, 3).astype(np.uint16)
+        target = np.arange(14 * 8 * 3).reshape(14, 8, 3).astype(np.uint16) + 1000
+        return {"input": image, "target": target, "name": f"number {index}"}
 
 
-def test_unpaired_photos_are_cut_each_for_itself():
-    stream = make(Strangers(), batch_size=4, crop=8, paired=False, flips=True, rotations=True)
-    places, turned = set(), set()
+def test_unpaired_images_are_augmented_independently():
+    stream = make(Unpaired(), batch_size=4, crop=8, paired=False, flips=True, rotations=True)
+    positions, orientations = set(), set()
     for _ in range(20):
         batch = next(stream)
         assert batch["input"].shape == batch["target"].shape == (4, 8, 8, 3)
-        for given, wanted in zip(batch["input"], batch["target"]):
-            corners = [np.round(m * 65535)[[0, 0, -1], [0, -1, 0], 0] for m in (given, wanted)]
-            places.add(tuple(float(corner[0]) for corner in corners))
-            turned.add(tuple(bool(c[1] < c[0]) for c in corners))
-    # Were the draws shared, an input's place would always meet the same target's.
-    assert len({wanted for _, wanted in places}) > 10 and len(places) > 60
-    assert turned == {(False, False), (False, True), (True, False), (True, True)}
+        for image, target in zip(batch["input"], batch["target"]):
+            corners = [np.round(m * 65535)[[0, 0, -1], [0, -1, 0], 0] for m in (image, target)]
+            positions.add(tuple(float(corner[0]) for corner in corners))
+            orientations.add(tuple(bool(c[1] < c[0]) for c in corners))
+    # With shared draws, a position of the input would always have the same one of the target.
+    assert len({target for _, target in positions}) > 10 and len(positions) > 60
+    assert orientations == {(False, False), (False, True), (True, False), (True, True)}
 
 
 def test_window_of_an_unpaired_batch_is_the_inputs():
-    stream = make(Strangers(), batch_size=2, crop=8, paired=False, lowres_from="photo")
+    stream = make(Unpaired(), batch_size=2, crop=8, paired=False, lowres_from="photo")
     for _ in range(5):
         batch = next(stream)
-        for given, (top, left, height, width) in zip(batch["input"], batch["window"]):
+        for image, (top, left, height, width) in zip(batch["input"], batch["window"]):
             assert (height, width) == (9, 12)
-            assert round(float(given[0, 0, 0]) * 65535) == (top * 12 + left) * 3
+            assert round(float(image[0, 0, 0]) * 65535) == (top * 12 + left) * 3
 
 
 def test_a_pair_of_two_sizes_is_named():
     with pytest.raises(ValueError, match="'number .*9 x 12 and 14 x 8"):
-        next(make(Strangers(), crop=8, threads=0))
+        next(make(Unpaired(), crop=8, threads=0))
 
 
 def test_the_target_is_jittered_only_on_request():
@@ -219,13 +219,13 @@ def test_the_target_is_jittered_only_on_request():
     assert np.abs(both["target"] - plain["target"]).max() > 0.02
 
 
-def test_window_and_lowres_belong_to_the_same_view():
-    """What a network predicts from `lowres` lands, sliced through `window`, where the crop lies."""
+def test_window_and_lowres_describe_the_same_photo():
+    """A grid made of `lowres`, sliced through `window`, matches the crop of the whole."""
     source = procedural.SyntheticPairs(3, size=(40, 48), seed=1)
     photos = [source[i]["input"] for i in range(3)]
     batch = next(make(source, batch_size=6, flips=True, rotations=True, lowres_from="photo"))
     found = 0
-    for given, small, window in zip(batch["input"], batch["lowres"], batch["window"]):
+    for image, small, window in zip(batch["input"], batch["lowres"], batch["window"]):
         top, left, height, width = (int(value) for value in window)
         views = [
             np.rot90(p[:: 1 - 2 * flip], k) for p in photos for k in range(4) for flip in (0, 1)
@@ -233,7 +233,7 @@ def test_window_and_lowres_belong_to_the_same_view():
         for view in views:
             if view.shape[:2] != (height, width):
                 continue
-            if np.array_equal(view[top : top + 24, left : left + 24], given):
+            if np.array_equal(view[top : top + 24, left : left + 24], image):
                 np.testing.assert_allclose(small, augment.lowres(view, 256), atol=1e-6)
                 found += 1
                 grid = jnp.asarray(augment.lowres(view, 8)).reshape(8, 8, 1, 3)
@@ -278,7 +278,7 @@ def test_evaluation_examples_are_whole_and_in_order():
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
-def test_padding_carries_no_weight(batch_size):
+def test_rows_that_fill_the_last_batch_have_weight_0(batch_size):
     made = list(batches.evaluation_batches(Numbered(5), batch_size=batch_size, crop=8))
     assert all(batch["input"].shape[0] == batch_size for batch in made)
     weight = np.concatenate([batch["weight"] for batch in made])

@@ -26,7 +26,7 @@ def make(**options):
     return batches.train_batches(source, **options)
 
 
-def test_workers_change_nothing_and_their_position_is_anybodys():
+def test_workers_give_the_same_batches_and_positions():
     alone, helped = make(threads=0), make(workers=2)
     for _ in range(5):
         assert_equal(next(alone), next(helped))
@@ -64,7 +64,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def trainer(tmp_path):
-    """A program that reads by a worker process, in a group of its own, and the worker's number."""
+    """A training program with a worker process, in its own process group, and the worker's id."""
     script = tmp_path / "trainer.py"
     script.write_text(TRAINER)
     process = subprocess.Popen(
@@ -81,7 +81,7 @@ def trainer(tmp_path):
 
 
 def alive(number):
-    """Whether a process runs; one that ended and waits to be noticed does not."""
+    """Whether a process runs and is not a zombie."""
     try:
         status = pathlib.Path(f"/proc/{number}/stat").read_text()
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def alive(number):
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="asks /proc who runs")
 def test_a_worker_ends_with_its_trainer_and_not_before(trainer):
     process, worker = trainer
-    # What Ctrl-C and a scheduler do to every process of the group; the trainer would save now.
+    # The signals that Ctrl-C and a scheduler send to the group; the trainer would save now.
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(worker, number)
     process.stdin.write("go on\n")

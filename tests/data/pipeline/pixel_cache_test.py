@@ -1,4 +1,4 @@
-"""Decoded photos on disk: the same batches, each photo decoded once, nobody else's photos."""
+"""The cache of decoded photos: the same batches, each photo decoded once, one source per folder."""
 
 import pathlib
 
@@ -48,7 +48,7 @@ def test_batches_are_those_of_the_source(options, tmp_path):
         one, other = next(plain), next(kept)
         assert one.keys() == other.keys()
         for key in one:
-            # The copy of a turned photo adds its pixels up in another order.
+            # The copy of a rotated photo sums its pixels in another order.
             np.testing.assert_allclose(one[key], other[key], atol=1e-6 * (key == "lowres"))
 
 
@@ -68,7 +68,7 @@ def test_each_photo_is_decoded_once_and_its_copy_made_once(tmp_path, monkeypatch
 
 
 def test_only_the_rows_of_a_crop_are_read(tmp_path):
-    kept = pixel_cache.Decoded(Counting(), tmp_path)
+    kept = pixel_cache.PixelCache(Counting(), tmp_path)
     element = kept[2]
     assert isinstance(element["input"], np.memmap) and not element["input"].flags.writeable
     assert element["target"].dtype == np.uint16 and element["name"] == "synthetic_00002"
@@ -76,16 +76,16 @@ def test_only_the_rows_of_a_crop_are_read(tmp_path):
 
 
 def test_another_source_is_refused(tmp_path):
-    pixel_cache.Decoded(Counting(), tmp_path)
-    pixel_cache.Decoded(Counting(), tmp_path)
+    pixel_cache.PixelCache(Counting(), tmp_path)
+    pixel_cache.PixelCache(Counting(), tmp_path)
     with pytest.raises(ValueError, match="another source .first differ"):
-        pixel_cache.Decoded(Counting(seed=2), tmp_path)
+        pixel_cache.PixelCache(Counting(seed=2), tmp_path)
     with pytest.raises(ValueError, match="lowres differ"):
-        pixel_cache.Decoded(Counting(), tmp_path, lowres=(16, "area"))
+        pixel_cache.PixelCache(Counting(), tmp_path, lowres=(16, "area"))
 
 
-def test_a_photo_appears_whole_or_not_at_all(tmp_path, monkeypatch):
-    kept = pixel_cache.Decoded(Counting(), tmp_path)
+def test_an_interrupted_write_leaves_no_photo(tmp_path, monkeypatch):
+    kept = pixel_cache.PixelCache(Counting(), tmp_path)
     save, saved = np.save, []
 
     def full_disk(path, array):
@@ -102,9 +102,9 @@ def test_a_photo_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     np.testing.assert_array_equal(kept[1]["input"], Counting()[1]["input"])
 
 
-def test_whoever_comes_second_takes_what_is_there(tmp_path, monkeypatch):
-    kept = pixel_cache.Decoded(Counting(), tmp_path)
-    other = pixel_cache.Decoded(Counting(), tmp_path)
+def test_the_second_of_two_concurrent_writers_uses_the_first_ones_files(tmp_path, monkeypatch):
+    kept = pixel_cache.PixelCache(Counting(), tmp_path)
+    other = pixel_cache.PixelCache(Counting(), tmp_path)
     before = Counting.__getitem__
 
     def slow(self, index):
@@ -117,8 +117,8 @@ def test_whoever_comes_second_takes_what_is_there(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0000003", "source.json"]
 
 
-def test_index_is_that_of_the_source(tmp_path):
-    kept = pixel_cache.Decoded(Counting(), tmp_path)
+def test_an_index_is_checked_against_the_source(tmp_path):
+    kept = pixel_cache.PixelCache(Counting(), tmp_path)
     assert kept[-1]["name"] == "synthetic_00003" and len(kept) == 4
     with pytest.raises(IndexError):
         kept[4]

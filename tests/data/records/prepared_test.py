@@ -1,4 +1,4 @@
-"""Prepared data sets: the plain readers' elements, whole or not at all, without TensorFlow."""
+"""Prepared data sets: the elements of the sources of files, whole or not at all, no TensorFlow."""
 
 import json
 import pickle
@@ -69,7 +69,7 @@ def make_tid2013(root):
     names = ["I01_01_1", "I04_02_3", "I05_03_5"]
     for number, name in enumerate(names):
         path = root / "distorted_images" / f"{name}.bmp"
-        PIL.Image.fromarray(fake_datasets.picture(number)).save(path)
+        PIL.Image.fromarray(fake_datasets.pixels(number)).save(path)
     lines = [f"{number + 0.25} {name}.bmp" for number, name in enumerate(names)]
     (root / "mos_with_names.txt").write_text("\n".join(lines))
     return {part: tid2013.scores(root, part=part) for part in ("train", "test")}
@@ -105,7 +105,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_elements_are_those_of_the_plain_reader(tmp_path, name):
+def test_elements_equal_those_of_the_source_of_files(tmp_path, name):
     if name == "fivek":
         pytest.importorskip("rawpy", reason="rawpy is not installed")
     make, options = SETS[name]
@@ -145,8 +145,8 @@ def test_windows_of_prepared_frames(rig):
     assert len(plain) == len(source) == 32
     for index in range(len(plain)):
         assert_same(plain[index], source[index])
-    worse = prepared.windows(prepared_root, inputs="zed", pairing="degraded", frames=2)
-    assert worse[0]["input"].shape == worse[0]["target"].shape == (2, 6, 8, 3)
+    degraded = prepared.windows(prepared_root, inputs="zed", pairing="degraded", frames=2)
+    assert degraded[0]["input"].shape == degraded[0]["target"].shape == (2, 6, 8, 3)
     other = prepared.windows(prepared_root, inputs="zed", targets="canon", pairing="none", frames=2)
     assert "target_name" in other[0]
     with pytest.raises(ValueError, match="pairing must be"):
@@ -160,14 +160,14 @@ def folder(tmp_path_factory):
     return root, builders.prepare("folder", root / "files", root / "out").root
 
 
-def test_strangers_from_prepared_pairs(folder):
+def test_unpaired_images_of_prepared_pairs(folder):
     _, root = folder
-    source = prepared.strangers(root, inputs="train", targets="heldout", rounds=5)
-    wanted = prepared.Prepared(root, split="heldout")
+    source = prepared.unpaired_images(root, inputs="train", targets="heldout", rounds=5)
+    targets = prepared.Prepared(root, split="heldout")
     assert len(source) == 15
     for index in range(len(source)):
-        given, partner = source.indices(index)
-        np.testing.assert_array_equal(source[index]["target"], wanted[partner]["target"])
+        _, partner = source.indices(index)
+        np.testing.assert_array_equal(source[index]["target"], targets[partner]["target"])
 
 
 def test_joined_and_partial_splits_pickling_and_the_loader(folder):
@@ -180,13 +180,13 @@ def test_joined_and_partial_splits_pickling_and_the_loader(folder):
     assert next(stream)["input"].shape == (2, 4, 4, 3)
 
 
-def test_faults_of_reading_are_named(folder, tmp_path):
+def test_bad_folders_and_splits_are_named(folder, tmp_path):
     _, root = folder
     with pytest.raises(ValueError, match="holds no prepared data set"):
         prepared.Prepared(tmp_path, split="train")
     with pytest.raises(ValueError, match=r"split must be of \['heldout', 'train'\], got 'test'"):
         prepared.Prepared(root, split="test")
-    with pytest.raises(ValueError, match="holds no frames of video"):
+    with pytest.raises(ValueError, match="holds no video frames"):
         prepared.windows(root, inputs="train", pairing="degraded")
 
 
@@ -224,7 +224,7 @@ def test_the_command(tmp_path, capsys):
     assert "was prepared from" in capsys.readouterr().err
 
 
-def test_the_command_names_mistakes_in_one_line(tmp_path, capsys):
+def test_the_command_reports_errors_in_one_line(tmp_path, capsys):
     make_folder(tmp_path / "files")
     arguments = ("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out")
     assert run(*arguments, "--option", "color=1") == 1
@@ -238,8 +238,8 @@ def test_the_command_names_mistakes_in_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def spoil(root):
-    """Damages pixels where only decoding notices."""
+def damage(root):
+    """Damages pixels so that only decoding detects it."""
     path = root / "files" / "train" / "target" / "1.png"
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 8] = bytes(8)
@@ -249,7 +249,7 @@ def spoil(root):
 
 def test_bad_files_stop_the_preparation_and_leave_nothing(tmp_path, capsys):
     make_folder(tmp_path / "files")
-    spoil(tmp_path)
+    damage(tmp_path)
     fake_datasets.write(tmp_path / "files" / "heldout" / "input" / "0.png", 0)
     assert run("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out") == 1
     said = capsys.readouterr().err
@@ -259,7 +259,7 @@ def test_bad_files_stop_the_preparation_and_leave_nothing(tmp_path, capsys):
 
 def test_bad_files_are_skipped_counted_and_named(tmp_path, capsys):
     make_folder(tmp_path / "files")
-    spoil(tmp_path)
+    damage(tmp_path)
     arguments = ("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out")
     assert run(*arguments, "--on-bad", "skip") == 0
     said = capsys.readouterr().out
@@ -272,7 +272,7 @@ def test_bad_files_are_skipped_counted_and_named(tmp_path, capsys):
     assert len(json.loads((root / "metadata.json").read_text())["skipped"]) == 2
 
 
-def test_what_a_killed_preparation_left_is_no_data_set_and_is_named(tmp_path, capsys):
+def test_an_interrupted_preparation_is_no_data_set_and_is_named(tmp_path, capsys):
     make_folder(tmp_path / "files")
     left = tmp_path / "out" / "folder" / "default" / "incomplete.ABC_1.0.0"
     left.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""DPED: patches of both splits in the order of their numbers, whole photos, what goes wrong."""
+"""DPED: patches of both splits ordered by number, whole photos, errors."""
 
 import numpy as np
 import pytest
@@ -63,11 +63,11 @@ def test_unknown_phones_and_splits(root):
         dped.patches(root, phone="sony", split="validation")
 
 
-def test_a_phone_of_ones_own(root):
+def test_another_phone(root):
     """As `align --phone` writes it."""
     home = root / "dped" / "sony"
     home.rename(root / "dped" / "mine")
-    for place in ("training_data", "test_data/patches"):
-        folder = root / "dped" / "mine" / place
+    for split in ("training_data", "test_data/patches"):
+        folder = root / "dped" / "mine" / split
         (folder / "sony").rename(folder / "mine")
     assert len(dped.patches(root, phone="mine")) == 12

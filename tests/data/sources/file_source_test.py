@@ -1,4 +1,4 @@
-"""The policy for bad files, held for each kind of damage: refused at the start, or skipped."""
+"""The policy for bad files, for each kind of damage: refused at the start, or skipped."""
 
 import pickle
 import warnings
@@ -80,13 +80,13 @@ def test_skipped_at_the_start_counted_and_named(root, kind, verify):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind != "missing partner"])
-def test_while_reading_the_next_good_record_stands_in(root, kind):
+def test_a_record_found_bad_while_reading_is_replaced_by_the_next(root, kind):
     reason = broken(root, kind)
     source = pairs.PairedFolder(root, input_bits=8, on_bad="skip", verify="none")
     assert len(source) == 3 and source.skipped == []
     with pytest.warns(UserWarning, match=reason):
         assert source[1]["name"] == "c.jpg"
-    # Told once, and the same element at any time: a resumed run sees what it would have seen.
+    # Warned once, and the same element at any time, for a resumed run.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert source[1]["name"] == source[-2]["name"] == "c.jpg"
@@ -103,7 +103,7 @@ def test_while_reading_refuse_raises(root):
         source[1]
 
 
-def test_the_last_record_is_replaced_by_the_first_and_nothing_by_nothing(root):
+def test_substitution_wraps_around_and_fails_without_good_records(root):
     source = pairs.PairedFolder(root, on_bad="skip", verify="none")
     fake_datasets.truncate(root / "input" / "c.jpg")
     with pytest.warns(UserWarning):
@@ -114,7 +114,7 @@ def test_the_last_record_is_replaced_by_the_first_and_nothing_by_nothing(root):
         source[0]
 
 
-def test_a_record_of_another_part_never_stands_in(root):
+def test_substitutes_come_from_the_same_part(root):
     options = {"kind": "folder", "root": root, "on_bad": "skip", "verify": "none"}
     train, heldout = registry.make(stop=2, **options), registry.make(start=2, **options)
     fake_datasets.truncate(root / "input" / "b.jpg")
@@ -144,7 +144,7 @@ def test_batches_with_a_bad_file_do_not_depend_on_threads_and_resume(root):
         np.testing.assert_array_equal(next(resumed)["input"], batch["input"])
 
 
-def test_damage_in_the_middle_is_found_by_a_full_look(root):
+def test_damage_in_the_middle_is_found_by_full_validation(root):
     path = root / "target" / "b.png"
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -155,20 +155,20 @@ def test_damage_in_the_middle_is_found_by_a_full_look(root):
         pairs.PairedFolder(root, verify="full")
 
 
-def test_a_jpeg_with_something_behind_its_end_is_no_bad_file(root):
+def test_a_jpeg_with_trailing_bytes_is_valid(root):
     path = root / "input" / "b.jpg"
     path.write_bytes(path.read_bytes() + b"maker's own data")
     assert len(pairs.PairedFolder(root)) == 3
 
 
-def test_when_all_are_bad_there_is_no_source(root):
+def test_a_source_without_good_records_is_refused(root):
     for path in (root / "input").iterdir():
         path.write_bytes(b"")
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="source is empty"):
         pairs.PairedFolder(root, on_bad="skip")
 
 
-def test_unknown_choices_are_named(root):
+def test_unknown_options_are_named(root):
     with pytest.raises(ValueError, match="verify must be .*'some'"):
         pairs.PairedFolder(root, verify="some")
     with pytest.raises(ValueError, match="on_bad must be .*'cry'"):
@@ -176,7 +176,7 @@ def test_unknown_choices_are_named(root):
 
 
 @pytest.mark.parametrize("line", ["../outside.png", "/etc/hostname", "input/../../outside.png"])
-def test_a_list_that_climbs_out_of_its_folder_is_refused(root, line):
+def test_a_list_that_leads_out_of_its_folder_is_refused(root, line):
     inside = root / "set"
     fake_datasets.write(root / "outside.png")
     fake_datasets.write(inside / "input" / "a.png")
@@ -206,7 +206,7 @@ def test_links_may_not_lead_out(root):
         pairs.PairedFolder.from_lists(dataset / "in.txt", dataset / "in.txt")
 
 
-def test_links_within_the_set_and_a_link_in_place_of_the_folder_are_fine(root):
+def test_links_within_the_data_set_and_to_its_folder_are_accepted(root):
     (root / "target" / "d.png").symlink_to(root / "target" / "a.png")
     (root / "input" / "d.jpg").symlink_to("../input/a.jpg")
     (root / "linked").mkdir()
@@ -222,7 +222,7 @@ def test_a_link_to_nothing_is_a_bad_record(root):
         pairs.PairedFolder(root)
 
 
-def test_a_corrupt_picture_of_ava(tmp_path):
+def test_a_corrupt_image_of_ava(tmp_path):
     for id_ in (11, 12):
         fake_datasets.write(tmp_path / "images" / f"{id_}.jpg", shape=(40, 60, 3))
     lines = [f"{n} {id_} {' '.join('1' * 10)} 0 0 7" for n, id_ in enumerate((11, 12), 1)]
@@ -239,9 +239,9 @@ def test_a_corrupt_picture_of_ava(tmp_path):
     [(s, np.uint8) for s in (".jpg", ".png", ".tif", ".bmp")]
     + [(s, np.uint16) for s in (".png", ".tif")],
 )
-def test_the_look_at_the_head_agrees_with_decoding(tmp_path, suffix, dtype):
+def test_the_header_agrees_with_decoding(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
-    pixels = fake_datasets.picture(0, shape=(31, 45, 3), dtype=dtype)
+    pixels = fake_datasets.pixels(0, shape=(31, 45, 3), dtype=dtype)
     if suffix == ".bmp":
         import PIL.Image
 
@@ -255,15 +255,13 @@ def test_the_look_at_the_head_agrees_with_decoding(tmp_path, suffix, dtype):
     assert header.bits == 8 * read.dtype.itemsize
     np.testing.assert_array_equal(images.decode(path.read_bytes()).pixels, read)
     fake_datasets.truncate(path)
-    for look in (images.inspect, images.read):
+    for read in (images.inspect, images.read):
         with pytest.raises(ValueError, match=f"cannot read .*a{suffix}"):
-            look(path)
+            read(path)
 
 
 @pytest.mark.parametrize("suffix, dtype", [(".jpg", np.uint8), (".png", np.uint16)])
-def test_wherever_a_file_is_cut_off_the_look_at_head_and_end_notices(
-    tmp_path, suffix, dtype, capfd
-):
+def test_a_file_truncated_anywhere_is_found_by_header_validation(tmp_path, suffix, dtype, capfd):
     path = fake_datasets.write(tmp_path / f"a{suffix}", shape=(16, 20, 3), dtype=dtype)
     content = path.read_bytes()
     for length in (*range(0, len(content) - 12, 19), *range(len(content) - 12, len(content))):
@@ -272,7 +270,7 @@ def test_wherever_a_file_is_cut_off_the_look_at_head_and_end_notices(
             images.inspect(path)
 
 
-def test_cmyk_is_refused_by_its_head(tmp_path):
+def test_cmyk_is_refused_by_its_header(tmp_path):
     import PIL.Image
 
     PIL.Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
@@ -280,10 +278,10 @@ def test_cmyk_is_refused_by_its_head(tmp_path):
         images.inspect(tmp_path / "a.jpg")
 
 
-def test_the_look_at_the_head_gives_the_upright_size(tmp_path):
+def test_the_header_gives_the_upright_size(tmp_path):
     import PIL.Image
 
     exif = PIL.Image.Exif()
     exif[274] = 6
-    PIL.Image.fromarray(fake_datasets.picture(0)).save(tmp_path / "a.jpg", exif=exif)
+    PIL.Image.fromarray(fake_datasets.pixels(0)).save(tmp_path / "a.jpg", exif=exif)
     assert images.inspect(tmp_path / "a.jpg") == images.headers.Header(8, 6, 8)

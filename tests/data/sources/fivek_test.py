@@ -1,4 +1,4 @@
-"""FiveK: every layout, every split, the published lists by their digests, colours."""
+"""FiveK: every layout, every split, the published lists by their checksums, colours."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests import assets, fake_datasets
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 # Where a layout keeps photo 7 and expert c's retouch of it.
-PLACES = {
+PATHS = {
     "480p": ("input/JPG/480p/a0007.jpg", "expertC/JPG/480p/a0007.jpg"),
     "480p_xyz": ("input/PNG/480p_16bits_XYZ_WB/a0007.png", "expertC/JPG/480p/a0007.jpg"),
     "dpe": ("input/a0007-DSC_1.tif", "label/a0007-DSC_1.tif"),
@@ -37,29 +37,29 @@ RAW_PLACES = {
 }
 
 
-def write_pair(root, places, dtypes=(np.uint8, np.uint8)):
-    for seed, (place, dtype) in enumerate(zip(places, dtypes)):
-        fake_datasets.write(root / place, seed, dtype=dtype)
+def write_pair(root, paths, dtypes=(np.uint8, np.uint8)):
+    for seed, (path, dtype) in enumerate(zip(paths, dtypes)):
+        fake_datasets.write(root / path, seed, dtype=dtype)
 
 
-@pytest.mark.parametrize("layout", PLACES)
+@pytest.mark.parametrize("layout", PATHS)
 def test_layouts(tmp_path, layout):
     deep = {"480p_xyz": (np.uint16, np.uint8), "exposure": (np.uint16, np.uint8)}
-    write_pair(tmp_path, PLACES[layout], deep.get(layout, (np.uint8, np.uint8)))
+    write_pair(tmp_path, PATHS[layout], deep.get(layout, (np.uint8, np.uint8)))
     assert fivek.find_layout(tmp_path) == layout
     (element,) = fivek.paired(tmp_path, split="all", part="all")
-    assert element["name"] == PLACES[layout][0].rsplit("/", 1)[1]
-    given, wanted = (images.read(tmp_path / place).pixels for place in PLACES[layout])
-    np.testing.assert_array_equal(element["target"], wanted)
+    assert element["name"] == PATHS[layout][0].rsplit("/", 1)[1]
+    image, target = (images.read(tmp_path / path).pixels for path in PATHS[layout])
+    np.testing.assert_array_equal(element["target"], target)
     if layout == "exposure":  # exported as ProPhoto
-        converted = color.prophoto_to_srgb(images.to_float(given))
+        converted = color.prophoto_to_srgb(images.to_float(image))
         np.testing.assert_array_equal(element["input"], images.to_integer(converted, 16))
     else:
-        np.testing.assert_array_equal(element["input"], given)
+        np.testing.assert_array_equal(element["input"], image)
 
 
 @pytest.mark.parametrize("layout", RAW_PLACES)
-def test_layouts_with_raw_files_are_found(tmp_path, layout):
+def test_layouts_with_raw_files_are_recognised(tmp_path, layout):
     raw, tiff = RAW_PLACES[layout]
     fake_datasets.write(tmp_path / tiff, dtype=np.uint16)
     (tmp_path / raw).parent.mkdir(parents=True)
@@ -77,12 +77,12 @@ def test_the_experts_files_may_lie_beside_the_archive(tmp_path):
     assert fivek.find_layout(tmp_path / "fivek_dataset") == "archive"
 
 
-def test_experts_other_folders_and_unknown_forms(tmp_path):
-    write_pair(tmp_path, PLACES["folders"])
-    with pytest.raises(ValueError, match="no known form of FiveK with expert 'b'"):
+def test_experts_named_folders_and_unknown_layouts(tmp_path):
+    write_pair(tmp_path, PATHS["folders"])
+    with pytest.raises(ValueError, match="no known layout of FiveK with expert 'b'"):
         fivek.paired(tmp_path, split="all", part="all", expert="b")
     source = fivek.paired(tmp_path, split="all", part="all", inputs="expert_c", targets="input")
-    np.testing.assert_array_equal(source[0]["input"], fake_datasets.picture(1))
+    np.testing.assert_array_equal(source[0]["input"], fake_datasets.pixels(1))
     with pytest.raises(ValueError, match="expert must be"):
         fivek.paired(tmp_path, split="all", part="all", expert="f")
     with pytest.raises(ValueError, match="layout must be"):
@@ -99,7 +99,7 @@ def test_splits_by_rule_are_disjoint_and_complete():
         assert tuple(map(len, found)) == expected
         assert sorted(sum(found, [])) == list(range(1, 5001))
     assert fivek_splits.ids("upe", "test") == list(range(4501, 5001))
-    # Drawn by digests, so that no version of any package can change it.
+    # Shuffled by hashes, so that no version of any package can change it.
     assert fivek_splits.ids("hdrnet", "validation")[:5] == [7, 26, 89, 145, 146]
 
 
@@ -111,19 +111,19 @@ def test_ids_of_names():
 
 
 def published(folder):
-    """Writes lists in the place of the published ones; gives their ids, and the table for them."""
+    """Writes lists in place of the published ones; returns their ids and the table for them."""
     every = np.random.default_rng(0).permutation(np.arange(1, 5001)).tolist()
     ids = {"train_input": every[:40], "train_target": every[40:80], "test": every[80:90]}
     table = {}
     for (part, listed), file in zip(ids.items(), ("train_input", "train_label", "test")):
         (folder / f"{file}.txt").write_text("\n".join(f"a{i:04d}" for i in listed))
         joined = "\n".join(str(i) for i in sorted(listed))
-        digest = hashlib.sha256(joined.encode()).hexdigest()
-        table[part] = fivek_splits.Listed(f"{file}.txt", len(listed), digest)
+        checksum = hashlib.sha256(joined.encode()).hexdigest()
+        table[part] = fivek_splits.Listed(f"{file}.txt", len(listed), checksum)
     return ids, table
 
 
-def test_published_lists_are_held_against_count_and_digest(tmp_path, monkeypatch):
+def test_published_lists_are_validated_by_count_and_checksum(tmp_path, monkeypatch):
     ids, table = published(tmp_path)
     with pytest.raises(ValueError, match=r"is not the list of split 'dpe': it holds 10 ids, 498"):
         fivek_splits.ids("dpe", "test", lists=tmp_path)
@@ -145,7 +145,7 @@ def test_published_lists_are_held_against_count_and_digest(tmp_path, monkeypatch
         fivek_splits.ids("dpe", "test", lists=tmp_path)
 
 
-def test_a_missing_list_says_which_one_and_where(tmp_path):
+def test_a_missing_list_is_named_with_its_folder(tmp_path):
     with pytest.raises(ValueError, match=r"split 'dpe' needs the published list test\.txt in"):
         fivek_splits.ids("dpe", "test", lists=tmp_path)
     with pytest.raises(ValueError, match="part must be .*'train_input'"):
@@ -166,7 +166,7 @@ def test_json_lists_and_the_rest_as_training(tmp_path):
         fivek_splits.ids("yuukicammy", "validation", lists=tmp_path)
 
 
-def test_facts_of_the_published_lists():
+def test_properties_of_the_published_lists():
     """Runs where a person has put the lists; the project does not contain them."""
     folder = assets.path("fivek_lists")
     dpe = {
@@ -196,45 +196,45 @@ def six(tmp_path):
     return tmp_path
 
 
-def test_photos_that_are_not_there_are_named(six):
+def test_missing_photos_are_named(six):
     with pytest.raises(ValueError, match=r"1 of 6 records are bad: a0003\.png .no partner in"):
         fivek.paired(six, split="all", part="all")
     with pytest.warns(UserWarning):
         source = fivek.paired(six, split="upe", part="train", on_bad="skip")
     assert [source[i]["name"] for i in range(5)] == [f"a000{i}.png" for i in (1, 2, 4, 5, 6)]
     assert len(source.skipped) == 4495
-    assert ("a0007", "photo 7 of the split is not there") in source.skipped
+    assert ("a0007", "photo 7 of the split is missing") in source.skipped
     source = fivek.paired(six, split="upe", part="train", ids=[5, 2])
     assert [source[i]["name"] for i in range(2)] == ["a0002.png", "a0005.png"]
     (six / "mine.txt").write_text("# mine\na0006\n4\n")
     assert len(fivek.paired(six, split="upe", part="train", ids=six / "mine.txt")) == 2
 
 
-def test_the_same_photo_twice_and_strange_names_are_refused(six):
+def test_duplicate_photos_and_unknown_names_are_refused(six):
     fake_datasets.write(six / "label" / "a0002-again.png")
-    with pytest.raises(ValueError, match="photo 2 is there twice"):
+    with pytest.raises(ValueError, match="photo 2 exists twice"):
         fivek.paired(six, split="all", part="all", on_bad="skip")
     (six / "label" / "a0002-again.png").rename(six / "label" / "holiday.png")
     with pytest.raises(ValueError, match=r"holiday\.png is not named as a photo of FiveK"):
         fivek.paired(six, split="all", part="all", on_bad="skip")
 
 
-def test_unpaired_takes_inputs_of_one_half_and_retouches_of_the_other(six, monkeypatch):
+def test_unpaired_photos_combine_inputs_of_one_half_and_targets_of_the_other(six, monkeypatch):
     halves = {"train_input": [1, 2, 3], "train_target": [4, 5, 6], "test": []}
     monkeypatch.setattr(fivek_splits, "ids", lambda split, part, lists: halves[part])
-    source = fivek.strangers(six, split="dpe", seed=2, rounds=5)
+    source = fivek.unpaired_photos(six, split="dpe", seed=2, rounds=5)
     elements = [source[i] for i in range(len(source))]
     assert {e["name"] for e in elements} == {f"a000{i}.png" for i in (1, 2, 3)}
     assert {e["target_name"] for e in elements} == {f"a000{i}.png" for i in (4, 5, 6)}
-    np.testing.assert_array_equal(elements[0]["input"], fake_datasets.picture(1))
+    np.testing.assert_array_equal(elements[0]["input"], fake_datasets.pixels(1))
 
 
-def test_both_members_are_scaled_alike(tmp_path):
+def test_both_members_are_resized_alike(tmp_path):
     fake_datasets.write(tmp_path / "input" / "a0001.png", shape=(64, 96, 3))
     fake_datasets.write(tmp_path / "label" / "a0001.png", shape=(64, 96, 3), dtype=np.uint16)
     (element,) = fivek.paired(tmp_path, split="all", part="all", long_side=24)
     assert element["input"].shape == element["target"].shape == (16, 24, 3)
-    areas = fake_datasets.picture(0, shape=(64, 96, 3)).reshape(16, 4, 24, 4, 3).mean((1, 3))
+    areas = fake_datasets.pixels(0, shape=(64, 96, 3)).reshape(16, 4, 24, 4, 3).mean((1, 3))
     assert np.abs(element["input"] - areas).max() <= 0.51
     (element,) = fivek.paired(tmp_path, split="all", part="all", long_side=1000)
     assert element["input"].shape == (64, 96, 3)

@@ -1,4 +1,4 @@
-"""Folders and lists of pairs: matching, mixed depths, complaints by name, the cache."""
+"""Folders and lists of pairs: matching, mixed depths, errors by name."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from bilateral_jax.data.sources import pairs
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
 
-def picture(seed, shape=(6, 8, 3), dtype=np.uint8):
+def pixels(seed, shape=(6, 8, 3), dtype=np.uint8):
     values = np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, endpoint=True)
     return values.astype(dtype)
 
@@ -19,8 +19,8 @@ def root(tmp_path):
     for folder in ("input", "target"):
         (tmp_path / folder).mkdir()
     for index, name in enumerate(("b", "a", "c")):
-        images.write(tmp_path / "input" / f"{name}.png", picture(index))
-        images.write(tmp_path / "target" / f"{name}.png", picture(index + 10))
+        images.write(tmp_path / "input" / f"{name}.png", pixels(index))
+        images.write(tmp_path / "target" / f"{name}.png", pixels(index + 10))
     return tmp_path
 
 
@@ -28,22 +28,22 @@ def test_pairs_are_matched_by_name_and_sorted(root):
     source = pairs.PairedFolder(root)
     assert len(source) == 3
     assert [source[i]["name"] for i in range(3)] == ["a.png", "b.png", "c.png"]
-    np.testing.assert_array_equal(source[1]["input"], picture(0))
-    np.testing.assert_array_equal(source[1]["target"], picture(10))
+    np.testing.assert_array_equal(source[1]["input"], pixels(0))
+    np.testing.assert_array_equal(source[1]["target"], pixels(10))
     with pytest.raises(IndexError):
         source[3]
 
 
 def test_depth_and_format_may_differ_file_by_file(root):
     (root / "target" / "a.png").unlink()
-    images.write(root / "target" / "a.tif", picture(5, dtype=np.uint16))
-    images.write(root / "input" / "b.png", picture(6, dtype=np.uint16))
+    images.write(root / "target" / "a.tif", pixels(5, dtype=np.uint16))
+    images.write(root / "input" / "b.png", pixels(6, dtype=np.uint16))
     source = pairs.PairedFolder(root)
     assert source[0]["input"].dtype == np.uint8 and source[0]["target"].dtype == np.uint16
     assert source[1]["input"].dtype == np.uint16 and source[1]["target"].dtype == np.uint8
 
 
-def test_other_files_are_passed_over_and_folders_may_be_renamed(root):
+def test_other_files_are_ignored_and_folders_may_be_named(root):
     (root / "input" / "notes.txt").write_text("hello")
     (root / "input" / ".hidden.png").write_bytes(b"")
     (root / "target").rename(root / "output")
@@ -54,7 +54,7 @@ def test_a_missing_partner_is_named(root):
     (root / "target" / "b.png").unlink()
     with pytest.raises(ValueError, match=r"bad: b\.png \(no partner in .*target\)"):
         pairs.PairedFolder(root)
-    images.write(root / "target" / "b.png", picture(0))
+    images.write(root / "target" / "b.png", pixels(0))
     (root / "input" / "c.png").unlink()
     with pytest.raises(ValueError, match=r"bad: c\.png \(no partner in .*input\)"):
         pairs.PairedFolder(root)
@@ -62,24 +62,24 @@ def test_a_missing_partner_is_named(root):
 
 def test_many_missing_partners_are_counted(root):
     for index in range(7):
-        images.write(root / "input" / f"x{index}.png", picture(0))
+        images.write(root / "input" / f"x{index}.png", pixels(0))
     with pytest.raises(ValueError, match=r"7 of 10 records .* x2\.png \(.*\) and 4 more"):
         pairs.PairedFolder(root)
 
 
 def test_doubled_names_empty_and_missing_folders(root, tmp_path):
-    images.write(root / "input" / "a.jpg", picture(0))
+    images.write(root / "input" / "a.jpg", pixels(0))
     with pytest.raises(ValueError, match=r"same name twice: a\.jpg, a\.png"):
         pairs.PairedFolder(root)
     with pytest.raises(ValueError, match="no folder .*nowhere"):
         pairs.PairedFolder(root / "nowhere")
     (tmp_path / "bare" / "input").mkdir(parents=True)
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         pairs.PairedFolder(tmp_path / "bare")
 
 
 def test_different_sizes_are_refused_when_read(root):
-    images.write(root / "target" / "a.png", picture(0, (8, 6, 3)))
+    images.write(root / "target" / "a.png", pixels(0, (8, 6, 3)))
     with pytest.raises(ValueError, match=r"input.a\.png is 6 x 8, .*target.a\.png is 8 x 6"):
         pairs.PairedFolder(root)[0]
 
@@ -94,8 +94,8 @@ def test_two_lists_of_files(root):
     inputs = [root / "input" / name for name in ("c.png", "a.png")]
     targets = [str(root / "target" / name) for name in ("a.png", "c.png")]
     source = pairs.PairedFolder.from_lists(inputs, targets)
-    np.testing.assert_array_equal(source[0]["input"], picture(2))
-    np.testing.assert_array_equal(source[0]["target"], picture(11))
+    np.testing.assert_array_equal(source[0]["input"], pixels(2))
+    np.testing.assert_array_equal(source[0]["target"], pixels(11))
 
 
 def test_two_text_files_are_relative_to_themselves(root):
@@ -113,37 +113,3 @@ def test_bad_lists_are_named(root):
         pairs.PairedFolder.from_lists([], [])
     with pytest.raises(ValueError, match=r"absent\.png does not exist"):
         pairs.PairedFolder.from_lists([file], [root / "absent.png"])
-
-
-class Counting:
-    def __init__(self):
-        self.asked = []
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        self.asked.append(index)
-        return {"input": picture(index), "target": picture(index), "name": str(index)}
-
-
-def test_cache_keeps_what_fits():
-    source = Counting()
-    size = 2 * picture(0).nbytes
-    cached = pairs.Cached(source, max_bytes=2 * size)
-    for _ in range(2):
-        for index in (2, 0, 1):
-            np.testing.assert_array_equal(cached[index]["input"], picture(index))
-    assert source.asked == [2, 0, 1, 1] and len(cached) == 3
-
-
-def test_an_exact_cache_takes_no_other_record_for_a_bad_one(root):
-    (root / "input" / "b.png").write_bytes(b"no picture")
-    source = pairs.PairedFolder(root, on_bad="skip", verify="none")
-    assert len(source) == 3
-    exact = pairs.Cached(source, exact=True)
-    assert exact[0]["name"] == "a.png"
-    with pytest.raises(ValueError, match="b.png"):
-        exact[1]
-    with pytest.warns(UserWarning, match="instead of a bad one"):
-        assert pairs.Cached(source)[1]["name"] == "c.png"

@@ -34,7 +34,7 @@ SRGB_FROM_XYZ = np.array(
 
 
 def oracle(value):
-    """One ProPhoto colour to sRGB, number by number."""
+    """Converts one ProPhoto colour to sRGB, channel by channel."""
     linear = [v / 16 if v < 16 / 512 else v**1.8 for v in map(float, value)]
     out = SRGB_FROM_XYZ @ (D65_FROM_D50 @ (XYZ_FROM_ROMM @ np.array(linear)))
     return [12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in out]
@@ -65,7 +65,7 @@ def test_prophoto_greys_stay_grey_and_white_is_white():
     np.testing.assert_allclose(converted[16], half, atol=1e-9)
 
 
-def test_prophoto_colours_beyond_srgb_lie_outside_the_cube():
+def test_prophoto_colours_outside_srgb_leave_the_unit_cube():
     green = color.prophoto_to_srgb(np.array([0.0, 1.0, 0.0]))
     assert green[1] > 1 and green.min() < 0
 
@@ -96,10 +96,10 @@ def test_prophoto_tiff_against_a_colour_engine(tiff):
     assert difference.max() < 2 and difference.mean() < 0.6
 
 
-def test_prophoto_in_bands_is_the_whole_and_encoding_is_exact(tiff, monkeypatch):
+def test_prophoto_in_row_chunks_equals_the_whole_and_encoding_is_exact(tiff, monkeypatch):
     path, pixels = tiff
     whole = images.to_integer(color.prophoto_to_srgb(images.to_float(pixels)), 16)
-    monkeypatch.setattr(readers, "_BAND", 16)
+    monkeypatch.setattr(readers, "_ROWS", 16)
     np.testing.assert_array_equal(readers.ProPhoto().read(path), whole)
     content, size = readers.ProPhoto().encoded(path)
     assert size == whole.shape[:2]
@@ -115,9 +115,9 @@ def test_prophoto_refuses_other_profiles_and_depths(tmp_path, tiff):
     images.write(other, pixels)
     np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     fake_datasets.write(other)
-    for look in (readers.ProPhoto().read, readers.ProPhoto().size):
+    for read in (readers.ProPhoto().read, readers.ProPhoto().size):
         with pytest.raises(ValueError, match="8 bits per channel; 16 are expected"):
-            look(other)
+            read(other)
 
 
 PATCHES = np.array(
@@ -159,9 +159,9 @@ def test_unreadable_raw_is_named(tmp_path, scene):
     pytest.importorskip("rawpy", reason="rawpy is not installed")
     path = tmp_path / "a.dng"
     path.write_bytes(b"II*\x00" + bytes(100))
-    for look in (readers.Raw().size, readers.Raw().read):
+    for read in (readers.Raw().size, readers.Raw().read):
         with pytest.raises(ValueError, match=r"cannot read .*a\.dng"):
-            look(path)
+            read(path)
     fake_raw_files.write_dng(path, scene)
     fake_datasets.truncate(path)
     with pytest.raises(ValueError, match=r"a\.dng"):

@@ -1,4 +1,4 @@
-"""Unpaired sources: every photo as often as any other, other partners each time, seeded."""
+"""Unpaired sources: every photo equally often, other partners in each round, seeded."""
 
 import collections
 
@@ -37,7 +37,7 @@ def test_each_photo_comes_equally_often_whichever_set_is_larger(root, inputs, ta
     assert len(set(after.values())) == 1
 
 
-def test_the_pairing_depends_on_the_seed_and_the_index_alone(root):
+def test_combinations_depend_on_seed_and_index(root):
     one, same = (unpaired.folders(root, seed=3, rounds=4) for _ in range(2))
     backwards = [same.indices(i) for i in reversed(range(len(same)))]
     assert [one.indices(i) for i in range(len(one))] == backwards[::-1]
@@ -48,7 +48,7 @@ def test_the_pairing_depends_on_the_seed_and_the_index_alone(root):
         one[len(one)]
 
 
-def test_the_partners_change_from_round_to_round(root):
+def test_targets_change_from_round_to_round(root):
     source = unpaired.folders(root, rounds=6)
     partners = collections.defaultdict(set)
     for name, target in names(source):
@@ -56,13 +56,13 @@ def test_the_partners_change_from_round_to_round(root):
     assert all(len(targets) > 1 for targets in partners.values())
 
 
-def test_elements_hold_both_photos_as_they_are(root):
+def test_elements_have_both_photos_unchanged(root):
     source = unpaired.folders(root)
-    given, wanted = source.indices(7)
+    image, target = source.indices(7)
     element = source[7]
-    np.testing.assert_array_equal(element["input"], fake_datasets.picture(given, shape=(12, 16, 3)))
-    wanted = fake_datasets.picture(50 + wanted, shape=(16, 12, 3))
-    np.testing.assert_array_equal(element["target"], wanted)
+    np.testing.assert_array_equal(element["input"], fake_datasets.pixels(image, shape=(12, 16, 3)))
+    target = fake_datasets.pixels(50 + target, shape=(16, 12, 3))
+    np.testing.assert_array_equal(element["target"], target)
 
 
 def test_bad_photos_of_either_side_are_skipped_and_named(root, tmp_path):
@@ -78,14 +78,14 @@ def test_bad_photos_of_either_side_are_skipped_and_named(root, tmp_path):
     assert {target for _, target in names(source)} == {"out0.png", "out2.png"}
 
 
-def test_impossible_choices_are_named(root):
+def test_bad_arguments_are_named(root):
     with pytest.raises(ValueError, match="at least one round, got 5, 3 and 0"):
         unpaired.folders(root, rounds=0)
     with pytest.raises(ValueError, match="input.*8 bits per channel; 16"):
         unpaired.folders(root, input_bits=16)
 
 
-def test_the_loader_shuffles_and_resumes_it(root):
+def test_the_loader_resumes_an_unpaired_source(root):
     def stream():
         source = unpaired.folders(root, rounds=3)
         options = {"batch_size": 4, "crop": 8, "seed": 1, "threads": 0, "paired": False}

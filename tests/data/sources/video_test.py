@@ -1,10 +1,12 @@
-"""Folders of frames: windows without gaps, weak pairs, strangers, clips made worse on the fly."""
+"""Folders of frames: windows without gaps, weak pairs, unpaired windows, degraded clips."""
 
 import collections
 
 import numpy as np
 import pytest
 
+from bilateral_jax.data import registry
+from bilateral_jax.data.pipeline import batches
 from bilateral_jax.data.sources import video, video_pairs
 from bilateral_jax.data.synthetic import degraded_clips
 from tests import fake_datasets
@@ -15,8 +17,8 @@ SHAPE = (16, 24, 3)
 
 
 def frame(camera, clip, number):
-    """A picture that tells where it comes from."""
-    pixels = fake_datasets.picture(number, shape=SHAPE)
+    """A flat image whose colour is its camera, clip and number."""
+    pixels = fake_datasets.pixels(number, shape=SHAPE)
     pixels[0, 0] = {"zed": 1, "canon": 2}[camera], int(clip), number
     return pixels
 
@@ -39,14 +41,14 @@ def rig(tmp_path_factory):
 
 
 def marks(window):
-    return [tuple(int(v) for v in picture[0, 0]) for picture in window]
+    return [tuple(int(v) for v in image[0, 0]) for image in window]
 
 
 def windows(rig, **options):
     return video.Windows(video.Frames(rig / "train" / "zed"), **options)
 
 
-def test_windows_never_reach_over_a_gap(rig):
+def test_windows_do_not_span_missing_frames(rig):
     source = windows(rig, count=3)
     assert [source.name(i) for i in range(len(source))] == [
         *("000/000000", "000/000003", "000/000009"),
@@ -69,7 +71,7 @@ def test_frames_are_sorted_by_number_not_by_letter(tmp_path):
     for number in (10, 9, 100):
         fake_datasets.write(tmp_path / "clip" / f"f{number}.png", number)
     frames = video.Frames(tmp_path)
-    assert [place.number for place in frames.places] == [9, 10, 100]
+    assert [frame_id.number for frame_id in frames.frame_ids] == [9, 10, 100]
     assert len(video.Windows(frames, count=2)) == 1
 
 
@@ -79,7 +81,7 @@ def pairs_of(rig, **options):
     )
 
 
-def test_weak_pairs_lie_in_the_same_clip_within_the_offset(rig):
+def test_weak_pairs_are_of_one_clip_within_the_offset(rig):
     with pytest.warns(UserWarning, match="2 of 7 records are skipped: 000/000009 .no partner"):
         exact = pairs_of(rig, max_offset=0, on_bad="skip", rounds=1)
     for element in exact:
@@ -87,10 +89,10 @@ def test_weak_pairs_lie_in_the_same_clip_within_the_offset(rig):
     source = pairs_of(rig, max_offset=2, rounds=20)
     seen = collections.defaultdict(set)
     for element in source:
-        given, wanted = marks(element["input"]), marks(element["target"])
-        assert {m[0] for m in given} == {1} and {m[0] for m in wanted} == {2}
-        assert given[0][1] == wanted[0][1], "another clip"
-        offsets = {b[2] - a[2] for a, b in zip(given, wanted)}
+        frames, partners = marks(element["input"]), marks(element["target"])
+        assert {m[0] for m in frames} == {1} and {m[0] for m in partners} == {2}
+        assert frames[0][1] == partners[0][1], "another clip"
+        offsets = {b[2] - a[2] for a, b in zip(frames, partners)}
         assert len(offsets) == 1
         seen[element["name"]] |= offsets
     assert set().union(*seen.values()) == {-2, -1, 0, 1, 2}
@@ -98,15 +100,31 @@ def test_weak_pairs_lie_in_the_same_clip_within_the_offset(rig):
     assert len(seen) == 7
 
 
-def test_offsets_depend_on_the_seed_and_the_index_alone(rig):
+def test_offsets_depend_on_seed_and_index(rig):
     one, same, other = (pairs_of(rig, rounds=9, seed=seed) for seed in (1, 1, 2))
-    offsets = [one.offset(i) for i in range(len(one))]
-    assert offsets == [same.offset(i) for i in reversed(range(len(same)))][::-1]
-    assert offsets != [other.offset(i) for i in range(len(other))]
+    targets = [marks(one[i]["target"]) for i in range(len(one))]
+    assert targets == [marks(same[i]["target"]) for i in reversed(range(len(same)))][::-1]
+    assert targets != [marks(other[i]["target"]) for i in range(len(other))]
 
 
-def test_strangers_come_from_any_clip(rig):
-    source = video_pairs.strangers(
+@pytest.mark.parametrize("kind", ["video", "video_unpaired", "intvid"])
+def test_training_batches_of_every_kind_of_clips(rig, kind):
+    pytest.importorskip("grain", reason="Grain is not installed")
+    options = {"root": rig, "inputs": "train/zed", "targets": "train/canon"}
+    if kind == "intvid":
+        options = {"root": rig / "train" / "zed"}
+    source = registry.make(kind, frames=3, **options)
+    loader = batches.train_batches(
+        source, batch_size=2, crop=8, seed=0, paired=kind != "video_unpaired", flips=True
+    )
+    for _ in range(2):
+        batch = next(loader)
+        assert batch["input"].shape == batch["target"].shape == (2, 3, 8, 8, 3)
+    loader.close()
+
+
+def test_unpaired_windows_come_from_any_clip(rig):
+    source = video_pairs.unpaired_clips(
         rig, inputs="train/zed", targets="train/canon", frames=3, seed=1, rounds=20
     )
     clips = {(e["name"][:3], e["target_name"][:3]) for e in (source[i] for i in range(len(source)))}
@@ -120,7 +138,7 @@ def copy_of(rig, tmp_path):
     return shutil.copytree(rig / "train" / "zed", tmp_path / "zed")
 
 
-def test_a_bad_frame_costs_the_windows_that_hold_it(rig, tmp_path):
+def test_windows_with_a_bad_frame_are_left_out(rig, tmp_path):
     root = copy_of(rig, tmp_path)
     fake_datasets.truncate(root / "001" / "000004.png")
     with pytest.raises(ValueError, match="1 of 23 records are bad: 001/000004"):
@@ -133,7 +151,7 @@ def test_a_bad_frame_costs_the_windows_that_hold_it(rig, tmp_path):
     assert [name for name, _ in source.skipped] == ["001/000004"]
 
 
-def test_a_frame_found_bad_while_reading_passes_its_window_over(rig, tmp_path):
+def test_a_window_with_a_frame_found_bad_while_reading_is_replaced(rig, tmp_path):
     root = copy_of(rig, tmp_path)
     frames = video.Frames(root)
     source, strict = video.Windows(frames, count=3, on_bad="skip"), video.Windows(frames, count=3)
@@ -144,7 +162,7 @@ def test_a_frame_found_bad_while_reading_passes_its_window_over(rig, tmp_path):
         strict[4]
 
 
-def test_frames_of_two_sizes_make_no_window(rig, tmp_path):
+def test_frames_of_two_sizes_are_refused(rig, tmp_path):
     root = copy_of(rig, tmp_path)
     fake_datasets.write(root / "001" / "000004.png", shape=(24, 16, 3))
     source = video.Windows(video.Frames(root), count=3)
@@ -152,7 +170,7 @@ def test_frames_of_two_sizes_make_no_window(rig, tmp_path):
         source[4]
 
 
-def test_faults_are_named(rig, tmp_path):
+def test_bad_arguments_and_folders_are_named(rig, tmp_path):
     with pytest.raises(ValueError, match="no clip has 13 frames in a row"):
         windows(rig, count=13)
     with pytest.raises(ValueError, match="at least 1, got 3, 0 and 1"):
@@ -170,7 +188,7 @@ def test_faults_are_named(rig, tmp_path):
         pairs_of(rig, max_offset=-1)
 
 
-def test_worse_copies_are_seeded_and_worse_by_quality(rig):
+def test_degraded_copies_are_seeded_and_depend_on_quality(rig):
     root = rig / "train" / "zed"
     options = {"frames": 3, "scale": 0.5, "seed": 5}
     low = degraded_clips.clips(root, quality=(5, 5), **options)
@@ -190,7 +208,7 @@ def test_worse_copies_are_seeded_and_worse_by_quality(rig):
     assert small[0]["input"].shape == (3, 8, 12, 3)
 
 
-def test_one_quality_per_window_another_each_round(rig):
+def test_one_quality_per_window_and_another_in_each_round(rig):
     source = degraded_clips.clips(rig / "train" / "zed", frames=3, quality=(10, 90), rounds=6)
     count = len(source) // 6
     again = [source[r * count]["input"] for r in range(6)]
@@ -199,7 +217,7 @@ def test_one_quality_per_window_another_each_round(rig):
         source[len(source)]
     with pytest.raises(ValueError, match="quality two values"):
         degraded_clips.clips(rig / "train" / "zed", frames=3, quality=(50, 10))
-    # A flat picture survives any quality: no colour is shifted, no channel swapped.
+    # A flat image survives any quality: no colour shifted, no channels swapped.
     flat = [{"image": np.full((2, 16, 16, 3), (200, 100, 50), np.uint8), "name": "flat"}]
-    element = degraded_clips.Degraded(flat, quality=(80, 80))[0]
+    element = degraded_clips.DegradedClips(flat, quality=(80, 80))[0]
     assert np.abs(element["input"] - element["target"].astype(int)).max() <= 4

@@ -1,4 +1,4 @@
-"""The demo photos: found without network, split for good, targets made by the operator."""
+"""The demo photos: found without network, disjoint splits, targets of the operator."""
 
 import builtins
 import sys
@@ -31,7 +31,7 @@ def psnr(one, other):
     return -10 * np.log10(np.mean((images.to_float(one) - images.to_float(other)) ** 2))
 
 
-def test_every_photo_is_there_and_colored():
+def test_every_photo_exists_and_has_colour():
     for split in demo_photos.PHOTOS:
         for name in demo_photos.PHOTOS[split]:
             photo = demo_photos.load(split, name)
@@ -51,37 +51,37 @@ def test_heldout_photos_are_not_trained_on(heldout, train):
 
 
 def test_heldout_input_is_the_plain_photo(heldout):
-    """Only scaled to the common size: the mean colour is still the photo's."""
+    """Only resized to the common size: the mean colour is that of the photo."""
     for index, name in enumerate(demo_photos.PHOTOS["heldout"]):
-        given = heldout[index]["input"]
-        assert given.shape == (*demo_photos.SIZE, 3) and given.dtype == np.uint8
+        pixels = heldout[index]["input"]
+        assert pixels.shape == (*demo_photos.SIZE, 3) and pixels.dtype == np.uint8
         photo = demo_photos.load("heldout", name)
-        np.testing.assert_allclose(given.mean((0, 1)), photo.mean((0, 1)), atol=1.5)
+        np.testing.assert_allclose(pixels.mean((0, 1)), photo.mean((0, 1)), atol=1.5)
 
 
-def test_target_is_the_operators(heldout):
+def test_target_is_the_result_of_the_operator(heldout):
     import jax
 
     pair = heldout[1]
-    given = images.to_float(pair["input"])
-    target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.LOOK))(given)
+    image = images.to_float(pair["input"])
+    target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.FILTER))(image)
     difference = np.abs(images.to_integer(target, 8).astype(int) - pair["target"])
     assert difference.max() <= 1
 
 
-def test_the_task_is_hard_for_one_matrix(heldout):
-    """Neither doing nothing nor the best single colour matrix comes near the target."""
+def test_one_matrix_does_not_fit_the_targets(heldout):
+    """Neither the input nor the best single colour matrix is close to the target."""
     for index in range(len(heldout)):
         pair = heldout[index]
         assert 12 < psnr(pair["input"], pair["target"]) < 20
     pair = heldout[0]
-    given, wanted = (images.to_float(pair[k]).reshape(-1, 3) for k in ("input", "target"))
-    design = np.concatenate([given, np.ones_like(given[:, :1])], axis=1)
-    solution = np.linalg.lstsq(design, wanted, rcond=None)[0]
-    assert -10 * np.log10(np.mean((design @ solution - wanted) ** 2)) < 26
+    image, target = (images.to_float(pair[k]).reshape(-1, 3) for k in ("input", "target"))
+    design = np.concatenate([image, np.ones_like(image[:, :1])], axis=1)
+    solution = np.linalg.lstsq(design, target, rcond=None)[0]
+    assert -10 * np.log10(np.mean((design @ solution - target) ** 2)) < 26
 
 
-def test_variants_differ_and_the_first_is_plain(train):
+def test_variants_differ_and_the_first_is_the_photo(train):
     assert len(train) == 3 * len(demo_photos.PHOTOS["train"])
     for start in range(0, len(train), 3):
         plain, *varied = (train[start + k] for k in range(3))
@@ -92,18 +92,18 @@ def test_variants_differ_and_the_first_is_plain(train):
     assert np.std(means) > 10
 
 
-def test_upright_photos_go_the_same_way(train):
+def test_portrait_photos_are_the_transpose_of_landscape(train):
     import jax
 
-    upright = [train[k] for k in range(len(train)) if train[k]["input"].shape[0] == 72]
-    assert upright
-    given = images.to_float(upright[0]["input"])
-    target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.LOOK))(given)
-    difference = np.abs(images.to_integer(target, 8).astype(int) - upright[0]["target"])
+    portrait = [train[k] for k in range(len(train)) if train[k]["input"].shape[0] == 72]
+    assert portrait
+    image = images.to_float(portrait[0]["input"])
+    target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.FILTER))(image)
+    difference = np.abs(images.to_integer(target, 8).astype(int) - portrait[0]["target"])
     assert difference.max() <= 1
 
 
-def test_seed_decides(monkeypatch):
+def test_variants_depend_on_the_seed(monkeypatch):
     monkeypatch.setattr(demo_photos, "SIZE", (16, 24))
     monkeypatch.setitem(
         demo_photos.PHOTOS, "train", {"rocket": demo_photos.PHOTOS["train"]["rocket"]}
@@ -115,11 +115,11 @@ def test_seed_decides(monkeypatch):
     assert np.any(one[2]["input"].mean() != other[2]["input"].mean())
 
 
-def test_other_photos_get_the_same_retouch(monkeypatch, tmp_path):
+def test_a_folder_of_photos_gets_the_same_operator(monkeypatch, tmp_path):
     monkeypatch.setattr(demo_photos, "SIZE", (16, 24))
     for name in ("coffee", "chelsea"):
         images.write(tmp_path / f"{name}.png", demo_photos.load("heldout", name))
-    (own, *_), other = demo_photos.DemoPhotos("heldout"), demo_photos.Retouched(tmp_path)
+    (own, *_), other = demo_photos.DemoPhotos("heldout"), demo_photos.RetouchedFolder(tmp_path)
     assert len(other) == 2 and other[1]["name"] == "coffee.png" and other.skipped == []
     for member in ("input", "target"):
         np.testing.assert_array_equal(other[1][member], own[member])

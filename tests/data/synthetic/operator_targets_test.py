@@ -1,4 +1,4 @@
-"""Pairs that an operator makes: each target once, kept in memory or on disk; teachers by name."""
+"""Targets of an operator: each computed once, cached in memory or on disk; filters and networks."""
 
 import pickle
 import threading
@@ -11,11 +11,11 @@ from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.synthetic import demo_photos, operator_targets
 from experiments.operators import teachers
-from tests.models import row_tiles_test as pictures
+from tests.models import row_tiles_test
 
 
 class Photos:
-    """Two photos, one after the names of single pictures, one after those of pairs."""
+    """Two photos, one named as a single image, one as the input of a pair."""
 
     def __init__(self, dtype=np.uint8):
         rng = np.random.default_rng(0)
@@ -42,10 +42,12 @@ class Halved:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_every_target_is_made_once(tmp_path, dtype):
+def test_every_target_is_computed_once(tmp_path, dtype):
     for cache in (None, tmp_path / "kept"):
         operator = Halved()
-        source = operator_targets.Retouched(Photos(dtype), operator, label="half", cache=cache)
+        source = operator_targets.OperatorTargets(
+            Photos(dtype), operator, label="half", cache=cache
+        )
         for _ in range(2):
             for index in range(len(source)):
                 pair = source[index]
@@ -54,18 +56,18 @@ def test_every_target_is_made_once(tmp_path, dtype):
         assert operator.calls == 2 and source.skipped == [("broken.png", "no end")]
 
 
-def test_the_folder_serves_later_runs_of_the_same_operator_only(tmp_path):
+def test_the_cache_folder_is_reused_by_the_same_operator_only(tmp_path):
     first, again, other = Halved(), Halved(), Halved()
     for operator, label in ((first, "half"), (again, "half"), (other, "third")):
-        source = operator_targets.Retouched(Photos(), operator, label=label, cache=tmp_path)
+        source = operator_targets.OperatorTargets(Photos(), operator, label=label, cache=tmp_path)
         source.exact(0)
     assert (first.calls, again.calls, other.calls) == (1, 0, 1)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_threads_do_not_make_a_target_twice_and_a_source_may_be_sent_to_workers():
+def test_threads_compute_a_target_once_and_the_source_pickles():
     operator = Halved()
-    source = operator_targets.Retouched(Photos(), operator, label="half")
+    source = operator_targets.OperatorTargets(Photos(), operator, label="half")
     threads = [threading.Thread(target=source.__getitem__, args=(0,)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -82,13 +84,13 @@ def test_bad_photos_and_operators_are_named():
             return {"image": np.zeros((4, 4, 3), np.float32), "name": "float"}
 
     with pytest.raises(TypeError, match="photo float must be uint8 or uint16, got float32"):
-        operator_targets.Retouched(Floats(), Halved(), label="half")[0]
-    cut = operator_targets.Retouched(Photos(), lambda pixels: pixels[1:], label="cut")
-    with pytest.raises(ValueError, match=r"operator cut must keep shape .* \(5, 6, 3\); it gave"):
-        cut[0]
+        operator_targets.OperatorTargets(Floats(), Halved(), label="half")[0]
+    cropped = operator_targets.OperatorTargets(Photos(), lambda pixels: pixels[1:], label="crop")
+    with pytest.raises(ValueError, match=r"operator crop must keep shape .* \(5, 6, 3\); it gave"):
+        cropped[0]
 
 
-def test_photo_folder_scales(tmp_path):
+def test_photo_folder_resizes(tmp_path):
     for name, size in (("b.png", (8, 12)), ("a.png", (3, 4))):
         images.write(tmp_path / name, np.zeros((*size, 3), np.uint8))
     source = registry.make("photos", root=tmp_path, long_side=6)
@@ -96,7 +98,7 @@ def test_photo_folder_scales(tmp_path):
     assert [source[i]["image"].shape[:2] for i in range(2)] == [(3, 4), (4, 6)]
 
 
-def test_demo_inputs_are_the_demo_s_photos():
+def test_demo_inputs_are_the_photos_of_the_demo():
     source = operator_targets.DemoInputs("heldout")
     names = [name for name, _ in demo_photos.inputs("heldout")]
     assert [source[i]["name"] for i in range(len(source))] == names
@@ -104,10 +106,10 @@ def test_demo_inputs_are_the_demo_s_photos():
         operator_targets.DemoInputs("heldout", variants=2)
 
 
-def test_a_network_teaches(tmp_path):
-    """Saved, found again by a config's words, and its pictures are those of `enhance`."""
+def test_targets_of_a_network(tmp_path):
+    """Loaded as a config names it, its targets equal the results of `enhance`."""
     module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1], "conditions": 1})
-    network = pictures.with_random_weights(module)
+    network = row_tiles_test.with_random_weights(module)
     name, fields = models.describe(module)
     networks.save(
         tmp_path / "teacher", name=name, hyperparameters=fields, params=network.params,
@@ -119,14 +121,14 @@ def test_a_network_teaches(tmp_path):
         checkpoint=tmp_path / "teacher", cache=tmp_path / "kept",
     )  # fmt: skip
     pair = source[0]
-    wanted = inference.enhance(network, pair["input"], conditions=(0.5,))
-    np.testing.assert_array_equal(pair["target"], wanted)
+    expected = inference.enhance(network, pair["input"], conditions=(0.5,))
+    np.testing.assert_array_equal(pair["target"], expected)
     _, label = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.5])
     _, other = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.6])
     assert label != other
 
 
-def test_a_filter_teaches_and_mistakes_are_named():
+def test_targets_of_a_filter_and_bad_arguments():
     function, _ = teachers.find(operator="multilayer", options={"radii": [1, 2, 3]})
     photo = Photos()[0]["image"]
     made = function(photo)

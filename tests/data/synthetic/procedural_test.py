@@ -11,31 +11,31 @@ def test_target_is_the_known_retouch(retouch):
     source = procedural.SyntheticPairs(3, size=(33, 20), seed=4, retouch=retouch)
     for index in range(3):
         pair = source[index]
-        given, wanted = pair["input"], pair["target"]
+        image, target = pair["input"], pair["target"]
         assert (
-            given.shape == wanted.shape == (33, 20, 3) and given.dtype == wanted.dtype == np.float32
+            image.shape == target.shape == (33, 20, 3) and image.dtype == target.dtype == np.float32
         )
-        assert 0 <= given.min() and given.max() <= 1 and 0 <= wanted.min() and wanted.max() <= 1
-        np.testing.assert_array_equal(wanted, source.apply(given))
-        assert np.abs(wanted - given).mean() > 0.02
+        assert 0 <= image.min() and image.max() <= 1 and 0 <= target.min() and target.max() <= 1
+        np.testing.assert_array_equal(target, source.apply(image))
+        assert np.abs(target - image).mean() > 0.02
 
 
 def global_fit_error(source):
     """Root mean square that the best single 3x4 matrix leaves."""
-    given = np.concatenate([source[i]["input"].reshape(-1, 3) for i in range(len(source))])
-    wanted = np.concatenate([source[i]["target"].reshape(-1, 3) for i in range(len(source))])
-    design = np.concatenate([given, np.ones_like(given[:, :1])], 1).astype(np.float64)
-    solution = np.linalg.lstsq(design, wanted.astype(np.float64), rcond=None)[0]
-    return float(np.sqrt(np.mean((design @ solution - wanted) ** 2)))
+    image = np.concatenate([source[i]["input"].reshape(-1, 3) for i in range(len(source))])
+    target = np.concatenate([source[i]["target"].reshape(-1, 3) for i in range(len(source))])
+    design = np.concatenate([image, np.ones_like(image[:, :1])], 1).astype(np.float64)
+    solution = np.linalg.lstsq(design, target.astype(np.float64), rcond=None)[0]
+    return float(np.sqrt(np.mean((design @ solution - target) ** 2)))
 
 
-def test_one_matrix_reaches_the_affine_retouch_only():
+def test_one_matrix_fits_only_the_affine_retouch():
     affine = procedural.SyntheticPairs(4, size=32, seed=1)
     curve = procedural.SyntheticPairs(4, size=32, seed=1, retouch="curve")
     assert global_fit_error(affine) < 1e-6 < 5e-3 < global_fit_error(curve)
 
 
-def test_seed_and_index_decide():
+def test_elements_depend_on_seed_and_index():
     one, same = (procedural.SyntheticPairs(2, size=16, seed=7) for _ in range(2))
     other = procedural.SyntheticPairs(2, size=16, seed=8)
     np.testing.assert_array_equal(one[1]["input"], same[1]["input"])

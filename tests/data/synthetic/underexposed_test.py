@@ -1,4 +1,4 @@
-"""Darkened inputs: how dark, drawn from seed and index alone, targets untouched."""
+"""Simulated underexposure: its strength, drawn from seed and index; targets unchanged."""
 
 import numpy as np
 import pytest
@@ -17,31 +17,31 @@ PAIRS = [
 ]
 
 
-def test_stops_gamma_and_noise_are_as_said():
-    dark = underexposed.Darkened(PAIRS, stops=(2, 2), gamma=(1.1, 1.1), noise=0.01)[0]
+def test_stops_gamma_and_noise_have_the_given_ranges():
+    dark = underexposed.Underexposed(PAIRS, stops=(2, 2), gamma=(1.1, 1.1), noise=0.01)[0]
     linear = color.srgb_to_linear(images.to_float(PAIRS[0]["input"])) / 4
     expected = color.linear_to_srgb(linear) ** 1.1
-    given = images.to_float(dark["input"])
+    pixels = images.to_float(dark["input"])
     assert dark["input"].dtype == np.uint8
-    np.testing.assert_allclose(given.mean((0, 1)), expected[0, 0], atol=2e-3)
-    np.testing.assert_allclose((given - expected).std((0, 1)), 0.01, rtol=0.05)
+    np.testing.assert_allclose(pixels.mean((0, 1)), expected[0, 0], atol=2e-3)
+    np.testing.assert_allclose((pixels - expected).std((0, 1)), 0.01, rtol=0.05)
     assert dark["target"] is PAIRS[0]["target"] and dark["name"] == "p0"
 
 
-def test_every_element_follows_from_the_seed_and_its_index():
-    source, again = (underexposed.Darkened(PAIRS, seed=3, rounds=2) for _ in range(2))
+def test_elements_depend_on_seed_and_index():
+    source, again = (underexposed.Underexposed(PAIRS, seed=3, rounds=2) for _ in range(2))
     means = [source[i]["input"].mean() for i in range(6)]
     assert len(source) == 6 and len(set(means)) == 6
     np.testing.assert_array_equal(source[4]["input"], again[4]["input"])
     np.testing.assert_array_equal(source[-1]["input"], source[5]["input"])
     assert [source[i]["name"] for i in (1, 4)] == ["p1", "p1_dark1"]
-    other = underexposed.Darkened(PAIRS, seed=4, rounds=2)
+    other = underexposed.Underexposed(PAIRS, seed=4, rounds=2)
     assert other[4]["input"].mean() != source[4]["input"].mean()
     photo = PAIRS[0]["input"].mean()
     assert all(mean < 0.75 * photo for mean in means)
 
 
-def test_mistakes_are_named():
+def test_bad_arguments_are_named():
     for options, words in (
         ({"stops": (2, 1)}, r"stops must be \(least, most\).* \(2, 1\)"),
         ({"gamma": (0, 1)}, "gamma above 0"),
@@ -49,12 +49,12 @@ def test_mistakes_are_named():
         ({"rounds": 0}, "rounds at least 1"),
     ):
         with pytest.raises(ValueError, match=words):
-            underexposed.Darkened(PAIRS, **options)
+            underexposed.Underexposed(PAIRS, **options)
     with pytest.raises(IndexError, match="outside a source of 3 pairs"):
-        underexposed.Darkened(PAIRS)[3]
+        underexposed.Underexposed(PAIRS)[3]
 
 
-def test_any_paired_source_can_be_darkened():
+def test_any_paired_source_can_be_underexposed():
     inner = {"kind": "synthetic", "count": 4, "size": 24}
     source = registry.make("darkened", pairs=inner, start=2)
     plain = registry.make(**inner)

@@ -288,7 +288,9 @@ def test_configs_are_complete_and_mistakes_are_named():
 
 def test_spread_is_for_training_and_evaluation():
     element = Rated(7)[3] | {"deviation": np.float32(1.0)}
-    wide, narrow = (rating_distributions.shares(element, spread=spread) for spread in (False, True))
+    wide, narrow = (
+        rating_distributions.distribution(element, spread=spread) for spread in (False, True)
+    )
     assert not np.allclose(wide, narrow)
     paper = experiment.build(_config().to_dict() | {"spread": True})
     current = jax.device_get(paper.init(jax.random.key(0)))

@@ -1,0 +1,111 @@
+"""Views of a source: a subset, with record numbers, or cached in memory; and the index check.
+
+A source has a length and random access: `source[i]` is a dictionary of NumPy arrays and names, the
+same for the same `i` at any time. Where it reads files it also has `skipped`, a list of (name,
+reason) of what it left out, and `exact(i)`, which never substitutes another record for a bad one.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+
+def check_index(index, count: int, of: str) -> int:
+    """Counts an index from the front.
+
+    Args:
+      index: integer in [-count, count); negative ones count from the end, as in a list.
+      count: length of the source.
+      of: what it holds, for the message: "pairs".
+
+    Returns:
+      The index in [0, count).
+
+    Raises:
+      IndexError: there is no such element.
+      TypeError: `index` is no integer.
+    """
+    index = operator.index(index)
+    if not -count <= index < count:
+        raise IndexError(f"index {index} is outside a source of {count} {of}")
+    return index % count
+
+
+class View:
+    """A source that wraps another one of the same length.
+
+    Args:
+      source: any source.
+    """
+
+    def __init__(self, source):
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @property
+    def skipped(self) -> list:
+        """(name, reason) of what the wrapped source has left out."""
+        return getattr(self._source, "skipped", [])
+
+    def _exact(self, index):
+        """Returns an element of the wrapped source, without substitution where it has such."""
+        return getattr(self._source, "exact", self._source.__getitem__)(index)
+
+
+class Subset(View):
+    """Elements `start` to `stop` of a source, as in a Python slice.
+
+    Args:
+      source: any source.
+      start: first element, or None.
+      stop: the element after the last, or None.
+    """
+
+    def __init__(self, source, start: int | None, stop: int | None):
+        super().__init__(source)
+        self._indices = range(len(source))[start:stop]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns element `start + index` of the source."""
+        return self._source[self._indices[index]]
+
+
+class Numbered(View):
+    """Adds to every element `record`, its index in the source (int32)."""
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns an element with its `record`."""
+        return self._source[index] | {"record": np.int32(index)}
+
+
+class Cached(View):
+    """Keeps elements in memory, up to a budget; the others are read again each time.
+
+    Args:
+      source: any source.
+      max_bytes: size of the arrays to keep; the first elements asked for are kept.
+      exact: read without substitution, see `file_source.FileSource.exact`: a mean over held-out
+        photos would count the substitute twice.
+    """
+
+    def __init__(self, source, *, max_bytes: int = 2 << 30, exact: bool = False):
+        super().__init__(source)
+        self._left, self._kept, self._is_exact = max_bytes, {}, exact
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns element `index` of the source; the caller must not write into it."""
+        if index in self._kept:
+            return self._kept[index]
+        element = self._exact(index) if self._is_exact else self._source[index]
+        size = sum(getattr(value, "nbytes", 0) for value in element.values())
+        if size <= self._left:
+            self._left -= size
+            self._kept[index] = element
+        return element
