@@ -81,24 +81,6 @@ def random_crop(element: dict, rng: np.random.Generator, *, size, members=PAIR) 
     return _crop(element, top, left, crop_height, crop_width, members)
 
 
-def center_crop(element: dict, *, size) -> dict:
-    """Crops both members to the central window.
-
-    Args:
-      element: `{"input", "target": [..., h, w, 3], ...}`.
-      size: side in pixels, or (height, width).
-
-    Returns:
-      As `random_crop`.
-
-    Raises:
-      ValueError: as `random_crop`.
-    """
-    (height, width), (crop_height, crop_width) = _crop_range(element, size, PAIR)
-    top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    return _crop(element, top, left, crop_height, crop_width, PAIR)
-
-
 def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturation=0.0):
     """Draws one random change of exposure, contrast and saturation.
 

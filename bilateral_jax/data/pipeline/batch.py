@@ -4,7 +4,7 @@ A batch is a dictionary of NumPy arrays with a leading axis `b`, one row per exa
 
   input: float32 `[b, h, w, 3]` in [0, 1], what the network gets.
   target: float32 `[b, h, w, 3]` in [0, 1]; of rating batches `[b, 10]`, a distribution of scores.
-  weight: float32 `[b]`, of the example in a mean; 0 for the rows that fill up a last batch.
+  weight: float32 `[b]`, of the example in a weighted mean; 0 leaves it out.
   record: int32 `[b]`, index of the element in its source.
   window: int32 `[b, 4]`, (top, left, full height, full width) of `input` within the image that the
     coefficients describe.
@@ -76,19 +76,6 @@ def stack(rows: list[Batch]) -> Batch:
                 "photos of several shapes go one at a time, cropped or padded to one size"
             )
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-
-
-def filled(rows: list[Batch], batch_size: int) -> list[Batch]:
-    """Repeats the last example with weight 0 until a batch is full.
-
-    Args:
-      rows: from `example`, at least one.
-      batch_size: examples that the batch must have.
-
-    Returns:
-      `batch_size` rows.
-    """
-    return rows + [rows[-1] | {"weight": np.float32(0)}] * (batch_size - len(rows))
 
 
 def full_window(image) -> np.ndarray:

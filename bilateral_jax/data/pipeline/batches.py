@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 
 from bilateral_jax.data.pipeline import augment, batch, loader, pixel_cache, sampling
-from bilateral_jax.data.sources import views
 
 
 def train_batches(
@@ -107,40 +106,6 @@ def evaluation_examples(source):
         element = source[index]
         pair = {member: augment.as_float(element[member]) for member in augment.PAIR}
         yield pair | {"name": element["name"]}
-
-
-def evaluation_batches(
-    source, *, batch_size: int, crop, lowres_from="crop", lowres_size=256, lowres_method="area"
-):
-    """Iterates once over the central crops of all pairs, in order, in batches of one size.
-
-    The last batch is filled up by repeating its last pair with weight 0, so weighted means do not
-    depend on the batch size.
-
-    Args:
-      source: has a length and random access.
-      batch_size: examples per batch.
-      crop: side of the crop, or (height, width).
-      lowres_from: as for `train_batches`.
-      lowres_size: as for `train_batches`.
-      lowres_method: as for `train_batches`.
-
-    Yields:
-      Batches as those of `train_batches`.
-
-    Raises:
-      ValueError: as for `train_batches`.
-    """
-    _check(source, batch_size, lowres_from, lowres_method)
-    lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
-    source = views.Numbered(source)
-    for start in range(0, len(source), batch_size):
-        rows = []
-        for index in range(start, min(start + batch_size, len(source))):
-            element = source[index]
-            augment.check_images(element)
-            rows.append(_row(element, augment.center_crop(element, size=crop), lowres))
-        yield batch.stack(batch.filled(rows, batch_size))
 
 
 def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):

@@ -69,12 +69,6 @@ def test_window_is_the_position_of_the_crop(size):
     assert max(left for _, left in corners) == 9 - columns
 
 
-def test_center_crop():
-    crop = augment.center_crop(element(), size=(4, 5))
-    np.testing.assert_array_equal(crop["window"], [1, 2, 6, 9])
-    np.testing.assert_array_equal(crop["target"], element()["target"][1:5, 2:7])
-
-
 def test_too_small_a_photo_is_named():
     with pytest.raises(ValueError, match="'photo' of 6 x 9 pixels .* crop of 7 x 7"):
         augment.random_crop(element(), np.random.default_rng(0), size=7)

@@ -21,12 +21,6 @@ def test_rows_are_stacked():
         batch.stack([row(0), row(1, size=(5, 6))])
 
 
-def test_a_batch_is_filled_up_with_rows_of_weight_0():
-    rows = batch.filled([row(3), row(1)], 4)
-    assert [int(each["record"]) for each in rows] == [3, 1, 1, 1]
-    assert [float(each["weight"]) for each in rows] == [1, 1, 0, 0]
-
-
 @pytest.mark.parametrize("frames", [(), (2,)])
 def test_padding_repeats_the_border_and_is_masked(frames):
     image = np.random.default_rng(0).uniform(size=(*frames, 4, 6, 3)).astype(np.float32)

@@ -154,8 +154,6 @@ def test_record_is_the_index_in_the_source():
     for _ in range(3):
         batch = next(stream)
         assert batch["record"].tolist() == numbers(batch)
-    padded = list(batches.evaluation_batches(Numbered(3), batch_size=2, crop=8))
-    assert [batch["record"].tolist() for batch in padded] == [[0, 1], [2, 2]]
 
 
 def test_a_position_that_does_not_fit_is_refused():
@@ -275,24 +273,6 @@ def test_evaluation_examples_are_whole_and_in_order():
     assert all(example["input"].shape == (5, 7, 3) for example in examples)
     assert examples[2]["target"].dtype == np.float32
     np.testing.assert_allclose(examples[2]["target"], 2 / 255, rtol=1e-6)
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
-def test_rows_that_fill_the_last_batch_have_weight_0(batch_size):
-    made = list(batches.evaluation_batches(Numbered(5), batch_size=batch_size, crop=8))
-    assert all(batch["input"].shape[0] == batch_size for batch in made)
-    weight = np.concatenate([batch["weight"] for batch in made])
-    seen = np.concatenate([numbers(batch) for batch in made])
-    assert weight.sum() == 5 and (np.diff(weight) <= 0).all()
-    np.testing.assert_array_equal(seen[weight > 0], range(5))
-
-
-def test_evaluation_batches_from_whole_photos():
-    (batch,) = batches.evaluation_batches(
-        Numbered(2), batch_size=2, crop=4, lowres_from="photo", lowres_size=8
-    )
-    np.testing.assert_array_equal(batch["window"], [[2, 3, 8, 10]] * 2)
-    assert batch["lowres"].shape == (2, 8, 8, 3)
 
 
 def test_bad_arguments_are_named(monkeypatch):

@@ -101,17 +101,6 @@ def test_clips_are_seeded_resumed_and_cached(tmp_path):
         np.testing.assert_allclose(found["lowres"], expected["lowres"], atol=1e-6)
 
 
-def test_evaluation_of_clips():
-    (batch,) = batches.evaluation_batches(
-        Clips(2), batch_size=2, crop=(20, 24), lowres_from="photo", lowres_size=8
-    )
-    assert batch["input"].shape == (2, FRAMES, 20, 24, 3)
-    assert batch["lowres"].shape == (2, FRAMES, 8, 8, 3)
-    np.testing.assert_array_equal(batch["window"], [[10, 12, 40, 48]] * 2)
-    examples = list(batches.evaluation_examples(Clips(2)))
-    assert examples[1]["input"].shape == (FRAMES, 40, 48, 3)
-
-
 @pytest.mark.parametrize("paired", [True, False])
 def test_whole_clips(paired):
     options = {"batch_size": 2, "seed": 1, "short_sides": (20, 30), "flips": True, "threads": 0}
