@@ -6,62 +6,10 @@ Hands HTML back to it.
 
 import base64
 import html
+import pathlib
+import string
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2329; --soft: #5b6771; --line: #d5dbe0; --paper: #fff;
-  --card: #f5f7f9; --first: #1769aa; --second: #c8501e; --third: #23835a; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaed; --soft: #9aa7b2; --line: #39434c;
-  --paper: #14181c; --card: #1d2328; --first: #6cb4f0; --second: #ff9a66; --third: #6bd3a2;
-  --bad: #ff8a80; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0; overflow-wrap: anywhere; } h2 { margin: 2.5rem 0 .8rem; }
-.soft, figcaption { color: var(--soft); } .bad { color: var(--bad); font-weight: 600; }
-.grid { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); }
-svg { width: 100%; height: auto; } svg text { font-family: inherit !important; }
-.wide { overflow-x: auto; } .wide svg { max-width: 60rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; } th { color: var(--soft); font-weight: 600; }
-td.n, th.n { text-align: right; white-space: nowrap; }
-pre { background: var(--card); padding: 1rem; overflow-x: auto; } a { color: var(--first); }
-.bar { display: flex; height: 1.6rem; border-radius: 4px; overflow: hidden; max-width: 60rem; }
-.key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .5rem 0 0; }
-figure { margin: 0; } .strip { display: flex; gap: .6rem; overflow-x: auto; }
-.strip img { height: 9rem; display: block; }
-.stage { position: relative; overflow: hidden; border-radius: 4px; line-height: 0; }
-.stage:has(:focus-visible) { outline: 3px solid var(--first); outline-offset: 2px; }
-.stage img { width: 100%; height: 100%; position: absolute; inset: 0; }
-.small img { image-rendering: pixelated; }
-.stage .left { z-index: 1; clip-path: inset(0 calc(100% - var(--at)) 0 0); }
-.stage::after { content: ""; position: absolute; z-index: 2; top: 0; bottom: 0; left: var(--at);
-  width: 2px; margin-left: -1px; background: #fff; box-shadow: 0 0 3px #000; }
-.stage input { position: absolute; inset: 0; z-index: 3; width: 100%; height: 100%; margin: 0;
-  opacity: 0; cursor: ew-resize; }
-.stage b { position: absolute; z-index: 2; top: .5rem; padding: .1rem .5rem; border-radius: 3px;
-  background: #000a; color: #fff; font-size: .8rem; line-height: 1.4; font-weight: 400; }
-.stage .l { left: .5rem; } .stage .r { right: .5rem; }
-figcaption label { margin-right: .9rem; white-space: nowrap; } [hidden] { display: none; }
-"""
-_SCRIPT = """
-for (const figure of document.querySelectorAll("figure[data-compare]")) {
-  const stage = figure.querySelector(".stage"), range = stage.querySelector("input");
-  const words = [stage.querySelector(".l"), stage.querySelector(".r")];
-  range.addEventListener("input", () => stage.style.setProperty("--at", range.value + "%"));
-  const choose = (left, right) => {
-    for (const image of stage.querySelectorAll("img")) {
-      image.hidden = image.dataset.is !== left && image.dataset.is !== right;
-      image.className = image.dataset.is === left ? "left" : "";
-    }
-    words[0].textContent = left; words[1].textContent = right;
-    range.setAttribute("aria-label", "share of " + left + " against " + right);
-  };
-  for (const radio of figure.querySelectorAll("[type=radio]"))
-    radio.addEventListener("change", () => choose(...radio.value.split(" ")));
-}
-"""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+_TEMPLATES = pathlib.Path(__file__).with_name("templates")
 
 
 def page(title, lead, sections):
@@ -80,12 +28,13 @@ def page(title, lead, sections):
         for heading, content in sections.items()
         if content
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{html.escape(title)}</h1>\n{lead}\n{body}<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+    template = string.Template(_template("page.html"))
+    return template.substitute(
+        title=html.escape(title),
+        lead=lead,
+        body=body,
+        style=_template("page.css"),
+        script=_template("page.js"),
     )
 
 
@@ -202,3 +151,7 @@ def strip(pictures):
 
 def _address(jpeg):
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def _template(name):
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
