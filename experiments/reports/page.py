@@ -1,7 +1,6 @@
-"""Pieces of a page that is one file: no network, no second file, light and dark, keyboard.
+"""HTML elements of a report: one self-contained file that needs no network.
 
-Receives text, numbers and JPEG bytes from experiments/report.py.
-Hands HTML back to it.
+The page, its style sheet and its script are the files in `templates/`.
 """
 
 import base64
@@ -13,15 +12,15 @@ _TEMPLATES = pathlib.Path(__file__).with_name("templates")
 
 
 def page(title, lead, sections):
-    """Puts a page together.
+    """Builds a page.
 
     Args:
       title: text.
       lead: HTML below the title.
-      sections: `{heading: HTML}`; an empty one is left out.
+      sections: `{heading: HTML}`; a section without content is left out.
 
     Returns:
-      The file's text.
+      HTML of the whole file.
     """
     body = "".join(
         f"<section><h2>{html.escape(heading)}</h2>{content}</section>\n"
@@ -38,18 +37,18 @@ def page(title, lead, sections):
     )
 
 
-def text(words, *, kind="soft"):
-    """A paragraph; `kind` is "soft" or "bad"."""
+def paragraph(words, *, kind="soft"):
+    """Paragraph of text; `kind` is "soft" or "bad" (an error)."""
     return f'<p class="{kind}">{html.escape(words)}</p>'
 
 
 def table(head, rows, *, numbers=()):
-    """A table.
+    """Table.
 
     Args:
-      head: names of the columns.
+      head: column titles.
       rows: lists of cells; a cell is text, or `(text, link)`.
-      numbers: indices of the columns that hold numbers.
+      numbers: indices of the columns that hold numbers, aligned to the right.
 
     Returns:
       HTML.
@@ -70,8 +69,8 @@ def table(head, rows, *, numbers=()):
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
 
 
-def shares(parts):
-    """A bar of shares with its key.
+def share_bar(parts):
+    """Stacked bar of fractions of a total, with a legend.
 
     Args:
       parts: `{name: seconds}`.
@@ -92,36 +91,36 @@ def shares(parts):
     return f'<div class="bar" role="presentation">{bar}</div><table>{lines}</table>'
 
 
-def escaped(words):
-    """Text as HTML shows it."""
+def escape(words):
+    """Escapes text for HTML."""
     return html.escape(words)
 
 
 def details(summary, content):
-    """Something that unfolds."""
+    """Content that unfolds below a summary."""
     return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
 
 
-def compare(name, size, pictures):
-    """A photo whose versions lie over each other behind a slider.
+def comparison_slider(name, size, jpegs):
+    """Versions of one photo, overlaid, with a slider between two of them.
 
     Args:
-      name: of the photo.
-      size: `(height, width)`.
-      pictures: `{"input": JPEG bytes, "output": ..., "target": ...}`, at least two of them, in
-        this order.
+      name: name of the photo.
+      size: `(height, width)` in pixels.
+      jpegs: `{"input": JPEG bytes, "output": ..., "target": ...}`, at least two of them, in this
+        order.
 
     Returns:
       HTML.
     """
-    members = list(pictures)
+    members = list(jpegs)
     pairs = list(zip(members, members[1:]))
     pairs += [(members[0], members[-1])] if len(members) > 2 else []
     left, right = pairs[0]
     shown = "".join(
-        f'<img data-is="{member}" src="{_address(jpeg)}" alt="{html.escape(f"{name}, {member}")}"'
+        f'<img data-is="{member}" src="{_data_url(jpeg)}" alt="{html.escape(f"{name}, {member}")}"'
         + (' class="left">' if member == left else ">" if member == right else " hidden>")
-        for member, jpeg in pictures.items()
+        for member, jpeg in jpegs.items()
     )
     group = html.escape(f"pair of {name}")
     radios = "".join(
@@ -139,17 +138,17 @@ def compare(name, size, pictures):
     )
 
 
-def strip(pictures):
-    """Pictures in a row; `pictures` is a list of `(caption, JPEG bytes)`."""
+def image_row(jpegs):
+    """Row of images; `jpegs` is a list of `(caption, JPEG bytes)`."""
     cells = "".join(
-        f'<figure><img src="{_address(jpeg)}" alt="{html.escape(caption)}">'
+        f'<figure><img src="{_data_url(jpeg)}" alt="{html.escape(caption)}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for caption, jpeg in pictures
+        for caption, jpeg in jpegs
     )
-    return f'<div class="strip">{cells}</div>' if cells else ""
+    return f'<div class="image-row">{cells}</div>' if cells else ""
 
 
-def _address(jpeg):
+def _data_url(jpeg):
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 

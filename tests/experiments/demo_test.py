@@ -1,4 +1,4 @@
-"""experiments/demo.py and baselines.py: the sums of the table, and one whole tiny demo."""
+"""experiments/demo.py and evaluation/baselines.py: the affine fit and the table."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -111,7 +111,7 @@ def test_the_training_script_measures_the_same(model):
     mean, kept = protocol.evaluate(lambda image: inference.enhance(model, image), source, keep=2)
     rows = [
         protocol.compare(picture["output"], picture["target"], picture["input"])
-        for picture in scored_images.Enhanced(model, source, range(3))
+        for picture in scored_images.EnhancedPairs(model, source, range(3))
     ]
     for name in rows[0]:
         assert mean[name] == pytest.approx(np.mean([row[name] for row in rows]), rel=1e-14)
@@ -170,7 +170,7 @@ def test_folders_are_scored_ranked_and_drawn(folders, capsys):
 
 def test_the_sheet_shows_the_ends_and_where_pictures_differ():
     metric = protocol.METRICS["delta_e"]
-    ends = best_and_worst.Extremes(metric, 1)
+    ends = best_and_worst.BestAndWorst(metric, 1)
     target = np.full((20, 30, 3), 0.5, np.float32)
     for name, value in (("c", 3.0), ("a", 1.0), ("d", float("nan")), ("b", 2.0)):
         output = target.copy()
@@ -181,8 +181,8 @@ def test_the_sheet_shows_the_ends_and_where_pictures_differ():
     assert [ends._caption(k)[:6] for k in (0, 1)] == ["1 of 4", "4 of 4"]
     bright = (sheet.max(-1) > 0) & (sheet.max(-1) - sheet.min(-1) > 60)
     assert bright.sum() == 10 * 30  # the upper half of one difference
-    with pytest.raises(ValueError, match="no picture to draw"):
-        best_and_worst.Extremes(metric, 1).draw("title")
+    with pytest.raises(ValueError, match="no image to draw"):
+        best_and_worst.BestAndWorst(metric, 1).draw("title")
 
 
 def test_photos_for_the_report_have_one_size_and_safe_names(tmp_path):
@@ -216,7 +216,7 @@ def test_a_failed_picture_is_named_and_the_others_are_scored(folders, capsys):
     assert "p1.png: it is empty" in failures[0]
     assert "p2.png is 24 x 29" in failures[1] and "p2.png is 24 x 30" in failures[1]
     assert "p3.png has 8 bits" in failures[2] and "--mixed-bits" in failures[2]
-    assert "3 of 6 pictures failed; all numbers are over the other 3" in text.out
+    assert "3 of 6 images failed; all numbers are over the other 3" in text.out
     assert [row["name"] for row in _rows(folders / "out")] == ["p0.png", "p4.png", "p5.png"]
     record = json.loads((folders / "out" / "scores.json").read_text())
     assert len(record["failed"]) == 3 and record["pictures"] == 3
@@ -245,7 +245,7 @@ def test_mistakes_take_one_line(folders, exported, capsys):
         (1, "names held-out photos: give --source", ["--checkpoint", exported]),
         (1, "is not a folder", ["--checkpoint", folders / "absent"]),
         (1, "unknown source", ["--checkpoint", exported, "--source", "nonsense"]),
-        (1, "takes KIND NAME=VALUE", ["--checkpoint", exported, "--source", "folder", "x"]),
+        (1, "expected NAME=VALUE", ["--checkpoint", exported, "--source", "folder", "x"]),
         (1, "could be scored", [*both, "--metrics", "ms_ssim"]),
     ]
     for code, message, arguments in cases:
@@ -270,11 +270,11 @@ class _Single:
 
 
 def test_only_pairs_are_scored(model, folders):
-    with pytest.raises(TypeError, match="needs pairs of pictures, but the source gives.*image"):
-        scored_images.Enhanced(model, _Single(), range(1))[0]
+    with pytest.raises(TypeError, match="needs pairs of images, but the source gives.*image"):
+        scored_images.EnhancedPairs(model, _Single(), range(1))[0]
     sides = [unpaired.Pictures.folder(folders / name) for name in ("inputs", "targets")]
     with pytest.raises(TypeError, match="unrelated photos"):
-        scored_images.Enhanced(model, unpaired.Unpaired(*sides), range(1))
+        scored_images.EnhancedPairs(model, unpaired.Unpaired(*sides), range(1))
 
 
 def edges(image):

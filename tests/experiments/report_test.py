@@ -163,7 +163,7 @@ def test_each_photo_has_a_slider(which, count, request):
 def test_a_sheet_comes_apart_into_its_photos(tmp_path):
     members = [_photo(k, size) for k, size in enumerate([(40, 60)] * 3 + [(32, 30)] * 3)]
     images.write(tmp_path / "step_0000001.png", contact_sheet.sheet([members[:3], members[3:]]))
-    found = photos_lib.photos(tmp_path / "step_0000001.png")
+    found = photos_lib.read(tmp_path / "step_0000001.png")
     assert list(found) == ["photo 1", "photo 2"]
     parts = [part for each in found.values() for part in each.values()]
     for part, member in zip(parts, members):
@@ -173,7 +173,7 @@ def test_a_sheet_comes_apart_into_its_photos(tmp_path):
 def test_large_photos_are_shrunk_until_they_fit():
     noise = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), np.uint8)
     found = {str(k): {"input": noise, "output": noise} for k in range(4)}
-    fitted, longest = photos_lib.fitted(found)
+    fitted, longest = photos_lib.compress(found)
     assert longest < 1024
     assert 1e6 < sum(len(b) for _, m in fitted.values() for b in m.values()) <= 3e6
     assert fitted["0"][0] == (900, 1200)
@@ -181,9 +181,9 @@ def test_large_photos_are_shrunk_until_they_fit():
 
 def test_long_curves_become_means_with_a_band():
     steps = np.arange(10_000.0)
-    centre, mean, low, high = figures._thinned(steps, np.where(steps % 2, 1.0, np.nan))
+    centre, mean, low, high = figures._downsample(steps, np.where(steps % 2, 1.0, np.nan))
     assert len(centre) == 300 and np.all(mean == 1) and np.all(low == high)
-    centre, mean, low, high = figures._thinned(steps, steps)
+    centre, mean, low, high = figures._downsample(steps, steps)
     assert np.all(low < mean) and np.all(mean < high) and centre[0] == pytest.approx(mean[0])
     drawn = figures.panel("loss", {"training": (steps, 1 / (1 + steps))})
     assert len(drawn) < 60_000 and "var(--first)" in drawn and "#123" not in drawn

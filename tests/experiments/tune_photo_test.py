@@ -48,10 +48,10 @@ def test_zero_changes_nothing_and_strength_grows(kind):
         return output.mean(), (output, operator.strength(parameters))
 
     slope = jax.jit(jax.value_and_grad(look, has_aux=True))
-    (_, (output, strength)), _ = slope(operator.zero)
+    (_, (output, strength)), _ = slope(operator.identity)
     np.testing.assert_allclose(output, IMAGE, atol=2e-3)
     assert strength == 0
-    moved = [tunable_operators.drawn(jax.random.key(0), operator.zero, s) for s in (0.1, 0.2)]
+    moved = [tunable_operators.perturb(jax.random.key(0), operator.identity, s) for s in (0.1, 0.2)]
     ((_, (_, one)), gradient), ((_, (_, two)), _) = (slope(parameters) for parameters in moved)
     assert one > 0
     np.testing.assert_allclose(two, 4 * one, rtol=1e-3)
