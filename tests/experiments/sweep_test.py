@@ -141,7 +141,7 @@ def test_each_trial_gets_what_it_deserves(swept):
     }
     assert _starts(workdir, "mood=crashes") == [0, 4]  # from its checkpoint
     assert _starts(workdir, "mood=breaks") == [0, 2]
-    assert "mood=crashes: killed by SIGKILL; starting it again" in _printed(workdir)
+    assert "mood=crashes: killed by SIGKILL; restarting" in _printed(workdir)
 
 
 def test_the_table_is_sorted_by_the_metric(swept):
@@ -206,7 +206,7 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
         _until(lambda: min(saved()) >= 2, process, workdir)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=_SECONDS) == 128 + signal.SIGINT, _printed(workdir)
-    assert "2 trials to go; the same command goes on" in _printed(workdir)
+    assert "2 trials left; the same command resumes them" in _printed(workdir)
     rows = {row["trial"]: row for row in results.read(workdir)["trials"]}  # sorted by the metric
     assert {row["status"] for row in rows.values()} == {"stopped"}
     stopped = saved()
@@ -229,7 +229,7 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
 
 
 def test_resources_of_a_trial():
-    share = ray_runner.share
+    share = ray_runner.allocate
     desk = [{"CPU": 8.0}]
     assert share(desk) == (1, {"cpus": 8.0, "gpus": 0.0, "tpus": 0.0})
     assert share(desk, parallel=4) == (4, {"cpus": 2.0, "gpus": 0.0, "tpus": 0.0})
@@ -244,7 +244,7 @@ def test_resources_of_a_trial():
     for wanted in ({"gpus": 1}, {"tpus": 4}, {"cpus": 9}):
         with pytest.raises(ValueError, match="no node has that"):
             share(desk, **wanted)
-    assert ray_runner.limits({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
+    assert ray_runner.environment_variables({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
         "NPROC": "1",
         "OPENCV_FOR_THREADS_NUM": "1",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450",
@@ -289,7 +289,7 @@ def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
     plan = described({"gain": 2.0})
     with open(tmp_path / "lock", "ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(ValueError, match="another sweep works in"):
+        with pytest.raises(ValueError, match="another sweep runs in"):
             sweep.run(plan, tmp_path)
     with pytest.raises(ValueError, match="best: expected 'max' or 'min', got 'biggest'"):
         sweep.run(described({"gain": 2.0}, best="biggest"), tmp_path)
