@@ -55,8 +55,8 @@ def _table(workdir, rows, metric, links_from):
             + [row["reason"]]
         )
     head = [*metrics, *names.values(), "status", "tries", "seconds", "step", "reason"]
-    given = len(metrics) + len(overrides)
-    return page.table(head, body, numbers=[*range(given), given + 1, given + 2, given + 3])
+    count = len(metrics) + len(overrides)
+    return page.table(head, body, numbers=[*range(count), count + 1, count + 2, count + 3])
 
 
 def _seeds(rows, metric):

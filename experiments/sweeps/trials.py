@@ -51,7 +51,7 @@ def expand(base, trials):
             _override(config, name, value)
         trial = Trial(_name(overrides), dict(overrides), json.loads(config.to_json()))
         if trial.name in names:
-            raise ValueError(f"the trial {trial.name} is there twice")
+            raise ValueError(f"the trial {trial.name} is listed twice")
         names.add(trial.name)
         expanded.append(trial)
     return expanded
