@@ -13,7 +13,7 @@ What was tried, held-out SRCC:
   all of MobileNet's 13 blocks, width 0.25, 112 pixels: loss 0.184 after 325 steps, hardly below
     that of a constant prediction; eight of the blocks at 96 pixels: SRCC 0.21 after 400 steps;
   crops without augmentation of colour and exposure, weaker JPEG and sharpening: 0.49 after 800
-    steps with a training loss of 0.13; with the augmentation also 0.49, with a training loss of 0.16;
+    steps, training loss 0.13; with the augmentation also 0.49, training loss 0.16;
   six degradations at the network's input size, 104 pixels: 0.57 after 800 steps.
 """
 
