@@ -153,7 +153,7 @@ def _timing(train, evaluations):
         / (line.get("seconds_input", 0.0) + line["seconds_step"])
         for line in timed
     ]
-    curve = {"share": ([line["step"] for line in timed], waiting_percent)}
+    curve = {"waiting": ([line["step"] for line in timed], waiting_percent)}
     drawn = figures.panel("waiting for input, % of input and steps", curve, linear=True)
     return f'{page.share_bar(parts)}{note}<div class="grid">{drawn}</div>'
 

@@ -133,7 +133,7 @@ def comparison_slider(name, size, jpegs):
         f'<figure data-compare><div class="stage{small}" style="--at:50%;aspect-ratio:{size[1]}/'
         f'{size[0]}">{shown}<b class="l">{left}</b><b class="r">{right}</b>'
         f'<input type="range" min="0" max="100" value="50" '
-        f'aria-label="share of {left} against {right}"></div>'
+        f'aria-label="slider between {left} and {right}"></div>'
         f"<figcaption>{html.escape(name)}<br>{radios}</figcaption></figure>"
     )
 

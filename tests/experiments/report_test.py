@@ -151,7 +151,7 @@ def test_each_photo_has_a_slider(which, count, request):
     page = _Reader(request.getfixturevalue(which))
     ranges = [a for tag, a in page.tags if tag == "input" and a["type"] == "range"]
     radios = [a["value"] for tag, a in page.tags if tag == "input" and a["type"] == "radio"]
-    assert [each["aria-label"] for each in ranges] == ["share of input against output"] * count
+    assert [each["aria-label"] for each in ranges] == ["slider between input and output"] * count
     assert radios == ["input output", "output target", "input target"] * count
     shown = [a for tag, a in page.tags if tag == "img" and "data-is" in a]
     assert [a["data-is"] for a in shown] == list(contact_sheet.MEMBERS) * count

@@ -8,7 +8,7 @@ for (const figure of document.querySelectorAll("figure[data-compare]")) {
       image.className = image.dataset.is === left ? "left" : "";
     }
     words[0].textContent = left; words[1].textContent = right;
-    range.setAttribute("aria-label", "share of " + left + " against " + right);
+    range.setAttribute("aria-label", "slider between " + left + " and " + right);
   };
   for (const radio of figure.querySelectorAll("[type=radio]"))
     radio.addEventListener("change", () => choose(...radio.value.split(" ")));
