@@ -83,7 +83,8 @@ def _lead(workdir, config, lines):
     kept = sorted(path.name for path in (workdir / "failure").glob("step_*") if path.is_dir())
     if kept:
         lead += page.paragraph(
-            f"A loss or gradient was not finite; kept for replay: {', '.join(kept)}.", kind="bad"
+            f"A loss or gradient was not finite; recorded for replay: {', '.join(kept)}.",
+            kind="bad",
         )
     return lead
 
@@ -165,18 +166,17 @@ def _photos(workdir, count):
     last = max(found)
     shown = photos_lib.read(found[last])
     chosen = dict(list(shown.items())[:count])
-    if any(
-        len(members) < 2 for members in chosen.values()
-    ):  # a contact sheet that could not be split
+    if any(len(members) < 2 for members in chosen.values()):
+        # A contact sheet that could not be split.
         sheet = next(iter(chosen.values()))["input"]
-        return page.image_row([(f"step {last}", photos_lib.jpeg(sheet, longest=1600))])
-    fitted, longest = photos_lib.compress(chosen, fraction=0.85)
+        return page.image_row([(f"step {last}", photos_lib.encode_jpeg(sheet, longest=1600))])
+    jpegs, longest = photos_lib.compress(chosen, fraction=0.85)
     words = (
         f"After step {last}; {len(chosen)} of {len(shown)} photos, longest side at most {longest} "
         "pixels here. Drag, or use the arrow keys."
     )
-    compared = "".join(page.comparison_slider(name, *photo) for name, photo in fitted.items())
-    progress = _progress(found, next(iter(chosen)))
+    compared = "".join(page.comparison_slider(name, *photo) for name, photo in jpegs.items())
+    progress = _progress(found, next(iter(chosen))) if chosen else ""
     return f'{page.paragraph(words)}<div class="grid">{compared}</div>{progress}'
 
 
@@ -188,7 +188,7 @@ def _progress(found, name):
     for step in picked:
         members = photos_lib.read(found[step]).get(name, {})
         if "output" in members:
-            cells.append((f"step {step}", photos_lib.jpeg(members["output"], longest=256)))
+            cells.append((f"step {step}", photos_lib.encode_jpeg(members["output"], longest=256)))
     return f"<h3>{len(cells)} of {len(steps)} evaluations</h3>" + page.image_row(cells)
 
 
@@ -244,7 +244,7 @@ def _read(path):
 
 
 def main(arguments=None):
-    """Writes the page and says where."""
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="experiments.report", description=__doc__.split(":")[0])
     parser.add_argument("workdir", help="folder of a run or of a sweep")
     parser.add_argument("--out", help="the file; default: report.html in that folder")

@@ -59,7 +59,10 @@ def compress(found, *, fraction=1.0):
         done = {
             name: (
                 next(iter(members.values())).shape[:2],
-                {member: jpeg(pixels, longest=longest) for member, pixels in members.items()},
+                {
+                    member: encode_jpeg(pixels, longest=longest)
+                    for member, pixels in members.items()
+                },
             )
             for name, members in found.items()
         }
@@ -69,7 +72,7 @@ def compress(found, *, fraction=1.0):
     return done, longest
 
 
-def jpeg(pixels, *, longest):
+def encode_jpeg(pixels, *, longest):
     """Downscales an image to a longest side in pixels and encodes it as JPEG."""
     import cv2
 
