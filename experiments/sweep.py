@@ -7,7 +7,6 @@ that was stopped or killed.
 
 import collections
 import contextlib
-import fcntl
 import functools
 import pathlib
 import signal
@@ -18,7 +17,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from bilateral_jax.training import stop_requests
-from experiments.runs import files
+from experiments.runs import file_lock, files
 from experiments.sweeps import plot, ray_runner, results
 from experiments.sweeps import trials as trials_lib
 
@@ -87,7 +86,7 @@ def _locked(workdir):
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / "lock", "ab") as held:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.acquire(held)
         except BlockingIOError:
             raise ValueError(f"workdir: another sweep runs in {workdir}") from None
         yield

@@ -7,7 +7,6 @@ With several processes, process 0 alone locks and writes, and the others receive
 import contextlib
 import datetime
 import errno
-import fcntl
 import importlib.metadata
 import logging
 import os
@@ -20,7 +19,7 @@ import jax
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from experiments.runs import files
+from experiments.runs import file_lock, files
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -139,7 +138,7 @@ def _lock(workdir):
     path = workdir / _LOCK
     with path.open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.acquire(file)
         except BlockingIOError:
             file.seek(0)
             raise ValueError(

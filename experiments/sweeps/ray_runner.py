@@ -5,7 +5,6 @@ all machines of a cluster must share its folders.
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
@@ -13,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+
+from experiments.runs import file_lock
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _POLL = 0.2
@@ -262,16 +263,9 @@ def _terminate(process, grace):
 @contextlib.contextmanager
 def _locked(path, name, seconds):
     """Locks a file; waits at most `seconds` for a process of an earlier sweep to save and end."""
-    deadline = time.monotonic() + seconds
     with open(path, "ab") as held:
-        while True:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"{name}: another process still runs in its folder"
-                    ) from None
-                time.sleep(_POLL)
+        try:
+            file_lock.acquire(held, timeout=seconds)
+        except BlockingIOError:
+            raise RuntimeError(f"{name}: another process still runs in its folder") from None
         yield held
