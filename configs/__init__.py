@@ -1,1 +1,1 @@
-"""Complete experiments as data; `experiments/train.py` runs them."""
+"""Configs: one complete experiment per file; `experiments/train.py` runs them."""

@@ -1,14 +1,14 @@
-"""CAN imitates an image operator, on your own folder of pairs: photos, and what it made of them.
+"""CAN trained to imitate an image operator, on your own pairs of photos and operator outputs.
 
 Command: python -m experiments.train --config=configs/can.py --workdir=RUN
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
          and then, at random sizes, as the paper does in the last 30 of its 180 epochs:
          python -m experiments.train --config=configs/can.py --workdir=AGAIN --config.start=RUN
            --config.steps=75000 --config.batches.short_sides=320,400,480,560,640,720 ...
-Data: as for `configs/hdrnet.py`; photos of an operator that depends on the size should be made at
-  the sizes that are trained on (`short_sides` empty then).
-Result: depends on the operator; `configs/perceptual_demo.py` states what a bundled set reaches. The
-  paper: 36 dB on average over ten operators on MIT-Adobe FiveK, which is not at hand.
+Data: as for `configs/hdrnet.py`; apply an operator that depends on the image size at the training
+  size, with `short_sides` empty.
+Result: depends on the operator; `configs/perceptual_demo.py` has that of a bundled set. The paper:
+  36 dB on average over ten operators on MIT-Adobe FiveK, which was not available.
 Cost: 37 k parameters, 13 G multiply-adds for a photo of 480 x 720, three times that for a step.
 """
 
@@ -20,7 +20,7 @@ def get_config():
     config.experiment = "perceptual"
     config.seed = 0
     config.steps = 375_000  # 150 epochs of 2 500 photos
-    # Folder of a run or an imported model to take the first weights from.
+    # Warm start: folder of a run or an imported model; None for random weights.
     config.start = ml_collections.config_dict.placeholder(str)
 
     config.model = ml_collections.ConfigDict()
@@ -32,9 +32,9 @@ def get_config():
 
     config.loss = ml_collections.ConfigDict()
     config.loss.error = "mse"  # or "l1"
-    config.loss.gamma = 0.0  # weight of what the output lacks to a critic's best score
-    config.loss.clip = "plain"  # of what the critic sees; or "straight_through"
-    # Folder of a NIMA, run or imported: with gamma in the loss, without it in the evaluation alone.
+    config.loss.gamma = 0.0  # weight of (10 - mean score by the critic)
+    config.loss.clip = "plain"  # of the critic's input; or "straight_through"
+    # Folder of a NIMA, run or imported; with gamma = 0 it is used in the evaluation only.
     config.critic = ml_collections.config_dict.placeholder(str)
 
     config.optimizer = ml_collections.ConfigDict()
@@ -47,7 +47,7 @@ def get_config():
     config.schedule.name = "constant"
     config.schedule.warmup = 0
     config.schedule.final = 0.0
-    config.average_decay = 0.0  # the paper ships the last weights
+    config.average_decay = 0.0  # the paper uses the last weights
     config.accumulate = 1
 
     config.data = ml_collections.ConfigDict()
@@ -55,8 +55,8 @@ def get_config():
     config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
-    config.batches.batch_size = 1  # of all devices together; photos of one batch have one shape
-    config.batches.short_sides = (480,)  # one at random for each batch; (): as photos are
+    config.batches.batch_size = 1  # global; photos of one batch have one shape
+    config.batches.short_sides = (480,)  # one at random per batch; (): original size
     config.batches.flips = True
     config.batches.threads = 2
     config.batches.workers = 0

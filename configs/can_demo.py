@@ -1,4 +1,4 @@
-"""A small CAN imitates local tone mapping, or dehazing, on the bundled photos.
+"""A small CAN trained to imitate local tone mapping, or dehazing, on the bundled photos.
 
 Command: python -m experiments.train --config=configs/can_demo.py --workdir=PLAIN
          and for dehazing: --config.data.train.operator=dark_channel_dehazing
@@ -6,7 +6,7 @@ Command: python -m experiments.train --config=configs/can_demo.py --workdir=PLAI
 Result: three held-out photos of 112 x 168 against the operator, mean, 8 bit, seed 0:
   local tone mapping 21.77 dB (untouched input) -> 23.07, SSIM 0.913 -> 0.872;
   dark channel dehazing 23.58 dB -> 26.93, SSIM 0.942 -> 0.932.
-  So small a CAN loses fine structure while it gains colour; the paper's has nearly seven times the
+  This small CAN gains colour and loses fine structure; the paper's has nearly seven times the
   parameters and three hundred times the steps.
 Cost: 2 minutes of processor time, 8 on two shared CPU cores.
 What was tried: 400 steps with the gradient clipped at 0.1: 20.28 dB in local tone mapping.
@@ -34,9 +34,9 @@ def get_config():
                 "operator": "local_tone_mapping",
                 "photos": {"kind": "shrunk", "short_side": 112, "photos": inputs},
             }
-            # A folder that keeps the targets for later runs.
+            # A folder that caches the targets for later runs.
             config.data[part].cache = ml_collections.config_dict.placeholder(str)
-    config.batches.short_sides = ()  # the operator was applied at this size
+    config.batches.short_sides = ()  # the operator is applied at this size
     config.run.log_every = 25
     config.run.evaluate_every = 500
     config.run.sheet_photos = 3

@@ -1,16 +1,16 @@
-"""HDRNet that imitates a CAN operator: 37,219 parameters at every pixel, by a bilateral grid.
+"""HDRNet distilled from a CAN: a full-resolution network of 37,219 parameters as teacher.
 
 Command: python -m bilateral_jax import can WEIGHTS TEACHER
          python -m experiments.train --config=configs/distil_can.py --workdir=RUN
            --config.data.train.checkpoint=TEACHER --config.data.heldout.checkpoint=TEACHER
-Data: five photos that ship in Python packages, 8 variants each. For photos of your own write a
-  config that imports this one and sets `config.data.train.photos` to
+Data: five photos bundled with Python packages, 8 variants each. For your own photos write a config
+  that imports this one and sets `config.data.train.photos` to
   {"kind": "photos", "root": PHOTOS, "long_side": 768}. The teacher sees whole photos, since it
-  normalises by them; `cache` names a folder that keeps what it made of them.
+  normalises by their statistics; `cache` is a folder that keeps its outputs.
 Result: non-local dehazing (published CAN24 weights), seed 0, jax 0.10.2: PSNR to the teacher on the
   three held-out photos 27.45 dB (untouched 19.75); 144 times as fast as the teacher at 1080p.
-Cost: 27 minutes on two CPU cores that a dozen other programs shared; the teacher first makes 43
-  pictures. A tenth of a second per step on quiet cores, as for configs/demo.py.
+Cost: 27 minutes on two CPU cores shared with a dozen other programs; the teacher first makes 43
+  images. 0.1 s per step on idle cores, as for configs/demo.py.
 """
 
 from ml_collections import config_dict

@@ -1,15 +1,15 @@
-"""DPED on patches of two cameras: the published data set, or your own pairs.
+"""DPED on aligned patches of two cameras: the published data set, or your own pairs.
 
 Command: python -m experiments.train --config=configs/dped.py --workdir=RUN
            --config.data.train.root=DPED --config.data.heldout.root=DPED --config.loss.vgg=VGG19
-         configs/dped.py:paper has the losses as the paper writes them, not as its code does.
+         configs/dped.py:paper has the losses of the paper instead of those of its code.
 Data: docs/data.md, "DPED" (the published folders); `python -m bilateral_jax align` makes pairs of
-  patches from photos of your own two cameras. VGG19 is what `python -m bilateral_jax import vgg`
-  made of weights that you have; without them the content term is left out (docs/dped.md).
-Result: not measured: neither the data set nor the weights were at hand. The paper states 20.08 dB
-  and SSIM .9201 for the iPhone's test patches. `configs/dped_demo.py` is what was trained here.
-Cost: a step multiplies and adds about 0.8 x 10^12 times in the generator (50 patches forward and
-  backward, 50 more forward for the critic), about as often again in a VGG-19: for a GPU.
+  patches from photos of your own two cameras. VGG19 is a folder that `python -m bilateral_jax
+  import vgg` wrote; without it the content term is omitted (docs/dped.md).
+Result: not measured: neither the data set nor the weights were available. The paper states 20.08
+  dB and SSIM .9201 for the iPhone's test patches. `configs/dped_demo.py` was trained here.
+Cost: about 0.8 x 10^12 multiply-adds per step in the generator (50 patches forward and backward, 50
+  more forward for the critic), about as many in a VGG-19: needs a GPU.
 """
 
 import ml_collections
@@ -22,18 +22,18 @@ def get_config(form="code"):
     config.experiment = "dped"
     config.seed = 0
     config.steps = 20_000
-    # Folder of a run, or of imported weights, to start the generator from; None for a fresh one.
+    # Warm start of the generator: folder of a run or imported weights; None for random weights.
     config.start = ml_collections.config_dict.placeholder(str)
 
     config.model = ml_collections.ConfigDict()
     config.model.width = 64
     config.model.blocks = 4
-    config.model.initial = "published"  # "he" starts to learn sooner
+    config.model.initial = "published"  # "he" learns sooner
     config.critic = ml_collections.ConfigDict()
     config.critic.channels = (48, 128, 192, 192, 128)
     config.critic.hidden = 1024
-    config.critic.size = 100  # of the patches: batches.crop
-    config.critic.pooled = False  # True: a critic of any size of patch
+    config.critic.size = 100  # of the patches, as batches.crop
+    config.critic.pooled = False  # True: patches of any size
 
     config.loss = ml_collections.ConfigDict()
     config.loss.vgg = ml_collections.config_dict.placeholder(str)  # folder of imported weights
@@ -41,13 +41,13 @@ def get_config(form="code"):
     config.loss.color = 0.5
     config.loss.texture = 1.0
     config.loss.variation = 2000.0
-    config.loss.mse = 0.0  # a plain squared error, where there is no VGG
+    config.loss.mse = 0.0  # mean squared error, in place of VGG
     config.loss.form = "code"
-    config.loss.blur = "code"  # "paper", or a deviation in pixels
+    config.loss.blur = "code"  # "paper", or a standard deviation in pixels
     config.loss.adversarial = "minimax"  # "non_saturating" in the paper; "hinge"
-    # Texture is summed over so many examples; None: over those of the batch, as the code does.
+    # Number of examples that the texture term is scaled to; None: the batch, as the code does.
     config.loss.texture_examples = ml_collections.config_dict.placeholder(float)
-    config.loss.gradient_penalty = 0.0  # on the camera's pictures ("R1"); calms the critic
+    config.loss.gradient_penalty = 0.0  # on the targets ("R1"); stabilises the critic
 
     for name in ("optimizer", "critic_optimizer"):
         config[name] = ml_collections.ConfigDict()
@@ -59,7 +59,7 @@ def get_config(form="code"):
     config.schedule.name = "constant"
     config.schedule.warmup = 0
     config.schedule.final = 0.0
-    config.average_decay = 0.999  # 0: ship the last weights, as the original
+    config.average_decay = 0.999  # 0: the last weights, as the original
     config.accumulate = 1
 
     config.data = ml_collections.ConfigDict()
@@ -87,7 +87,7 @@ def get_config(form="code"):
 
 
 def _papers(config):
-    """The losses as the paper has them: other weights, norms, blur and sign."""
+    """Sets the losses of the paper: other weights, norms, blur and sign."""
     config.loss.form = "paper"
     config.loss.blur = "paper"
     config.loss.adversarial = "non_saturating"

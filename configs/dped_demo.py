@@ -1,17 +1,17 @@
-"""DPED on patches of five bundled photos and an imagined phone's renditions of them.
+"""DPED on patches of five bundled photos, with a simulated phone's photos as inputs.
 
 Command: python -m experiments.train --config=configs/dped_demo.py --workdir=RUN
-Narrow, so that two CPU cores can: 16 channels for 64, a critic a quarter as wide, 6 + 6 patches a
-  step for 50 + 50. No VGG is bundled, so a plain squared error stands in for the content term. The
-  published first weights left this network grey for 150 steps; it starts from He's.
-Result: on three photos it never saw, after 300 steps (seed 0, jax 0.10.2): whole, PSNR 17.63 ->
+Narrow, to run on two CPU cores: 16 channels for 64, a critic a quarter as wide, 6 + 6 patches per
+  step for 50 + 50. No VGG is bundled, so a mean squared error replaces the content term. With the
+  published initialisation the outputs were grey for 150 steps, so it uses He's.
+Result: on three held-out photos, after 300 steps (seed 0, jax 0.10.2): whole, PSNR 17.63 ->
   19.68 dB, SSIM .698 -> .609, MS-SSIM .894 -> .845, dE76 22.2 -> 14.0; in 60 patches, PSNR 17.21 ->
-  20.12 dB (pooled 16.28 -> 19.28), SSIM .681 -> .605. It has learnt brightness, contrast and the
-  tint, and is on the way with colours and fine structure (hence SSIM): too few steps for a good
-  picture. The critic's accuracy stays near chance (.40 to .63).
-Cost: 244 s of processor time, 2 s a step on two crowded cores.
-What was tried: published first weights, 8 + 8 patches, learning rate 5e-4: 13.75 dB after 100
-  steps (average decay .99), 16.3 dB on training patches after 147, all but the shadows one grey;
+  20.12 dB (pooled 16.28 -> 19.28), SSIM .681 -> .605. It has learnt brightness, contrast and
+  tint, but not yet colours and fine structure (hence SSIM): too few steps for good images. The
+  critic's accuracy stays near chance (.40 to .63).
+Cost: 244 s of processor time, 2 s per step on two busy cores.
+What was tried: published initialisation, 8 + 8 patches, learning rate 5e-4: 13.75 dB after 100
+  steps (average decay .99), 16.3 dB on training patches after 147, grey except for the shadows;
   with 6 + 6 and 2e-3 slower still (13.7 dB on training patches after 56 steps; 17.9 with He's after
   66, learning rate 1e-3).
 """

@@ -3,7 +3,7 @@
 Command: python -m experiments.train --config=configs/hdrnet.py --workdir=RUN
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
 Data: `PAIRS/input/NAME` and `PAIRS/target/NAME`, the same names in both, 8 or 16 bit.
-Result: depends on the pairs; `configs/demo.py` states what a bundled set reaches.
+Result: depends on the pairs; `configs/demo.py` has that of a bundled set.
 Cost: about 45 M multiply-adds per example for the coefficients, plus the crop.
 """
 
@@ -15,12 +15,12 @@ def get_config():
     config.experiment = "hdrnet"
     config.seed = 0
     config.steps = 100_000
-    # Folder of a run or an imported model to take the first weights from.
+    # Warm start: folder of a run or an imported model; None for random weights.
     config.start = ml_collections.config_dict.placeholder(str)
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "HDRNetCurves"  # or HDRNetPointwiseNNGuide, HDRNetGaussianPyrNN
-    config.model.preset = "recommended"  # "paper" for the original in everything
+    config.model.preset = "recommended"  # "paper": all settings of the original
     config.model.luma_bins = 8
     config.model.spatial_bin = 16
     config.model.channel_multiplier = 1
@@ -30,8 +30,8 @@ def get_config():
 
     config.loss = ml_collections.ConfigDict()
     config.loss.mse = 1.0
-    config.loss.grid_variation = 1e-4  # 0 in the original; smooths cells, costs no PSNR on the demo
-    config.loss.identity = 0.0  # pull of every matrix towards "change nothing"
+    config.loss.grid_variation = 1e-4  # 0 in the original; no PSNR lost on the demo
+    config.loss.identity = 0.0  # penalty towards the identity
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.name = "adam"  # sgd, momentum, adamw, lion, ...: training/schedules.py
@@ -43,7 +43,7 @@ def get_config():
     config.schedule.name = "constant"  # linear, cosine, step, one_cycle, ...: training/schedules.py
     config.schedule.warmup = 0
     config.schedule.final = 0.0
-    config.average_decay = 0.999  # of the moving average of the weights: evaluated, shipped
+    config.average_decay = 0.999  # of the moving average of the weights: evaluated, exported
     config.accumulate = 1  # micro-batches per step, for batches that exceed the memory
 
     config.data = ml_collections.ConfigDict()
@@ -51,14 +51,14 @@ def get_config():
     config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
-    config.batches.batch_size = 8  # of all devices and processes together
+    config.batches.batch_size = 8  # global: of all devices and processes
     config.batches.crop = 512
     config.batches.lowres_from = "photo"  # "crop" in the original
     config.batches.flips = True
     config.batches.rotations = False
     config.batches.threads = 2
-    config.batches.workers = 0  # processes that read, for more cores than threads can use
-    # A folder that keeps photos decoded, so that a crop costs the reading of a crop.
+    config.batches.workers = 0  # reading processes, for more cores than threads can use
+    # A folder that caches decoded photos, so that a crop reads only its own rows.
     config.batches.decoded_folder = ml_collections.config_dict.placeholder(str)
 
     config.run = ml_collections.ConfigDict()
@@ -67,5 +67,5 @@ def get_config():
     config.run.sheet_photos = 4
     config.run.checkpoint_every = 1_000
     config.run.max_to_keep = 3
-    config.run.max_skipped = 0  # steps with a NaN or an infinity to leave out before stopping
+    config.run.max_skipped = 0  # steps with a NaN or an infinity to skip before stopping
     return config

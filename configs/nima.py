@@ -1,17 +1,17 @@
-"""NIMA on AVA: predicts the distribution of scores that people give to photos.
+"""NIMA on AVA: predicts the distribution of human ratings of photos.
 
 Command: python -m bilateral_jax import nima mobilenet_1_0_224_tf_no_top.h5 BACKBONE
          python -m experiments.train --config=configs/nima.py --workdir=RUN --config.start=BACKBONE
            --config.data.train.root=AVA --config.data.heldout.root=AVA
-Data: docs/data.md says how AVA lies on disk; the split is 80 % for training, 20 % held out.
-Recipe: `nima.py` is idealo's for AVA: five epochs of the head alone (Adam, 1e-3), then nine of
-  everything (a fresh Adam, 3e-5 / (1 + 2.3e-5 t)), an epoch being 2,130 batches of 96.
+Data: docs/data.md has the layout of AVA; the split is 80 % for training, 20 % held out.
+Recipe: `nima.py` is idealo's for AVA: five epochs of the head alone (Adam, 1e-3), then nine of the
+  whole network (a new Adam, 3e-5 / (1 + 2.3e-5 t)), an epoch being 2,130 batches of 96.
   `nima.py:tid2013` is theirs for TID2013: 25 and 25 epochs of 41 batches of 64. `nima.py:paper` is
   the paper's: one phase, momentum, 3e-7 and ten times that for the head, both times 0.95 every ten
-  epochs; batch size (128) and number of epochs (40) are ours, since its text was not at hand.
-Result: not measured: neither AVA nor ImageNet weights are at hand. Published, with MobileNet: SRCC
-  0.510, LCC 0.518 (paper); 0.609, 0.626, EMD 0.071 (idealo). configs/nima_demo.py states what a
-  small network reaches on a task that needs no data set.
+  epochs; batch size (128) and number of epochs (40) are ours, since its text was not available.
+Result: not measured: neither AVA nor ImageNet weights were available. Published, with MobileNet:
+  SRCC 0.510, LCC 0.518 (paper); 0.609, 0.626, EMD 0.071 (idealo). configs/nima_demo.py has the
+  result of a small network on a task that needs no data set.
 Cost: 0.57 G multiply-adds per photo of 224 x 224, three times that in training.
 """
 
@@ -28,19 +28,19 @@ def get_config(recipe="ava"):
     config.start = ml_collections.config_dict.placeholder(str)  # an imported or trained network
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "NIMAMobileNet"  # or NIMAVGG16, whose fields are others
+    config.model.name = "NIMAMobileNet"  # or NIMAVGG16, with other fields
     config.model.width = 1.0
     config.model.strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
     config.model.channels = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
     config.model.input_size = 224
-    config.model.resize = "nearest"  # as the published networks; "antialias" sees all pixels
+    config.model.resize = "nearest"  # as the published networks; or "antialias"
     config.model.dropout = 0.75
 
     config.loss = ml_collections.ConfigDict({"exponent": 2})
-    config.spread = False  # of TID2013: also keep to the deviation of the scores
+    config.spread = False  # TID2013: also fit the deviation of the scores
 
     config.head = ml_collections.ConfigDict()
-    config.head.steps = 10_650  # the head alone; 0 for none
+    config.head.steps = 10_650  # steps of the head alone; 0 for none
     config.head.name = "adam"
     config.head.learning_rate = 1e-3
 
@@ -52,7 +52,7 @@ def get_config(recipe="ava"):
     config.schedule = ml_collections.ConfigDict()
     config.schedule.name = "inverse_time"
     config.schedule.decay = 2.3e-5
-    config.average_decay = 0.0  # of the moving average of the weights: evaluated, shipped
+    config.average_decay = 0.0  # of the moving average of the weights: evaluated, exported
     config.accumulate = 1
 
     config.data = ml_collections.ConfigDict()
@@ -61,7 +61,7 @@ def get_config(recipe="ava"):
 
     config.batches = ml_collections.ConfigDict()
     config.batches.batch_size = 96
-    config.batches.load_size = 256  # from which random squares of input_size are cut
+    config.batches.load_size = 256  # side from which squares of input_size are cropped
     config.batches.flips = True
     config.batches.threads = 2
     config.batches.workers = 0

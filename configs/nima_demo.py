@@ -1,21 +1,21 @@
-"""A small NIMA that learns how much a photo is spoilt; needs no data set and no weights.
+"""A small NIMA that predicts how strongly a photo is degraded; needs no data set and no weights.
 
 Command: python -m experiments.train --config=configs/nima_demo.py --workdir=RUN
-Data: data/synthetic/synthetic_ratings.py: wrong light, blur, noise and JPEG together, in rising
-  strength. Windows of five photos to train on; three photos that no training saw to judge, in 33
-  strengths each.
-Result: all 99 pictures: SRCC 0.916 and LCC 0.918 of the mean scores, mean SRCC within each photo
-  0.966, EMD 0.060 (r = 1) and 0.090 (r = 2), accuracy 0.889. With the held-out photos spoilt by
-  other random choices (`seed` 1 and 2): SRCC 0.928 and 0.884. Seed 0, one CPU device, jax 0.10.2.
-Cost: 5 minutes on two CPU cores that other programs used, too; 0.15 s per step.
+Data: data/synthetic/synthetic_ratings.py: wrong exposure, blur, noise and JPEG together, in rising
+  strength. Crops of five photos for training; three held-out photos at 33 strengths each for
+  evaluation.
+Result: all 99 images: SRCC 0.916 and LCC 0.918 of the mean scores, mean SRCC within each photo
+  0.966, EMD 0.060 (r = 1) and 0.090 (r = 2), accuracy 0.889. With other random degradations of
+  the held-out photos (`seed` 1 and 2): SRCC 0.928 and 0.884. Seed 0, one CPU device, jax 0.10.2.
+Cost: 5 minutes on two CPU cores shared with other programs; 0.15 s per step.
 What was tried, held-out SRCC:
-  each way of spoiling with any share of the strength instead of half or more: 0.845 after 1,400
+  each degradation with any fraction of the strength instead of half or more: 0.845 after 1,400
     steps (0.921 within each photo);
-  half of the training photos spoilt in one way only: 0.74 after 1,400 steps; the network that never
-    saw that ranks such photos hardly better than chance (0.09): configs/nima_critic_demo.py is the
-    one for them.
-The task was made easier after that of configs/nima_critic_demo.py had missed 0.9, and the held-out
-  photos were looked at while this was chosen: 0.916 is no untouched test.
+  half of the training photos with a single degradation: 0.74 after 1,400 steps; the network trained
+    without them ranks such photos hardly better than chance (0.09): for those use
+    configs/nima_critic_demo.py.
+The task was made easier after that of configs/nima_critic_demo.py had missed 0.9, and its settings
+  were chosen on the held-out photos: 0.916 is not an untouched test result.
 """
 
 from configs import nima
@@ -31,11 +31,11 @@ def get_config():
     config.model.resize = "antialias"
     config.model.dropout = 0.1
 
-    config.head.steps = 0  # there is no backbone to keep
+    config.head.steps = 0  # there is no pretrained backbone
     config.optimizer.learning_rate = 3e-3
     with config.unlocked():
         config.schedule = {"name": "cosine", "warmup": 50}
-        # As large as the network sees them: shrinking would hide blur, noise and blocks.
+        # The input size of the network: downscaling would hide blur, noise and JPEG blocks.
         photos = {"kind": "graded", "spoilt": "together", "size": (96, 96)}
         config.data.train = photos | {"split": "train", "variants": 1_000}
         config.data.heldout = photos | {"split": "heldout"}

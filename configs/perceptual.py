@@ -4,8 +4,8 @@ Command: python -m experiments.train --config=configs/perceptual.py --workdir=RU
            --config.start=PLAIN --config.critic=NIMA
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
   where PLAIN is a run of `configs/can.py` or an imported CAN, and NIMA a trained or imported critic
-Result: depends on operator and critic; `configs/perceptual_demo.py` states what a bundled set
-  gives. The paper's own numbers were not at hand.
+Result: depends on operator and critic; `configs/perceptual_demo.py` has that of a bundled set. The
+  paper's own numbers were not available.
 Cost: a step of `configs/can.py` and a forward and backward pass of the critic on 224 x 224 pixels.
 """
 

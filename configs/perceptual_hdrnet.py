@@ -4,7 +4,7 @@ Command: python -m experiments.train --config=configs/perceptual_hdrnet.py --wor
            --config.start=PLAIN --config.critic=NIMA
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
   where PLAIN is a run of `configs/hdrnet.py` with the same pairs
-Result: not trained to the end by us; the loss is that of `configs/perceptual.py`, the tests run it.
+Result: not measured; the loss is that of `configs/perceptual.py`, the tests run it.
 Cost: a step of `configs/hdrnet.py` on one whole photo, and the critic's.
 """
 

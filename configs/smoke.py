@@ -1,4 +1,4 @@
-"""Synthetic pairs, seconds on a CPU: does everything run from data to checkpoint?
+"""Smoke test on synthetic pairs, seconds on a CPU: runs everything from data to checkpoint.
 
 Command: python -m experiments.train --config=configs/smoke.py --workdir=RUN
 Result: held-out PSNR rises from about 15 dB to above 20 dB.
@@ -18,7 +18,7 @@ def get_config():
     config.average_decay = 0.8
 
     with config.unlocked():
-        # One source, so one retouch; its last three photos are held out.
+        # One source, so one target transform; its last three photos are held out.
         config.data.train = {"kind": "synthetic", "count": 19, "size": 64, "stop": 16}
         config.data.heldout = {"kind": "synthetic", "count": 19, "size": 64, "start": 16}
     config.batches.batch_size = 8

@@ -1,4 +1,4 @@
-"""A config that was written to a file, for example by an earlier run.
+"""Config read from a file, for example that of an earlier run.
 
 Command: python -m experiments.train --config=configs/stored.py:RUN/config.json --workdir=AGAIN
 """

@@ -1,15 +1,15 @@
-"""UPE on MIT-Adobe FiveK, expert C, in the recipe of the published graph or of the paper.
+"""UPE on MIT-Adobe FiveK, expert C, with the settings of the published graph or of the paper.
 
 Command: python -m experiments.train --config=configs/upe.py --workdir=RUN
            --config.data.train.root=FIVEK --config.data.heldout.root=FIVEK
          --config=configs/upe.py:paper for the paper's losses and augmentation
 Data: 4,500 photos for training, ids 4501 to 5000 held out; `FIVEK/input/a0001-NAME.jpg` and
   `FIVEK/expert_c/a0001-NAME.jpg` (docs/data.md lists other layouts). The inputs must be the dark
-  "default" rendering of Lightroom, which scores about 12 dB against expert C untouched; the
-  rendering of the DPE split scores about 21 and trains another network. The evaluation prints this
-  number as that of the untouched input: look at it first.
-Result: not trained here, the photos are not at hand; the paper reports 23.04 dB and SSIM 0.893.
-  `configs/upe_demo.py` states what a bundled set reaches.
+  "default" rendering of Lightroom, which has about 12 dB against expert C untouched; the
+  rendering of the DPE split has about 21 and gives another network. The evaluation prints this
+  number as that of the untouched input: check it first.
+Result: not trained here, the photos were not available; the paper reports 23.04 dB and SSIM 0.893.
+  `configs/upe_demo.py` has the result of a bundled set.
 Cost: 11,250 steps (40 epochs in batches of 16); about 110 M multiply-adds per example for the
   coefficients, plus the crop.
 """
@@ -28,9 +28,9 @@ def get_config(preset="released"):
     config.steps = 11_250
 
     config.model.name = "UPE"
-    config.model.preset = "paper"  # "recommended": starts at half light, area for nearest resize
+    config.model.preset = "paper"  # "recommended": initial illumination 0.5, area resize
     with config.unlocked():
-        config.model.rendering = "graph"  # "direct": no illumination, the network paints R itself
+        config.model.rendering = "graph"  # "direct": no illumination, the network predicts R
         config.loss = {
             "fidelity": 1.0,
             "smoothness": 2.0,
@@ -38,13 +38,13 @@ def get_config(preset="released"):
             "recon": "mul" if paper else "div",  # I against S * T, or I / S against T
             "colour_form": "angle" if paper else "cosine",
         }
-        config.optimizer.clip_norm = None  # a number guards against the poles of small S
+        config.optimizer.clip_norm = None  # a number limits gradients where S is small
 
         fivek = {"kind": "fivek", "root": "fivek", "split": "upe", "expert": "c"}
-        # Crops of 5 to 21 megapixels would show the network less than it is asked to look at later.
+        # From the whole photo: a crop of 5 to 21 megapixels shows less than inference does.
         config.data.train = fivek | {"part": "train", "long_side": 1500}
         config.data.heldout = fivek | {"part": "test", "long_side": 1500}
-    config.average_decay = 0.0  # the original shipped the weights themselves
+    config.average_decay = 0.0  # the original uses the last weights
 
     config.batches.batch_size = 16
     config.batches.crop = 512 if paper else 256

@@ -1,14 +1,14 @@
-"""UPE on darkened copies of the demo's photos; judged on three photos that it never saw.
+"""UPE on darkened copies of the demo's photos; evaluated on three held-out photos.
 
 Command: python -m experiments.train --config=configs/upe_demo.py --workdir=RUN
-Data: the demo's pairs (data/synthetic/demo_photos.py), their inputs darkened by 1.5 to 2.5 stops, a
-  gamma of 0.9 to
-  1.2 and noise; five photos in 32 renderings for training, three in four darknesses held out.
+Data: the demo's pairs (data/synthetic/demo_photos.py), their inputs darkened by 1.5 to 2.5 stops,
+  with a gamma of 0.9 to 1.2 and noise; five photos in 32 versions for training, three in four
+  versions held out.
 Result: held-out PSNR 24.01 dB, SSIM 0.852, delta E (CIE76) 8.5; the untouched input has 9.27, 0.546
   and 43.3. Seed 0, one CPU device, jax 0.10.2; seed 1 has 21.24 dB, 0.846 and 10.8. The ablation
   is in configs/sweeps/upe.py.
-Cost: 0.23 s per step and more on two CPU cores that others were using, too; 500 steps.
-What was tried: a small copy of 128 and crops of 160: 23.56 dB after 400 steps.
+Cost: 0.23 s per step and more on two shared CPU cores; 500 steps.
+What was tried: low-res input of 128 and crops of 160: 23.56 dB after 400 steps.
 """
 
 from configs import upe

@@ -1,8 +1,4 @@
-"""Trains on a few photos for some minutes, then enhances photos it has never seen: `make demo`.
-
-Receives `configs/demo.py`.
-Hands a run's work directory, sheets, a loss plot and a table to the user.
-"""
+"""Demo: trains HDRNet on bundled photos for minutes, then enhances held-out ones: `make demo`."""
 
 import json
 import os
@@ -15,14 +11,13 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import inference, metrics, models
-from bilateral_jax.checkpoints import networks
+from bilateral_jax import inference
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
-from bilateral_jax.models.model import Model
 from bilateral_jax.training import summary_writer
 from experiments import train
-from experiments.evaluation import baselines
+from experiments.evaluation import baselines, protocol
+from experiments.runs import warm_start
 
 COLUMNS = {
     "input": "untouched input",
@@ -30,15 +25,15 @@ COLUMNS = {
     "oracle_global": "global fit, oracle",
     "hdrnet": "HDRNet",
 }
-BARS = {"input": 5.0, "learned_global": 1.5}  # dB that HDRNet's mean must gain over each
+BARS = {"input": 5.0, "learned_global": 1.5}  # required gain of HDRNet's mean in dB
 
 
 def run(config, workdir, *, progress=True):
-    """Trains, enhances the held-out photos and compares.
+    """Trains, enhances the held-out photos and compares with global colour transforms.
 
     Args:
       config: a ConfigDict as `experiments/train.py` takes it.
-      workdir: folder of the run; gains `heldout.png`, `loss.png` and `table.json`.
+      workdir: folder of the run; `heldout.png`, `loss.png` and `table.json` are written there.
       progress: show the training's progress bar.
 
     Returns:
@@ -48,32 +43,32 @@ def run(config, workdir, *, progress=True):
     outcome, _ = train.train(config, workdir, progress=progress)
     if outcome.signal is not None:
         return None
-    network = _network(workdir)
+    network = warm_start.weights(workdir)
     learned = baselines.fit_affine((e["input"], e["target"]) for e in _photos(config.data.train))
-    rows, pictures = {}, []
+    rows, photos = {}, []
     for example in _photos(config.data.heldout):
-        name, given, wanted = example["name"], example["input"], example["target"]
-        oracle = baselines.fit_affine([(given, wanted)])
+        name, image, target = example["name"], example["input"], example["target"]
+        oracle = baselines.fit_affine([(image, target)])
         outputs = {
-            "input": given,
-            "learned_global": baselines.apply_affine(learned, given),
-            "oracle_global": baselines.apply_affine(oracle, given),
-            "hdrnet": inference.enhance(network, given),
+            "input": image,
+            "learned_global": baselines.apply_affine(learned, image),
+            "oracle_global": baselines.apply_affine(oracle, image),
+            "hdrnet": inference.enhance(network, image),
         }
-        rows[name] = {column: _psnr(output, wanted) for column, output in outputs.items()}
-        pictures.append((name, {**outputs, "target": wanted}))
-    table = summarize(rows) | _circumstances(config, outcome.step, time.perf_counter() - start)
+        rows[name] = {column: _psnr(output, target) for column, output in outputs.items()}
+        photos.append((name, {**outputs, "target": target}))
+    table = summarize(rows) | _environment(config, outcome.step, time.perf_counter() - start)
     (workdir / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-    _draw_photos(workdir / "heldout.png", pictures, rows)
+    _draw_photos(workdir / "heldout.png", photos, rows)
     _draw_losses(workdir / "loss.png", workdir)
     return table
 
 
 def summarize(rows):
-    """Adds the mean, HDRNet's gains and whether they clear the bars.
+    """Computes means, HDRNet's gains, and whether each gain reaches its required value.
 
     Args:
-      rows: `{photo: {column: PSNR in dB on 8-bit pictures}}`.
+      rows: `{photo: {column: PSNR in dB of 8-bit images}}`.
 
     Returns:
       `{"photos": rows, "mean": {...}, "gains": {...}, "bars": {name: {"needed", "holds"}}}`.
@@ -88,7 +83,7 @@ def summarize(rows):
 
 
 def text(table):
-    """Writes the table for a terminal."""
+    """Formats the table for a terminal."""
     lines = [f"{'PSNR in dB, 8 bit':20s}" + "".join(f"{t:>22s}" for t in COLUMNS.values())]
     for name, row in [*table["photos"].items(), ("mean", table["mean"])]:
         lines.append(f"{name:20s}" + "".join(f"{row[column]:22.2f}" for column in COLUMNS))
@@ -103,8 +98,8 @@ def text(table):
     return "\n".join(lines)
 
 
-def _circumstances(config, steps, seconds):
-    """Notes what a number is worth nothing without."""
+def _environment(config, steps, seconds):
+    """Protocol, seed and hardware, recorded beside the numbers."""
     return {
         "protocol": "PSNR in dB of whole photos rounded to 8 bit, mean over photos",
         "seed": config.seed,
@@ -116,29 +111,23 @@ def _circumstances(config, steps, seconds):
     }
 
 
-def _network(workdir):
-    saved = networks.load(workdir)
-    module = models.create(saved.name, saved.hyperparameters)
-    return Model(saved.params, saved.batch_stats, module)
-
-
 def _photos(section):
     return batches.evaluation_examples(registry.make(**section.to_dict()))
 
 
 def _psnr(output, target):
-    return float(metrics.psnr(metrics.round_to_8bit(output), metrics.round_to_8bit(target)))
+    return protocol.score(output, target, metrics=("psnr",))["psnr"]
 
 
-def _draw_photos(path, pictures, rows):
-    """Draws one row per photo: before, the learned global fit, after, target."""
+def _draw_photos(path, photos, rows):
+    """Draws one row per photo: input, learned global fit, HDRNet, target."""
     from matplotlib import figure
 
     titles = {column: COLUMNS[column] for column in ("input", "learned_global", "hdrnet")}
     titles |= {"target": "target"}
-    sheet = figure.Figure(figsize=(4 * len(titles), 3 * len(pictures)), layout="constrained")
-    axes = sheet.subplots(len(pictures), len(titles), squeeze=False)
-    for line, (name, images) in zip(axes, pictures):
+    sheet = figure.Figure(figsize=(4 * len(titles), 3 * len(photos)), layout="constrained")
+    axes = sheet.subplots(len(photos), len(titles), squeeze=False)
+    for line, (name, images) in zip(axes, photos):
         for axis, (column, title) in zip(line, titles.items()):
             level = f" {rows[name][column]:.1f} dB" if column in rows[name] else ""
             axis.imshow(np.clip(images[column], 0, 1))
@@ -153,19 +142,22 @@ def _draw_losses(path, workdir):
 
     plot = figure.Figure(figsize=(10, 4), layout="constrained")
     left, right = plot.subplots(1, 2)
-    losses, judged = summary_writer.read(workdir, "train"), summary_writer.read(workdir, "eval")
+    losses, evaluations = (
+        summary_writer.read(workdir, "train"),
+        summary_writer.read(workdir, "eval"),
+    )
     left.semilogy([line["step"] for line in losses], [line["loss"] for line in losses])
     left.set(xlabel="step", ylabel="loss", title="training batches")
-    steps = [line["step"] for line in judged]
-    right.plot(steps, [line["psnr"] for line in judged], marker="o", label="HDRNet")
-    right.plot(steps, [line["input_psnr"] for line in judged], label="untouched input")
+    steps = [line["step"] for line in evaluations]
+    right.plot(steps, [line["psnr"] for line in evaluations], marker="o", label="HDRNet")
+    right.plot(steps, [line["input_psnr"] for line in evaluations], label="untouched input")
     right.set(xlabel="step", ylabel="PSNR in dB (8 bit)", title="held-out photos")
     right.legend()
     plot.savefig(path, dpi=100)
 
 
 def main(config, workdir):
-    """Runs and prints the table; exits with 1 if a bar does not hold."""
+    """Runs the demo and prints the table; exits with 1 if a gain is too small."""
     logging.set_verbosity(logging.WARNING)
     table = run(config, workdir)
     if table is None:

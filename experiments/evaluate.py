@@ -1,18 +1,14 @@
-"""Scores a checkpoint, or a folder of pictures, against targets: `python -m experiments.evaluate`.
+"""Scores a checkpoint, or a folder of images, against targets: `python -m experiments.evaluate`.
 
     python -m experiments.evaluate --checkpoint RUN --source folder root=PAIRS --out SCORES
     python -m experiments.evaluate --outputs DIR --targets DIR [--inputs DIR] --out SCORES
 
-One picture is in memory at a time, however many there are. A mistake of the user is one line on the
-error output: exit code 2 for arguments that make no sense, 1 for work that could not be done; a
-picture that fails is named, the others are scored, and the exit code is 1 too.
-
-Receives a checkpoint and a source, or folders, from the command line.
-Hands `scores.csv`, `scores.json` and `sheet.jpg` to the user.
+Writes `scores.csv`, `scores.json` and `sheet.jpg`. One image is in memory at a time. Errors are
+printed in one line. Exit codes: 2 for arguments that contradict each other, 1 for any other error,
+also if some images failed (each is named, the others are scored).
 """
 
 import argparse
-import ast
 import contextlib
 import importlib
 import pathlib
@@ -29,88 +25,93 @@ from bilateral_jax import images, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.models.model import Model
-from experiments.evaluation import best_and_worst, protocol, score_table, scored_images
+from experiments.evaluation import (
+    best_and_worst,
+    name_value,
+    protocol,
+    score_table,
+    scored_images,
+)
 
 _PACKAGES = ("jax", "flax", "numpy", "opencv-python-headless", "pillow")
 
 
-def evaluate(pictures, out, *, metrics, strict, about, extreme_count=4, progress=True):
-    """Scores pictures and writes what came of it.
+def evaluate(examples, out, *, metrics, strict, about, extreme_count=4, progress=True):
+    """Scores examples and writes the table and the contact sheet.
 
     Args:
-      pictures: has a length; `[i] -> {"name", "output", "target"}` with "input" or without, pixels
-        `[h, w, 3]`. A picture that raises OSError or ValueError is named and left out.
+      examples: has a length; `[i] -> {"name", "output", "target"}` and optionally "input", pixels
+        `[h, w, 3]`. An example that raises OSError or ValueError is named and left out.
       out: folder for the results.
-      metrics: `{name: Metric}`; the first one ranks the pictures.
-      strict: a picture too small for a metric fails; otherwise that metric is left out.
+      metrics: `{name: Metric}`; the first one ranks the images.
+      strict: an image too small for a metric fails; otherwise that metric is left out.
       about: JSON-able dict for `scores.json`.
-      extreme_count: pictures at each end of the sheet; 0 for no sheet.
+      extreme_count: number of best and of worst images on the sheet; 0 for no sheet.
       progress: show a progress bar.
 
     Returns:
-      The `Scorebook`.
+      A `ScoreTable`.
 
     Raises:
-      ValueError: no picture could be scored.
+      ValueError: no image could be scored.
     """
-    book, first = score_table.Scorebook(metrics), next(iter(metrics))
-    ends = best_and_worst.Extremes(metrics[first], extreme_count)
-    pause = 0.1 if sys.stderr.isatty() else 15.0  # into a file, a line now and then is enough
-    for index in tqdm.trange(
-        len(pictures), unit="picture", disable=not progress, mininterval=pause
-    ):
+    table, first = score_table.ScoreTable(metrics), next(iter(metrics))
+    ends = best_and_worst.BestAndWorst(metrics[first], extreme_count)
+    pause = 0.1 if sys.stderr.isatty() else 15.0  # seconds; seldom when it goes to a file
+    for index in tqdm.trange(len(examples), unit="image", disable=not progress, mininterval=pause):
         try:
-            picture = pictures[index]
-            row = _row(picture, metrics, strict)
+            example = examples[index]
+            row = _row(example, metrics, strict)
         except (OSError, ValueError, MemoryError) as error:
             reason = " ".join((str(error) or type(error).__name__).split())
-            book.failed.append((f"picture {index}", reason))
+            table.failed.append((f"image {index}", reason))
             tqdm.tqdm.write(f"failed: {reason}", file=sys.stderr)
             continue
-        book.rows.append(row)
+        table.rows.append(row)
         if extreme_count and row[first] is not None:
-            ends.add(row[first], _caption(row, metrics), picture)
-    if not book.rows:
-        raise ValueError(f"none of the {len(pictures)} pictures could be scored")
-    book.write(out, about)
+            ends.add(row[first], _caption(row, metrics), example)
+    if not table.rows:
+        raise ValueError(f"none of the {len(examples)} images could be scored")
+    table.write(out, about)
     sheet = pathlib.Path(out) / "sheet.jpg"
     sheet.unlink(missing_ok=True)
-    if extreme_count and first in book.complete():
+    if extreme_count and first in table.complete():
         drawn = ends.draw(f"{about['what']}: best and worst by {metrics[first].title}")
         images.write(sheet, drawn, quality=90)
-    return book
+    return table
 
 
-def _row(picture, metrics, strict):
-    height, width = np.shape(picture["target"])[:2]
+def _row(example, metrics, strict):
+    height, width = np.shape(example["target"])[:2]
     small = {name for name, m in metrics.items() if min(height, width) < m.smallest}
     if small and strict:
         name = sorted(small)[0]
         raise ValueError(
-            f"{picture['name']} is {height} x {width}, but {name} needs "
+            f"{example['name']} is {height} x {width}, but {name} needs "
             f"{metrics[name].smallest} pixels a side"
         )
     fitting = {name: metric for name, metric in metrics.items() if name not in small}
-    values = protocol.score(picture["output"], picture["target"], metrics=fitting)
-    if "input" in picture:
-        before = protocol.score(picture["input"], picture["target"], metrics=fitting)
-        values |= {f"input_{name}": value for name, value in before.items()}
+    if "input" in example:
+        members = (example["output"], example["target"], example["input"])
+        values = protocol.compare(*members, metrics=fitting)
+    else:
+        values = protocol.score(example["output"], example["target"], metrics=fitting)
     values |= dict.fromkeys(small)
-    return {"name": str(picture["name"]), "height": height, "width": width, **values}
+    return {"name": str(example["name"]), "height": height, "width": width, **values}
 
 
 def _caption(row, metrics):
-    def written(name, metric):
-        before = row.get(f"input_{name}")
-        was = "" if before is None else f" (input {before:.{metric.digits}f})"
-        return f"{metric.title} {row[name]:.{metric.digits}f}{was}"
+    def entry(name, metric):
+        baseline = row.get(protocol.INPUT + name)
+        suffix = "" if baseline is None else f" (input {baseline:.{metric.digits}f})"
+        return f"{metric.title} {row[name]:.{metric.digits}f}{suffix}"
 
-    numbers = [written(name, m) for name, m in metrics.items() if row[name] is not None]
+    numbers = [entry(name, m) for name, m in metrics.items() if row[name] is not None]
     return "   ".join([row["name"], *numbers])
 
 
 def _checkpoint(path, step, source, options):
-    """The pictures of a checkpoint on a source, and what there is to say about both."""
+    """Pairs of a source enhanced by a checkpoint, and the record of both for `scores.json`."""
     saved = networks.load(path, step)
     module = models.create(saved.name, saved.hyperparameters)
     model = Model.from_leaves(module, saved.params, saved.batch_stats)
@@ -119,7 +120,7 @@ def _checkpoint(path, step, source, options):
         source, options = _heldout(config, path)
     first, last = options.pop("start", None), options.pop("stop", None)
     made = registry.make(source, **options)
-    pictures = scored_images.Enhanced(model, made, range(len(made))[first:last])
+    examples = scored_images.EnhancedPairs(model, made, range(len(made))[first:last])
     about = {
         "what": f"{saved.name} of {path}, step {saved.metadata['step']}, on {source}",
         "checkpoint": {
@@ -131,7 +132,7 @@ def _checkpoint(path, step, source, options):
         "source": {"kind": source, **options, "start": first, "stop": last},
         "config": config,
     }
-    return pictures, about
+    return examples, about
 
 
 def _heldout(config, path):
@@ -145,11 +146,11 @@ def _heldout(config, path):
 
 
 def _metrics(names, features):
-    """The metrics asked for; without names, all that can be had."""
+    """Metrics by name; without names, all that are available."""
     names = list(names or [*protocol.METRICS, *(["perceptual"] if features else [])])
     if ("perceptual" in names) != (features is not None):
-        raise _Mistake(
-            "perceptual and --features MODULE:NAME, a function of a picture, go together"
+        raise _UsageError(
+            "perceptual and --features MODULE:NAME, a function of an image, go together"
         )
     own = {}
     if features is not None:
@@ -168,20 +169,7 @@ def _import(features):
         raise ValueError(f"--features {features!r}: {error}; expected MODULE:NAME") from None
 
 
-def _options(pairs):
-    """`NAME=VALUE` to keywords: numbers, True, None, lists as Python writes them, else text."""
-    options = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--source takes KIND NAME=VALUE ..., got {pair!r}")
-        with contextlib.suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
-        options[name] = value
-    return options
-
-
-def _circumstances():
+def _environment():
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -193,31 +181,34 @@ def _circumstances():
     }
 
 
-def _pictures(options):
-    """What the command asks to score, and what to say about it."""
+def _examples(options):
+    """Examples that the command line names, and their record for `scores.json`."""
     folders = {name: options[name] for name in ("outputs", "targets", "inputs")}
     if options["checkpoint"] is not None:
-        given = [f"--{name}" for name, folder in folders.items() if folder is not None]
-        if given:
-            raise _Mistake(f"--checkpoint makes the outputs itself: leave out {', '.join(given)}")
+        extra = [f"--{name}" for name, folder in folders.items() if folder is not None]
+        if extra:
+            raise _UsageError(
+                f"--checkpoint makes the outputs itself: leave out {', '.join(extra)}"
+            )
         source, *pairs = options["source"] or [None]
-        return _checkpoint(options["checkpoint"], options["step"], source, _options(pairs))
+        source_options = name_value.parse(pairs)
+        return _checkpoint(options["checkpoint"], options["step"], source, source_options)
     if folders["outputs"] is None or folders["targets"] is None:
-        raise _Mistake("give --checkpoint RUN, or both --outputs DIR and --targets DIR")
+        raise _UsageError("give --checkpoint RUN, or both --outputs DIR and --targets DIR")
     if options["source"] or options["step"] is not None:
-        raise _Mistake("--source and --step go with --checkpoint")
+        raise _UsageError("--source and --step go with --checkpoint")
     about = {"what": f"{folders['outputs']} against {folders['targets']}", "folders": folders}
-    return scored_images.Folders(**folders, mixed_bits=options["mixed_bits"]), about
+    return scored_images.ImageFolders(**folders, mixed_bits=options["mixed_bits"]), about
 
 
-class _Mistake(ValueError):
-    """Arguments that make no sense together."""
+class _UsageError(ValueError):
+    """Arguments that contradict each other."""
 
 
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m experiments.evaluate",
-        description="Score a checkpoint, or a folder of pictures, against targets.",
+        description="Score a checkpoint, or a folder of images, against targets.",
     )
     add = parser.add_argument
     add("--checkpoint", metavar="RUN", help="a run's work directory, an exported or imported model")
@@ -229,21 +220,22 @@ def _parser():
         help="pairs to enhance, as configs name them, e.g. folder root=PAIRS (default: the run's "
         "held-out photos)",
     )
-    add("--outputs", metavar="DIR", help="pictures to score")
-    add("--targets", metavar="DIR", help="what they should look like, same names")
-    add("--inputs", metavar="DIR", help="what they were made from, to score that too")
-    add("--mixed-bits", action="store_true", help="compare 8-bit pictures with 16-bit ones")
+    add("--outputs", metavar="DIR", help="images to score")
+    add("--targets", metavar="DIR", help="their targets, same names")
+    add("--inputs", metavar="DIR", help="their inputs, scored too")
+    add("--mixed-bits", action="store_true", help="compare 8-bit images with 16-bit ones")
     add(
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"of {', '.join(protocol.METRICS)}, perceptual (default: all that fit every picture); "
-        "the first one ranks the pictures",
+        help=f"of {', '.join(protocol.METRICS)}, perceptual (default: all that fit every image); "
+        "the first one ranks the images",
     )
     add(
         "--features",
         metavar="MODULE:NAME",
-        help="for perceptual: picture -> list of layers (its attribute `weights`, if any: theirs)",
+        help="for perceptual: function image -> list of layers (optional attribute `weights`: one "
+        "array per layer)",
     )
     add("--extremes", type=int, default=4, metavar="N", help="best and worst on the sheet (4)")
     add("--out", required=True, metavar="DIR", help="scores.csv, scores.json and sheet.jpg go here")
@@ -251,28 +243,28 @@ def _parser():
 
 
 def main(arguments=None) -> int:
-    """Runs the command and gives its exit code."""
+    """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
     try:
         metrics = _metrics(options["metrics"], options["features"])
-        pictures, about = _pictures(options)
-        book = evaluate(
-            pictures,
+        examples, about = _examples(options)
+        table = evaluate(
+            examples,
             options["out"],
             metrics=metrics,
             strict=options["metrics"] is not None,
-            about=about | _circumstances(),
+            about=about | _environment(),
             extreme_count=max(0, options["extremes"]),
         )
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"error: {' '.join((str(error) or type(error).__name__).split())}", file=sys.stderr)
-        return 2 if isinstance(error, _Mistake) else 1
+        return 2 if isinstance(error, _UsageError) else 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    print(book.text(title=f"{len(book.rows)} pictures"))
-    print(f"{about['what']}: every picture in {options['out']}/scores.csv")
-    return int(bool(book.failed))
+    print(table.text(title=f"{len(table.rows)} images"))
+    print(f"{about['what']}: every image in {options['out']}/scores.csv")
+    return int(bool(table.failed))
 
 
 if __name__ == "__main__":

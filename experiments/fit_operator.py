@@ -1,19 +1,15 @@
-"""Finds the options with which a classical filter comes nearest to pictures that somebody made.
+"""Fits the options of a classical filter to pairs of photos by coordinate search over given values.
 
     python -m experiments.fit_operator local_contrast --source folder root=PAIRS
         --try sigma 0.05 0.1 0.2 --try gain 2 3 4 [--set noise=1e-6] [--rounds 3]
 
-Goes through the options one after the other, takes the value that gives the highest mean PSNR (8
-bit, whole photos), and starts again until nothing changes. Then the same search is made once
-without each photo, and the photo left out is judged with what the others chose: if that falls
-behind, the options fit the photos and not the operator. An option's value is a Python literal.
-
-Receives a filter's name, a source and values to try from the command line.
-Hands the best options and their scores to the terminal.
+For one option after the other, the value with the highest mean PSNR (8 bit, whole photos) is taken,
+until no option changes. Leave-one-out cross-validation repeats the search without each photo and
+scores that photo with the options found on the others: a lower score there means overfitting. An
+option's value is a Python literal.
 """
 
 import argparse
-import ast
 import json
 import sys
 
@@ -21,27 +17,27 @@ import numpy as np
 
 from bilateral_jax.data import registry
 from bilateral_jax.filters import operators
-from experiments.evaluation import protocol
+from experiments.evaluation import name_value, protocol
 from experiments.operators import teachers
 
 
 class Scores:
-    """PSNR of every photo under every set of options, each computed once."""
+    """PSNR of every photo for each set of options, computed once per set."""
 
     def __init__(self, name, pairs):
-        """Prepares an empty table.
+        """Creates an empty table.
 
         Args:
-          name: of the filter.
+          name: name of the filter.
           pairs: list of `{"input", "target"}`, uint8 or uint16 `[h, w, 3]`.
         """
         self._name, self._pairs, self._known = name, pairs, {}
 
-    def of(self, options):
-        """Gives the PSNR of every photo, in dB, and computes it if need be.
+    def psnr(self, options):
+        """PSNR of every photo in dB, `[photos]`.
 
         Args:
-          options: of the filter.
+          options: options of the filter.
         """
         key = json.dumps(options, sort_keys=True)
         if key not in self._known:
@@ -57,14 +53,14 @@ class Scores:
 
 
 def search(scores, values, fixed, *, photos, rounds=3):
-    """Chooses the options one at a time until nothing changes.
+    """Coordinate search: the best value of one option at a time until nothing changes.
 
     Args:
       scores: a `Scores`.
-      values: option -> list of values to try; the first is where the search starts.
-      fixed: options that stay.
-      photos: indices of the photos that decide.
-      rounds: at most so many times through all options.
+      values: `{option: values to try}`; the search starts from the first value of each.
+      fixed: options that do not vary.
+      photos: indices of the photos whose mean PSNR is maximised.
+      rounds: largest number of passes over all options.
 
     Returns:
       The best options.
@@ -73,7 +69,7 @@ def search(scores, values, fixed, *, photos, rounds=3):
     for _ in range(rounds):
         before = dict(best)
         for name, tried in values.items():
-            ranked = {i: scores.of(best | {name: v})[photos].mean() for i, v in enumerate(tried)}
+            ranked = {i: scores.psnr(best | {name: v})[photos].mean() for i, v in enumerate(tried)}
             best[name] = tried[max(ranked, key=ranked.get)]
         if best == before:
             break
@@ -81,14 +77,14 @@ def search(scores, values, fixed, *, photos, rounds=3):
 
 
 def fit(name, pairs, values, fixed, *, rounds=3):
-    """Searches on all photos, and once without each.
+    """Searches on all photos, and once without each of them (leave-one-out).
 
     Args:
-      name: of the filter.
+      name: name of the filter.
       pairs: source of `{"input", "target", "name"}`.
-      values: option -> values to try.
-      fixed: options that stay.
-      rounds: see `search`.
+      values: `{option: values to try}`.
+      fixed: options that do not vary.
+      rounds: as for `search`.
 
     Returns:
       `{"options", "psnr": {photo: dB}, "mean", "left_out": {photo: {"options", "psnr"}},
@@ -108,9 +104,9 @@ def fit(name, pairs, values, fixed, *, rounds=3):
     left_out = {}
     for index in every if len(pairs) > 1 else ():
         chosen = search(scores, values, fixed, photos=np.delete(every, index), rounds=rounds)
-        left_out[names[index]] = {"options": chosen, "psnr": float(scores.of(chosen)[index])}
-    found = {"options": best, "psnr": dict(zip(names, scores.of(best).tolist(), strict=True))}
-    found["mean"] = float(scores.of(best).mean())
+        left_out[names[index]] = {"options": chosen, "psnr": float(scores.psnr(chosen)[index])}
+    found = {"options": best, "psnr": dict(zip(names, scores.psnr(best).tolist(), strict=True))}
+    found["mean"] = float(scores.psnr(best).mean())
     if left_out:
         found["left_out"] = left_out
         found["left_out_mean"] = float(np.mean([one["psnr"] for one in left_out.values()]))
@@ -118,7 +114,7 @@ def fit(name, pairs, values, fixed, *, rounds=3):
 
 
 def main(arguments=None):
-    """Runs the command line and gives the exit code."""
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.fit_operator", description=__doc__.splitlines()[0]
     )
@@ -126,36 +122,19 @@ def main(arguments=None):
     add("operator", help=", ".join(sorted(operators.OPERATORS)))
     add("--source", nargs="+", required=True, metavar="KIND [NAME=VALUE]", help="pairs")
     add("--try", dest="tried", nargs="+", action="append", default=[], metavar="OPTION VALUE")
-    add("--set", dest="fixed", nargs="+", default=[], metavar="NAME=VALUE", help="to stay")
-    add("--rounds", type=int, default=3, help="through all options, at most (default: 3)")
+    add("--set", dest="fixed", nargs="+", default=[], metavar="NAME=VALUE", help="fixed options")
+    add("--rounds", type=int, default=3, help="largest number of passes over all options (3)")
     options = parser.parse_args(arguments)
     try:
-        source = registry.make(options.source[0], **_named(options.source[1:]))
-        values = {name: [_literal(v) for v in tried] for name, *tried in options.tried}
-        fixed = _named(options.fixed)
+        source = registry.make(options.source[0], **name_value.parse(options.source[1:]))
+        values = {name: [name_value.literal(v) for v in tried] for name, *tried in options.tried}
+        fixed = name_value.parse(options.fixed)
         found = fit(options.operator, source, values, fixed, rounds=options.rounds)
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(json.dumps(found, indent=2))
     return 0
-
-
-def _named(pairs):
-    named = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"expected NAME=VALUE, got {pair!r}")
-        named[name] = _literal(value)
-    return named
-
-
-def _literal(text):
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 if __name__ == "__main__":

@@ -1,10 +1,7 @@
-"""Does a failed step again: `python -m experiments.replay RUN/failure/step_0001234`.
+"""Replays a failed training step: `python -m experiments.replay RUN/failure/step_0001234`.
 
-Says what in the batch and in the weights was not finite before the step, which metrics come out,
-and whether they are the ones that stopped the run. Exit code 0 if they are, else 1.
-
-Receives a folder that experiments/runs/failure.py wrote.
-Hands its findings to the terminal, and the step itself (`load`) to whoever wants to take it apart.
+Prints which values of the batch and of the state were not finite before the step, and compares the
+metrics of the replayed step with those that stopped the run. Exit code 0 if they agree, else 1.
 """
 
 import math
@@ -21,13 +18,13 @@ from experiments.runs import failure
 
 
 class Step(NamedTuple):
-    """A step as it was before it was made.
+    """A failed step.
 
     Attributes:
       paper: the experiment, as experiments/train.py builds it.
       state: the state before the step, NumPy leaves.
-      batch: the rows of all processes.
-      about: what `failure.json` holds.
+      batch: the batch, rows of all processes.
+      about: content of `failure.json`.
     """
 
     paper: Any
@@ -55,11 +52,11 @@ def load(folder):
     return Step(paper, state, batch, about)
 
 
-def again(step):
-    """Makes the step once more on all devices of this process.
+def rerun(step):
+    """Runs the step on all devices of this process.
 
     Args:
-      step: what `load` gave.
+      step: a `Step` from `load`.
 
     Returns:
       `{name: float}`, the metrics.
@@ -70,21 +67,21 @@ def again(step):
 
 
 def describe(step):
-    """Says in lines of text what stands out before the step."""
+    """Lines of text about the batch and the state before the step."""
     lines = [step.about["message"]]
-    records = [record for share in step.about["records"] for record in share]
+    records = [record for process in step.about["records"] for record in process]
     if records:
         lines.append(f"records in the batch: {', '.join(map(str, records))}")
     for name, rows in step.batch.items():
         bad = [row for row, values in enumerate(rows) if not np.isfinite(values).all()]
         if bad:
-            named = f", records {[records[row] for row in bad]}" if records else ""
-            lines.append(f"{name} is not finite in rows {bad}{named}")
+            of_records = f", records {[records[row] for row in bad]}" if records else ""
+            lines.append(f"{name} is not finite in rows {bad}{of_records}")
     broken = [name for name, leaf in _floats(step.state) if not np.isfinite(leaf).all()]
     if broken:
         lines.append(f"not finite before the step: {', '.join(broken[:5])} ({len(broken)} leaves)")
     largest = max((float(np.max(np.abs(leaf))), name) for name, leaf in _floats(step.state))
-    lines.append(f"largest number before the step: {largest[0]:.3g} in {largest[1]}")
+    lines.append(f"largest absolute value before the step: {largest[0]:.3g} in {largest[1]}")
     return lines
 
 
@@ -95,31 +92,31 @@ def _floats(state):
 
 
 def main(arguments):
-    """Replays one folder; gives the exit code."""
+    """Replays one folder; returns the exit code."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m experiments.replay RUN/failure/step_NNNNNNN", file=sys.stderr)
         return 2
     try:
         step = load(arguments[0])
         print("\n".join(describe(step)))
-        metrics = again(step)
+        metrics = rerun(step)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    then = step.about["metrics"]
+    recorded = step.about["metrics"]
     same = True
     for name, value in metrics.items():
-        print(f"  {name:16s} {value!s:24s} then {then.get(name, 'absent')}")
-        same &= name not in then or _alike(value, float(then[name]))
+        print(f"  {name:16s} {value!s:24s} recorded {recorded.get(name, 'absent')}")
+        same &= name not in recorded or _equal(value, float(recorded[name]))
     print("reproduced" if same else "NOT reproduced: see docs/restarts.md")
     return 0 if same else 1
 
 
-def _alike(now, then):
-    """Devices of another kind or number add up in another order: finite values may differ a bit."""
-    if math.isfinite(now) != math.isfinite(then):
+def _equal(value, recorded):
+    """Equality up to rounding: other devices add in another order."""
+    if math.isfinite(value) != math.isfinite(recorded):
         return False
-    return not math.isfinite(now) or math.isclose(now, then, rel_tol=1e-3, abs_tol=1e-6)
+    return not math.isfinite(value) or math.isclose(value, recorded, rel_tol=1e-3, abs_tol=1e-6)
 
 
 if __name__ == "__main__":

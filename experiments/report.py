@@ -1,10 +1,6 @@
-"""A run, or a sweep, as one HTML file: `python -m experiments.report WORKDIR [--out FILE]`.
+"""Report of a run or a sweep as one HTML file: `python -m experiments.report WORKDIR [--out FILE]`.
 
-Everything is inside the file: it can be mailed, and opens without a network. What a run did not
-record is named as not recorded.
-
-Receives the files of experiments/train.py or experiments/sweep.py.
-Hands a page to the reader.
+The file is self-contained and opens without a network. The page says what a run did not record.
 """
 
 import argparse
@@ -13,10 +9,8 @@ import json
 import pathlib
 import sys
 
-from experiments.reports import figures as figures
-from experiments.reports import page as page
+from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
-from experiments.reports import sweep_page
 from experiments.runs import files
 from experiments.sweeps import results
 
@@ -24,18 +18,18 @@ _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
 
 
 def write(workdir, out=None, *, photos=6):
-    """Writes the page of a run or of a sweep.
+    """Writes the report of a run or a sweep.
 
     Args:
       workdir: folder of the run or of the sweep.
-      out: the file; None for `report.html` in the folder.
-      photos: how many photos of the last evaluation to show at most.
+      out: path of the file; None for `report.html` in the folder.
+      photos: largest number of photos of the last evaluation to show.
 
     Returns:
-      The file's path.
+      Path of the file.
 
     Raises:
-      ValueError: the folder holds neither.
+      ValueError: the folder holds neither a run nor a sweep.
     """
     workdir = pathlib.Path(workdir)
     out = pathlib.Path(out) if out else workdir / "report.html"
@@ -52,11 +46,11 @@ def write(workdir, out=None, *, photos=6):
 
 
 def render(workdir, *, photos=6):
-    """Describes one run.
+    """Renders the page of a run.
 
     Args:
-      workdir: its folder.
-      photos: how many photos to show at most.
+      workdir: folder of the run.
+      photos: largest number of photos to show.
 
     Returns:
       HTML.
@@ -85,26 +79,27 @@ def _lead(workdir, config, lines):
     else:
         state = f"Not finished: step {step} of {steps}."
     seed = config.get("seed", "not recorded")
-    lead = page.text(f"{config.get('experiment', 'experiment')}, seed {seed}. {state}")
+    lead = page.paragraph(f"{config.get('experiment', 'experiment')}, seed {seed}. {state}")
     kept = sorted(path.name for path in (workdir / "failure").glob("step_*") if path.is_dir())
     if kept:
-        lead += page.text(
-            f"A loss or gradient was not finite; kept for replay: {', '.join(kept)}.", kind="bad"
+        lead += page.paragraph(
+            f"A loss or gradient was not finite; recorded for replay: {', '.join(kept)}.",
+            kind="bad",
         )
     return lead
 
 
 def _heldout(evaluations):
     if not evaluations:
-        return page.text("No evaluation was recorded.")
+        return page.paragraph("No evaluation was recorded.")
     last = evaluations[-1]
     names = [n for n in last if n not in ("kind", "step", *_TIMES) and not n.startswith("input_")]
     known = [line for line in evaluations if line.get("psnr") is not None]
     best = max(known, key=lambda line: line["psnr"], default=last)
     rows = []
     if any(f"input_{name}" in last for name in names):
-        given = [results.number(last.get(f"input_{name}"), "infinite") for name in names]
-        rows.append(["untouched input", "", *given])
+        baseline = [results.number(last.get(f"input_{name}"), "infinite") for name in names]
+        rows.append(["untouched input", "", *baseline])
     marked = {"first evaluation": evaluations[0], "best PSNR": best, "last evaluation": last}
     for label, line in marked.items():
         values = [results.number(line.get(name), "infinite") for name in names]
@@ -135,7 +130,7 @@ def _curves(train, evaluations):
 
 def _timing(train, evaluations):
     if not any("seconds_step" in line for line in train):
-        return page.text("This run did not record where its time went.")
+        return page.paragraph("This run did not record where its time went.")
     waiting, steps, hooks = (
         sum(line.get(name, 0.0) or 0.0 for line in train)
         for name in ("seconds_input", "seconds_step", "seconds_hooks")
@@ -149,82 +144,83 @@ def _timing(train, evaluations):
     }
     timed = [line for line in train if line.get("seconds_step")]
     first = timed[0]
-    note = page.text(
-        f"Of the steps' time {first['seconds_step']:.1f} s belong to the first {first['step']} "
-        "steps, compilation included. Start-up and what was done again after a crash are not here."
+    note = page.paragraph(
+        f"The first {first['step']} steps, with compilation, took {first['seconds_step']:.1f} s. "
+        "Start-up, and steps repeated after a crash, are not counted."
     )
-    share = [
+    waiting_percent = [
         100
         * line.get("seconds_input", 0.0)
         / (line.get("seconds_input", 0.0) + line["seconds_step"])
         for line in timed
     ]
-    curve = {"share": ([line["step"] for line in timed], share)}
+    curve = {"waiting": ([line["step"] for line in timed], waiting_percent)}
     drawn = figures.panel("waiting for input, % of input and steps", curve, linear=True)
-    return f'{page.shares(parts)}{note}<div class="grid">{drawn}</div>'
+    return f'{page.share_bar(parts)}{note}<div class="grid">{drawn}</div>'
 
 
 def _photos(workdir, count):
-    found = photos_lib.steps(workdir)
+    found = photos_lib.evaluations(workdir)
     if not found:
-        return page.text("No pictures were kept.")
+        return page.paragraph("No photos were kept.")
     last = max(found)
-    shown = photos_lib.photos(found[last])
+    shown = photos_lib.read(found[last])
     chosen = dict(list(shown.items())[:count])
-    if any(len(members) < 2 for members in chosen.values()):  # a sheet that does not come apart
+    if any(len(members) < 2 for members in chosen.values()):
+        # A contact sheet that could not be split.
         sheet = next(iter(chosen.values()))["input"]
-        return page.strip([(f"step {last}", photos_lib.jpeg(sheet, longest=1600))])
-    fitted, longest = photos_lib.fitted(chosen, share=0.85)
+        return page.image_row([(f"step {last}", photos_lib.encode_jpeg(sheet, longest=1600))])
+    jpegs, longest = photos_lib.compress(chosen, fraction=0.85)
     words = (
         f"After step {last}; {len(chosen)} of {len(shown)} photos, longest side at most {longest} "
         "pixels here. Drag, or use the arrow keys."
     )
-    compared = "".join(page.compare(name, *photo) for name, photo in fitted.items())
-    return f'{page.text(words)}<div class="grid">{compared}</div>{_growth(found, *chosen)}'
+    compared = "".join(page.comparison_slider(name, *photo) for name, photo in jpegs.items())
+    progress = _progress(found, next(iter(chosen))) if chosen else ""
+    return f'{page.paragraph(words)}<div class="grid">{compared}</div>{progress}'
 
 
-def _growth(found, name, *others):
-    """How the first photo came to look as it does."""
-    del others
+def _progress(found, name):
+    """The output for one photo at up to six evaluations."""
     steps = list(found)
     picked = sorted({steps[round(k * (len(steps) - 1) / 5)] for k in range(6)})
     cells = []
     for step in picked:
-        members = photos_lib.photos(found[step]).get(name, {})
+        members = photos_lib.read(found[step]).get(name, {})
         if "output" in members:
-            cells.append((f"step {step}", photos_lib.jpeg(members["output"], longest=256)))
-    return f"<h3>{len(cells)} of {len(steps)} evaluations</h3>" + page.strip(cells)
+            cells.append((f"step {step}", photos_lib.encode_jpeg(members["output"], longest=256)))
+    return f"<h3>{len(cells)} of {len(steps)} evaluations</h3>" + page.image_row(cells)
 
 
 def _incidents(workdir, train, environment):
     starts = (environment or {}).get("starts")
     content = ""
     if starts is None:
-        content += page.text("This run did not record its starts.")
+        content += page.paragraph("This run did not record its starts.")
     else:
-        content += page.text(f"{len(starts) - 1} restarts.")
+        content += page.paragraph(f"{len(starts) - 1} restarts.")
         rows = [[str(each.get("step", "")), each.get("time", "")] for each in starts]
         content += page.table(["started from step", "time"], rows, numbers=[0])
     skipped = [(line["step"], line["skipped"]) for line in train if line.get("skipped")]
     total = sum(count for _, count in skipped)
-    content += page.text(f"{total:g} steps skipped because they were not finite.")
+    content += page.paragraph(f"{total:g} steps skipped because they were not finite.")
     if skipped:
         rows = [[str(step), f"{count:g}"] for step, count in skipped]
         content += page.table(["up to step", "skipped"], rows, numbers=[0, 1])
     for path in sorted((workdir / "failure").glob("step_*/failure.json")):
-        content += page.text(f"{path.parent.name}: {_read(path).get('message')}", kind="bad")
+        content += page.paragraph(f"{path.parent.name}: {_read(path).get('message')}", kind="bad")
     return content
 
 
 def _config(config):
     whole = page.details(
-        "the whole config", f"<pre>{page.escaped(json.dumps(config, indent=2))}</pre>"
+        "the whole config", f"<pre>{page.escape(json.dumps(config, indent=2))}</pre>"
     )
     name = config.get("experiment", "")
     try:
         base = importlib.import_module(f"configs.{name}").get_config()
     except ModuleNotFoundError:
-        return page.text(f"There is no configs/{name}.py to compare with.") + whole
+        return page.paragraph(f"There is no configs/{name}.py to compare with.") + whole
     there, here = files.flat(json.loads(base.to_json())), files.flat(config)
     rows = [
         [key, *(repr(side[key]) if key in side else "-" for side in (there, here))]
@@ -232,13 +228,13 @@ def _config(config):
         if there.get(key, "absent") != here.get(key, "absent")
     ]
     head = ["entry", f"configs/{name}.py", "this run"]
-    same = page.text(f"As configs/{name}.py.") if not rows else page.table(head, rows)
+    same = page.paragraph(f"As configs/{name}.py.") if not rows else page.table(head, rows)
     return same + whole
 
 
 def _environment(environment):
     if not environment:
-        return page.text("This run did not record its environment.")
+        return page.paragraph("This run did not record its environment.")
     flat = files.flat({name: v for name, v in environment.items() if name != "starts"})
     return page.table(["what", "value"], [[name, str(value)] for name, value in flat.items()])
 
@@ -248,7 +244,7 @@ def _read(path):
 
 
 def main(arguments=None):
-    """Writes the page and says where."""
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="experiments.report", description=__doc__.split(":")[0])
     parser.add_argument("workdir", help="folder of a run or of a sweep")
     parser.add_argument("--out", help="the file; default: report.html in that folder")

@@ -1,16 +1,12 @@
-"""Trains many variants: `python -m experiments.sweep --sweep=FILE --workdir=SWEEP`.
+"""Trains many variants of a config: `python -m experiments.sweep --sweep=FILE --workdir=SWEEP`.
 
-Every trial is `python -m experiments.train` in a process and a folder of its own, so a crash takes
-nothing else with it, and the trial goes on from its own checkpoint. The same command goes on with a
-sweep that was stopped or killed.
-
-Receives a sweep, as in configs/sweeps/, from the command line.
-Hands a folder with trials, a table and a plot to the user.
+Each trial is `python -m experiments.train` in its own process and folder, so a crash affects no
+other trial, and a restarted trial resumes from its checkpoint. The same command resumes a sweep
+that was stopped or killed.
 """
 
 import collections
 import contextlib
-import fcntl
 import functools
 import pathlib
 import signal
@@ -21,31 +17,31 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from bilateral_jax.training import stop_requests
-from experiments.runs import files
+from experiments.runs import file_lock, files
 from experiments.sweeps import plot, ray_runner, results
 from experiments.sweeps import trials as trials_lib
 
-DIVERGED = 3  # exit code of a training that stopped at a non-finite value
+DIVERGED = 3  # exit code of experiments/train.py for a non-finite value
 _FINAL = ("done", "diverged")
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def train_command(config, workdir):
-    """The command of a trial: a training with a stored config."""
+    """Command of a trial: a training with a stored config."""
     stored = f"--config={_ROOT}/configs/stored.py:{config}"
     return [sys.executable, "-m", "experiments.train", stored, f"--workdir={workdir}"]
 
 
 def run(sweep, workdir, *, address=None, command=train_command, progress=True, **resources):
-    """Runs the trials of a sweep, or goes on with them.
+    """Runs the trials of a sweep, or resumes them.
 
     Args:
       sweep: a ConfigDict as `configs/sweeps/combine.py` makes it.
-      workdir: folder of the sweep; created if absent. Every machine must see it.
-      address: of a Ray cluster; None for this machine alone.
+      workdir: folder of the sweep, shared by all machines; created if absent.
+      address: address of a Ray cluster; None for this machine alone.
       command: `(config file, folder) -> list of words`, the command of a trial.
-      progress: show what goes on, and the table at the end.
-      **resources: `parallel`, `cpus`, `gpus`, `tpus` as in `engine.share`.
+      progress: show a progress bar, and the table at the end.
+      **resources: `parallel`, `cpus`, `gpus`, `tpus` as in `ray_runner.allocate`.
 
     Returns:
       `(rows, signal)`: a dict per trial, best first, as in `results.json`; and the number of the
@@ -53,74 +49,74 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
 
     Raises:
       ValueError: an override is unknown or of another type, the folder holds a trial with another
-        config or another sweep works in it, or no machine has what a trial asks for.
+        config or another sweep runs in it, or no machine has the resources of a trial.
       TypeError: an unknown key in the sweep.
     """
     workdir = pathlib.Path(workdir).absolute()
-    plan, limits, judged = _settings(**{name: sweep[name] for name in sweep})
+    plan, limits, ranking = _settings(**{name: sweep[name] for name in sweep})
     limits["stop"] = str(workdir / "stop")
-    with _claimed(workdir):
+    with _locked(workdir):
         trials_lib.store(plan, workdir / "trials")
         rows = _rows(plan, workdir)
-        save = functools.partial(_save, workdir, rows, judged)
+        save = functools.partial(_save, workdir, rows, ranking)
         save()
         job = functools.partial(_job, workdir, command, limits)
         number = None
-        pathlib.Path(limits["stop"]).unlink(missing_ok=True)  # of the sweep that was here before
+        pathlib.Path(limits["stop"]).unlink(missing_ok=True)  # of an earlier sweep
         if any(row["status"] not in _FINAL for row in rows):
-            number = _work(rows, job, limits, save, progress, address, resources)
-        best_first = results.ranked(rows, **judged)
-        plot.draw(workdir, best_first, **judged)
+            number = _schedule(rows, job, limits, save, progress, address, resources)
+        best_first = results.ranked(rows, **ranking)
+        plot.draw(workdir, best_first, **ranking)
     if progress:
-        _report(best_first, workdir, number, **judged)
+        _report(best_first, workdir, number, **ranking)
     return best_first, number
 
 
 def _settings(*, base, trials, metric, best, retries, patience, grace):
     if best not in ("max", "min"):
         raise ValueError(f"best: expected 'max' or 'min', got {best!r}")
-    judged = {"metric": metric, "best": best}
+    ranking = {"metric": metric, "best": best}
     limits = {"retries": retries, "patience": patience, "grace": grace}
-    return trials_lib.expand(base, trials), limits, judged
+    return trials_lib.expand(base, trials), limits, ranking
 
 
 @contextlib.contextmanager
-def _claimed(workdir):
-    """Keeps a second sweep out of the folder for as long as this one works in it."""
+def _locked(workdir):
+    """Locks the folder against a second sweep for the duration of the context."""
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / "lock", "ab") as held:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.acquire(held)
         except BlockingIOError:
-            raise ValueError(f"workdir: another sweep works in {workdir}") from None
+            raise ValueError(f"workdir: another sweep runs in {workdir}") from None
         yield
 
 
 def _rows(plan, workdir):
-    """One row per trial; what an earlier run of the sweep finished stays finished."""
-    before = results.read(workdir) or {"trials": []}
-    before = {row["trial"]: row for row in before["trials"]}
+    """One row per trial; trials that an earlier run of the sweep finished stay finished."""
+    earlier = results.read(workdir) or {"trials": []}
+    earlier = {row["trial"]: row for row in earlier["trials"]}
     varied = dict.fromkeys(name for trial in plan for name in trial.overrides)
     rows = []
     for trial in plan:
         step, metrics = results.measure(workdir / "trials" / trial.name)
-        row = before.get(trial.name) if step else None
+        row = earlier.get(trial.name) if step else None
         row = row or {"status": "waiting", "tries": 0, "seconds": 0.0, "reason": ""}
         if row["status"] not in _FINAL:
             row = {**row, "status": "waiting"}
-        values = files.flat(trial.config)  # what a trial leaves alone, it has from the base
+        values = files.flat(trial.config)  # values of the base where a trial has no override
         facts = {"overrides": {name: values[name] for name in varied}, "metrics": metrics}
         count = {"step": step, "steps": trial.config.get("steps", 0)}
         rows.append({"trial": trial.name, **row, **facts, **count})
     return rows
 
 
-def _save(workdir, rows, judged):
-    """Brings rows up to what their trials have written, and writes the table."""
+def _save(workdir, rows, ranking):
+    """Updates rows from the files of their trials and writes the table."""
     for row in rows:
         if row["status"] == "running" or not row["metrics"]:
             row["step"], row["metrics"] = results.measure(workdir / "trials" / row["trial"])
-    results.write(workdir, results.ranked(rows, **judged), judged)
+    results.write(workdir, results.ranked(rows, **ranking), ranking)
 
 
 def _job(workdir, command, limits, row, resources):
@@ -131,18 +127,18 @@ def _job(workdir, command, limits, row, resources):
         "log": str(folder / "output.log"),
         "lock": str(folder / "lock"),
         "stop": limits["stop"],
-        "environment": ray_runner.limits(resources),
+        "environment": ray_runner.environment_variables(resources),
         "patience": limits["patience"],
         "grace": limits["grace"],
     }
 
 
-def _work(rows, job, limits, save, progress, address, wanted):
-    """Keeps as many trials running as there is room for; returns the signal that stopped it."""
+def _schedule(rows, job, limits, save, progress, address, requested):
+    """Runs trials in parallel as resources allow; returns the signal that stopped it, or None."""
     queue = collections.deque(row for row in rows if row["status"] not in _FINAL)
     left, running = {row["trial"]: limits["retries"] for row in queue}, {}
-    with ray_runner.connected(address) as nodes, stop_requests.listen() as stop:
-        parallel, resources = ray_runner.share(nodes, **wanted)
+    with ray_runner.connect(address) as nodes, stop_requests.listen() as stop:
+        parallel, resources = ray_runner.allocate(nodes, **requested)
         with _bar(rows, parallel, resources, progress) as bar:
             while (queue or running) and stop.number is None:
                 while queue and len(running) < parallel:
@@ -154,14 +150,14 @@ def _work(rows, job, limits, save, progress, address, wanted):
                     row = _ended(handle, running, save)
                     if row["status"] == "failed" and left[row["trial"]]:
                         left[row["trial"]] -= 1
-                        bar.write(f"{row['trial']}: {row['reason']}; starting it again")
+                        bar.write(f"{row['trial']}: {row['reason']}; restarting")
                         row["status"] = "waiting"
                         queue.appendleft(row)
                 save()
                 _show(bar, rows)
             if running:
-                bar.write(f"stopping: {len(running)} trials save what they have")
-                ray_runner.end(list(running), limits["stop"], limits["grace"])
+                bar.write(f"stopping: {len(running)} trials are saving")
+                ray_runner.stop_all(list(running), limits["stop"], limits["grace"])
             for handle in list(running):
                 row = _ended(handle, running, save)
                 if row["status"] not in _FINAL:
@@ -172,8 +168,8 @@ def _work(rows, job, limits, save, progress, address, wanted):
 
 def _ended(handle, running, save):
     row, began = running.pop(handle)
-    save()  # while it still counts as running: its last lines
-    code, reason = ray_runner.outcome(handle)
+    save()  # before the status changes: reads its last metrics
+    code, reason = ray_runner.result(handle)
     row["seconds"] = round(row["seconds"] + time.monotonic() - began, 1)
     row["status"] = {0: "done", DIVERGED: "diverged"}.get(code, "failed")
     row["reason"] = reason
@@ -228,11 +224,11 @@ def _report(rows, workdir, number, metric, best):
     if number is not None:
         left = sum(row["status"] not in _FINAL for row in rows)
         name = signal.Signals(number).name
-        print(f"stopped by {name}: {left} trials to go; the same command goes on with them")
+        print(f"stopped by {name}: {left} trials left; the same command resumes them")
 
 
 def main(argv):
-    """Runs the sweep; exit code 1 if a trial failed for good, 128 + signal if one stopped it."""
+    """Runs the sweep; exit code 1 if a trial failed for good, 128 + signal if stopped."""
     del argv
     if _DRY.value:
         for trial in trials_lib.expand(_SWEEP.value.base, _SWEEP.value.trials):

@@ -1,12 +1,9 @@
-"""Tunes an operator's own parameters so that a critic likes one photo better.
+"""Tunes an operator's parameters for one photo to raise the score that a critic (NIMA) predicts.
 
     python -m experiments.tune_photo IN OUT --critic NIMA [--operator grid] [--objective emd]
 
-The parameters are tuned on a small copy and then applied to the photo itself. Without a penalty on
-their strength the operator would end in whatever pattern the critic overrates.
-
-Receives a photo and a critic from the command line.
-Hands the photo, with the parameters that were found, to the user.
+The parameters are tuned on a low-resolution copy and then applied to the photo. The penalty on
+their strength keeps the operator from patterns that the critic overrates.
 
 Reference: Talebi and Milanfar 2018, "Learned perceptual image enhancement", section on parameter
 tuning; the target distribution is that of NICER (Fischer et al. 2020).
@@ -30,16 +27,16 @@ from experiments.operators import tunable_operators
 from experiments.papers import perceptual
 
 OBJECTIVES = ("emd", "mean")
-# What NICER wants a photo's opinions to be, for the scores 1 to 10.
-WISHED = (0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.09, 0.15, 0.55, 0.20)
-_START = 0.01
+# NICER's target distribution over the scores 1 to 10.
+TARGET_DISTRIBUTION = (0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.09, 0.15, 0.55, 0.20)
+_INITIAL_DEVIATION = 0.01
 
 
 class Tuned(NamedTuple):
-    """What came of a tuning.
+    """Result of a tuning.
 
     Attributes:
-      parameters: of the operator, those with the smallest loss on the way.
+      parameters: the operator's parameters with the smallest loss of all steps.
       losses: list of floats, one per step.
     """
 
@@ -47,19 +44,19 @@ class Tuned(NamedTuple):
     losses: list
 
 
-def tune(operator, judge, image, *, objective="mean", strength=0.5, steps=50, rate=0.05, seed=0):
+def tune(operator, critic, image, *, objective="mean", strength=0.5, steps=50, rate=0.05, seed=0):
     """Tunes an operator's parameters for the score of one photo.
 
     Args:
-      operator: an `adjustable.Adjustable`.
-      judge: a `Model` of NIMA.
-      image: float32 `[h, w, 3]` in [0, 1]; a small copy of the photo will do.
-      objective: "mean" (10 - mean score) or "emd" (distance of the distribution of scores from
-        `WISHED`, r = 2).
+      operator: a `tunable_operators.TunableOperator`.
+      critic: a `Model` of NIMA.
+      image: float32 `[h, w, 3]` in [0, 1], usually a low-resolution copy of the photo.
+      objective: "mean" (10 - mean score) or "emd" (earth mover's distance of the distribution of
+        scores to `TARGET_DISTRIBUTION`, r = 2).
       strength: weight of the operator's strength.
-      steps: of Adam.
-      rate: of Adam, falling to 0 as a cosine.
-      seed: of the small random start.
+      steps: number of Adam steps.
+      rate: learning rate of Adam, with cosine decay to 0.
+      seed: seed of the random start.
 
     Returns:
       A `Tuned`.
@@ -78,96 +75,99 @@ def tune(operator, judge, image, *, objective="mean", strength=0.5, steps=50, ra
     rule = optax.adam(optax.cosine_decay_schedule(rate, steps))
 
     @jax.jit
-    def advance(parameters, opt_state, judge, image):
+    def step(parameters, opt_state, critic, image):
         def loss(parameters):
             output = jnp.clip(operator.apply(parameters, image), 0.0, 1.0)
-            missed = _missed(judge, output, objective)
-            return missed + strength * operator.strength(parameters)
+            error = _objective(critic, output, objective)
+            return error + strength * operator.strength(parameters)
 
         value, gradient = jax.value_and_grad(loss)(parameters)
         change, opt_state = rule.update(gradient, opt_state)
         return value, optax.apply_updates(parameters, change), opt_state
 
-    parameters = tunable_operators.drawn(jax.random.key(seed), operator.zero, _START)
+    parameters = tunable_operators.perturb(
+        jax.random.key(seed), operator.identity, _INITIAL_DEVIATION
+    )
     opt_state, best, losses = rule.init(parameters), parameters, []
     for _ in range(steps):
-        value, moved, opt_state = advance(parameters, opt_state, judge, image)
+        value, updated, opt_state = step(parameters, opt_state, critic, image)
         losses.append(float(value))
         if not np.isfinite(losses[-1]):
             raise ValueError(f"the loss is {losses[-1]} after {len(losses) - 1} steps")
         best = parameters if losses[-1] == min(losses) else best
-        parameters = moved
+        parameters = updated
     return Tuned(best, losses)
 
 
-def _missed(judge, output, objective):
+def _objective(critic, output, objective):
     if objective == "mean":
-        return nima.SCORES - nima.mean_score(judge, output)
-    return emd.emd(nima.distribution(judge, output, method="antialias"), jnp.array(WISHED))
+        return nima.SCORES - nima.mean_score(critic, output)
+    distribution = nima.distribution(critic, output, method="antialias")
+    return emd.emd(distribution, jnp.array(TARGET_DISTRIBUTION))
 
 
 @jax.jit
-def opinion(judge, picture):
-    """The mean and the deviation of the scores of a picture as a file would keep it."""
-    shares = nima.distribution(judge, metrics.round_to_8bit(picture), method="antialias")
-    return nima.mean(shares), nima.deviation(shares)
+def score(critic, image):
+    """Mean and standard deviation of the predicted scores of an image, rounded to 8 bits."""
+    distribution = nima.distribution(critic, metrics.round_to_8bit(image), method="antialias")
+    return nima.mean(distribution), nima.deviation(distribution)
 
 
 def run(source, target, *, critic, operator, cells, short_side, quality=95, **options):
-    """Tunes for the photo of a file and writes it.
+    """Tunes an operator for a photo and writes the result.
 
     Args:
-      source: the file.
-      target: the file to write, with the profile and the tags of the source.
-      critic: folder of a NIMA.
-      operator: a name of `adjustable.KINDS`.
-      cells: as for `adjustable.make`.
-      short_side: of the copy to tune on.
-      quality: of a JPEG.
-      **options: of `tune`.
+      source: path of the photo.
+      target: path to write, with the ICC profile and the EXIF tags of the source.
+      critic: folder of a NIMA, a run or an imported model.
+      operator: a name of `tunable_operators.KINDS`.
+      cells: as for `tunable_operators.make`.
+      short_side: short side in pixels of the copy to tune on.
+      quality: JPEG quality.
+      **options: as for `tune`.
 
     Returns:
-      `(rows, parameters)`: `{what: (mean score, deviation)}` before and after, on the copy and on
-      the photo itself, and the parameters by name.
+      `(rows, parameters)`: `{name: (mean score, deviation)}` before and after, of the copy and of
+      the photo; and the operator's parameters and the PSNR to the input, by name.
 
     Raises:
       OSError: a file cannot be read or written.
       ValueError: as `tune`, or the critic is no NIMA.
     """
-    chosen, judge = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
+    tunable, network = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
     small, full = (
         whole_photos.limit_short_side(photo.pixels, short_side),
         images.to_float(photo.pixels),
     )
-    found = tune(chosen, judge, small, **options).parameters
-    apply = jax.jit(chosen.apply)
+    found = tune(tunable, network, small, **options).parameters
+    apply = jax.jit(tunable.apply)
     after = np.clip(apply(found, full), 0.0, 1.0)
     rows = {
-        "copy, before": opinion(judge, small),
-        "copy, after": opinion(judge, apply(found, small)),
-        "photo, before": opinion(judge, full),
-        "photo, after": opinion(judge, after),
+        "copy, before": score(network, small),
+        "copy, after": score(network, apply(found, small)),
+        "photo, before": score(network, full),
+        "photo, after": score(network, after),
     }
     pixels = images.to_integer(after, 8 * photo.pixels.dtype.itemsize)
     images.write(target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality)
-    told = chosen.tell(found) | {"PSNR to the input": float(metrics.psnr(after, full))}
-    return {name: tuple(map(float, pair)) for name, pair in rows.items()}, told
+    parameters = tunable.describe(found) | {"PSNR to the input": float(metrics.psnr(after, full))}
+    return {name: tuple(map(float, pair)) for name, pair in rows.items()}, parameters
 
 
-def text(rows, told):
-    """Writes a result for a terminal.
+def text(rows, parameters):
+    """Formats a result for a terminal.
 
     Args:
-      rows: as `run` gives them.
-      told: as `run` gives it.
+      rows: as `run` returns them.
+      parameters: as `run` returns them.
 
     Returns:
-      Lines of text.
+      Text.
     """
     lines = [f"{'':30s}{'mean score':>12s}{'deviation':>12s}"]
     lines += [f"{name:30s}{mean:12.3f}{spread:12.3f}" for name, (mean, spread) in rows.items()]
-    return "\n".join([*lines, *(f"{name:30s}{value:12.3f}" for name, value in told.items())])
+    return "\n".join([*lines, *(f"{name:30s}{value:12.3f}" for name, value in parameters.items())])
 
 
 def _parser():
@@ -181,25 +181,30 @@ def _parser():
     add("--critic", metavar="NIMA", required=True, help="folder of a run or an imported model")
     add("--operator", choices=tunable_operators.KINDS, default="local_laplacian")
     add("--cells", type=int, nargs=3, default=tunable_operators.CELLS, help="of the grid (4 4 4)")
-    add("--objective", choices=OBJECTIVES, default="mean", help="what the score is to be (mean)")
+    add(
+        "--objective",
+        choices=OBJECTIVES,
+        default="mean",
+        help="maximise the mean score, or match a distribution of scores (mean)",
+    )
     add("--strength", type=float, default=0.5, help="weight of the operator's strength (0.5)")
     add("--steps", type=int, default=50, help="of Adam (50)")
     add("--rate", type=float, default=0.05, help="of Adam (0.05)")
-    add("--seed", type=int, default=0, help="of the small random start (0)")
+    add("--seed", type=int, default=0, help="of the random start (0)")
     add("--short-side", type=int, default=224, help="of the copy to tune on (224)")
     add("--quality", type=int, default=95, help="of a JPEG (95)")
     return parser
 
 
 def main(arguments=None) -> int:
-    """Runs the command and gives its exit code."""
+    """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
     try:
-        rows, told = run(**options)
+        rows, parameters = run(**options)
     except (OSError, ValueError, TypeError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print(text(rows, told))
+    print(text(rows, parameters))
     return 0
 
 

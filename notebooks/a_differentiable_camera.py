@@ -14,10 +14,10 @@
 # %% [markdown]
 # # A differentiable camera
 #
-# A camera turns light into a picture in stages. Three of them are here as differentiable
-# functions: **white balance** (three gains), a **tone curve** (16 numbers) and a **bilateral
-# grid** of colour matrices for all that depends on where a pixel is. Gradient descent fits the
-# stages to one pair: what the sensor saw, and how the picture should look.
+# A camera turns light into an image in stages. Three of them are written here as differentiable
+# functions: **white balance** (three gains), a **tone curve** (16 values) and a **bilateral
+# grid** of colour matrices for local adjustments. Gradient descent fits the stages to one pair:
+# a sensor image and the target image.
 
 # %%
 import jax
@@ -34,11 +34,11 @@ from bilateral_jax.data.synthetic import demo_photos
 from bilateral_jax.filters import local_laplacian
 
 
-def show(pictures):
-    """Draws named pictures side by side."""
-    figure, axes = plt.subplots(1, len(pictures), figsize=(4 * len(pictures), 3.1), dpi=80)
-    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
-        ax.imshow(np.clip(picture, 0, 1))
+def show(images):
+    """Draws named images side by side."""
+    figure, axes = plt.subplots(1, len(images), figsize=(4 * len(images), 3.1), dpi=80)
+    for ax, (title, image) in zip(axes, images.items(), strict=True):
+        ax.imshow(np.clip(image, 0, 1))
         ax.set_title(title)
         ax.axis("off")
     figure.tight_layout()
@@ -47,17 +47,17 @@ def show(pictures):
 # %% [markdown]
 # ## The pair
 #
-# The target is a photograph after a retouch by a classical filter (the demo's look): a local
-# Laplacian lights the shadows and calms the highlights, by brightness relative to the
-# surroundings. The input is the same photograph as a camera would have recorded it a stop too
-# short and in the wrong light, with a little noise.
+# The target is a photo processed by a classical filter (that of the demo): a local Laplacian
+# filter brightens shadows and compresses highlights, relative to the local brightness. The input
+# is the same photo as a camera would record it, underexposed by a stop, with a colour cast and a
+# little noise.
 
 # %%
 photo = skimage.data.astronaut()[:300, 31:481]
 photo = skimage.transform.resize(photo, (200, 300), anti_aliasing=True).astype(np.float32)
 target = jax.jit(lambda image: local_laplacian.enhance(image, **demo_photos.FILTER))(photo)
 
-cast = np.array([0.6, 0.45, 0.3], np.float32)  # what is left of red, green and blue light
+cast = np.array([0.6, 0.45, 0.3], np.float32)  # gains of red, green and blue light
 noise = 0.002 * jax.random.normal(jax.random.key(0), photo.shape)
 sensor = jnp.clip(color.srgb_to_linear(photo) * cast + noise, 0, 1)
 show({"input (shown as sRGB)": color.linear_to_srgb(sensor), "target": target})
@@ -65,12 +65,12 @@ show({"input (shown as sRGB)": color.linear_to_srgb(sensor), "target": target})
 # %% [markdown]
 # ## The pipeline
 #
-# White balance works on linear light, the rest on display values. Two things come for free:
+# White balance works on linear light, the other stages on display values. Both use the library:
 #
-# - A tone curve *is* a bilateral grid, one with a single place: `bj.slice` interpolates its 16
-#   values at the brightness of a pixel. The curve is a sum of positive steps, so it never falls.
-# - `bj.slice_apply` looks a 3 x 4 matrix up for every pixel and applies it. Here the matrices
-#   start as the identity, and the guide is the brightness that the tone curve gave.
+# - A tone curve *is* a bilateral grid with a single spatial cell: `bj.slice` interpolates its 16
+#   values at the value of a pixel. The curve is a sum of positive steps, so it is monotonic.
+# - `bj.slice_apply` interpolates a 3 x 4 matrix for every pixel and applies it. The matrices
+#   start as the identity, and the guide is the luma after the tone curve.
 
 
 # %%
@@ -86,7 +86,7 @@ def tone(parameters):
 
 
 def tone_curve(parameters, image):
-    """Looks every channel up in the curve."""
+    """Applies the curve to each channel."""
     grid = tone(parameters).reshape(1, 1, 16)
     channels = jnp.moveaxis(image, -1, 0)
     mapped = bj.slice(grid, channels, feature_axes=0, convention="align_corners")
@@ -94,14 +94,14 @@ def tone_curve(parameters, image):
 
 
 def local_colour(parameters, image):
-    """A colour matrix for every place and brightness."""
+    """Applies a colour matrix that depends on position and brightness."""
     grid = bj.identity_grid((12, 12, 8)) + parameters["grid"]
     luma = image @ jnp.array([0.299, 0.587, 0.114])
     return bj.slice_apply(grid, luma, image)
 
 
 def develop(parameters, linear):
-    """The camera: linear light to a picture."""
+    """The camera: linear light to a display image."""
     balanced = white_balance(parameters, linear)
     encoded = color.linear_to_srgb(jnp.clip(balanced, 1e-5, 1))
     return local_colour(parameters, tone_curve(parameters, encoded))
@@ -109,21 +109,22 @@ def develop(parameters, linear):
 
 start = {
     "stops": jnp.zeros(3),
-    "rises": jnp.full(16, jnp.log(jnp.expm1(1 / 15))),  # the straight line
+    "rises": jnp.full(16, jnp.log(jnp.expm1(1 / 15))),  # the identity
     "grid": jnp.zeros((12, 12, 8, 3, 4)),
 }
 
 # %% [markdown]
 # ## The fit
 #
-# One loss, one optimiser. The stages join one after the other, each fit going on from the last,
-# so that every stage takes what it can and leaves the rest to the next. The smoothness of the grid
-# (`bj.total_variation`) keeps cells that few pixels fall into close to their neighbours.
+# One loss, one optimiser. The stages are added one after the other, each fit starting from the
+# previous one, so that each stage explains as much as it can before the next is added. The
+# smoothness of the grid (`bj.total_variation`) keeps cells with few pixels close to their
+# neighbours.
 
 
 # %%
 def loss(parameters):
-    """Mean squared error, and a little smoothness."""
+    """Mean squared error and a small smoothness penalty."""
     error = jnp.mean((develop(parameters, sensor) - target) ** 2)
     return error + 0.01 * bj.total_variation(parameters["grid"], feature_axes=2), error
 
@@ -133,7 +134,7 @@ optimizer, STEPS = optax.adam(0.02), 100
 
 @jax.jit
 def step(parameters, state, trained):
-    """One step of the stages that are switched on."""
+    """One step of the stages that are trained."""
     (_, error), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
     change, state = optimizer.update(gradient, state)
     change = jax.tree.map(lambda value, on: value * on, change, trained)
@@ -141,7 +142,7 @@ def step(parameters, state, trained):
 
 
 def fit(parameters, *stages, steps=STEPS):
-    """Fits some of the stages; gives the parameters and the PSNR over the steps."""
+    """Fits some of the stages; returns the parameters and the PSNR over the steps."""
     state = optimizer.init(parameters)
     trained = {name: jnp.float32(name in stages) for name in start}
     errors = []
@@ -172,15 +173,15 @@ show(
 )
 
 # %% [markdown]
-# ## What it learned
+# ## The fitted parameters
 #
-# Fitted alone, the gains turn most of the cast back. Once other stages are trained with them they
-# share the work: what the pair determines is the picture, not who does what. The curve brightens.
+# Fitted alone, the gains undo most of the cast. Trained together with other stages they change:
+# the pair determines the output, not the contribution of each stage. The curve brightens.
 
 # %%
 for title, stops in {"alone": balanced[0]["stops"], "in the end": fitted["stops"]}.items():
     print(f"gains {title}, green = 1:", np.round(np.exp2(stops - stops[1]), 2))
-print("the cast turned back:", np.round(cast[1] / cast, 2))
+print("inverse of the cast:", np.round(cast[1] / cast, 2))
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), dpi=80)
 knots = np.linspace(0, 1, 16)
 left.plot(knots, knots, color="0.7", label="start")
@@ -195,8 +196,8 @@ right.legend()
 figure.tight_layout()
 
 # %% [markdown]
-# The grid holds what no curve can. For four depths (brightnesses): how much brighter the matrices
-# of each place make a grey of that depth. Places differ, because the retouch looks at surroundings.
+# The grid holds local adjustments, which a curve cannot. For four depths (brightnesses): the change
+# of a grey of that brightness in each cell. Cells differ, because the filter is local.
 
 # %%
 depths = (jnp.arange(8) + 0.5) / 8
@@ -211,5 +212,5 @@ for ax, depth in zip(axes, (0, 2, 4, 6), strict=True):
 figure.colorbar(drawn, ax=axes, label="change of grey", shrink=0.7)
 
 # %% [markdown]
-# Every stage is a plain function, so one can put another in between, share parameters between
-# photos, or let a network predict them: HDRNet is this last step.
+# Every stage is a plain function, so stages can be inserted, parameters can be shared between
+# photos, or predicted by a network: that is HDRNet.

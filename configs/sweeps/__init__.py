@@ -1,1 +1,1 @@
-"""Sweeps as data: many trials of one experiment; `experiments/sweep.py` runs them."""
+"""Configs of sweeps: many trials of one experiment; `experiments/sweep.py` runs them."""

@@ -1,10 +1,7 @@
-"""Trials of a sweep, put together from lists of overrides.
+"""Combines lists of overrides to the trials of a sweep.
 
 A list of trials is a list of dicts `{dotted name: value}`, each the overrides of one trial. It is
-plain data: `+` puts one list behind another, a comprehension filters it.
-
-Receives names and values from the sweep files beside it.
-Hands a ConfigDict to experiments/sweep.py.
+plain data: `+` concatenates lists, a comprehension filters them.
 """
 
 import itertools
@@ -13,16 +10,16 @@ import ml_collections
 
 
 def sweep(base, trials, *, metric="psnr", best="max", retries=2, patience=3600.0, grace=120.0):
-    """Describes a sweep.
+    """Makes the config of a sweep.
 
     Args:
-      base: ConfigDict of the experiment that every trial starts from.
+      base: ConfigDict of the experiment.
       trials: list of dicts of overrides, from `product`, `zipped`, or written by hand.
-      metric: name in the evaluation's lines of `metrics.jsonl` by which the table is sorted.
-      best: "max" or "min", which end of the metric is the good one.
-      retries: how often a trial that crashed is started again, from its checkpoint.
-      patience: seconds without a sign of life after which a trial counts as hung; 0 waits forever.
-      grace: seconds that a trial gets to save when it is asked to end, before it is killed.
+      metric: name of the evaluation metric in `metrics.jsonl` that ranks the trials.
+      best: "max" or "min", the best value of the metric.
+      retries: number of restarts of a crashed trial, each from its checkpoint.
+      patience: seconds without output after which a trial counts as hung; 0: never.
+      grace: seconds between SIGTERM, after which a trial saves, and SIGKILL.
 
     Returns:
       A ConfigDict with these entries.
@@ -41,34 +38,33 @@ def sweep(base, trials, *, metric="psnr", best="max", retries=2, patience=3600.0
 
 
 def product(*axes):
-    """Combines every choice on one axis with every choice on the others; the last varies fastest.
+    """Cartesian product of axes; the last one varies fastest.
 
     Args:
-      *axes: dicts `{dotted name: values}`, of which every name is an axis of its own, or lists of
-        trials, each one axis.
+      *axes: dicts `{dotted name: values}`, each name an axis, or lists of trials, each an axis.
 
     Returns:
       A list of trials.
 
     Raises:
-      ValueError: an axis is empty, or a name stands on two of them.
+      ValueError: an axis is empty, or a name is on two of them.
       TypeError: the values of a name are not a list, a tuple or a range.
     """
     return _merged(_lists(axes), itertools.product)
 
 
 def zipped(*columns):
-    """Takes the first of every column, the second of every column, and so on.
+    """Combines the first values of all columns, the second values, and so on.
 
     Args:
-      *columns: dicts `{dotted name: values}`, of which every name is a column, or lists of trials,
-        each one column.
+      *columns: dicts `{dotted name: values}`, each name a column, or lists of trials, each a
+        column.
 
     Returns:
       A list of trials.
 
     Raises:
-      ValueError: the columns differ in length, one is empty, or a name stands in two of them.
+      ValueError: the columns differ in length, one is empty, or a name is in two of them.
       TypeError: the values of a name are not a list, a tuple or a range.
     """
     lists = _lists(columns)
@@ -94,7 +90,7 @@ def _choices(name, values):
 def _merged(lists, combine):
     for axis in lists:
         if not axis:
-            raise ValueError("an axis without values leaves no trial; leave it out instead")
+            raise ValueError("an axis without values gives no trials; omit it instead")
     trials = []
     for parts in combine(*lists):
         trial = {}

@@ -1,4 +1,4 @@
-"""HDRNet on your own pairs: depth of the grid, size of the step with the batch, three seeds.
+"""HDRNet on your own pairs: grid depth, learning rate with batch size, three seeds.
 
 Command: python -m experiments.sweep --sweep=configs/sweeps/hdrnet.py --workdir=SWEEP
            --sweep.base.data.train.root=PAIRS --sweep.base.data.heldout.root=HELDOUT

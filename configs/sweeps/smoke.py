@@ -1,4 +1,4 @@
-"""Four trials of the smoke experiment: does a sweep run from its file to its table?
+"""Smoke test of a sweep: four trials of the smoke experiment.
 
 Command: python -m experiments.sweep --sweep=configs/sweeps/smoke.py --workdir=SWEEP --parallel=2
 """

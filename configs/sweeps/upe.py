@@ -1,4 +1,4 @@
-"""UPE's ablation: direct regression, then the losses of the illumination one after another.
+"""UPE's ablation: direct regression, then the losses of the illumination added one by one.
 
 Command: python -m experiments.sweep --sweep=configs/sweeps/upe.py --workdir=SWEEP
 Result: held-out PSNR in dB and SSIM of configs/upe_demo.py, seed 0, and of the same darkening of
@@ -11,10 +11,10 @@ Result: held-out PSNR in dB and SSIM of configs/upe_demo.py, seed 0, and of the 
     + L_s        22.96  0.848   22.14  0.825   22.89  0.884
     + L_c        24.01  0.852   23.78  0.834   23.04  0.893
 
-  The paper's order does not come out. With seed 1 "none" has 22.53 dB, 0.833 (others 22.16, 0.840)
-  and all losses 21.24 dB, 0.846 (22.01, 0.821): five training photos and two seeds decide nothing
-  in PSNR. In both seeds the full loss has the better SSIM on the demo photos, and direct regression
-  on the others.
+  The paper's order is not reproduced. With seed 1 "none" has 22.53 dB, 0.833 (others 22.16, 0.840)
+  and all losses 21.24 dB, 0.846 (22.01, 0.821): five training photos and two seeds are not
+  conclusive in PSNR. In both seeds the full loss has the better SSIM on the demo photos, and
+  direct regression on the others.
 Cost: four trainings of configs/upe_demo.py.
 """
 

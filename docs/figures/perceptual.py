@@ -71,7 +71,7 @@ def show(sweep, rows, path):
     for name in names:
         files = [folders[0] / f"{name}_{member}.jpg" for member in ("input", "target")]
         files += [folder / f"{name}_output.jpg" for folder in folders]
-        pictures = [contact_sheet.shrink(images.read(file).pixels, height=112) for file in files]
+        pictures = [contact_sheet.downscale(images.read(file).pixels, height=112) for file in files]
         lines.append(np.concatenate(pictures, axis=1))
     width = min(line.shape[1] for line in lines)
     sheet = np.concatenate([line[:, :width] for line in lines])

@@ -1,1 +1,1 @@
-"""Metrics of a model or of a folder of images against targets, and the tables of them."""
+"""Metrics of a model, or of a folder of images, against targets, and tables of them."""

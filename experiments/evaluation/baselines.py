@@ -1,39 +1,36 @@
-"""What a learned enhancement has to beat: one affine colour transform for every pixel.
-
-Receives pairs of float photos from data sources.
-Hands 3x4 colour matrices to experiments/demo.py; `bj.apply` puts them to work.
-"""
+"""Global colour baseline: one affine colour transform for all pixels of a photo."""
 
 import numpy as np
 
 
 def fit_affine(pairs, *, ridge=1e-6):
-    """Finds the colour matrix that maps inputs to targets with the least squared error.
+    """Fits the colour matrix that maps inputs to targets with the least squared error.
 
-    Every photo counts alike, whatever its size; sums run in float64.
+    Every photo has the same weight, whatever its size; sums are in float64.
 
     Args:
-      pairs: iterable of `(input, target)`, float `[h, w, 3]` photos in [0, 1].
-      ridge: small pull towards the identity, so that a photo of one colour has an answer too.
+      pairs: iterable of `(input, target)`, float `[h, w, 3]` images in [0, 1].
+      ridge: weight of a ridge penalty towards the identity, so that a photo of one colour has a
+        solution too.
 
     Returns:
       float32 `[3, 4]`, offset last: `output = matrix @ (r, g, b, 1)`.
 
     Raises:
-      ValueError: no pairs, or the members of one differ in shape.
+      ValueError: no pairs, or the two images of a pair differ in shape.
     """
     identity = np.eye(4, 3)
     square, mixed, count = ridge * np.eye(4), ridge * identity, 0
-    for given, wanted in pairs:
-        if np.shape(given) != np.shape(wanted):
+    for image, target in pairs:
+        if np.shape(image) != np.shape(target):
             raise ValueError(
-                f"a pair must have one shape, got {np.shape(given)} and {np.shape(wanted)}"
+                f"a pair must have one shape, got {np.shape(image)} and {np.shape(target)}"
             )
-        colors = np.asarray(given, np.float64).reshape(-1, 3)
-        wanted = np.asarray(wanted, np.float64).reshape(-1, 3)
+        colors = np.asarray(image, np.float64).reshape(-1, 3)
+        target = np.asarray(target, np.float64).reshape(-1, 3)
         colors = np.concatenate([colors, np.ones((len(colors), 1))], axis=1)
         square = square + colors.T @ colors / len(colors)
-        mixed = mixed + colors.T @ wanted / len(colors)
+        mixed = mixed + colors.T @ target / len(colors)
         count += 1
     if not count:
         raise ValueError("there are no pairs to fit")
@@ -41,5 +38,5 @@ def fit_affine(pairs, *, ridge=1e-6):
 
 
 def apply_affine(matrix, image):
-    """Applies a colour matrix `[3, 4]` to a float photo `[h, w, 3]`."""
+    """Applies a colour matrix `[3, 4]` to a float image `[h, w, 3]`."""
     return np.asarray(image, np.float32) @ matrix[:, :3].T + matrix[:, 3]

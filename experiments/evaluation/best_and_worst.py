@@ -1,8 +1,4 @@
-"""The best and the worst on one sheet: input, output, target and where they differ, with numbers.
-
-Receives pictures and scores one by one from experiments/evaluate.py.
-Hands a uint8 sheet to a file.
-"""
+"""Contact sheet of the best and the worst images: input, output, target, error map and scores."""
 
 import bisect
 import functools
@@ -14,41 +10,41 @@ from bilateral_jax import images
 from experiments.reports import contact_sheet
 
 _TITLES = {"input": "input", "output": "output", "target": "target", "error": "difference"}
-_HEIGHT, _WIDTH = 240, 360  # of a picture, at most
+_HEIGHT, _WIDTH = 240, 360  # of an image, at most
 _GAP, _LINE, _MARGIN = 8, 22, 12
-_WHITE = 64  # difference, in 8-bit steps, at the bright end of the colours
+_WHITE = 64  # absolute error, in 8-bit steps, at the bright end of the colour map
 
 
-class Extremes:
-    """Keeps small copies of the best and the worst pictures, as they come."""
+class BestAndWorst:
+    """Collects thumbnails of the best and the worst images of a stream."""
 
     def __init__(self, metric, count):
-        """Prepares an empty collection.
+        """Creates an empty collection.
 
         Args:
-          metric: `Metric` by which pictures are ranked.
-          count: pictures to keep at each end.
+          metric: `Metric` by which images are ranked.
+          count: images to keep at each end.
         """
         self._sign = -1 if metric.higher_is_better else 1
-        self._count, self._kept = count, []  # sorted (key, order, caption, pictures)
-        self._order = 0
+        self._count, self._kept = count, []  # sorted (key, index, caption, thumbnails)
+        self._total = 0
 
     def add(self, value, caption, members):
-        """Looks at one picture.
+        """Adds one image, and drops it again unless it is among the best or the worst.
 
         Args:
           value: its score; NaN is worst.
-          caption: what to write above it.
+          caption: text above it.
           members: `{"input", "output", "target"}`, `[h, w, 3]`, float or integer pixels; the input
             may be absent.
         """
         key = math.inf if math.isnan(value) else self._sign * value
-        entry = (key, self._order, caption, None)
-        self._order += 1
-        place = bisect.bisect(self._kept, entry[:2], key=lambda kept: kept[:2])
-        if len(self._kept) == 2 * self._count and place == self._count:
+        entry = (key, self._total, caption)
+        self._total += 1
+        position = bisect.bisect(self._kept, entry[:2], key=lambda kept: kept[:2])
+        if len(self._kept) == 2 * self._count and position == self._count:
             return  # neither better than the best nor worse than the worst
-        self._kept.insert(place, (*entry[:3], _small(members)))
+        self._kept.insert(position, (*entry, _thumbnails(members)))
         if len(self._kept) > 2 * self._count:
             del self._kept[self._count]
 
@@ -56,80 +52,77 @@ class Extremes:
         """Draws the sheet.
 
         Args:
-          title: the first line.
+          title: first line of the sheet.
 
         Returns:
           uint8 `[h, w, 3]`, best first.
 
         Raises:
-          ValueError: there is no picture.
+          ValueError: there is no image.
         """
         if not self._kept:
-            raise ValueError("there is no picture to draw")
-        rows = [(self._caption(place), kept[3]) for place, kept in enumerate(self._kept)]
+            raise ValueError("there is no image to draw")
+        rows = [(self._caption(position), kept[3]) for position, kept in enumerate(self._kept)]
         legend = " | ".join(_TITLES[name] for name in rows[0][1])
         lines = [
             title,
             f"best first; {legend} (black: none, bright: {_WHITE} of 255 or more)",
             *(caption for caption, _ in rows),
         ]
-        heights = [_LINE + _tallest(pictures) + _GAP for _, pictures in rows]
-        width = max(*(_row_width(pictures) for _, pictures in rows), *map(_text_width, lines))
+        heights = [_LINE + _tallest(thumbnails) + _GAP for _, thumbnails in rows]
+        width = max(*(_row_width(thumbnails) for _, thumbnails in rows), *map(_text_width, lines))
         canvas = np.full((_MARGIN + 2 * _LINE + sum(heights), width, 3), 255, np.uint8)
         tops = [_MARGIN, _MARGIN + _LINE, *(np.cumsum([0, *heights[:-1]]) + _MARGIN + 2 * _LINE)]
-        for (_, pictures), top in zip(rows, tops[2:], strict=True):
+        for (_, thumbnails), top in zip(rows, tops[2:], strict=True):
             left = _MARGIN
-            for picture in pictures.values():
-                height, columns = picture.shape[:2]
-                canvas[top + _LINE : top + _LINE + height, left : left + columns] = picture
+            for thumbnail in thumbnails.values():
+                height, columns = thumbnail.shape[:2]
+                canvas[top + _LINE : top + _LINE + height, left : left + columns] = thumbnail
                 left += columns + _GAP
         return _write_lines(canvas, zip(lines, tops, strict=True))
 
-    def _caption(self, place):
-        count, total = len(self._kept), self._order
-        if count < 2 * self._count or place < self._count:
-            rank = place + 1
+    def _caption(self, position):
+        count, total = len(self._kept), self._total
+        if count < 2 * self._count or position < self._count:
+            rank = position + 1
         else:
-            rank = total - (count - 1 - place)
-        return f"{rank} of {total}:  {self._kept[place][2]}"
+            rank = total - (count - 1 - position)
+        return f"{rank} of {total}:  {self._kept[position][2]}"
 
 
-def _small(members):
+def _thumbnails(members):
     import cv2
 
-    small = {
+    thumbnails = {
         name: _eight_bit(_fit(members[name])) for name in contact_sheet.MEMBERS if name in members
     }
-    # Differences are taken of the full pictures, then shrunk: small copies hide grain.
+    # The error is taken at full size and averaged: resizing first would hide noise.
     steps = cv2.absdiff(_eight_bit(members["output"]), _eight_bit(members["target"]))
     steps = _fit(steps).mean(axis=-1) * 255
-    return small | {"error": _colours(cv2, np.minimum(steps * (255 / _WHITE), 255))}
+    levels = np.minimum(steps * (255 / _WHITE), 255).astype(np.uint8)
+    return thumbnails | {"error": cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1]}
 
 
-def _fit(picture):
-    height, width = np.shape(picture)[:2]
-    return contact_sheet.shrink(
-        picture, height=max(1, min(_HEIGHT, round(height * _WIDTH / width)))
+def _fit(image):
+    height, width = np.shape(image)[:2]
+    return contact_sheet.downscale(
+        image, height=max(1, min(_HEIGHT, round(height * _WIDTH / width)))
     )
 
 
-def _eight_bit(picture):
-    picture = np.asarray(picture)
-    if picture.dtype == np.uint8:
-        return picture
-    return images.to_integer(images.to_float(picture) if picture.dtype.kind == "u" else picture, 8)
+def _eight_bit(image):
+    image = np.asarray(image)
+    if image.dtype == np.uint8:
+        return image
+    return images.to_integer(images.to_float(image) if image.dtype.kind == "u" else image, 8)
 
 
-def _colours(cv2, levels):
-    return cv2.applyColorMap(levels.astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+def _row_width(thumbnails):
+    return 2 * _MARGIN + sum(image.shape[1] + _GAP for image in thumbnails.values()) - _GAP
 
 
-def _row_width(pictures):
-    return 2 * _MARGIN + sum(p.shape[1] + _GAP for p in pictures.values()) - _GAP
-
-
-def _tallest(pictures):
-    return max(picture.shape[0] for picture in pictures.values())
+def _tallest(thumbnails):
+    return max(image.shape[0] for image in thumbnails.values())
 
 
 def _text_width(line):
@@ -139,11 +132,11 @@ def _text_width(line):
 def _write_lines(canvas, lines):
     from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
+    sheet = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(sheet)
     for line, top in lines:
         draw.text((_MARGIN, int(top)), line, font=_font(), fill=(0, 0, 0))
-    return np.asarray(picture)
+    return np.asarray(sheet)
 
 
 @functools.cache

@@ -1,14 +1,11 @@
-"""Held-out photos judged twice: whole, and in patches as DPED's authors judged theirs.
+"""Evaluation of held-out photos whole and in patches, as DPED's authors do.
 
-Whole: the protocol of `cli/score.py`. In patches: every photo is cut into patches without overlap
-from its top left corner, each is enhanced on its own (its statistics are those of the patch, not of
-the photo) and judged, and all patches count alike. A source of patches is judged the same both
-ways. `psnr_pooled` takes one mean squared error of all patches, unclipped and not rounded, as the
-published code does for 50 at a time; the mean of one PSNR per patch is higher. MS-SSIM is the
-published code's: windows that shrink with the picture, channels averaged before the powers.
-
-Receives networks from experiments/papers/dped.py, held-out sources from experiments/train.py.
-Hands numbers, photos for a sheet and a table back.
+Whole photos follow `protocol.py`. In patches: each photo is cut into non-overlapping patches from
+its top left corner, each patch is enhanced on its own (instance norm sees the patch alone) and
+scored, and all patches have the same weight. For a source of patches the two agree. `psnr_pooled`
+is the PSNR of the mean squared error over all patches, unclipped and not rounded, as the published
+code computes it for 50 at a time; it is below the mean of one PSNR per patch. MS-SSIM is that of
+the published code: windows that shrink with the scale, channels averaged before the powers.
 """
 
 import functools
@@ -30,30 +27,30 @@ METRICS = {
     "ms_ssim": protocol.Metric(
         functools.partial(metrics_lib.ms_ssim, window="shrinking", channels="together"),
         "MS-SSIM", 4, True,
-        "5 scales, windows that shrink with the picture, channels averaged before the powers",
+        "5 scales, windows that shrink with the scale, channels averaged before the powers",
         smallest=17,
     ),
     "delta_e": protocol.METRICS["delta_e"],
 }  # fmt: skip
-_TOGETHER = 8  # patches that a network works on at a time
+_BATCH_SIZE = 8  # patches enhanced at a time
 
 
 def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, keep=0):
-    """Judges a network on held-out pairs.
+    """Evaluates a network on held-out pairs, whole and in patches.
 
     Args:
-      network: `state -> Model` that enhances pictures.
-      state: what is trained.
+      network: `state -> Model` that enhances images.
+      state: training state.
       source: has a length and random access, `[i] -> {"input", "target", "name"}`.
-      size: side of the patches.
+      size: side of the patches in pixels.
       check: called between photos; may raise.
-      shard: `(index, count)`: which part of the photos this process takes.
-      gather: how the parts come together, as for `training/evaluation.average`.
-      keep: how many photos to give back.
+      shard: as for `protocol.evaluate`.
+      gather: as for `protocol.evaluate`.
+      keep: how many photos to return.
 
     Returns:
-      `(results, photos)` as `scoring.evaluate`; results gain the same names with the prefix
-      `patch_` (after `input_`) and `patch_psnr_pooled`, unless no photo holds a patch.
+      `(results, photos)` as `protocol.evaluate`; results also hold each metric with the prefix
+      `patch_` (after `input_`) and `patch_psnr_pooled`, unless all photos are smaller than a patch.
     """
     model = network(state)
     whole = experiment.image_evaluation(
@@ -64,24 +61,24 @@ def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, 
     for position in range(shard[0], len(source), shard[1]):
         check()
         pair = {name: augment.as_float(source[position][name]) for name in ("input", "target")}
-        given, wanted = (cut(pair[name], size) for name in ("input", "target"))
-        if len(given):
-            count += len(given)
-            totals.add(_judge(_enhance(model, given), wanted, given))
+        inputs, targets = (cut(pair[name], size) for name in ("input", "target"))
+        if len(inputs):
+            count += len(inputs)
+            totals.add(_scores(_enhance(model, inputs), targets, inputs))
     if sum(gather(count) if gather else [count]):
-        results = results | _named(totals.means(gather=gather))
+        results = results | _pooled_psnr(totals.means(gather=gather))
     return results, photos
 
 
 def cut(image, size):
-    """Cuts a picture into patches, from the top left corner, without what is left over.
+    """Cuts an image into non-overlapping patches from the top left corner; drops the remainder.
 
     Args:
       image: `[h, w, c]`.
-      size: side of the patches.
+      size: side of the patches in pixels.
 
     Returns:
-      `[n, size, size, c]`, row by row; n is 0 for a picture that is too small.
+      `[n, size, size, c]`, row by row; n is 0 for an image smaller than a patch.
     """
     down, right = (side // size for side in image.shape[:2])
     kept = image[: down * size, : right * size]
@@ -90,14 +87,14 @@ def cut(image, size):
 
 
 def table(results, *, title="held-out photos"):
-    """Writes means for a terminal, of whole photos and of patches.
+    """Formats the means of whole photos and of patches for a terminal.
 
     Args:
-      results: what `evaluate` gives.
-      title: what the first line says.
+      results: as `evaluate` returns them.
+      title: first cell of the header.
 
     Returns:
-      Lines of text.
+      Text.
     """
     lines = [protocol.table(results, metrics=METRICS, title=title)]
     if "patch_psnr" in results:
@@ -109,20 +106,20 @@ def table(results, *, title="held-out photos"):
     return "\n".join(lines)
 
 
-def _judge(output, wanted, given):
-    """One value per patch of every metric, and squared errors to be pooled."""
+def _scores(predictions, targets, inputs):
+    """Every metric of each patch, and the squared errors to be pooled."""
     values = {}
-    for prefix, picture in (("", output), ("input_", given)):
-        rounded = [metrics_lib.round_to_8bit(each) for each in (picture, wanted)]
+    for prefix, images in (("", predictions), (protocol.INPUT, inputs)):
+        rounded = [metrics_lib.round_to_8bit(each) for each in (images, targets)]
         for name, metric in METRICS.items():
             values[f"{prefix}patch_{name}"] = metric.function(*rounded)
-        difference = np.asarray(picture, np.float64) - wanted
+        difference = np.asarray(images, np.float64) - targets
         values[f"{prefix}patch_error"] = np.square(difference).mean((1, 2, 3))
     return values
 
 
-def _named(means):
-    """Turns the pooled squared errors into PSNRs."""
+def _pooled_psnr(means):
+    """Converts the pooled mean squared errors to PSNR in dB."""
     named = {}
     for name, value in means.items():
         if name.endswith("patch_error"):
@@ -133,9 +130,9 @@ def _named(means):
 
 
 def _enhance(model, patches):
-    """Enhances patches a few at a time; the last few are filled up, so that one program does."""
-    filled = np.concatenate([patches, np.repeat(patches[-1:], -len(patches) % _TOGETHER, axis=0)])
-    parts = [_run(model, part) for part in np.split(filled, len(filled) // _TOGETHER)]
+    """Enhances patches in batches of one size; the last batch is padded, so one compile serves."""
+    filled = np.concatenate([patches, np.repeat(patches[-1:], -len(patches) % _BATCH_SIZE, axis=0)])
+    parts = [_run(model, part) for part in np.split(filled, len(filled) // _BATCH_SIZE)]
     return np.concatenate(parts)[: len(patches)]
 
 

@@ -1,11 +1,8 @@
-"""The protocol behind every number we print: which metrics, of which pictures, in which form.
+"""Evaluation protocol: the metrics of a prediction against its target, and their means.
 
-Both pictures are rounded to the 8 bits of a file before they are compared; every picture is judged
-whole and gets one value per metric; a data set's number is the mean over its pictures. Values
-called `input_...` are those of the untouched input: the bar to beat.
-
-Receives pictures and targets from experiments/train.py and experiments/evaluate.py.
-Hands numbers, and the photos for a sheet, back to them.
+Both images are rounded to 8 bits before they are compared; each image is scored whole, at its own
+size, with one value per metric; the number of a data set is the mean over its images. Metrics named
+`input_...` are those of the unprocessed input, the baseline.
 """
 
 import dataclasses
@@ -23,15 +20,15 @@ from bilateral_jax.training import evaluation
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One metric and how to show it.
+    """A metric and how it is printed.
 
     Attributes:
-      function: `(prediction, target) -> values [*b]`, float pictures in [0, 1].
-      title: for tables.
-      digits: behind the point.
-      higher_is_better: which way is up.
-      protocol: what exactly is measured, one line.
-      smallest: the shortest side of a picture that can be judged.
+      function: `(prediction, target) -> values [*b]`, float images in [0, 1].
+      title: column title in tables.
+      digits: decimals in tables.
+      higher_is_better: True if the largest value is the best.
+      protocol: definition of the metric, one line.
+      smallest: smallest height or width of an image that the metric accepts.
     """
 
     function: Callable
@@ -45,11 +42,11 @@ class Metric:
 METRICS = {
     "psnr": Metric(
         metrics_lib.psnr, "PSNR dB", 2, True,
-        "per picture, mean squared error over pixels and channels, peak 1",
+        "per image, mean squared error over pixels and channels, peak 1",
     ),
     "ssim": Metric(
         metrics_lib.ssim, "SSIM", 4, True,
-        "11 x 11 Gaussian window (sigma 1.5), windows inside the picture, mean of R, G and B",
+        "11 x 11 Gaussian window (sigma 1.5), windows inside the image, mean of R, G and B",
         smallest=11,
     ),
     "ms_ssim": Metric(
@@ -66,16 +63,17 @@ METRICS = {
     ),
 }  # fmt: skip
 DEFAULT = ("psnr", "ssim", "delta_e")
-ROUNDING = "pictures rounded to 8 bit; one value per picture; mean over pictures"
+ROUNDING = "images rounded to 8 bit; one value per image; mean over images"
+INPUT = "input_"  # prefix of the metrics of the unprocessed input
 
 
 def perceptual(features, *, weights=None, origin="features of the caller"):
-    """Makes a metric of a network's features; add it to the `metrics` of the functions here.
+    """Makes a metric from the features of a network, for the `metrics` of the functions here.
 
     Args:
       features: as for `metrics.perceptual`.
       weights: as for `metrics.perceptual`.
-      origin: where the features come from, for the protocol.
+      origin: name of the features in the protocol.
 
     Returns:
       A `Metric`.
@@ -85,16 +83,16 @@ def perceptual(features, *, weights=None, origin="features of the caller"):
 
 
 def select(names):
-    """Looks metrics up.
+    """Looks up metrics by name.
 
     Args:
-      names: sequence of names; or a dictionary `{name: Metric}`, which is given back.
+      names: sequence of names; a dictionary `{name: Metric}` is returned as it is.
 
     Returns:
       `{name: Metric}` in that order.
 
     Raises:
-      ValueError: no names, or one that is not known.
+      ValueError: no names, or an unknown one.
     """
     if isinstance(names, dict) and names:
         return names
@@ -104,74 +102,76 @@ def select(names):
     return {name: METRICS[name] for name in names}
 
 
-def score(picture, target, *, metrics=DEFAULT):
-    """Judges one picture as an 8-bit file would keep it.
+def score(prediction, target, *, metrics=DEFAULT):
+    """Metrics of one image against its target, both rounded to 8 bits.
 
     Args:
-      picture: `[h, w, 3]`, float in [0, 1] (clipped and rounded here) or uint8 or uint16 pixels.
-      target: the same.
-      metrics: names from `METRICS`, or what `select` gives.
+      prediction: `[h, w, 3]`, float in [0, 1] (clipped and rounded here), or uint8 or uint16
+        pixels.
+      target: as `prediction`.
+      metrics: names from `METRICS`, or what `select` returns.
 
     Returns:
       `{name: float}`.
 
     Raises:
-      ValueError: the shapes differ, a metric is unknown, or the picture is too small for it.
+      ValueError: the shapes differ, a metric is unknown, or the image is too small for it.
     """
     chosen = select(metrics)
     return {
-        name: float(_compiled(metric.function)(picture, target)) for name, metric in chosen.items()
+        name: float(_compiled(metric.function)(prediction, target))
+        for name, metric in chosen.items()
     }
 
 
-def compare(output, target, given, *, metrics=DEFAULT):
-    """Judges an output, and the input it was made from.
+def compare(prediction, target, source, *, metrics=DEFAULT):
+    """Metrics of a prediction, and of the input it was made from.
 
     Args:
-      output: as `picture` of `score`.
-      target: the same.
-      given: the untouched input, the same.
+      prediction: as for `score`.
+      target: as for `score`.
+      source: the unprocessed input, as for `score`.
       metrics: names from `METRICS`.
 
     Returns:
       `{name: float, "input_" + name: float}`.
     """
-    before = score(given, target, metrics=metrics)
-    return score(output, target, metrics=metrics) | {
-        f"input_{name}": value for name, value in before.items()
+    baseline = score(source, target, metrics=metrics)
+    return score(prediction, target, metrics=metrics) | {
+        INPUT + name: value for name, value in baseline.items()
     }
 
 
 def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0, 1), gather=None):
-    """Enhances every photo of a source whole and averages the metrics over all of them.
+    """Enhances every photo of a source at full size and averages the metrics over them.
 
     Args:
       enhance: `image [h, w, 3] float in [0, 1] -> [h, w, 3]`.
       source: has a length and random access, `[i] -> {"input", "target", "name"}`.
       metrics: names from `METRICS`.
-      further: `photo -> {name: float}`, more to average, of photos as they are given back; None for
-        nothing more.
-      keep: how many photos, the first ones of the source, to give back; only with shard 0.
-      shard: `(index, count)`: which part of the photos this process takes.
-      gather: how the parts come together, as for `training/evaluation.average`.
+      further: `photo -> {name: float}`, further metrics of a photo as it is returned; or None.
+      keep: how many photos to return, the first ones of the source; shard 0 alone returns them.
+      shard: `(index, count)`: this process evaluates every `count`-th photo, from `index`.
+      gather: `value -> list of the values of all processes`, for values that JSON can represent
+        (`training/distributed.gather_values`); None for a single process.
 
     Returns:
-      `(results, kept)`: `{name: mean, "input_" + name: mean}` and the means of `further`, equal on
-      all processes and for any number of them, and the first photos
+      `(results, kept)`: the means `{name: float, "input_" + name: float}` with those of `further`,
+      bit for bit the same on all processes and for any number of them; and the first photos,
       `{"name", "input", "output", "target"}`.
     """
     (index, count), totals, kept = shard, evaluation.WeightedMeans(), []
     for position in range(len(source)):
-        mine, shown = position % count == index, index == 0 and position < keep
-        if not mine and not shown:
+        scored, returned = position % count == index, index == 0 and position < keep
+        if not scored and not returned:
             continue
         element = source[position]
         photo = {key: augment.as_float(element[key]) for key in ("input", "target")}
         photo["name"] = element["name"]
         photo["output"] = np.asarray(enhance(photo["input"]))
-        if shown:
+        if returned:
             kept.append(photo)
-        if mine:
+        if scored:
             values = compare(photo["output"], photo["target"], photo["input"], metrics=metrics)
             values |= further(photo) if further else {}
             totals.add({name: [value] for name, value in values.items()})
@@ -179,20 +179,19 @@ def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0
 
 
 def table(results, *, metrics=DEFAULT, title="held-out photos"):
-    """Writes means for a terminal: the untouched inputs above the enhanced ones.
+    """Formats means for a terminal: untouched inputs above enhanced images.
 
     Args:
-      results: `{name: number}` with and without the prefix `input_`; None (an infinite number that
-        JSON could not hold) is shown as such.
+      results: `{name: number}` with and without the prefix `input_`; None stands for infinity.
       metrics: names, the columns.
-      title: what the first line says.
+      title: first cell of the header.
 
     Returns:
-      Lines of text.
+      Text of two or three lines.
     """
     chosen = select(metrics)
     lines = [f"{title:32s}" + "".join(f"{metric.title:>10s}" for metric in chosen.values())]
-    for label, prefix in (("untouched input", "input_"), ("enhanced", "")):
+    for label, prefix in (("untouched input", INPUT), ("enhanced", "")):
         if all(prefix + name in results for name in chosen):
             cells = [
                 number(results[prefix + name], metric.digits) for name, metric in chosen.items()
@@ -202,18 +201,19 @@ def table(results, *, metrics=DEFAULT, title="held-out photos"):
 
 
 def number(value, digits):
-    """Writes one number of a table; None is an infinity that JSON could not hold."""
+    """Formats a number for a table; None stands for infinity, which JSON cannot represent."""
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
 @functools.cache
 def _compiled(function):
-    return jax.jit(lambda *pair: function(*(_as_in_a_file(picture) for picture in pair)))
+    return jax.jit(lambda *pair: function(*(_round(image) for image in pair)))
 
 
-def _as_in_a_file(picture):
-    if picture.dtype == jnp.uint16:
-        picture = picture.astype(jnp.float32) / 65535.0
-    if picture.dtype == jnp.uint8:
-        return picture.astype(jnp.float32) / 255.0
-    return metrics_lib.round_to_8bit(picture)
+def _round(image):
+    """Rounds float or integer pixels to the values of an 8-bit file, as float32."""
+    if image.dtype == jnp.uint16:
+        image = image.astype(jnp.float32) / 65535.0
+    if image.dtype == jnp.uint8:
+        return image.astype(jnp.float32) / 255.0
+    return metrics_lib.round_to_8bit(image)

@@ -1,8 +1,4 @@
-"""The scores of many pictures: one row each, what they come to, and the files that keep them.
-
-Receives rows from experiments/evaluate.py.
-Hands `scores.csv`, `scores.json` and a table to the user.
-"""
+"""Table of scores, one row per image: summary, ranking, `scores.csv` and `scores.json`."""
 
 import csv
 import io
@@ -15,38 +11,40 @@ import statistics
 from bilateral_jax.training import evaluation
 from experiments.evaluation import protocol
 
-_BEFORE = "input_"
 
-
-class Scorebook:
+class ScoreTable:
     """Rows `{"name", "height", "width", metric: value, "input_" + metric: value}`.
 
     Attributes:
       metrics: `{name: Metric}`, the columns.
-      rows: what was scored, in order; None stands where a picture was too small for a metric.
-      failed: list of (name, reason) of pictures that could not be scored.
+      rows: the scored images, in order; None where an image was too small for a metric.
+      failed: list of (name, reason) of images that could not be scored.
     """
 
     def __init__(self, metrics):
         self.metrics, self.rows, self.failed = metrics, [], []
 
     def left_out(self):
-        """Gives `{metric: how many rows lack it}`: such a metric has no mean."""
+        """Number of rows without a value, `{metric: count}`: such a metric has no mean."""
         counts = {name: sum(row[name] is None for row in self.rows) for name in self.metrics}
         return {name: count for name, count in counts.items() if count}
 
     def complete(self):
-        """Gives the metrics that every row has."""
+        """Metrics that every row has a value of."""
         return {name: m for name, m in self.metrics.items() if name not in self.left_out()}
 
     def summary(self):
-        """Gives `{statistic: {column: number}}` over all rows; the mean is exact and rounded once.
+        """Mean, median, lowest and highest of every column, `{statistic: {column: number}}`.
+
+        The mean is summed exactly and rounded once.
 
         Raises:
           ValueError: there are no rows.
         """
         columns = [n for n in self.complete() if n in self.rows[0]] if self.rows else []
-        columns += [_BEFORE + name for name in columns if _BEFORE + name in self.rows[0]]
+        columns += [
+            protocol.INPUT + name for name in columns if protocol.INPUT + name in self.rows[0]
+        ]
         totals = evaluation.WeightedMeans()
         for row in self.rows:
             totals.add({name: [row[name]] for name in columns})
@@ -60,21 +58,21 @@ class Scorebook:
         }
 
     def ranked(self, name):
-        """Gives the rows from the best to the worst by a metric; an undefined value is worst."""
+        """Sorts the rows by a metric, best first; an undefined value is the worst."""
         sign = -1 if self.metrics[name].higher_is_better else 1
 
-        def place(row):
+        def key(row):
             value = row[name]
             return (True, 0.0) if value is None or math.isnan(value) else (False, sign * value)
 
-        return sorted(self.rows, key=place)
+        return sorted(self.rows, key=key)
 
     def write(self, folder, about):
-        """Writes `scores.csv` (a row per picture) and `scores.json` (protocol and summary).
+        """Writes `scores.csv` (one row per image) and `scores.json` (protocol and summary).
 
         Args:
-          folder: created if absent; its earlier scores are replaced.
-          about: JSON-able dict: what was scored, by what, with what.
+          folder: created if absent; earlier scores in it are replaced.
+          about: JSON-able dict added to `scores.json`: model, source, versions.
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,17 +91,17 @@ class Scorebook:
         _write(folder / "scores.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
 
     def text(self, *, title):
-        """Writes the summary for a terminal.
+        """Formats the summary for a terminal.
 
         Args:
-          title: what the first line says.
+          title: first cell of the header.
 
         Returns:
-          Lines of text.
+          Text.
         """
         summary, columns = self.summary(), self.complete()
         lines = [f"{title:34s}" + "".join(f"{metric.title:>11s}" for metric in columns.values())]
-        for label, prefix in (("untouched input", _BEFORE), ("output", "")):
+        for label, prefix in (("untouched input", protocol.INPUT), ("output", "")):
             for statistic in ("mean", "median"):
                 values = summary[statistic]
                 if all(prefix + name in values for name in columns):
@@ -122,20 +120,20 @@ class Scorebook:
         for name, count in self.left_out().items():
             size = self.metrics[name].smallest
             lines.append(
-                f"  {self.metrics[name].title} is left out: {count} of {len(self.rows)} pictures "
+                f"  {self.metrics[name].title} is left out: {count} of {len(self.rows)} images "
                 f"have a side shorter than the {size} pixels it needs"
             )
         if self.failed:
             count = len(self.rows) + len(self.failed)
             lines.append(
-                f"  {len(self.failed)} of {count} pictures failed; all numbers are over the other "
+                f"  {len(self.failed)} of {count} images failed; all numbers are over the other "
                 f"{len(self.rows)}"
             )
         return "\n".join(lines)
 
     def _csv(self):
         names = ["name", "height", "width", *self.metrics]
-        names += [_BEFORE + name for name in self.metrics]
+        names += [protocol.INPUT + name for name in self.metrics]
         present = [name for name in names if any(name in row for row in self.rows)]
         text = io.StringIO()
         writer = csv.DictWriter(text, present, extrasaction="ignore", lineterminator="\n")
@@ -145,7 +143,7 @@ class Scorebook:
 
 
 def _finite(summary):
-    """JSON has no infinity (equal pictures) and no NaN: null."""
+    """Replaces infinity (the PSNR of equal images) and NaN, which JSON lacks, by None."""
     return {
         statistic: {name: value if math.isfinite(value) else None for name, value in values.items()}
         for statistic, values in summary.items()

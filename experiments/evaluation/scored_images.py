@@ -1,8 +1,4 @@
-"""Pictures to be scored, beside their targets: made by a model now, or found in folders.
-
-Receives a model and a source, or folders, from experiments/evaluate.py.
-Hands `{"name", "input", "output", "target"}` back to it, one at a time.
-"""
+"""Examples to score, `{"name", "output", "target"}` and "input": enhanced now, or from folders."""
 
 import numpy as np
 
@@ -10,23 +6,23 @@ from bilateral_jax import images, inference
 from bilateral_jax.data.sources import image_files, unpaired
 
 
-class Enhanced:
-    """The pairs of a source with what a model makes of their inputs.
+class EnhancedPairs:
+    """Pairs of a source with the model's output for each input.
 
     Args:
       model: a trained model.
       source: has a length and random access, elements with "input", "target" and "name".
-      chosen: range of the positions to take.
+      chosen: range of the indices to take.
 
     Raises:
-      TypeError: the source pairs photos that do not belong together.
+      TypeError: the source is unpaired.
     """
 
     def __init__(self, model, source, chosen):
         if isinstance(source, unpaired.Unpaired):
             raise TypeError("the source is unpaired: its inputs and targets are unrelated photos")
         self._model, self._chosen = model, chosen
-        # A source that skips bad records gives another in their place: here that would be wrong.
+        # A source that skips bad records returns another record instead: an evaluation must not.
         self._read = getattr(source, "exact", source.__getitem__)
 
     def __len__(self):
@@ -36,14 +32,14 @@ class Enhanced:
         """Reads pair `index` and enhances its input.
 
         Raises:
-          TypeError: the source gives no pairs of pictures.
+          TypeError: the source does not yield pairs of images.
           ValueError: the pair cannot be read, or its sizes differ.
         """
         element = self._read(self._chosen[index])
-        lacking = {"input", "target", "name"} - set(element)
-        if lacking or np.ndim(element["target"]) != 3:
+        missing = {"input", "target", "name"} - set(element)
+        if missing or np.ndim(element["target"]) != 3:
             shapes = {key: np.shape(value) for key, value in element.items()}
-            raise TypeError(f"a score needs pairs of pictures, but the source gives {shapes}")
+            raise TypeError(f"a score needs pairs of images, but the source gives {shapes}")
         pair = {key: element[key] for key in ("name", "input", "target")}
         if np.shape(pair["input"]) != np.shape(pair["target"]):
             raise ValueError(
@@ -53,17 +49,17 @@ class Enhanced:
         return pair | {"output": inference.enhance(self._model, pair["input"])}
 
 
-class Folders:
-    """Pictures of two or three folders, matched by their names without suffix.
+class ImageFolders:
+    """Images of two or three folders, matched by file name without suffix.
 
     Args:
-      outputs: folder of the pictures to score.
-      targets: folder of what they should look like.
-      inputs: folder of what they were made from, or None.
-      mixed_bits: accept 8-bit pictures beside 16-bit ones; both are rounded to 8 bits anyway.
+      outputs: folder of the images to score.
+      targets: folder of their targets.
+      inputs: folder of their inputs, or None.
+      mixed_bits: accept 8-bit images beside 16-bit ones; both are rounded to 8 bits anyway.
 
     Raises:
-      ValueError: a folder is missing or empty, or a picture has no partner.
+      ValueError: a folder is missing or empty, or an image is missing in one of them.
     """
 
     def __init__(self, outputs, targets, inputs=None, *, mixed_bits=False):
@@ -76,16 +72,16 @@ class Folders:
         self._mixed_bits = mixed_bits
         self._names = sorted(set().union(*self._paths.values()))
         for member, found in self._paths.items():
-            lost = [name for name in self._names if name not in found]
-            if lost:
-                more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-                raise ValueError(f"{folders[member]} lacks {', '.join(lost[:5])}{more}")
+            missing = [name for name in self._names if name not in found]
+            if missing:
+                more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+                raise ValueError(f"{folders[member]} lacks {', '.join(missing[:5])}{more}")
 
     def __len__(self):
         return len(self._names)
 
     def __getitem__(self, index):
-        """Reads one picture with its partners."""
+        """Reads the images of one name."""
         paths = {member: found[self._names[index]] for member, found in self._paths.items()}
         read = {member: images.read(path).pixels for member, path in paths.items()}
         for member in read:

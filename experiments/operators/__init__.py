@@ -1,1 +1,1 @@
-"""Image operators as teachers of networks, and as functions with tunable parameters."""
+"""Image operators as teachers of networks, and with parameters tuned by gradient descent."""

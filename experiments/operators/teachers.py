@@ -1,8 +1,4 @@
-"""Where an operator is the teacher: a trained network, or a classical filter, makes the targets.
-
-Receives a description from a config.
-Hands a function of pixels to `data/synthetic/operator_targets.py`.
-"""
+"""Operators as teachers: targets made by a trained network or by a classical filter."""
 
 import functools
 import hashlib
@@ -19,18 +15,18 @@ from experiments.runs import warm_start
 
 
 def pairs(*, photos, cache=None, **teacher):
-    """Makes a source of pairs: photos, and what a teacher makes of them.
+    """Makes a source of pairs: photos, and the teacher's output for each.
 
     Args:
       photos: section of a source of photos, as `data.registry.make` takes it.
       cache: folder that keeps the targets; None keeps them in memory.
-      **teacher: of `find`.
+      **teacher: as for `find`.
 
     Returns:
       A `retouched.Retouched`.
 
     Raises:
-      ValueError: as `find`, and as the source of photos.
+      ValueError: as `find`, or as the source of photos.
       TypeError: as `find`.
     """
     function, label = find(**teacher)
@@ -40,17 +36,17 @@ def pairs(*, photos, cache=None, **teacher):
 
 
 def find(*, checkpoint=None, operator=None, conditions=(), options=None):
-    """Finds a teacher.
+    """Loads a teacher.
 
     Args:
-      checkpoint: work directory or exported model of a network that enhances; or None.
+      checkpoint: work directory of a run, or exported model, of a network that enhances; or None.
       operator: name of a classical filter, a key of `operators.OPERATORS`; or None.
-      conditions: of a network that takes some, see `inference.enhance`.
-      options: of the classical filter.
+      conditions: conditions of the network, as for `inference.enhance`.
+      options: options of the classical filter.
 
     Returns:
-      `(pixels -> pixels, label)`: a function of uint8 or uint16 `[h, w, 3]`, and a text that
-      identifies it.
+      `(function, label)`: pixels -> pixels, uint8 or uint16 `[h, w, 3]`; and a text that identifies
+      the function, for caches.
 
     Raises:
       ValueError: not exactly one of `checkpoint` and `operator`, or an unknown operator.
@@ -67,7 +63,7 @@ def find(*, checkpoint=None, operator=None, conditions=(), options=None):
     if options:
         raise ValueError(f"options are for a classical filter, got {options!r} with a checkpoint")
     network, conditions = warm_start.weights(checkpoint), tuple(map(float, conditions))
-    return _Network(network, conditions), json.dumps([_digest(network), conditions])
+    return _Network(network, conditions), json.dumps([_checksum(network), conditions])
 
 
 class _Network:
@@ -81,7 +77,7 @@ class _Network:
 
 
 class _Filter:
-    """A classical filter, compiled for every size that comes."""
+    """A classical filter, compiled once per image size."""
 
     def __init__(self, name, options):
         self._name, self._options = name, options
@@ -97,8 +93,8 @@ def _compiled(name, options):
     return jax.jit(operators.make(name, **json.loads(options)))
 
 
-def _digest(network):
-    """Identifies a network by what it is and by every bit of its weights."""
+def _checksum(network):
+    """SHA-256 of a network's description and weights."""
     total = hashlib.sha256(repr(models.describe(network.module)).encode())
     for leaf in jax.tree.leaves((network.params, network.batch_stats)):
         total.update(np.ascontiguousarray(leaf))

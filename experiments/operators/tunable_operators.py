@@ -1,10 +1,7 @@
-"""Operators whose own parameters can be tuned by gradient descent, photo by photo.
+"""Differentiable operators whose parameters are tuned by gradient descent for a single photo.
 
-Parameters are numbers around 0, where 0 changes nothing; so their squares say how strong the
-operator is, and pull against whatever wants it stronger.
-
-Receives names from experiments/tune_photo.py.
-Hands functions of parameters and photos back.
+The operator is the identity where all parameters are 0, so the sum of their squares measures its
+strength and serves as the penalty.
 """
 
 from collections.abc import Callable
@@ -23,34 +20,34 @@ CELLS = (4, 4, 4)
 _LAPLACIAN = ("alpha", "beta", "sigma", "saturation")
 
 
-class Adjustable(NamedTuple):
+class TunableOperator(NamedTuple):
     """An operator with parameters.
 
     Attributes:
-      zero: pytree of parameters that change nothing.
+      identity: pytree of parameters, all 0, with which the operator changes nothing.
       apply: `(parameters, image [h, w, 3]) -> [h, w, 3]`, differentiable in both; the same
-        parameters suit a photo and its small copy.
-      strength: `parameters -> scalar`, 0 for `zero`, growing as their squares.
-      tell: `parameters -> {name: float}`, in the operator's own units.
+        parameters serve a photo and its low-resolution copy.
+      strength: `parameters -> scalar`, 0 for `identity`, quadratic in the parameters.
+      describe: `parameters -> {name: float}`, in the operator's own units.
     """
 
-    zero: Any
+    identity: Any
     apply: Callable
     strength: Callable
-    tell: Callable
+    describe: Callable
 
 
 def make(kind, *, cells=CELLS):
-    """Looks an operator up.
+    """Makes an operator by name.
 
     Args:
-      kind: "local_laplacian", the filter of photos with four parameters: alpha (detail), beta
-        (range), sigma (the limit between the two, in stops), saturation. "grid": the matrices of a
-        bilateral grid, guided by luminance.
-      cells: of the grid: rows, columns, depth.
+      kind: "local_laplacian", the local Laplacian filter with four parameters: alpha (detail), beta
+        (range), sigma (the limit between detail and edges, in stops), saturation. "grid": the
+        affine matrices of a bilateral grid, guided by luminance.
+      cells: rows, columns and depth of the grid.
 
     Returns:
-      An `Adjustable`.
+      A `TunableOperator`.
 
     Raises:
       ValueError: unknown kind.
@@ -67,7 +64,7 @@ def _local_laplacian():
     def apply(parameters, image):
         return local_laplacian.enhance(image, **options(parameters))
 
-    return Adjustable(
+    return TunableOperator(
         dict.fromkeys(_LAPLACIAN, jnp.zeros(())),
         apply,
         lambda parameters: sum(jnp.square(value) for value in parameters.values()),
@@ -86,31 +83,33 @@ def _grid(cells):
         return jnp.clip(bj.slice_apply(matrices(change), guide, image), 0.0, 1.0)
 
     def strength(change):
-        # Neighbouring cells that differ are what a pattern is made of.
-        apart = bj.total_variation(change, feature_axes=2)
-        return 1000.0 * (regularizers.identity_distance(matrices(change)) + apart)
+        # The total variation penalises patterns, which need neighbouring cells to differ.
+        variation = bj.total_variation(change, feature_axes=2)
+        return 1000.0 * (regularizers.identity_distance(matrices(change)) + variation)
 
-    def tell(change):
+    def describe(change):
         return {
             "mean change of a matrix entry": float(jnp.abs(change).mean()),
             "largest change": float(jnp.abs(change).max()),
         }
 
-    return Adjustable(jnp.zeros((*cells, 3, 4)), apply, strength, tell)
+    return TunableOperator(jnp.zeros((*cells, 3, 4)), apply, strength, describe)
 
 
-def drawn(key, parameters, scale):
-    """Moves parameters away from where some of them have no slope, at random.
+def perturb(key, parameters, scale):
+    """Adds Gaussian noise to parameters; some have no gradient at 0.
 
     Args:
       key: random key.
       parameters: pytree of arrays.
-      scale: standard deviation.
+      scale: standard deviation of the noise.
 
     Returns:
-      The same pytree, moved.
+      A pytree of the same structure.
     """
     leaves, structure = jax.tree.flatten(parameters)
     keys = jax.random.split(key, len(leaves))
-    moved = [x + scale * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, moved)
+    perturbed = [
+        x + scale * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, perturbed)

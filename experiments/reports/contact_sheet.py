@@ -1,8 +1,4 @@
-"""Pictures side by side: input, output, target, one row per photo.
-
-Receives float photos from experiments/train.py, experiments/demo.py and experiments/evaluate.py.
-Hands uint8 sheets to TensorBoard and to files, and single JPEG files to the report of a run.
-"""
+"""Contact sheets: input, output and target side by side, one row per photo."""
 
 import pathlib
 import re
@@ -16,19 +12,19 @@ _GAP = 8
 
 
 def sheet(rows, *, height=256):
-    """Lays photos out in rows on white, all of one height, shrunk by averaging.
+    """Arranges images in rows on white; the images of a row are downscaled to one height.
 
     Args:
-      rows: sequence of rows, each a sequence of float `[h, w, 3]` photos in [0, 1].
-      height: largest height of a row in pixels; photos are never enlarged.
+      rows: sequence of rows, each a sequence of float `[h, w, 3]` images in [0, 1].
+      height: largest height of a row in pixels; images are never enlarged.
 
     Returns:
       uint8 `[h, w, 3]`.
     """
     lines = []
     for row in rows:
-        tall = min(height, max(np.shape(photo)[0] for photo in row))
-        cells = [shrink(photo, height=tall) for photo in row]
+        row_height = min(height, max(np.shape(image)[0] for image in row))
+        cells = [downscale(image, height=row_height) for image in row]
         gap = np.ones((cells[0].shape[0], _GAP, 3), np.float32)
         lines.append(np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=1))
     width = max(line.shape[1] for line in lines)
@@ -40,20 +36,20 @@ def sheet(rows, *, height=256):
 
 
 def write_photos(folder, photos, *, longest=1280, quality=90):
-    """Writes the photos of a sheet one by one: `<name>_input.jpg`, `_output.jpg`, `_target.jpg`.
+    """Writes each photo as files `<name>_input.jpg`, `<name>_output.jpg`, `<name>_target.jpg`.
 
-    The three of one name have equal size, so that a viewer can lay one over another.
+    The files of one photo have equal size, so that a viewer can overlay them.
 
     Args:
       folder: created if absent, with its parents.
       photos: sequence of `{"name", "input", "output", "target"}`, float `[h, w, 3]` in [0, 1] or
         integer pixels. Members may be absent.
-      longest: a longer side is shrunk to this many pixels.
-      quality: of the JPEG files, 1 to 100.
+      longest: largest length of the longer side in pixels.
+      quality: JPEG quality, 1 to 100.
 
     Returns:
-      `[(name, {member: path})]`: the names as in the files (without suffix, special characters
-      replaced, numbered where two would be equal).
+      `[(name, {member: path})]`, the names as in the files: without suffix, special characters
+      replaced, numbered where two would be equal.
     """
     folder, written = pathlib.Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +60,7 @@ def write_photos(folder, photos, *, longest=1280, quality=90):
             if member not in photo:
                 continue
             height, width = np.shape(photo[member])[:2]
-            small = shrink(
+            small = downscale(
                 photo[member], height=max(1, round(height * longest / max(height, width)))
             )
             paths[member] = folder / f"{name}_{member}.jpg"
@@ -73,11 +69,11 @@ def write_photos(folder, photos, *, longest=1280, quality=90):
     return written
 
 
-def shrink(photo, *, height):
-    """Shrinks a photo to a height by averaging; a smaller one is left as it is.
+def downscale(image, *, height):
+    """Downscales an image to a height by area averaging; a smaller image keeps its size.
 
     Args:
-      photo: `[h, w, 3]`, float in [0, 1] or uint8 or uint16 pixels.
+      image: `[h, w, 3]`, float in [0, 1], or uint8 or uint16 pixels.
       height: largest height in pixels.
 
     Returns:
@@ -85,13 +81,13 @@ def shrink(photo, *, height):
     """
     import cv2
 
-    photo = np.asarray(photo)
-    if photo.shape[0] > height:
-        width = max(1, round(photo.shape[1] * height / photo.shape[0]))
-        if photo.dtype.kind == "f":
-            photo = np.clip(photo.astype(np.float32), 0, 1)
-        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    return images.to_float(photo) if photo.dtype.kind == "u" else photo.astype(np.float32)
+    image = np.asarray(image)
+    if image.shape[0] > height:
+        width = max(1, round(image.shape[1] * height / image.shape[0]))
+        if image.dtype.kind == "f":
+            image = np.clip(image.astype(np.float32), 0, 1)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return images.to_float(image) if image.dtype.kind == "u" else image.astype(np.float32)
 
 
 def _file_name(name, taken):

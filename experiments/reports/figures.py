@@ -1,8 +1,4 @@
-"""Curves as SVG inside a page: their colours are the page's, in light and in dark.
-
-Receives numbers from experiments/report.py.
-Hands SVG elements back to it.
-"""
+"""Plots of curves as inline SVG, in colours of the page's style sheet (light or dark)."""
 
 import html
 import io
@@ -12,8 +8,8 @@ import numpy as np
 
 from experiments.sweeps import plot
 
-_POINTS = 300  # per curve; a longer one becomes means, with the band of what they average
-# Colours that nobody draws with, replaced in the file by variables of the page's style.
+_POINTS = 300  # per curve; a longer one is drawn as means with the range of their values
+# Placeholder colours, replaced in the SVG by variables of the page's style sheet.
 _INK, _LINE = "#123456", "#123457"
 SERIES = ("#123460", "#123461", "#123462")
 _VARIABLES = {
@@ -41,13 +37,13 @@ _STYLE = {
 
 
 def panel(name, curves, *, level=None, linear=False):
-    """Draws one quantity over the steps.
+    """Plots one quantity over the steps.
 
     Args:
-      name: of the quantity, and of the picture for those who cannot see it.
-      curves: `{label: (steps, values)}`; values may be None where a number was not finite.
-      level: a constant to compare with, drawn dashed; or None.
-      linear: keep the vertical axis linear, whatever the values span.
+      name: name of the quantity; also the accessible label of the figure.
+      curves: `{label: (steps, values)}`; a value is None where it was not finite.
+      level: constant drawn as a dashed line, the value of the untouched input; or None.
+      linear: keep a linear vertical axis; otherwise it is logarithmic for a range above 30.
 
     Returns:
       An SVG element as text.
@@ -61,7 +57,7 @@ def panel(name, curves, *, level=None, linear=False):
         drawn = []
         for (label, (steps, values)), colour in zip(curves.items(), SERIES):
             values = np.array([np.nan if v is None else v for v in values], float)
-            centre, mean, low, high = _thinned(np.asarray(steps, float), values)
+            centre, mean, low, high = _downsample(np.asarray(steps, float), values)
             few = {"marker": "o", "markersize": 3.5} if len(centre) < 40 else {}
             axes.plot(centre, mean, color=colour, linewidth=1.6, label=label, **few)
             axes.fill_between(centre, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -76,18 +72,18 @@ def panel(name, curves, *, level=None, linear=False):
         axes.grid(axis="y", linewidth=0.6)
         if len(curves) > 1 or level is not None:
             axes.legend(fontsize=8.5)
-        return inline(figure, name)
+        return inline_svg(figure, name)
 
 
-def bundle(name, curves):
-    """Draws many curves of one quantity, the first one in front.
+def overlaid_curves(name, curves):
+    """Plots many curves of one quantity, the first one highlighted and in front.
 
     Args:
-      name: of the quantity.
+      name: name of the quantity.
       curves: `{label: (steps, values)}`, the best first.
 
     Returns:
-      An SVG element as text, inside a scrolling box.
+      An SVG element in a scrollable `div`, as text.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -95,29 +91,28 @@ def bundle(name, curves):
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.add_subplot()
-        for place, (label, (steps, values)) in enumerate(curves.items()):
+        for index, (label, (steps, values)) in enumerate(curves.items()):
             values = np.array([np.nan if v is None else v for v in values], float)
-            centre, mean, *_ = _thinned(np.asarray(steps, float), values)
-            first = place == 0
+            centre, mean, *_ = _downsample(np.asarray(steps, float), values)
+            first = index == 0
             axes.plot(
                 centre, mean, color=SERIES[1 if first else 0], linewidth=2.2 if first else 1.0,
                 alpha=1.0 if first else 0.45, zorder=3 if first else 2,
-                label=label if first else "the others" if place == 1 else None,
+                label=label if first else "the others" if index == 1 else None,
             )  # fmt: skip
         axes.set_ylabel(name)
         axes.set_xlabel("step")
         axes.grid(axis="y", linewidth=0.6)
         axes.legend(fontsize=9)
-        return f'<div class="wide">{inline(figure, name)}</div>'
+        return f'<div class="wide">{inline_svg(figure, name)}</div>'
 
 
-def inline(figure, name):
-    """Turns a matplotlib figure into an SVG element whose colours follow the page.
+def inline_svg(figure, name):
+    """Converts a matplotlib figure to an SVG element in colours of the page's style sheet.
 
     Args:
-      figure: the figure.
-      name: what it shows; its ids are made of it, so it must differ from that of every other figure
-        on the page.
+      figure: the figure, drawn under `style()`.
+      name: accessible label; it prefixes the SVG's ids, so it must be unique on the page.
 
     Returns:
       Text.
@@ -129,26 +124,26 @@ def inline(figure, name):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r' xmlns(?::xlink)?="[^"]*"', "", text)  # inside HTML these are known
+    text = re.sub(r' xmlns(?::xlink)?="[^"]*"', "", text)  # HTML does not need them
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
     prefix = re.sub(r"\W", "-", name)
     for before in ('id="', 'href="#', "url(#"):
         text = text.replace(before, f"{before}{prefix}-")
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, variable)
+    for placeholder, variable in _VARIABLES.items():
+        text = text.replace(placeholder, variable)
     return text.replace("<svg", f'<svg role="img" aria-label="{html.escape(name)}"', 1)
 
 
-def themed():
-    """The style for a figure drawn elsewhere that is to be given to `inline`."""
+def style():
+    """Matplotlib style context for figures that go through `inline_svg`."""
     import matplotlib
 
     return matplotlib.rc_context(_STYLE)
 
 
-def _thinned(steps, values):
-    """Means of equal stretches, with the smallest and largest value of each."""
+def _downsample(steps, values):
+    """Splits a curve into equal parts; returns mean step, mean, minimum and maximum of each."""
     if len(steps) <= _POINTS:
         return steps, values, values, values
     parts = np.array_split(np.arange(len(steps)), _POINTS)

@@ -1,8 +1,4 @@
-"""Photos of a run's evaluations, small enough for a page.
-
-Receives the folder `sheets` that experiments/train.py fills.
-Hands JPEG bytes to experiments/report.py.
-"""
+"""Photos of a run's evaluations (folder `sheets`), compressed to fit a page."""
 
 import re
 
@@ -11,13 +7,13 @@ import numpy as np
 from bilateral_jax import images
 from experiments.reports import contact_sheet
 
-_BUDGET = 3_000_000  # bytes of JPEG on a page, a third more in base64
+_BUDGET = 3_000_000  # bytes of JPEG on a page; base64 adds a third
 _SIZES = (1024, 768, 512, 384, 256, 160)
-_GAP = 8  # between the pictures of a sheet
+_GAP = 8  # pixels between the images of a contact sheet
 
 
-def steps(workdir):
-    """The evaluations that left pictures: `{step: path}`, a folder of photos or one sheet."""
+def evaluations(workdir):
+    """Finds the evaluations with photos: `{step: path}`, a folder of photos or a contact sheet."""
     found = {}
     for path in sorted((workdir / "sheets").glob("step_*")):
         match = re.fullmatch(r"step_(\d+)(\.png)?", path.name)
@@ -26,17 +22,17 @@ def steps(workdir):
     return dict(sorted(found.items()))
 
 
-def photos(path):
+def read(path):
     """Reads the photos of one evaluation.
 
     Args:
-      path: from `steps`.
+      path: from `evaluations`.
 
     Returns:
       `{name: {member: uint8 [h, w, 3]}}`, the members in the order input, output, target.
     """
     if path.suffix == ".png":
-        return _cut(images.read(path).pixels)
+        return _split_sheet(images.read(path).pixels)
     found = {}
     for file in sorted(path.glob("*.jpg")):
         name, _, member = file.stem.rpartition("_")
@@ -49,12 +45,12 @@ def photos(path):
     return {name: members for name, members in ordered.items() if len(members) > 1}
 
 
-def fitted(found, *, share=1.0):
-    """Compresses photos, smaller and smaller until they fit onto a page.
+def compress(found, *, fraction=1.0):
+    """Compresses photos to JPEG, downscaled until they fit the page's budget of bytes.
 
     Args:
       found: `{name: {member: pixels}}`.
-      share: of the page's budget.
+      fraction: fraction of the budget to use.
 
     Returns:
       `({name: (size, {member: JPEG bytes})}, longest side in pixels)`.
@@ -63,27 +59,30 @@ def fitted(found, *, share=1.0):
         done = {
             name: (
                 next(iter(members.values())).shape[:2],
-                {member: jpeg(pixels, longest=longest) for member, pixels in members.items()},
+                {
+                    member: encode_jpeg(pixels, longest=longest)
+                    for member, pixels in members.items()
+                },
             )
             for name, members in found.items()
         }
         size = sum(len(data) for _, members in done.values() for data in members.values())
-        if size <= share * _BUDGET:
+        if size <= fraction * _BUDGET:
             break
     return done, longest
 
 
-def jpeg(pixels, *, longest):
-    """Shrinks a photo to a longest side and compresses it."""
+def encode_jpeg(pixels, *, longest):
+    """Downscales an image to a longest side in pixels and encodes it as JPEG."""
     import cv2
 
     height = max(1, round(pixels.shape[0] * min(1.0, longest / max(pixels.shape[:2]))))
-    small = images.to_integer(contact_sheet.shrink(pixels, height=height), 8)
+    small = images.to_integer(contact_sheet.downscale(pixels, height=height), 8)
     return cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
 
 
-def _cut(sheet):
-    """Takes a sheet apart again: rows on white, three pictures of one size in each."""
+def _split_sheet(sheet):
+    """Cuts a contact sheet into its images: rows on white, three images of one size in each."""
     white = (sheet == 255).all(axis=(1, 2))
     edges = _runs(~white)
     found = {}
@@ -102,7 +101,7 @@ def _cut(sheet):
 
 
 def _runs(mask):
-    """Beginnings and ends of the stretches where a mask holds; stretches a short gap apart join."""
+    """Starts and ends of the runs of True in a mask; runs less than `_GAP` apart are joined."""
     changes = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     pairs = changes.reshape(-1, 2).tolist()
     joined = []

@@ -1,32 +1,27 @@
-"""The page of a sweep: its table, its plot, the trials' curves over each other.
-
-Receives `results.json` and the trials' folders from experiments/report.py.
-Hands HTML back to it.
-"""
+"""Report page of a sweep: table of results, plot, and the curves of all trials."""
 
 import os
 
-from experiments.reports import figures as figures
-from experiments.reports import page as page
+from experiments.reports import figures, page
 from experiments.runs import files
 from experiments.sweeps import plot as plot_lib
 from experiments.sweeps import results, trials
 
 
 def render(workdir, *, links_from):
-    """Describes a sweep.
+    """Renders the page of a sweep.
 
     Args:
-      workdir: its folder.
-      links_from: folder of the page, for links to the trials' own pages where there are any.
+      workdir: folder of the sweep.
+      links_from: folder of the page, for relative links to the reports of single trials.
 
     Returns:
       HTML.
     """
     found = results.read(workdir)
     rows, metric, best = found["trials"], found["metric"], found["best"]
-    with figures.themed():
-        plot = figures.inline(plot_lib.figure(rows, metric=metric, best=best), "all trials")
+    with figures.style():
+        plot = figures.inline_svg(plot_lib.figure(rows, metric=metric, best=best), "all trials")
     counts = {}
     for row in rows:
         counts[row["status"]] = counts.get(row["status"], 0) + 1
@@ -39,7 +34,7 @@ def render(workdir, *, links_from):
         "Curves": _curves(workdir, rows, metric),
         "What all trials share": _shared(workdir, rows),
     }
-    lead = page.text(f"{len(rows)} trials: {state}. Sorted by {metric}, {order} first.")
+    lead = page.paragraph(f"{len(rows)} trials: {state}. Sorted by {metric}, {order} first.")
     return page.page(f"Sweep {workdir.absolute().name}", lead, sections)
 
 
@@ -60,8 +55,8 @@ def _table(workdir, rows, metric, links_from):
             + [row["reason"]]
         )
     head = [*metrics, *names.values(), "status", "tries", "seconds", "step", "reason"]
-    given = len(metrics) + len(overrides)
-    return page.table(head, body, numbers=[*range(given), given + 1, given + 2, given + 3])
+    count = len(metrics) + len(overrides)
+    return page.table(head, body, numbers=[*range(count), count + 1, count + 2, count + 3])
 
 
 def _seeds(rows, metric):
@@ -87,7 +82,7 @@ def _curves(workdir, rows, metric):
                 [line["step"] for line in kept],
                 [line[metric] for line in kept],
             )
-    return figures.bundle(f"{metric}, held out", curves) if curves else ""
+    return figures.overlaid_curves(f"{metric}, held out", curves) if curves else ""
 
 
 def _shared(workdir, rows):

@@ -1,11 +1,8 @@
-"""Keeps a step that produced a NaN or an infinity: everything that is needed to do it again.
+"""Record of a training step that gave a NaN or an infinity, complete enough to replay the step.
 
-A folder `failure/step_NNNNNNN` holds `failure.json` (metrics, numbers of the records, message),
-`config.json`, one `batch_K.npz` for every process K (the rows that it was given) and `checkpoints`
-with the state before the step, its random key included.
-
-Receives a `loop.NonFiniteError` from experiments/train.py.
-Hands the folder to experiments/replay.py.
+A folder `failure/step_NNNNNNN` holds `failure.json` (metrics, record numbers, message),
+`config.json`, one `batch_K.npz` per process K (its rows of the batch) and `checkpoints` with the
+state before the step, random key included.
 """
 
 import dataclasses
@@ -23,15 +20,16 @@ from experiments.runs import workdir as workdir_lib
 
 
 def keep(workdir, error, config):
-    """Writes what reproduces a bad step; all processes call it together.
+    """Writes the record of a failed step; all processes call it together.
 
     Args:
       workdir: folder of the run.
-      error: a `loop.NonFiniteError` whose state is that of training/nonfinite_guard.py's guarded update.
+      error: a `loop.NonFiniteError` with the state of an update guarded by
+        `training/nonfinite_guard.py`.
       config: JSON-able dict.
 
     Returns:
-      The folder.
+      Path of the record's folder.
     """
     folder = pathlib.Path(workdir) / "failure" / f"step_{error.step:07d}"
     partial = folder.with_name(f"{folder.name}.partial")
@@ -65,23 +63,23 @@ def keep(workdir, error, config):
 
 
 def read(folder):
-    """Reads a kept step.
+    """Reads the record of a failed step.
 
     Args:
-      folder: what `keep` gave.
+      folder: path that `keep` returned.
 
     Returns:
-      `(about, config, batch)`: `failure.json`, `config.json`, and the rows of all processes in
-      their order.
+      `(about, config, batch)`: `failure.json`, `config.json`, and the batch: the rows of all
+      processes in order.
 
     Raises:
-      FileNotFoundError: the folder is none of these.
+      FileNotFoundError: the folder holds no such record.
     """
     folder = pathlib.Path(folder)
     about = files.read_json(folder / "failure.json")
     config = files.read_json(folder / "config.json")
-    shards = []
+    parts = []
     for process in range(len(about["records"])):
-        with np.load(folder / f"batch_{process}.npz") as rows:
-            shards.append({name: rows[name] for name in rows.files})
-    return about, config, jax.tree.map(lambda *rows: np.concatenate(rows), *shards)
+        with np.load(folder / f"batch_{process}.npz") as part:
+            parts.append({name: part[name] for name in part.files})
+    return about, config, jax.tree.map(lambda *rows: np.concatenate(rows), *parts)

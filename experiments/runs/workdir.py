@@ -1,16 +1,12 @@
-"""A run's folder: one run at a time, one config, and what it was made with.
+"""Work directory of a run: lock, `config.json` and `environment.json`.
 
-The lock is the kernel's (`flock`): it goes with the process, however that ends, so none is ever
-stale. With several processes the first one alone locks and writes; the others hear what it found.
-
-Receives a folder and a config from experiments/train.py.
-Hands it the folder, locked, with `config.json` and `environment.json` in it.
+The lock is a kernel lock (`flock`), released when its process ends in any way, so it is never stale.
+With several processes, process 0 alone locks and writes, and the others receive its result.
 """
 
 import contextlib
 import datetime
 import errno
-import fcntl
 import importlib.metadata
 import logging
 import os
@@ -23,7 +19,7 @@ import jax
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from experiments.runs import files
+from experiments.runs import file_lock, files
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -33,15 +29,15 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "num
 
 @contextlib.contextmanager
 def claimed(workdir, config):
-    """Holds a run's folder for as long as the context lasts; all processes enter it together.
+    """Locks a work directory for the duration of the context; all processes call it together.
 
     Args:
       workdir: folder of the run; created if absent.
-      config: JSON-able dict; written into a new folder, compared in an old one.
+      config: JSON-able dict; written into a new folder, compared with that of an existing run.
 
     Raises:
-      ValueError: another run is in the folder, or it holds a run of another config, or nothing can
-        be written there.
+      ValueError: another run is in the folder, it holds a run of another config, or it is not
+        writable.
     """
     workdir = pathlib.Path(workdir)
     with contextlib.ExitStack() as stack:
@@ -59,7 +55,7 @@ def claimed(workdir, config):
 
 
 def by_first(function):
-    """Runs a function in the first process; its result, or its error, comes to all.
+    """Runs a function in process 0 and broadcasts its result, or its error, to all processes.
 
     Args:
       function: `() -> JSON-able`.
@@ -68,16 +64,16 @@ def by_first(function):
       The function's result.
 
     Raises:
-      ValueError: what the function raised: on the first process as it was, on the others by its
-        message.
+      OSError: raised by the function; in process 0 only.
+      ValueError: raised by the function; in the other processes it carries the message of either.
     """
-    mine, caught = {}, None
+    local, caught = {}, None
     if distributed.is_first():
         try:
-            mine = {"result": function()}
+            local = {"result": function()}
         except (OSError, ValueError) as error:
-            mine, caught = {"error": str(error)}, error
-    first = distributed.gather_values(mine)[0]
+            local, caught = {"error": str(error)}, error
+    first = distributed.gather_values(local)[0]
     if caught is not None:
         raise caught
     if "error" in first:
@@ -86,34 +82,34 @@ def by_first(function):
 
 
 def check_present(workdir):
-    """Raises FileNotFoundError if the folder was removed or moved while its run went on."""
+    """Raises FileNotFoundError if the folder was removed or moved during the run."""
     if not (pathlib.Path(workdir) / "config.json").exists():
-        raise FileNotFoundError(f"{workdir} was removed or moved while its run went on")
+        raise FileNotFoundError(f"{workdir} was removed or moved during its run")
 
 
 def explain(error, workdir):
-    """Says in one line what went wrong, and where a run stands if its disk or folder failed.
+    """Formats an error in one line; after a failure of the disk, with the newest saved step.
 
     Args:
-      error: what was raised.
+      error: the exception.
       workdir: folder of the run.
     """
     text = " ".join(str(error).split()) or type(error).__name__
     if not isinstance(error, OSError) or isinstance(error, trees.NotSavedError):
         return text
     if error.errno == errno.ENOSPC:
-        text = f"the disk is full, the one with {error.filename or workdir}"
+        text = f"the disk is full: {error.filename or workdir}"
     newest = trees.latest(trees.run_folder(workdir))
     kept = "nothing was saved yet" if newest is None else f"saved up to step {newest}"
-    return f"{text}; {kept}; the same command goes on from there"
+    return f"{text}; {kept}; the same command resumes from there"
 
 
 def note_environment(workdir, *, step):
-    """Writes `environment.json`: versions, devices and code of this start, steps and times of all.
+    """Writes `environment.json`: versions, devices and commit of this start; step and time of all.
 
     Args:
       workdir: folder of the run.
-      step: the step from which this start goes on.
+      step: the step from which this start continues.
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -138,21 +134,21 @@ def note_environment(workdir, *, step):
 
 @contextlib.contextmanager
 def _lock(workdir):
-    """Locks the folder against a second run; the file says who holds it."""
+    """Locks the folder against a second run; the lock file names the process that holds it."""
     path = workdir / _LOCK
     with path.open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.acquire(file)
         except BlockingIOError:
             file.seek(0)
             raise ValueError(
                 f"another run is in {workdir}: {file.read().strip() or 'just started'}; "
-                "wait for its end, stop it, or choose another workdir"
+                "wait until it ends, stop it, or choose another workdir"
             ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            _LOG.warning("%s knows no locks: make sure that one run at a time uses it", workdir)
+            _LOG.warning("%s does not support locks: make sure that one run at a time uses it", workdir)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
@@ -164,7 +160,7 @@ def _lock(workdir):
 
 def _check_config(workdir, config):
     path = workdir / "config.json"
-    # Without it the first try ended before its training began, perhaps at a mistake in the config.
+    # Without environment.json an earlier start failed before training, perhaps by an error in config.
     begun = (workdir / "environment.json").exists()
     if not path.exists() or not begun:
         files.write_json(path, config)
@@ -172,7 +168,7 @@ def _check_config(workdir, config):
     if differing := files.differences(files.read_json(path), config):
         raise ValueError(
             f"{workdir} holds a run of another config ({differing}); "
-            "choose another workdir, or give the same config to go on with that run"
+            "choose another workdir, or give the same config to resume that run"
         )
 
 
@@ -184,7 +180,7 @@ def _version(name):
 
 
 def _commit():
-    """Gives the commit of the code, with a + if files differ from it; None outside of git."""
+    """Commit of the code, with a + if files differ from it; None outside of git."""
     here = pathlib.Path(__file__).parent
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     try:

@@ -1,1 +1,1 @@
-"""Many trainings: their configs, the engine that runs them, their results."""
+"""Sweeps: configs of the trials, the Ray runner, tables and plots of the results."""

@@ -1,23 +1,19 @@
-"""A sweep as a picture: parallel coordinates, or a scatter where one parameter varies.
-
-Receives rows from experiments/sweep.py.
-Hands `results.svg` and `results.png` to the reader, and the figure to experiments/report.py.
-"""
+"""Plot of a sweep: parallel coordinates, or a scatter plot where one parameter varies."""
 
 import math
 
 from experiments.sweeps import results
 
-WORST, BEST, LOST = "#8fa3b5", "#e4572e", "#888888"  # readable on white and on black
-PAPER = "#fefefe"  # behind words that a line would cross; a page puts its own colour there
-_ORDINAL = 8  # up to so many numbers stand evenly spaced, as choices do
+WORST, BEST, NO_RESULT = "#8fa3b5", "#e4572e", "#888888"  # readable on white and on black
+PAPER = "#fefefe"  # background of tick labels; a report replaces it by the page's colour
+_ORDINAL = 8  # up to this many numeric values are spaced evenly
 
 
 def draw(folder, rows, *, metric, best):
     """Writes `results.svg` and `results.png`.
 
     Args:
-      folder: where they go.
+      folder: folder to write to.
       rows: list of dicts as in `results.json`, best first.
       metric: name of the metric.
       best: "max" or "min".
@@ -31,35 +27,35 @@ def draw(folder, rows, *, metric, best):
 
 
 def figure(rows, *, metric, best):
-    """Draws rows into a matplotlib figure; arguments as for `draw`."""
+    """Plots rows in a matplotlib figure; arguments as for `draw`."""
     from matplotlib.figure import Figure
 
     axes = parameters(rows)
     width = 7.0 if len(axes) < 2 else 2.0 * len(axes) + 2.6
-    shown = Figure(figsize=(width, 4.2), layout="constrained")
-    panel = shown.add_subplot()
+    plot = Figure(figsize=(width, 4.2), layout="constrained")
+    panel = plot.add_subplot()
     panel.spines[["top", "right"]].set_visible(False)
     colours = _colours(rows, metric, best)
     if len(axes) == 1:
         _scatter(panel, rows, *next(iter(axes.items())), metric, colours)
     else:
         _parallel(panel, rows, axes, metric, colours)
-    return shown
+    return plot
 
 
 def parameters(rows):
-    """Finds what varies.
+    """Finds the parameters that vary.
 
     Args:
       rows: list of dicts as in `results.json`.
 
     Returns:
-      `{name: its values in order}`; the seed only where nothing else varies.
+      `{name: values in order}`; the seed only where nothing else varies.
     """
     found = {}
     for name in results.columns(rows)[0]:
-        given = [row["overrides"].get(name) for row in rows]
-        values = list({str(value): value for value in given}.values())
+        overrides = [row["overrides"].get(name) for row in rows]
+        values = list({str(value): value for value in overrides}.values())
         if len(values) > 1:
             found[name] = sorted(values) if all(map(_numeric, values)) else values
     if len(found) > 1:
@@ -68,35 +64,37 @@ def parameters(rows):
 
 
 def _scatter(panel, rows, name, values, metric, colours):
-    place, ticks = _axis(values)
+    position, ticks = _axis(values)
     for row in reversed(rows):
         value = row["metrics"].get(metric)
-        x = place(row["overrides"].get(name, row["trial"]))
+        x = position(row["overrides"].get(name, row["trial"]))
         if value is None or row["status"] != "done":
             panel.plot(
-                x, 0.0, "x", color=LOST, transform=panel.get_xaxis_transform(), clip_on=False
+                x, 0.0, "x", color=NO_RESULT, transform=panel.get_xaxis_transform(), clip_on=False
             )
         else:
             panel.plot(x, value, "o", color=colours[row["trial"]], markersize=8)
-    panel.set_xticks([position for position, _ in ticks], [text for _, text in ticks])
+    panel.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
     panel.set_xlabel(name)
     panel.set_ylabel(metric)
     panel.grid(axis="y", alpha=0.3)
 
 
 def _parallel(panel, rows, axes, metric, colours):
-    places = {name: _axis(values) for name, values in axes.items()}
+    scales = {name: _axis(values) for name, values in axes.items()}
     found = [row["metrics"][metric] for row in rows if row["trial"] in colours]
     low, high = (min(found), max(found)) if found else (0.0, 1.0)
     last = len(axes)
     for order, row in enumerate(reversed(rows)):
-        lift = 0.05 * ((order + 0.5) / len(rows) - 0.5)  # trials that share a choice stay apart
-        heights = [place(row["overrides"].get(name)) + lift for name, (place, _) in places.items()]
+        offset = 0.05 * ((order + 0.5) / len(rows) - 0.5)  # separates trials with equal values
+        heights = [
+            position(row["overrides"].get(name)) + offset for name, (position, _) in scales.items()
+        ]
         colour = colours.get(row["trial"])
         end = -0.12 if colour is None else (row["metrics"][metric] - low) / ((high - low) or 1.0)
         winner = row is rows[0] and colour is not None
-        _curve(panel, [*heights, end], colour or LOST, 3.0 if winner else 1.4, colour is None)
-    for column, (_, ticks) in enumerate(places.values()):
+        _curve(panel, [*heights, end], colour or NO_RESULT, 3.0 if winner else 1.4, colour is None)
+    for column, (_, ticks) in enumerate(scales.values()):
         _scale(panel, column, ticks, "right")
     steps = [low + (high - low) * part / 4 for part in range(5)] if found else []
     ticks = [((v - low) / ((high - low) or 1.0), results.number(v)) for v in dict.fromkeys(steps)]
@@ -136,21 +134,21 @@ def _scale(panel, column, ticks, side):
 
 
 def _axis(values):
-    """Where a value stands between 0 and 1, and `(place, text)` of the ticks."""
+    """Scale of an axis: `value -> position in [0, 1]`, and the ticks `(position, text)`."""
     if len(values) > _ORDINAL and all(map(_numeric, values)):
         log = values[0] > 0 and values[-1] / values[0] >= 20
-        bend = math.log10 if log else float
-        low, high = bend(values[0]), bend(values[-1])
+        transform = math.log10 if log else float
+        low, high = transform(values[0]), transform(values[-1])
 
-        def place(value):
-            return (bend(value) - low) / (high - low)
+        def position(value):
+            return (transform(value) - low) / (high - low)
 
         every = (len(values) - 1) / 4
         shown = [values[round(every * part)] for part in range(5)]
-        return place, [(place(value), f"{value:g}") for value in shown]
-    places = {str(v): i / max(1, len(values) - 1) for i, v in enumerate(values)}
+        return position, [(position(value), f"{value:g}") for value in shown]
+    positions = {str(v): i / max(1, len(values) - 1) for i, v in enumerate(values)}
     texts = [f"{v:g}" if _numeric(v) else str(v)[-24:] for v in values]
-    return lambda value: places[str(value)], list(zip(places.values(), texts))
+    return lambda value: positions[str(value)], list(zip(positions.values(), texts))
 
 
 def _numeric(value):
@@ -158,7 +156,7 @@ def _numeric(value):
 
 
 def _colours(rows, metric, best):
-    """From the worst result's colour to the best one's, by rank; only for trials with a result."""
+    """Colours by rank, from `BEST` to `WORST`, of the trials with a result."""
     from matplotlib import colors
 
     scale = colors.LinearSegmentedColormap.from_list("rank", [BEST, WORST])
@@ -167,4 +165,4 @@ def _colours(rows, metric, best):
         for row in results.ranked(rows, metric, best)
         if row["status"] == "done" and row["metrics"].get(metric) is not None
     ]
-    return {name: scale(place / max(1, len(ranked) - 1)) for place, name in enumerate(ranked)}
+    return {name: scale(rank / max(1, len(ranked) - 1)) for rank, name in enumerate(ranked)}

@@ -1,14 +1,10 @@
-"""Runs commands side by side on one machine or many; Ray decides where and when.
+"""Runs commands in parallel on one machine or a cluster, scheduled by Ray.
 
-Ray holds no state of the sweep: one task is one process that runs to its end. Everything that has
-to survive lies in files, so every machine of a cluster must see the same folders.
-
-Receives commands and resources from experiments/sweep.py.
-Hands exit codes back.
+One Ray task is one process that runs to its end. The state of a sweep lies in files, not in Ray, so
+all machines of a cluster must share its folders.
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import re
@@ -17,9 +13,11 @@ import subprocess
 import sys
 import time
 
+from experiments.runs import file_lock
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _POLL = 0.2
-# The process ends with the worker that started it (on Linux) and does not inherit blocked signals.
+# The process ends with its Ray worker (on Linux) and does not inherit blocked signals.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -32,25 +30,25 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 @contextlib.contextmanager
-def connected(address=None):
-    """Starts an engine on this machine, or joins a cluster, for as long as the context lasts.
+def connect(address=None):
+    """Starts Ray on this machine, or connects to a cluster, for the duration of the context.
 
     Args:
       address: None for this machine alone, or what `ray.init` takes: "auto", "HOST:PORT".
 
     Yields:
-      A list with the resources of every node, `{"CPU": 8.0, "GPU": 1.0, ...}`.
+      List of the resources of each node, `{"CPU": 8.0, "GPU": 1.0, ...}`.
     """
     # Ray reads these when it is imported, and so do the processes that it starts.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     options = {"address": address}
     if not address:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's default; unsaid, it is announced
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's default; set, it prints no notice
         options = {
             "address": "local",
             "include_dashboard": False,
-            "object_store_memory": 100 << 20,  # only commands and exit codes go through it
+            "object_store_memory": 100 << 20,  # it holds only commands and exit codes
         }
     import ray
 
@@ -67,21 +65,21 @@ def connected(address=None):
         ray.shutdown()
 
 
-def share(nodes, *, parallel=None, cpus=None, gpus=None, tpus=None):
-    """Decides what one trial gets and how many run at a time.
+def allocate(nodes, *, parallel=None, cpus=None, gpus=None, tpus=None):
+    """Computes the resources of a trial and the number of trials that run at a time.
 
     Args:
-      nodes: resources of every node, from `connect`.
-      parallel: trials at a time; None takes as many as there are GPUs, else hosts.
-      cpus: processors per trial; None shares a node's evenly among its trials.
-      gpus: GPUs per trial, also a fraction; None takes 1 where there are any.
-      tpus: TPU chips per trial; None takes all of a host where there are any.
+      nodes: resources of each node, from `connect`.
+      parallel: trials at a time; None: the number of GPUs, or of hosts if there are none.
+      cpus: processors per trial; None: those of a node divided evenly among its trials.
+      gpus: GPUs per trial, also a fraction; None: 1 if there are any.
+      tpus: TPU chips per trial; None: all of a host if there are any.
 
     Returns:
       `(parallel, {"cpus", "gpus", "tpus"})`.
 
     Raises:
-      ValueError: no node has what one trial asks for.
+      ValueError: no node has the resources of one trial.
     """
     if gpus is None:
         gpus = 1.0 if not tpus and any(node.get("GPU") for node in nodes) else 0.0
@@ -109,19 +107,19 @@ def _slots(node, gpus, tpus, parallel, nodes):
     return -(-parallel // nodes) if parallel else 1
 
 
-def limits(resources):
-    """Environment variables that keep one trial from taking what belongs to its neighbours.
+def environment_variables(resources):
+    """Environment variables that limit a trial to its resources.
 
-    Ray itself shows a process only its own GPUs and TPU chips, and limits OpenMP's threads.
+    Ray itself makes only the trial's GPUs and TPU chips visible and limits OpenMP's threads.
 
     Args:
-      resources: from `share`.
+      resources: from `allocate`.
 
     Returns:
-      A dict.
+      `{variable: value}`.
     """
     threads = str(max(1, int(resources["cpus"])))
-    variables = {"NPROC": threads, "OPENCV_FOR_THREADS_NUM": threads}  # XLA's pool reads NPROC
+    variables = {"NPROC": threads, "OPENCV_FOR_THREADS_NUM": threads}  # NPROC: XLA's thread pool
     if not resources["gpus"] and not resources["tpus"]:
         variables["JAX_PLATFORMS"] = "cpu"
     if 0 < resources["gpus"] < 1:
@@ -133,11 +131,11 @@ def submit(job, resources):
     """Queues one process.
 
     Args:
-      job: dict of the keywords of `run_process`.
-      resources: from `share`.
+      job: keyword arguments of `run_process`.
+      resources: from `allocate`.
 
     Returns:
-      A handle for `wait`, `outcome` and `end`.
+      A handle for `wait`, `result` and `stop_all`.
     """
     import ray
 
@@ -146,14 +144,14 @@ def submit(job, resources):
         num_cpus=resources["cpus"],
         num_gpus=resources["gpus"],
         resources=accelerators,
-        max_retries=0,  # a retry is the sweep's decision
+        max_retries=0,  # the sweep retries
         name=job["name"],
     )
     return task.remote(**job)
 
 
 def wait(handles, seconds):
-    """Returns those of the handles whose process has ended, at the latest after some seconds."""
+    """Waits for a process to end, at most `seconds`; returns the handles of those that have."""
     import ray
 
     return (
@@ -162,15 +160,14 @@ def wait(handles, seconds):
     )
 
 
-def outcome(handle):
-    """Tells how a process ended.
+def result(handle):
+    """Exit code of a process.
 
     Args:
       handle: one that `wait` returned.
 
     Returns:
-      `(exit code, reason)`: exit code None and a reason if the engine lost the process, or if
-      it had to be killed.
+      `(exit code, reason)`; the exit code is None if Ray lost the process or it was killed.
     """
     import ray
 
@@ -180,18 +177,18 @@ def outcome(handle):
         return None, str(error).strip().splitlines()[-1]
 
 
-def end(handles, stop, grace):
-    """Asks processes to save and end; returns when they have, or were killed after `grace` s.
+def stop_all(handles, stop_file, grace):
+    """Requests processes to save and end; returns when they have, or were killed after `grace` s.
 
     Args:
-      handles: of processes that may still run, or wait for room.
-      stop: the file that their jobs look for. Ray's own way, an exception raised within the task,
-        can get lost on a busy machine; it is kept for a machine that does not see the file.
-      grace: seconds between asking and killing.
+      handles: of running or queued processes.
+      stop_file: the file that their jobs poll. Ray's own cancellation, an exception raised in the
+        task, can get lost on a busy machine; it follows for hosts that do not see the file.
+      grace: seconds between the request and the kill.
     """
     import ray
 
-    pathlib.Path(stop).touch()
+    pathlib.Path(stop_file).touch()
     _, left = ray.wait(handles, num_returns=len(handles), timeout=grace + 30)
     for handle in left:
         ray.cancel(handle, force=False)
@@ -200,20 +197,20 @@ def end(handles, stop, grace):
 
 
 def run_process(*, name, command, log, lock, stop, environment, patience, grace):
-    """Runs one command to its end; called in a worker of the engine.
+    """Runs one command to its end; called in a Ray worker.
 
     Args:
-      name: of the trial, for messages.
+      name: name of the trial, for messages.
       command: list of words.
-      log: file to which its output is added; a sign of life.
-      lock: file locked as long as the process lives, against two of them in one folder.
-      stop: file whose appearance ends the process, or keeps it from starting.
-      environment: variables added to the worker's own.
-      patience: seconds without output after which it is killed; 0 waits forever.
-      grace: seconds between asking it to end and killing it.
+      log: file to which its output is appended.
+      lock: file locked while the process lives, so that a folder has one process.
+      stop: path of the stop file: once it exists, the process is ended or not started.
+      environment: variables added to those of the worker.
+      patience: seconds without output after which the process is ended as hung; 0: never.
+      grace: seconds between SIGTERM and SIGKILL.
 
     Returns:
-      `(exit code, reason)`, as `outcome`.
+      `(exit code, reason)`, as `result`.
     """
     with _locked(lock, name, grace) as held, open(log, "ab") as output:
         if os.path.exists(stop):
@@ -234,26 +231,26 @@ def run_process(*, name, command, log, lock, stop, environment, patience, grace)
                 time.sleep(_POLL)
                 silent = time.time() - max(os.path.getmtime(log), started)
                 if patience and silent > patience:
-                    _end(process, grace)
+                    _terminate(process, grace)
                     return None, f"no output for {patience:g} s"
-        finally:  # also when the engine cancels this task
-            _end(process, grace)
+        finally:  # also when Ray cancels this task
+            _terminate(process, grace)
     return process.returncode, _reason(process.returncode, log)
 
 
 def _reason(code, log):
-    """What went wrong in one line: the signal, or the last words of the output."""
+    """Cause of a failure in one line: the signal, or the last line of the output."""
     if code == 0:
         return ""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     with open(log, "rb") as output:
         output.seek(max(0, os.path.getsize(log) - 4096))
-        words = re.split(r"[\r\n]+", output.read().decode(errors="replace").strip())
-    return f"exit code {code}: {words[-1].strip()[:300]}"
+        lines = re.split(r"[\r\n]+", output.read().decode(errors="replace").strip())
+    return f"exit code {code}: {lines[-1].strip()[:300]}"
 
 
-def _end(process, grace):
+def _terminate(process, grace):
     if process.poll() is None:
         process.terminate()
         try:
@@ -265,17 +262,10 @@ def _end(process, grace):
 
 @contextlib.contextmanager
 def _locked(path, name, seconds):
-    """Waits for a process of an earlier sweep that is still saving."""
-    deadline = time.monotonic() + seconds
+    """Locks a file; waits at most `seconds` for a process of an earlier sweep to save and end."""
     with open(path, "ab") as held:
-        while True:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"{name}: another process still runs in its folder"
-                    ) from None
-                time.sleep(_POLL)
+        try:
+            file_lock.acquire(held, timeout=seconds)
+        except BlockingIOError:
+            raise RuntimeError(f"{name}: another process still runs in its folder") from None
         yield held

@@ -1,8 +1,4 @@
-"""What came out of a sweep: one row per trial; as a table, as files, as a picture.
-
-Receives rows from experiments/sweep.py, evaluations from the trials' `metrics.jsonl`.
-Hands `results.json`, `results.csv`, `results.svg` and `results.png` to the reader.
-"""
+"""Results of a sweep, one row per trial: reading, ranking, `results.json` and `results.csv`."""
 
 import csv
 import io
@@ -15,7 +11,7 @@ COLUMNS = ("trial", "status", "tries", "seconds", "step", "steps")
 
 
 def lines(workdir):
-    """Reads `metrics.jsonl` of a trial, which may be running: an unfinished line is left out."""
+    """Reads `metrics.jsonl` of a run, which may be going on: an incomplete line is left out."""
     path = workdir / "metrics.jsonl"
     found = []
     if path.exists():
@@ -28,7 +24,7 @@ def lines(workdir):
 
 
 def measure(workdir):
-    """Reads how far a trial is and what its last evaluation said.
+    """Reads the step that a trial has reached and the metrics of its last evaluation.
 
     Args:
       workdir: folder of the trial.
@@ -45,7 +41,7 @@ def measure(workdir):
 
 
 def ranked(rows, metric, best):
-    """Sorts rows: the best value of the metric first, then the failed, then what is not done.
+    """Sorts rows: finished trials by the metric, then diverged, failed and unfinished ones.
 
     Args:
       rows: list of dicts.
@@ -59,9 +55,9 @@ def ranked(rows, metric, best):
 
     def key(row):
         value = row["metrics"].get(metric)
-        place = order.index(row["status"]) if row["status"] in order else len(order)
+        status = order.index(row["status"]) if row["status"] in order else len(order)
         sign = -1 if best == "max" else 1
-        return (place, value is None, sign * (value or 0.0))
+        return (status, value is None, sign * (value or 0.0))
 
     return sorted(rows, key=key)
 
@@ -70,9 +66,9 @@ def write(folder, rows, sweep):
     """Writes `results.json` and `results.csv`.
 
     Args:
-      folder: of the sweep.
+      folder: folder of the sweep.
       rows: list of dicts, sorted.
-      sweep: `{"metric", "best"}`, kept in the JSON file.
+      sweep: `{"metric", "best"}`, stored in the JSON file.
     """
     files.write_json(folder / "results.json", {**sweep, "trials": rows})
     overrides, metrics = columns(rows)
@@ -90,7 +86,7 @@ def write(folder, rows, sweep):
 
 
 def read(folder):
-    """Reads `results.json`; None where there is none."""
+    """Reads `results.json`; None if there is none."""
     path = folder / "results.json"
     return files.read_json(path) if path.exists() else None
 
@@ -103,7 +99,7 @@ def columns(rows):
 
 
 def short(names):
-    """Shortest endings of dotted names that tell them apart: `{"model.luma_bins": "luma_bins"}`."""
+    """Shortest unique suffixes of dotted names, `{"model.luma_bins": "luma_bins"}`."""
     found = {}
     for name in names:
         parts = name.split(".")
@@ -117,11 +113,11 @@ def short(names):
 
 
 def table(rows, metric):
-    """Lays rows out in columns for a terminal.
+    """Formats rows as a table for a terminal.
 
     Args:
       rows: list of dicts, sorted.
-      metric: name of the metric that is shown.
+      metric: name of the metric to show.
 
     Returns:
       Text.
@@ -152,7 +148,7 @@ def table(rows, metric):
 
 
 def over_seeds(rows, metric):
-    """Mean and standard deviation of a metric over trials that differ in `seed` alone.
+    """Mean and sample standard deviation of a metric over trials that differ in `seed` alone.
 
     Args:
       rows: list of dicts.
@@ -177,7 +173,7 @@ def over_seeds(rows, metric):
 
 
 def number(value, missing="-"):
-    """Writes a number as a table shows it; `missing` stands where there is none."""
+    """Formats a number for a table; `missing` stands for None."""
     if value is None:
         return missing
     size = abs(value)

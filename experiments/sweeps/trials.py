@@ -1,8 +1,4 @@
-"""The trials of a sweep: names and whole configs, checked before anything starts.
-
-Receives a sweep's ConfigDict, as configs/sweeps/combine.py makes it.
-Hands trials and their stored configs to experiments/sweep.py.
-"""
+"""Trials of a sweep: names and complete configs, validated before any trial starts."""
 
 import dataclasses
 import hashlib
@@ -20,9 +16,9 @@ class Trial:
     """One training.
 
     Attributes:
-      name: of its folder: its overrides, `model.luma_bins=4,seed=0`.
+      name: name of its folder, made of the overrides: `model.luma_bins=4,seed=0`.
       overrides: `{dotted name: value}`.
-      config: the whole config as JSON keeps it.
+      config: the complete config, JSON-able.
     """
 
     name: str
@@ -31,7 +27,7 @@ class Trial:
 
 
 def expand(base, trials):
-    """Turns overrides into whole configs.
+    """Expands overrides to complete configs.
 
     Args:
       base: ConfigDict of the experiment.
@@ -41,8 +37,8 @@ def expand(base, trials):
       A list of `Trial`, in the same order.
 
     Raises:
-      ValueError: an override names no entry of the base config, has another type than the entry
-        there, or two trials are the same.
+      ValueError: an override names no entry of the base config or differs from it in type, or two
+        trials are equal.
     """
     if not trials:
         raise ValueError("the sweep has no trials")
@@ -55,7 +51,7 @@ def expand(base, trials):
             _override(config, name, value)
         trial = Trial(_name(overrides), dict(overrides), json.loads(config.to_json()))
         if trial.name in names:
-            raise ValueError(f"the trial {trial.name} is there twice")
+            raise ValueError(f"the trial {trial.name} is listed twice")
         names.add(trial.name)
         expanded.append(trial)
     return expanded
@@ -66,11 +62,11 @@ def store(trials, folder):
 
     Args:
       trials: list of `Trial`.
-      folder: of the trials; created if absent.
+      folder: folder of the trials; created if absent.
 
     Raises:
-      ValueError: a trial of that name is there with another config; nothing was written then. The
-        message names what differs.
+      ValueError: a trial of that name exists with another config; the message names the
+        differences. Nothing was written then.
     """
     paths = [folder / trial.name / CONFIG for trial in trials]
     for trial, path in zip(trials, paths):
@@ -120,10 +116,10 @@ def _entry(config, name):
 
 
 def _name(overrides):
-    """A folder's name: readable while short, marked by a digest where characters were replaced."""
+    """Folder name of a trial; a checksum marks names that were cut or had characters replaced."""
     text = ",".join(f"{name}={value}" for name, value in overrides.items()) or "base"
     plain = re.sub(r"[^A-Za-z0-9_.,=+-]+", "_", text)
     if plain == text and len(text) <= 120:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{plain[:110]}-{digest}"
+    checksum = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{plain[:110]}-{checksum}"

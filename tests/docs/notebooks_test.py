@@ -1,3 +1,5 @@
+"""The notebooks run, equal their scripts, and print the results that their text states."""
+
 import base64
 import json
 
@@ -16,17 +18,17 @@ def text(outputs):
     return "".join(out["text"] for out in outputs if out["output_type"] == "stream")
 
 
-def pictures(outputs):
+def drawn_images(outputs):
     import cv2
 
     coded = [out["data"]["image/jpeg"] for out in outputs if "image/jpeg" in out.get("data", {})]
-    data = [np.frombuffer(base64.b64decode(picture), np.uint8) for picture in coded]
+    data = [np.frombuffer(base64.b64decode(jpeg), np.uint8) for jpeg in coded]
     return [cv2.imdecode(array, cv2.IMREAD_COLOR) for array in data]
 
 
 @pytest.fixture(scope="module")
 def executed():
-    """Name -> outputs of all cells, run from the script in a fresh kernel."""
+    """`{name: outputs of all cells}`, executed from the scripts in fresh kernels."""
     notebooks = {script.stem: run_notebook.execute(script) for script in SCRIPTS}
     return {
         name: [out for cell in notebook.cells for out in cell.get("outputs", [])]
@@ -34,26 +36,26 @@ def executed():
     }
 
 
-def test_there_is_a_notebook():
+def test_notebooks_exist():
     assert SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_script_and_notebook_are_one(script):
+def test_notebook_equals_its_script(script):
     cells = json.loads(script.with_suffix(".ipynb").read_text())["cells"]
     paired = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
     expected = [(cell.cell_type, cell.source) for cell in jupytext.read(script).cells]
     assert paired == expected, (
-        f"renew it: .venv/bin/python -m tools.run_notebook notebooks/{script.name}"
+        f"update it: .venv/bin/python -m tools.run_notebook notebooks/{script.name}"
     )
 
 
-def test_the_bilateral_grid_notebook_shows_what_it_says(executed):
+def test_bilateral_grid_notebook(executed):
     outputs = executed["what_is_a_bilateral_grid"]
     assert not [out for out in outputs if out.get("name") == "stderr"], text(outputs)
-    shown = pictures(outputs)
+    shown = drawn_images(outputs)
     assert len(shown) == 7
-    assert all(picture.std() > 10 for picture in shown), "an empty picture"
+    assert all(image.std() > 10 for image in shown), "an empty image"
     words = text(outputs)
     assert "all the weight arrived: 147456.0 for 147456 pixels" in words
     before, after = (
@@ -63,12 +65,12 @@ def test_the_bilateral_grid_notebook_shows_what_it_says(executed):
     assert before < 25 and after > 40
 
 
-def test_the_camera_notebook_gains_with_every_stage(executed):
+def test_camera_notebook_improves_with_every_stage(executed):
     outputs = executed["a_differentiable_camera"]
     assert not [out for out in outputs if out.get("name") == "stderr"], text(outputs)
-    shown = pictures(outputs)
+    shown = drawn_images(outputs)
     assert len(shown) == 5
-    assert all(picture.std() > 10 for picture in shown), "an empty picture"
+    assert all(image.std() > 10 for image in shown), "an empty image"
     words = text(outputs)
     stages = ("untouched", "white balance", "+ tone curve", "+ bilateral grid")
     psnr = [float(words.split(f"{stage}: ")[1].split(" dB")[0]) for stage in stages]

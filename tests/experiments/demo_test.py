@@ -1,4 +1,4 @@
-"""experiments/demo.py and baselines.py: the sums of the table, and one whole tiny demo."""
+"""experiments/demo.py and evaluation/baselines.py: the affine fit and the table."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from experiments.evaluation import baselines
 from experiments.reports import contact_sheet
 
 
-def test_the_global_fit_finds_the_matrix_and_weighs_photos_alike():
+def test_affine_fit_recovers_the_matrix_and_weighs_photos_equally():
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(3, 4)).astype(np.float32)
     photos = [rng.random((9, 7, 3), np.float32), rng.random((30, 20, 3), np.float32)]
@@ -26,14 +26,14 @@ def test_the_global_fit_finds_the_matrix_and_weighs_photos_alike():
     np.testing.assert_allclose(fitted, 0.5, atol=1e-4)
 
 
-def test_mistakes_of_the_fit_are_named():
+def test_affine_fit_rejects_invalid_pairs():
     with pytest.raises(ValueError, match="no pairs"):
         baselines.fit_affine([])
     with pytest.raises(ValueError, match=r"\(2, 2, 3\) and \(2, 3, 3\)"):
         baselines.fit_affine([(np.zeros((2, 2, 3)), np.zeros((2, 3, 3)))])
 
 
-def test_the_table_averages_and_judges_the_bars():
+def test_table_has_means_and_required_gains():
     rows = {
         "a": {"input": 10.0, "learned_global": 15.0, "oracle_global": 20.0, "hdrnet": 17.0},
         "b": {"input": 14.0, "learned_global": 17.0, "oracle_global": 20.0, "hdrnet": 17.8},
@@ -49,7 +49,7 @@ def test_the_table_averages_and_judges_the_bars():
     assert "global fit, oracle: -2.60 dB\n" in written + "\n"
 
 
-def test_a_sheet_lays_photos_out_in_rows_of_one_height():
+def test_contact_sheet_has_rows_of_one_height():
     photos = [[jnp.zeros((40, 20, 3)), jnp.full((40, 20, 3), 0.5)], [jnp.ones((10, 60, 3)) * 2]]
     sheet = contact_sheet.sheet(photos, height=20)
     assert sheet.dtype == np.uint8 and sheet.shape == (20 + 8 + 10, 60, 3)

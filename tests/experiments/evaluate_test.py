@@ -1,4 +1,4 @@
-"""experiments/evaluate.py as a user runs it, and the protocol and the sheets behind it."""
+"""experiments/evaluate.py from the command line; the protocol; contact sheets."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def _write(folder, name, pixels):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Six pictures that get worse and worse, their targets and their inputs."""
+    """Six outputs of decreasing quality, their targets and their inputs."""
     rng = np.random.default_rng(7)
     for index in range(6):
         target = rng.integers(40, 200, (24, 30, 3)).astype(np.uint8)
@@ -85,11 +85,11 @@ def test_a_checkpoint_is_scored_on_a_source(model, exported, tmp_path, capsys):
     rows = _rows(tmp_path)
     assert [row["name"] for row in rows] == [source[i]["name"] for i in (1, 2, 3)]
     for row, index in zip(rows, (1, 2, 3), strict=True):
-        given, target = source[index]["input"], source[index]["target"]
-        pictures = {"": inference.enhance(model, given), "input_": given}
-        for prefix, picture in pictures.items():
+        image, target = source[index]["input"], source[index]["target"]
+        scored = {"": inference.enhance(model, image), "input_": image}
+        for prefix, prediction in scored.items():
             for name in names:
-                pair = [metrics.round_to_8bit(x) for x in (picture, target)]
+                pair = [metrics.round_to_8bit(x) for x in (prediction, target)]
                 expected = float(getattr(metrics, name)(*pair))
                 assert float(row[prefix + name]) == pytest.approx(expected, rel=1e-5)
     record = json.loads((tmp_path / "scores.json").read_text())
@@ -106,12 +106,12 @@ def test_a_checkpoint_is_scored_on_a_source(model, exported, tmp_path, capsys):
     assert "HDRNetCurves" in capsys.readouterr().out
 
 
-def test_the_training_script_measures_the_same(model):
+def test_training_and_command_give_the_same_scores(model):
     source = registry.make("synthetic", count=3, size=(_SIZE, 48))
     mean, kept = protocol.evaluate(lambda image: inference.enhance(model, image), source, keep=2)
     rows = [
-        protocol.compare(picture["output"], picture["target"], picture["input"])
-        for picture in scored_images.Enhanced(model, source, range(3))
+        protocol.compare(example["output"], example["target"], example["input"])
+        for example in scored_images.EnhancedPairs(model, source, range(3))
     ]
     for name in rows[0]:
         assert mean[name] == pytest.approx(np.mean([row[name] for row in rows]), rel=1e-14)
@@ -121,17 +121,17 @@ def test_the_training_script_measures_the_same(model):
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_shared_between_processes_the_numbers_are_the_same_bits(count):
+def test_sharded_evaluation_is_bit_identical(count):
     source = registry.make("synthetic", count=4, size=16)
 
     def part(index, gather):
         options = {"shard": (index, count), "gather": gather, "keep": 3}
         return protocol.evaluate(lambda image: image**0.9, source, **options)
 
-    told = []
+    sums = []
     for index in range(count):
         try:
-            part(index, lambda value: told.append(value) or [value])
+            part(index, lambda value: sums.append(value) or [value])
         except ValueError as error:
             assert "no example" in str(error) and index >= 4
     alone, kept = protocol.evaluate(lambda image: image**0.9, source, keep=3)
@@ -141,11 +141,11 @@ def test_shared_between_processes_the_numbers_are_the_same_bits(count):
             lambda image: enhanced.append(1) or image,
             source,
             shard=(index, count),
-            gather=lambda value: told,
+            gather=lambda value: sums,
         )
-    assert len(enhanced) == 4  # nobody does another's work
+    assert len(enhanced) == 4  # each photo is enhanced once
     for index in range(count):
-        results, shown = part(index, lambda value: told)
+        results, shown = part(index, lambda value: sums)
         assert results == alone
         assert [x["name"] for x in shown] == ([x["name"] for x in kept] if index == 0 else [])
 
@@ -168,24 +168,24 @@ def test_folders_are_scored_ranked_and_drawn(folders, capsys):
     assert not list(out.glob(".*"))
 
 
-def test_the_sheet_shows_the_ends_and_where_pictures_differ():
+def test_sheet_has_best_and_worst_with_error_maps():
     metric = protocol.METRICS["delta_e"]
-    ends = best_and_worst.Extremes(metric, 1)
+    extremes = best_and_worst.BestAndWorst(metric, 1)
     target = np.full((20, 30, 3), 0.5, np.float32)
     for name, value in (("c", 3.0), ("a", 1.0), ("d", float("nan")), ("b", 2.0)):
         output = target.copy()
         output[:10] += 0.1 * (name == "a")
-        ends.add(value, name, {"output": output, "target": target})
-    sheet = ends.draw("title")
-    assert [kept[2] for kept in ends._kept] == ["a", "d"]  # NaN is the worst there is
-    assert [ends._caption(k)[:6] for k in (0, 1)] == ["1 of 4", "4 of 4"]
+        extremes.add(value, name, {"output": output, "target": target})
+    sheet = extremes.draw("title")
+    assert [kept[2] for kept in extremes._kept] == ["a", "d"]  # NaN is the worst
+    assert [extremes._caption(k)[:6] for k in (0, 1)] == ["1 of 4", "4 of 4"]
     bright = (sheet.max(-1) > 0) & (sheet.max(-1) - sheet.min(-1) > 60)
-    assert bright.sum() == 10 * 30  # the upper half of one difference
-    with pytest.raises(ValueError, match="no picture to draw"):
-        best_and_worst.Extremes(metric, 1).draw("title")
+    assert bright.sum() == 10 * 30  # the upper half of one error map
+    with pytest.raises(ValueError, match="no image to draw"):
+        best_and_worst.BestAndWorst(metric, 1).draw("title")
 
 
-def test_photos_for_the_report_have_one_size_and_safe_names(tmp_path):
+def test_report_photos_have_one_size_and_safe_names(tmp_path):
     photo = np.linspace(0, 1, 60 * 90 * 3, dtype=np.float32).reshape(60, 90, 3)
     photos = [
         {"name": name, "input": photo, "output": photo + 1, "target": images.to_integer(photo, 16)}
@@ -204,7 +204,7 @@ def test_photos_for_the_report_have_one_size_and_safe_names(tmp_path):
         assert np.abs(difference).max() <= 2
 
 
-def test_a_failed_picture_is_named_and_the_others_are_scored(folders, capsys):
+def test_a_failed_image_is_named_and_the_others_are_scored(folders, capsys):
     (folders / "outputs" / "p1.png").write_bytes(b"")
     _write(folders / "outputs", "p2.png", np.zeros((24, 29, 3), np.uint8))
     _write(folders / "targets", "p3.png", np.zeros((24, 30, 3), np.uint16))
@@ -216,7 +216,7 @@ def test_a_failed_picture_is_named_and_the_others_are_scored(folders, capsys):
     assert "p1.png: it is empty" in failures[0]
     assert "p2.png is 24 x 29" in failures[1] and "p2.png is 24 x 30" in failures[1]
     assert "p3.png has 8 bits" in failures[2] and "--mixed-bits" in failures[2]
-    assert "3 of 6 pictures failed; all numbers are over the other 3" in text.out
+    assert "3 of 6 images failed; all numbers are over the other 3" in text.out
     assert [row["name"] for row in _rows(folders / "out")] == ["p0.png", "p4.png", "p5.png"]
     record = json.loads((folders / "out" / "scores.json").read_text())
     assert len(record["failed"]) == 3 and record["pictures"] == 3
@@ -224,7 +224,7 @@ def test_a_failed_picture_is_named_and_the_others_are_scored(folders, capsys):
     assert len(_rows(folders / "out")) == 4
 
 
-def test_mistakes_take_one_line(folders, exported, capsys):
+def test_errors_take_one_line(folders, exported, capsys):
     both = _folder_arguments(folders, "outputs", "targets")
     out = ["--out", folders / "out"]
     (folders / "empty").mkdir()
@@ -245,7 +245,7 @@ def test_mistakes_take_one_line(folders, exported, capsys):
         (1, "names held-out photos: give --source", ["--checkpoint", exported]),
         (1, "is not a folder", ["--checkpoint", folders / "absent"]),
         (1, "unknown source", ["--checkpoint", exported, "--source", "nonsense"]),
-        (1, "takes KIND NAME=VALUE", ["--checkpoint", exported, "--source", "folder", "x"]),
+        (1, "expected NAME=VALUE", ["--checkpoint", exported, "--source", "folder", "x"]),
         (1, "could be scored", [*both, "--metrics", "ms_ssim"]),
     ]
     for code, message, arguments in cases:
@@ -260,7 +260,7 @@ def test_mistakes_take_one_line(folders, exported, capsys):
 
 
 class _Single:
-    """A source of single pictures."""
+    """A source of single images."""
 
     def __len__(self):
         return 1
@@ -270,19 +270,19 @@ class _Single:
 
 
 def test_only_pairs_are_scored(model, folders):
-    with pytest.raises(TypeError, match="needs pairs of pictures, but the source gives.*image"):
-        scored_images.Enhanced(model, _Single(), range(1))[0]
+    with pytest.raises(TypeError, match="needs pairs of images, but the source gives.*image"):
+        scored_images.EnhancedPairs(model, _Single(), range(1))[0]
     sides = [unpaired.ImageSource.folder(folders / name) for name in ("inputs", "targets")]
     with pytest.raises(TypeError, match="unrelated photos"):
-        scored_images.Enhanced(model, unpaired.Unpaired(*sides), range(1))
+        scored_images.EnhancedPairs(model, unpaired.Unpaired(*sides), range(1))
 
 
 def edges(image):
-    """Features for the test below: differences to the right and below."""
+    """Features for the test below: horizontal and vertical differences."""
     return [image[..., 1:, :] - image[..., :-1, :], image[..., 1:, :, :] - image[..., :-1, :, :]]
 
 
-def test_features_come_from_the_users_module(folders):
+def test_features_are_imported_from_a_module(folders):
     arguments = _folder_arguments(folders, "outputs", "targets")
     features = f"{__name__}:edges"
     out = folders / "out"
@@ -293,7 +293,7 @@ def test_features_come_from_the_users_module(folders):
     assert features in record["protocol"]["perceptual"]
 
 
-def test_the_command_scores_the_published_pictures(tmp_path):
+def test_command_reproduces_published_psnr(tmp_path):
     """The published PSNR of one operator, from files to the printed table, in its own process."""
     folder = assets.path("fivek_sample")
     command = [sys.executable, "-m", "experiments.evaluate", "--outputs", folder / "npea"]

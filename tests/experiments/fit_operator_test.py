@@ -1,4 +1,4 @@
-"""Options that made a set of pictures are found again, photo by photo and without each."""
+"""The options that produced the targets are recovered, on all photos and leave-one-out."""
 
 import json
 
@@ -35,14 +35,14 @@ def test_known_options_are_found(pairs, capsys):
     tried = ["--try", "lift", "0.0", "0.5", "--try", "gains", "[1.0]", "[1.6]"]
     assert run(pairs, "--set", "radii=[2]", *tried) == 0
     found = json.loads(capsys.readouterr().out)
-    # The preset's compression is part of what made the targets, and stays.
+    # The preset's compression is fixed: it was used to make the targets.
     assert found["options"] == OPTIONS
     assert min(found["psnr"].values()) > 60 and len(found["psnr"]) == 3
     assert all(one["options"] == OPTIONS for one in found["left_out"].values())
     assert found["left_out_mean"] == pytest.approx(found["mean"])
 
 
-def test_mistakes_are_told_in_a_line(pairs, capsys):
+def test_errors_take_one_line(pairs, capsys):
     for arguments, message in (
         ([], "there must be options with values to try, got {}"),
         (["--try", "sigma", "1"], "'multilayer' has no option 'sigma'"),

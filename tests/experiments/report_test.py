@@ -1,4 +1,4 @@
-"""The page of a run and of a sweep: one file, nothing fetched, nothing invented."""
+"""Reports of runs and sweeps: self-contained HTML with the recorded content."""
 
 import html.parser
 import json
@@ -18,7 +18,7 @@ _VOID = {"meta", "img", "input", "br", "path", "use", "line", "rect"}
 
 
 class _Reader(html.parser.HTMLParser):
-    """Elements, ids and whatever a browser would fetch; complains of tags that do not match."""
+    """Collects elements, ids and fetched addresses; fails on unbalanced tags."""
 
     def __init__(self, text):
         super().__init__()
@@ -60,7 +60,7 @@ def _photo(seed, size=(40, 60)):
 
 
 def _run(folder, *, rich):
-    """A run's files: those of today, or only what the oldest ones left."""
+    """Writes the files of a run: all of them, or only those of the oldest runs."""
     folder.mkdir()
     config = {"experiment": "hdrnet", "seed": 7, "steps": 40, "model": {"luma_bins": 5}}
     (folder / "config.json").write_text(json.dumps(config))
@@ -90,7 +90,7 @@ def _run(folder, *, rich):
         failure.mkdir(parents=True)
         (failure / "failure.json").write_text(json.dumps({"message": "loss is nan at step 33"}))
     text = "".join(json.dumps(line) + "\n" for line in sorted(lines, key=lambda x: x["step"]))
-    (folder / "metrics.jsonl").write_text(text + '{"kind": "tr')  # a line cut off
+    (folder / "metrics.jsonl").write_text(text + '{"kind": "tr')  # an incomplete line
     return folder
 
 
@@ -109,7 +109,7 @@ def plain(tmp_path_factory):
 
 
 @pytest.mark.parametrize("which", ["rich", "plain"])
-def test_the_page_is_one_file(which, request):
+def test_page_is_self_contained(which, request):
     text = request.getfixturevalue(which)
     page = _Reader(text)
     assert len(page.ids) == len(set(page.ids)) > 0
@@ -123,7 +123,7 @@ def test_the_page_is_one_file(which, request):
     assert "default-src 'none'" in text and len(text) < 500_000
 
 
-def test_every_part_of_a_run_is_on_its_page(rich):
+def test_page_shows_all_parts_of_a_run(rich):
     words = _Reader(rich).text
     assert "hdrnet, seed 7. Finished: 40 steps." in words
     assert "untouched input 17.25 first evaluation" in words
@@ -139,7 +139,7 @@ def test_every_part_of_a_run_is_on_its_page(rich):
         assert f'aria-label="{name}"' in rich
 
 
-def test_what_a_run_did_not_record_is_said(plain):
+def test_page_names_what_was_not_recorded(plain):
     words = _Reader(plain).text
     assert "This run did not record where its time went." in words
     assert "This run did not record its starts." in words
@@ -151,7 +151,7 @@ def test_each_photo_has_a_slider(which, count, request):
     page = _Reader(request.getfixturevalue(which))
     ranges = [a for tag, a in page.tags if tag == "input" and a["type"] == "range"]
     radios = [a["value"] for tag, a in page.tags if tag == "input" and a["type"] == "radio"]
-    assert [each["aria-label"] for each in ranges] == ["share of input against output"] * count
+    assert [each["aria-label"] for each in ranges] == ["slider between input and output"] * count
     assert radios == ["input output", "output target", "input target"] * count
     shown = [a for tag, a in page.tags if tag == "img" and "data-is" in a]
     assert [a["data-is"] for a in shown] == list(contact_sheet.MEMBERS) * count
@@ -160,36 +160,36 @@ def test_each_photo_has_a_slider(which, count, request):
     assert f"{count} of 3 photos" in page.text
 
 
-def test_a_sheet_comes_apart_into_its_photos(tmp_path):
+def test_contact_sheet_is_split_into_its_photos(tmp_path):
     members = [_photo(k, size) for k, size in enumerate([(40, 60)] * 3 + [(32, 30)] * 3)]
     images.write(tmp_path / "step_0000001.png", contact_sheet.sheet([members[:3], members[3:]]))
-    found = photos_lib.photos(tmp_path / "step_0000001.png")
+    found = photos_lib.read(tmp_path / "step_0000001.png")
     assert list(found) == ["photo 1", "photo 2"]
     parts = [part for each in found.values() for part in each.values()]
     for part, member in zip(parts, members):
         np.testing.assert_array_equal(part, images.to_integer(member, 8))
 
 
-def test_large_photos_are_shrunk_until_they_fit():
+def test_large_photos_are_downscaled_to_the_budget():
     noise = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), np.uint8)
     found = {str(k): {"input": noise, "output": noise} for k in range(4)}
-    fitted, longest = photos_lib.fitted(found)
+    compressed, longest = photos_lib.compress(found)
     assert longest < 1024
-    assert 1e6 < sum(len(b) for _, m in fitted.values() for b in m.values()) <= 3e6
-    assert fitted["0"][0] == (900, 1200)
+    assert 1e6 < sum(len(b) for _, m in compressed.values() for b in m.values()) <= 3e6
+    assert compressed["0"][0] == (900, 1200)
 
 
-def test_long_curves_become_means_with_a_band():
+def test_long_curves_are_drawn_as_means_with_a_range():
     steps = np.arange(10_000.0)
-    centre, mean, low, high = figures._thinned(steps, np.where(steps % 2, 1.0, np.nan))
+    centre, mean, low, high = figures._downsample(steps, np.where(steps % 2, 1.0, np.nan))
     assert len(centre) == 300 and np.all(mean == 1) and np.all(low == high)
-    centre, mean, low, high = figures._thinned(steps, steps)
+    centre, mean, low, high = figures._downsample(steps, steps)
     assert np.all(low < mean) and np.all(mean < high) and centre[0] == pytest.approx(mean[0])
     drawn = figures.panel("loss", {"training": (steps, 1 / (1 + steps))})
     assert len(drawn) < 60_000 and "var(--first)" in drawn and "#123" not in drawn
 
 
-def test_text_is_text():
+def test_text_is_escaped():
     page = page_lib.page("<script>", "", {"a & b": page_lib.table(["<i>"], [["<b>"]])})
     assert "<b>" not in page.split("<h2>")[1] and "&lt;b&gt;" in page and "a &amp; b" in page
     assert _Reader(page).text.startswith("<script>")
@@ -206,7 +206,7 @@ def _rows(**changes):
     return rows
 
 
-def test_the_page_of_a_sweep(tmp_path):
+def test_page_of_a_sweep(tmp_path):
     rows = results.ranked(_rows(), metric="psnr", best="max")
     rows[3] |= {"status": "diverged", "metrics": {}, "reason": "loss is nan"}
     results.write(tmp_path, rows, {"metric": "psnr", "best": "max"})
@@ -227,13 +227,15 @@ def test_axes_of_the_plot():
     one = [row | {"overrides": {"seed": row["overrides"]["seed"]}} for row in _rows()[:2]]
     assert plot.parameters(one) == {"seed": [0, 1]}
     assert list(plot.parameters(_rows()[:1])) == ["trial"]
-    place, ticks = plot._axis([10.0**-k for k in range(9, -1, -1)])
-    assert place(1e-9) == 0 and place(1.0) == 1 and abs(place(1e-3) - 6 / 9) < 1e-9  # logarithmic
+    position, ticks = plot._axis([10.0**-k for k in range(9, -1, -1)])
+    assert (
+        position(1e-9) == 0 and position(1.0) == 1 and abs(position(1e-3) - 6 / 9) < 1e-9
+    )  # logarithmic
 
 
 @pytest.mark.parametrize("bins", [(4, 8), (4, 4)])
 @pytest.mark.parametrize("status", ["done", "failed"])
-def test_plots_are_drawn_whatever_came_out(bins, status, tmp_path):
+def test_plots_are_drawn_for_any_result(bins, status, tmp_path):
     rows = [
         row | {"status": status, "overrides": {"bins": b, "name": n}}
         for row, b, n in zip(_rows(), bins * 2, "aabb")

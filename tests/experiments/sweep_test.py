@@ -1,4 +1,4 @@
-"""A sweep on its engine, with a stand-in for the training that crashes and diverges at will."""
+"""Sweeps on Ray with a stub training that crashes, hangs or diverges on request."""
 
 import contextlib
 import csv
@@ -22,9 +22,9 @@ from experiments.sweeps import trials as trials_lib
 from tests import assets
 
 _ROOT = assets.ROOT
-_SECONDS = 400  # a busy machine is slow, not wrong
-# A training of `steps` steps. Its checkpoint is a number in a file; it obeys SIGTERM as train.py. A
-# slow one outlasts any delay of a busy machine, until the file `hurry` is there.
+_TIMEOUT = 400  # seconds, for a busy machine
+# A training of `steps` steps whose checkpoint is a number in a file; SIGTERM stops it as it stops
+# train.py. A slow one sleeps at each step until the file `hurry` exists.
 _STUB = """
 import json, os, pathlib, signal, sys, time
 config, folder = json.loads(pathlib.Path(sys.argv[1]).read_text()), pathlib.Path(sys.argv[2])
@@ -84,9 +84,9 @@ def stub(tmp_path_factory):
 
 @contextlib.contextmanager
 def _sweep(workdir, stub, *trials, steps=8):
-    """A sweep in a process of its own; what it prints is kept beside its folder."""
+    """Runs a sweep in its own process; its output goes to a file beside its folder."""
     words = [sys.executable, "-c", _MAIN, str(workdir), str(stub), json.dumps(trials), str(steps)]
-    # Ray ends processes where memory runs short, whoever has taken it.
+    # Ray would end processes when memory is short, also if others use it.
     environment = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
     with open(f"{workdir}.output", "a") as output:
         process = subprocess.Popen(words, cwd=_ROOT, stdout=output, stderr=output, env=environment)
@@ -98,9 +98,9 @@ def _sweep(workdir, stub, *trials, steps=8):
 
 
 def _swept(workdir, stub, *trials, **options):
-    """Waits for a sweep: its exit code."""
+    """Runs a sweep to its end; returns its exit code."""
     with _sweep(workdir, stub, *trials, **options) as process:
-        return process.wait(timeout=_SECONDS)
+        return process.wait(timeout=_TIMEOUT)
 
 
 def _printed(workdir):
@@ -108,13 +108,13 @@ def _printed(workdir):
 
 
 def _starts(workdir, name):
-    """The step from which each process of a trial started."""
+    """Steps from which the processes of a trial started."""
     lines = (workdir / "trials" / name / "starts").read_text().splitlines()
     return [int(line.split()[0]) for line in lines]
 
 
 def _until(condition, process, workdir):
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + _TIMEOUT
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline, _printed(workdir)
         time.sleep(0.05)
@@ -129,7 +129,7 @@ def swept(stub, tmp_path_factory):
     return workdir, trials, results.read(workdir)["trials"]
 
 
-def test_each_trial_gets_what_it_deserves(swept):
+def test_status_and_retries_of_each_trial(swept):
     workdir, _, rows = swept
     found = {row["trial"]: (row["status"], row["tries"], row["step"]) for row in rows}
     assert found == {
@@ -141,7 +141,7 @@ def test_each_trial_gets_what_it_deserves(swept):
     }
     assert _starts(workdir, "mood=crashes") == [0, 4]  # from its checkpoint
     assert _starts(workdir, "mood=breaks") == [0, 2]
-    assert "mood=crashes: killed by SIGKILL; starting it again" in _printed(workdir)
+    assert "mood=crashes: killed by SIGKILL; restarting" in _printed(workdir)
 
 
 def test_the_table_is_sorted_by_the_metric(swept):
@@ -156,7 +156,7 @@ def test_the_table_is_sorted_by_the_metric(swept):
         lines = list(csv.DictReader(file))
     assert [line["trial"] for line in lines] == [row["trial"] for row in rows]
     assert lines[0]["gain"] == "2.0" and lines[0]["psnr"] == "16.0"
-    assert lines[1]["gain"] == "1.0"  # not overridden: the base's
+    assert lines[1]["gain"] == "1.0"  # not overridden: from the base
     assert all(float(line["seconds"]) > 0 for line in lines)
     table = [line.split() for line in _printed(workdir).splitlines()]
     head = table.index(["psnr", "mood", "gain", "status", "tries", "seconds", "step"])
@@ -165,7 +165,7 @@ def test_the_table_is_sorted_by_the_metric(swept):
     ]  # fmt: skip
 
 
-def test_parallel_trials_share_the_processors(swept):
+def test_parallel_trials_divide_the_processors(swept):
     workdir, *_ = swept
     most = max(1, os.cpu_count() // 3)  # a container may have fewer
     for name in ("mood=calm", "mood=breaks"):
@@ -174,7 +174,7 @@ def test_parallel_trials_share_the_processors(swept):
             assert 1 <= int(threads) <= most and platform == "cpu"
 
 
-def test_the_same_command_runs_only_what_failed(swept, stub):
+def test_rerunning_a_sweep_runs_only_failed_trials(swept, stub):
     workdir, trials, before = swept
     assert _swept(workdir, stub, *trials) == 0, _printed(workdir)
     rows = results.read(workdir)["trials"]
@@ -188,7 +188,7 @@ def test_the_same_command_runs_only_what_failed(swept, stub):
             assert row == same
 
 
-def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
+def test_stopped_and_killed_sweeps_resume(stub, tmp_path):
     workdir, hurry, steps = tmp_path / "sweep", tmp_path / "hurry", 2000
     trials = [{"mood": "slow", "gain": gain, "hurry": str(hurry)} for gain in (1.0, 2.0)]
     names = [trial.name for trial in trials_lib.expand(described({}).base, trials)]
@@ -205,8 +205,8 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
     with _sweep(workdir, stub, *trials, steps=steps) as process:
         _until(lambda: min(saved()) >= 2, process, workdir)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=_SECONDS) == 128 + signal.SIGINT, _printed(workdir)
-    assert "2 trials to go; the same command goes on" in _printed(workdir)
+        assert process.wait(timeout=_TIMEOUT) == 128 + signal.SIGINT, _printed(workdir)
+    assert "2 trials left; the same command resumes them" in _printed(workdir)
     rows = {row["trial"]: row for row in results.read(workdir)["trials"]}  # sorted by the metric
     assert {row["status"] for row in rows.values()} == {"stopped"}
     stopped = saved()
@@ -215,12 +215,12 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
     with _sweep(workdir, stub, *trials, steps=steps) as process:
         _until(lambda: min(saved()) >= max(stopped) + 2, process, workdir)
         process.kill()
-        process.wait(timeout=_SECONDS)
+        process.wait(timeout=_TIMEOUT)
 
     with _sweep(workdir, stub, *trials, steps=steps) as process:
         _until(lambda: started(3), process, workdir)  # those of the killed sweep have ended
         hurry.touch()
-        assert process.wait(timeout=_SECONDS) == 0, _printed(workdir)
+        assert process.wait(timeout=_TIMEOUT) == 0, _printed(workdir)
     rows = results.read(workdir)["trials"]
     assert [(row["status"], row["step"]) for row in rows] == [("done", steps)] * 2
     for name, step in zip(names, stopped):
@@ -229,29 +229,29 @@ def test_a_stopped_and_a_killed_sweep_go_on(stub, tmp_path):
 
 
 def test_resources_of_a_trial():
-    share = ray_runner.share
+    allocate = ray_runner.allocate
     desk = [{"CPU": 8.0}]
-    assert share(desk) == (1, {"cpus": 8.0, "gpus": 0.0, "tpus": 0.0})
-    assert share(desk, parallel=4) == (4, {"cpus": 2.0, "gpus": 0.0, "tpus": 0.0})
-    assert share([{"CPU": 2.0}], parallel=3)[1]["cpus"] == pytest.approx(2 / 3)
+    assert allocate(desk) == (1, {"cpus": 8.0, "gpus": 0.0, "tpus": 0.0})
+    assert allocate(desk, parallel=4) == (4, {"cpus": 2.0, "gpus": 0.0, "tpus": 0.0})
+    assert allocate([{"CPU": 2.0}], parallel=3)[1]["cpus"] == pytest.approx(2 / 3)
     gpus = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}, {"CPU": 64.0}]
-    assert share(gpus) == (6, {"cpus": 4.0, "gpus": 1.0, "tpus": 0.0})
-    assert share(gpus, gpus=0.5, cpus=1)[0] == 12
-    assert share(gpus, parallel=2)[0] == 2
+    assert allocate(gpus) == (6, {"cpus": 4.0, "gpus": 1.0, "tpus": 0.0})
+    assert allocate(gpus, gpus=0.5, cpus=1)[0] == 12
+    assert allocate(gpus, parallel=2)[0] == 2
     pod = [{"CPU": 96.0, "TPU": 4.0}] * 2
-    assert share(pod) == (2, {"cpus": 96.0, "gpus": 0.0, "tpus": 4.0})
-    assert share(pod, tpus=1) == (8, {"cpus": 24.0, "gpus": 0.0, "tpus": 1.0})
-    for wanted in ({"gpus": 1}, {"tpus": 4}, {"cpus": 9}):
+    assert allocate(pod) == (2, {"cpus": 96.0, "gpus": 0.0, "tpus": 4.0})
+    assert allocate(pod, tpus=1) == (8, {"cpus": 24.0, "gpus": 0.0, "tpus": 1.0})
+    for request in ({"gpus": 1}, {"tpus": 4}, {"cpus": 9}):
         with pytest.raises(ValueError, match="no node has that"):
-            share(desk, **wanted)
-    assert ray_runner.limits({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
+            allocate(desk, **request)
+    assert ray_runner.environment_variables({"cpus": 0.5, "gpus": 0.5, "tpus": 0.0}) == {
         "NPROC": "1",
         "OPENCV_FOR_THREADS_NUM": "1",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450",
     }
 
 
-def test_a_process_that_hangs_is_ended(tmp_path):
+def test_a_hung_process_is_ended(tmp_path):
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); time.sleep(600)"
     job = {
         "name": "hung",
@@ -270,7 +270,7 @@ def test_a_process_that_hangs_is_ended(tmp_path):
             ray_runner.run_process(**job)
 
 
-def test_a_file_ends_a_process_and_keeps_others_from_starting(tmp_path):
+def test_stop_file_ends_a_process_and_prevents_new_ones(tmp_path):
     stop = tmp_path / "stop"
     ended = f"import pathlib, time; pathlib.Path({str(stop)!r}).touch(); time.sleep(600)"
     job = {"name": "asked", "environment": {}, "patience": 0, "grace": 60.0, "stop": str(stop)}
@@ -285,11 +285,11 @@ def test_a_file_ends_a_process_and_keeps_others_from_starting(tmp_path):
     assert (tmp_path / "log").read_bytes() == log
 
 
-def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
+def test_locked_folder_and_invalid_sweeps_are_refused(tmp_path):
     plan = described({"gain": 2.0})
     with open(tmp_path / "lock", "ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(ValueError, match="another sweep works in"):
+        with pytest.raises(ValueError, match="another sweep runs in"):
             sweep.run(plan, tmp_path)
     with pytest.raises(ValueError, match="best: expected 'max' or 'min', got 'biggest'"):
         sweep.run(described({"gain": 2.0}, best="biggest"), tmp_path)
@@ -298,7 +298,7 @@ def test_a_folder_in_use_and_wrong_sweeps_are_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
-def test_the_guide_sweeps_as_it_says(tmp_path):
+def test_example_of_the_docs_runs(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", (_ROOT / "docs/sweeps.md").read_text(), re.S)
     path = tmp_path / "guide.py"
     path.write_text(code)

@@ -1,4 +1,4 @@
-"""experiments/train.py as a user runs it: files, resumption after a kill, mistakes."""
+"""experiments/train.py from config to checkpoint: files, resuming after a kill, errors."""
 
 import functools
 import json
@@ -23,7 +23,7 @@ from configs import smoke
 from experiments import demo, train
 from tests import assets
 
-# A process killed while it writes to the cache of compiled programs: compiled again, with a word.
+# A killed process may leave a damaged entry in the compilation cache, which JAX warns about.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Error reading persistent compilation cache"),
     pytest.mark.usefixtures("compiled_once"),
@@ -63,7 +63,7 @@ def finished(tmp_path_factory):
     return workdir, results
 
 
-def test_a_run_learns_and_leaves_its_files(finished):
+def test_a_run_learns_and_writes_its_files(finished):
     workdir, results = finished
     assert results["step"] == 40 and results["psnr"] > results["input_psnr"] + 3
     assert results["delta_e"] < results["input_delta_e"]
@@ -89,7 +89,7 @@ def test_a_run_learns_and_leaves_its_files(finished):
     assert sorted(steps) == ["32", "36", "40"]
 
 
-def test_the_checkpoint_gives_the_network_that_was_evaluated(finished):
+def test_checkpoint_holds_the_evaluated_network(finished):
     workdir, results = finished
     saved = networks.load(workdir)
     network = Model(
@@ -105,7 +105,7 @@ def test_the_checkpoint_gives_the_network_that_was_evaluated(finished):
 
 
 def _killed(command, workdir, log, environment):
-    """Kills a run once it has saved; whether that came before its end."""
+    """Kills a run after its first save; returns whether that was before its end."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=_ROOT, stdout=output, stderr=output, env=environment
@@ -122,13 +122,13 @@ def _killed(command, workdir, log, environment):
     return code == -signal.SIGKILL and trees.latest(trees.run_folder(workdir)) < 40
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled_once, tmp_path):
+def test_a_killed_run_resumes_to_the_same_bits(finished, compiled_once, tmp_path):
     workdir = tmp_path / "killed"
     command = [sys.executable, "-m", "experiments.train", f"--config={_ROOT}/configs/smoke.py"]
     command += [f"--workdir={workdir}"]
     command += [f"--config.{name}={value}" for name, value in _TINY.items()]
     environment = {**os.environ, **compiled_once}
-    for attempt in range(5):  # a busy machine may look away until the run is done
+    for attempt in range(5):  # on a busy machine the run may end before the kill
         if _killed(command, workdir, tmp_path / f"output{attempt}", environment):
             break
         shutil.rmtree(workdir)
@@ -144,27 +144,27 @@ def test_a_killed_run_goes_on_to_the_same_bits(finished, compiled_once, tmp_path
         assert results[name] == finished[1][name]
 
 
-def test_the_demo_adds_its_table_and_pictures(finished):
+def test_demo_writes_its_table_and_plots(finished):
     workdir, results = finished
     table = demo.run(_config(), workdir, progress=False)
     assert json.loads((workdir / "table.json").read_text()) == table
     assert list(table["photos"]) == ["synthetic_00016", "synthetic_00017", "synthetic_00018"]
     np.testing.assert_allclose(table["mean"]["hdrnet"], results["psnr"], atol=0.02)
     np.testing.assert_allclose(table["mean"]["input"], results["input_psnr"], atol=1e-4)
-    # The synthetic retouch is one matrix: both fits find it, up to the ridge.
+    # The synthetic retouch is one matrix, which both fits find up to the ridge penalty.
     assert min(table["mean"]["oracle_global"], table["mean"]["learned_global"]) > 50
     for name in ("heldout.png", "loss.png"):
         assert (workdir / name).stat().st_size > 10_000
 
 
-def test_a_finished_run_is_left_as_it_is(finished):
+def test_a_finished_run_is_not_changed(finished):
     workdir, results = finished
     before = _losses(workdir)
     outcome, again = train.train(_config(), workdir, progress=False)
     assert outcome.step == 40 and again == results and _losses(workdir) == before
 
 
-def test_a_run_starts_from_another_ones_weights(finished, tmp_path):
+def test_warm_start_from_the_weights_of_another_run(finished, tmp_path):
     config = _config(**{"start": str(finished[0]), "steps": 4, "optimizer.learning_rate": 0.0})
     outcome, results = train.train(config, tmp_path / "run", progress=False)
     assert outcome.step == 4
@@ -194,12 +194,12 @@ def test_another_config_in_the_same_folder_is_refused(finished):
 def test_an_unknown_key_fails_by_name(section, tmp_path):
     config = _config()
     with config.unlocked():
-        (config[section] if section else config)["colour_of_hope"] = {"kind": "synthetic"}
-    with pytest.raises((TypeError, ValueError), match="colour_of_hope"):
+        (config[section] if section else config)["unknown_key"] = {"kind": "synthetic"}
+    with pytest.raises((TypeError, ValueError), match="unknown_key"):
         train.train(config, tmp_path / "run", progress=False)
 
 
-def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+def test_batch_size_must_divide_by_the_devices(tmp_path):
     with pytest.raises(ValueError, match="batch of 12 examples cannot be shared evenly by 8"):
         train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
 

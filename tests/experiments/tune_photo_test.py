@@ -1,4 +1,4 @@
-"""experiments/tune_photo.py: parameters that please a critic, penalties, files, mistakes."""
+"""experiments/tune_photo.py: tuned parameters, penalty, written files, errors."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ IMAGE = np.linspace(0.1, 0.9, 18 * 24 * 3, dtype=np.float32).reshape(18, 24, 3) 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
-    """The pictures are small: compiling takes longer than running."""
+    """Small images: compiling takes longer than running."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
@@ -25,14 +25,14 @@ def quick_compilation():
 
 @pytest.fixture
 def bright_is_good(monkeypatch):
-    """A critic that wants the mean brightness to be 0.6; its weight is its strictness."""
+    """A critic whose best score is at mean brightness 0.6; its weight is the slope."""
 
-    def mean_score(judge, image):
-        return 10.0 - judge * jnp.abs(image.mean((-3, -2, -1)) - 0.6)
+    def mean_score(critic, image):
+        return 10.0 - critic * jnp.abs(image.mean((-3, -2, -1)) - 0.6)
 
-    def distribution(judge, image, *, method):
+    def distribution(critic, image, *, method):
         assert method == "antialias"
-        good = jnp.clip(1 - judge * jnp.abs(image.mean((-3, -2, -1)) - 0.6), 0, 1)
+        good = jnp.clip(1 - critic * jnp.abs(image.mean((-3, -2, -1)) - 0.6), 0, 1)
         return jnp.zeros(10).at[8].set(good).at[3].set(1 - good)
 
     monkeypatch.setattr(nima, "mean_score", mean_score)
@@ -40,18 +40,18 @@ def bright_is_good(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", tunable_operators.KINDS)
-def test_zero_changes_nothing_and_strength_grows(kind):
+def test_zero_parameters_are_the_identity_and_strength_is_quadratic(kind):
     operator = tunable_operators.make(kind, cells=(2, 2, 2))
 
-    def look(parameters):
+    def measure(parameters):
         output = operator.apply(parameters, IMAGE)
         return output.mean(), (output, operator.strength(parameters))
 
-    slope = jax.jit(jax.value_and_grad(look, has_aux=True))
-    (_, (output, strength)), _ = slope(operator.zero)
+    slope = jax.jit(jax.value_and_grad(measure, has_aux=True))
+    (_, (output, strength)), _ = slope(operator.identity)
     np.testing.assert_allclose(output, IMAGE, atol=2e-3)
     assert strength == 0
-    moved = [tunable_operators.drawn(jax.random.key(0), operator.zero, s) for s in (0.1, 0.2)]
+    moved = [tunable_operators.perturb(jax.random.key(0), operator.identity, s) for s in (0.1, 0.2)]
     ((_, (_, one)), gradient), ((_, (_, two)), _) = (slope(parameters) for parameters in moved)
     assert one > 0
     np.testing.assert_allclose(two, 4 * one, rtol=1e-3)
@@ -60,7 +60,7 @@ def test_zero_changes_nothing_and_strength_grows(kind):
 
 
 @pytest.mark.parametrize("objective", tune_photo.OBJECTIVES)
-def test_a_grid_finds_what_the_critic_wants(bright_is_good, objective):
+def test_a_grid_reaches_the_best_score_of_the_critic(bright_is_good, objective):
     operator = tunable_operators.make("grid", cells=(2, 2, 2))
     options = {"objective": objective, "steps": 40, "strength": 1e-4}
     found, losses = tune_photo.tune(operator, jnp.float32(2.0), IMAGE, **options)
@@ -69,7 +69,7 @@ def test_a_grid_finds_what_the_critic_wants(bright_is_good, objective):
     assert min(losses) < 0.5 * losses[0]
 
 
-def test_the_penalty_holds_the_operator_back_and_seeds_repeat(bright_is_good):
+def test_penalty_limits_the_strength_and_seeds_are_deterministic(bright_is_good):
     operator = tunable_operators.make("grid", cells=(2, 2, 2))
 
     def tuned(**options):
@@ -89,14 +89,14 @@ def test_the_penalty_holds_the_operator_back_and_seeds_repeat(bright_is_good):
         ({"steps": 0}, "steps must be at least 1, got 0"),
     ],
 )
-def test_mistakes_are_named(options, words):
+def test_invalid_arguments_are_rejected(options, words):
     with pytest.raises(ValueError, match=words):
         tune_photo.tune(tunable_operators.make("grid"), None, IMAGE, **options)
     with pytest.raises(ValueError, match="operator must be one of"):
         tunable_operators.make("curves")
 
 
-def test_the_command_writes_the_whole_photo_and_says_what_it_did(tmp_path, capsys):
+def test_command_writes_the_photo_and_prints_scores(tmp_path, capsys):
     small = {"width": 0.5, "strides": (2,), "channels": (8,), "input_size": 16}
     network = Model.init(models.create("NIMAMobileNet", small), jax.random.key(0))
     name, fields = models.describe(network.module)

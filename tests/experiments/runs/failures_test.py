@@ -1,4 +1,4 @@
-"""A NaN in the data: the run stops and keeps the step, or skips it; a workdir has one run."""
+"""Non-finite steps are recorded, replayed or skipped; a work directory has one run at a time."""
 
 import sys
 
@@ -27,8 +27,8 @@ _TOY = {
 }
 
 
-class _Poisoned:
-    """A source with one photo that is not a number."""
+class _WithNaN:
+    """A source with one photo of NaN."""
 
     def __init__(self, source):
         self._source = source
@@ -44,10 +44,10 @@ class _Poisoned:
 
 
 @pytest.fixture
-def poisoned(monkeypatch):
+def source_with_nan(monkeypatch):
     monkeypatch.setitem(sys.modules, "experiments.papers.toy", toy_experiment)
     make = registry.make
-    monkeypatch.setattr(registry, "make", lambda **options: _Poisoned(make(**options)))
+    monkeypatch.setattr(registry, "make", lambda **options: _WithNaN(make(**options)))
 
 
 def _config(**changes):
@@ -56,7 +56,7 @@ def _config(**changes):
     return config
 
 
-def test_a_step_that_is_not_finite_is_kept_and_can_be_done_again(poisoned, tmp_path, capsys):
+def test_a_nonfinite_step_is_recorded_and_replayed(source_with_nan, tmp_path, capsys):
     with pytest.raises(loop.NonFiniteError, match="loss is nan.* at step 1") as caught:
         train.train(_config(), tmp_path / "run", progress=False)
     assert "failure/step_0000001" in caught.value.__notes__[0]
@@ -66,12 +66,12 @@ def test_a_step_that_is_not_finite_is_kept_and_can_be_done_again(poisoned, tmp_p
     assert 5 in step.batch["record"] and int(step.state.step) == 0
     np.testing.assert_array_equal(step.state.networks["network"].params["matrix"], np.eye(4, 3))
     assert replay.main([str(folder)]) == 0
-    said = capsys.readouterr().out
-    assert "input is not finite" in said and "records [5]" in said and "\nreproduced" in said
+    printed = capsys.readouterr().out
+    assert "input is not finite" in printed and "records [5]" in printed and "\nreproduced" in printed
     assert not trees.steps(trees.run_folder(tmp_path / "run"))
 
 
-def test_steps_that_are_not_finite_can_be_skipped_and_are_counted(poisoned, tmp_path):
+def test_nonfinite_steps_can_be_skipped_and_are_counted(source_with_nan, tmp_path):
     outcome, _ = train.train(
         _config(**{"run.max_skipped": 8, "data.heldout.stop": 18}), tmp_path / "run", progress=False
     )
@@ -82,7 +82,7 @@ def test_steps_that_are_not_finite_can_be_skipped_and_are_counted(poisoned, tmp_
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state["groups"]))
 
 
-def test_a_folder_holds_one_run_at_a_time(tmp_path):
+def test_a_work_directory_has_one_run_at_a_time(tmp_path):
     with workdir_lib.claimed(tmp_path, {"a": 1}):
         with pytest.raises(ValueError, match="another run is in .*: process [0-9]+ on "):
             with workdir_lib.claimed(tmp_path, {"a": 1}):
@@ -91,7 +91,7 @@ def test_a_folder_holds_one_run_at_a_time(tmp_path):
         pass
 
 
-def test_a_folder_that_cannot_be_used_is_named(tmp_path):
+def test_an_unusable_work_directory_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot use .*file/run as a workdir"):
         with workdir_lib.claimed(tmp_path / "file" / "run", {}):
