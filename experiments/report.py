@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+from bilateral_jax.training import summary_writer
 from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
 from experiments.runs import files
@@ -56,7 +57,7 @@ def render(workdir, *, photos=6):
       HTML.
     """
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
-    lines = results.lines(workdir)
+    lines = summary_writer.read(workdir)
     train = [line for line in lines if line.get("kind") == "train"]
     evaluations = [line for line in lines if line.get("kind") == "eval"]
     environment = _read(workdir / "environment.json")

@@ -87,17 +87,21 @@ class NullWriter:
 
 
 def read(workdir, kind=None):
-    """Reads the lines of `metrics.jsonl`.
+    """Reads the lines of `metrics.jsonl`, also of a run that is going on.
 
     Args:
       workdir: the run's folder.
       kind: None for all lines, or one kind, such as "train" or "eval".
 
     Returns:
-      A list of dicts, in the order written.
+      A list of dicts, in the order written; empty if there is no such file. A last line that is
+      incomplete is left out.
     """
-    text = (pathlib.Path(workdir) / "metrics.jsonl").read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
+    path = pathlib.Path(workdir) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
     return [line for line in lines if kind in (None, line["kind"])]
 
 

@@ -57,7 +57,7 @@ def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, 
         lambda _, image: inference.enhance(model, image), metrics=METRICS
     )
     results, photos = whole(state, source, check=check, shard=shard, gather=gather, keep=keep)
-    totals, count = evaluation.WeightedMeans(), 0
+    totals, count = evaluation.ExactMeans(), 0
     for position in range(shard[0], len(source), shard[1]):
         check()
         pair = {name: augment.as_float(source[position][name]) for name in ("input", "target")}

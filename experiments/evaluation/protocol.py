@@ -160,7 +160,7 @@ def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0
       bit for bit the same on all processes and for any number of them; and the first photos,
       `{"name", "input", "output", "target"}`.
     """
-    (index, count), totals, kept = shard, evaluation.WeightedMeans(), []
+    (index, count), totals, kept = shard, evaluation.ExactMeans(), []
     for position in range(len(source)):
         scored, returned = position % count == index, index == 0 and position < keep
         if not scored and not returned:

@@ -45,7 +45,7 @@ class ScoreTable:
         columns += [
             protocol.INPUT + name for name in columns if protocol.INPUT + name in self.rows[0]
         ]
-        totals = evaluation.WeightedMeans()
+        totals = evaluation.ExactMeans()
         for row in self.rows:
             totals.add({name: [row[name]] for name in columns})
         return {"mean": totals.means()} | {

@@ -2,6 +2,7 @@
 
 import os
 
+from bilateral_jax.training import summary_writer
 from experiments.reports import figures, page
 from experiments.runs import files
 from experiments.sweeps import plot as plot_lib
@@ -75,7 +76,7 @@ def _seeds(rows, metric):
 def _curves(workdir, rows, metric):
     curves = {}
     for row in rows:
-        lines = results.lines(workdir / "trials" / row["trial"])
+        lines = summary_writer.read(workdir / "trials" / row["trial"])
         kept = [line for line in lines if line.get("kind") == "eval" and metric in line]
         if kept:
             curves[row["trial"]] = (

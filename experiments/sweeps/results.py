@@ -5,22 +5,10 @@ import io
 import json
 import math
 
+from bilateral_jax.training import summary_writer
 from experiments.runs import files
 
 COLUMNS = ("trial", "status", "tries", "seconds", "step", "steps")
-
-
-def lines(workdir):
-    """Reads `metrics.jsonl` of a run, which may be going on: an incomplete line is left out."""
-    path = workdir / "metrics.jsonl"
-    found = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-    return found
 
 
 def measure(workdir):
@@ -33,7 +21,7 @@ def measure(workdir):
       `(step, {metric: value})`.
     """
     step, metrics = 0, {}
-    for line in lines(workdir):
+    for line in summary_writer.read(workdir):
         step = max(step, line.get("step", 0))
         if line.get("kind") == "eval":
             metrics = {k: v for k, v in line.items() if k not in ("kind", "step", "seconds")}
