@@ -19,7 +19,7 @@ import re
 import shutil
 import zlib
 
-from bilateral_jax.alignment import photo_folders
+from bilateral_jax import atomic
 from bilateral_jax.alignment import report as report_lib
 
 MANIFEST = "manifest.json"
@@ -90,11 +90,8 @@ def sweep(root: pathlib.Path) -> None:
     Args:
       root: folder of the phone.
     """
-    for scratch in (root / "photos").glob(".*.tmp"):
-        shutil.rmtree(scratch)
-    for place in _PLACES:
-        for scratch in _beside(root / place):
-            shutil.rmtree(scratch, ignore_errors=True)
+    for folder in (root, root / "photos", root / "test_data"):
+        atomic.remove_scratch(folder)
 
 
 def publish(
@@ -137,7 +134,7 @@ def publish(
         _replace(root / place, wanted)
     manifest = {"phone": phone, "camera": camera, "totals": totals, "settings": settings}
     manifest |= {"photos": photos, "without_partner": [_below(path) for path in lonely]}
-    photo_folders.write_json(root / MANIFEST, manifest)
+    atomic.write_json(root / MANIFEST, manifest)
     _write_report(root, photos, totals, phone, camera, report)
     return totals
 
@@ -185,7 +182,7 @@ def _write_report(root, photos, totals, phone, camera, limit):
         f"{totals['test_patches']} of them for testing. "
         f"{len(chosen)} photos are shown with pictures."
     )
-    photo_folders.write_text(
+    atomic.write_text(
         root / "report.html", report_lib.page(f"{phone} and {camera}", summary, shown)
     )
 
@@ -197,24 +194,19 @@ def _spread(items, count):
 
 
 def _replace(place, links):
-    """Builds a folder of links beside its place and swaps it in; no links: no folder."""
-    fresh, stale = _beside(place)
-    for source, name in links:
-        target = fresh / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)  # a file system without links
-    if place.exists():
-        os.replace(place, stale)
-    if links:
-        os.replace(fresh, place)
-    shutil.rmtree(stale, ignore_errors=True)
-
-
-def _beside(place):
-    return tuple(place.with_name(f".{place.name}.{age}") for age in ("new", "old"))
+    """Replaces a folder by links to files; without links there is no folder."""
+    if not links:
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    place.parent.mkdir(exist_ok=True)
+    with atomic.folder(place) as fresh:
+        for source, name in links:
+            target = fresh / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:
+                shutil.copyfile(source, target)  # a file system without links
 
 
 def _position(name):

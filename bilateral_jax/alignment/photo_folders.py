@@ -7,8 +7,6 @@ Hands pairs of files back to it.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import pathlib
 
 from bilateral_jax import images
@@ -90,28 +88,6 @@ def by_list(path, phone_dir, camera_dir) -> list[Pair]:
     if not pairs:
         raise ValueError(f"{path} lists no pairs")
     return [pairs[name] for name in sorted(pairs)]
-
-
-def write_json(path: pathlib.Path, value) -> None:
-    """Writes a JSON file, whole or not at all.
-
-    Args:
-      path: where to.
-      value: anything JSON holds.
-    """
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file, whole or not at all.
-
-    Args:
-      path: where to.
-      text: its content.
-    """
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _stems(folder):

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pathlib
-import shutil
 
 import numpy as np
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.alignment import align, geometry, patches, photo_folders, report
 
 _FORMAT = 1  # of the records; another number is done again
@@ -47,9 +45,6 @@ def do(pair: photo_folders.Pair, folder: pathlib.Path, options: dict) -> dict:
         "settings": options,
         "files": _stamps(pair),
     }
-    scratch = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
         photos = [read_srgb(pair.phone), read_srgb(pair.camera)]
         found, pictures, cuts = _align(*photos, options)
@@ -58,14 +53,13 @@ def do(pair: photo_folders.Pair, folder: pathlib.Path, options: dict) -> dict:
         message = " ".join(str(error).split()) or type(error).__name__
         record |= {"patches": 0, "status": "failed", "reason": f"{pair.name}: {message}"}
         pictures, cuts = {}, {}
-    for name, pixels in {**pictures, **cuts}.items():
-        path = scratch / name
-        path.parent.mkdir(exist_ok=True)
-        quality = 75 if name in pictures else options["quality"]
-        images.write(path, pixels, quality=quality)
-    photo_folders.write_json(scratch / "record.json", record)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(scratch, folder)
+    with atomic.folder(folder) as scratch:
+        for name, pixels in {**pictures, **cuts}.items():
+            path = scratch / name
+            path.parent.mkdir(exist_ok=True)
+            quality = 75 if name in pictures else options["quality"]
+            images.write(path, pixels, quality=quality)
+        atomic.write_json(scratch / "record.json", record)
     return record
 
 

@@ -6,7 +6,8 @@ Hands digests back, and what does not match them.
 
 import hashlib
 import json
-import os
+
+from bilateral_jax import atomic
 
 _FILE = "digests.json"
 
@@ -45,18 +46,14 @@ def note_files(folder, part):
       part: name of the folder in it whose files they are.
     """
     for path in sorted(folder.rglob("*")):
-        _flush(path)
+        atomic.flush(path)
     digests = {
         path.relative_to(folder).as_posix(): of(path.read_bytes())
         for path in sorted((folder / part).rglob("*"))
         if path.is_file()
     }
-    partial = folder / f"{_FILE}.partial"
-    partial.write_text(json.dumps(digests, indent=0), encoding="utf-8")
-    _flush(partial)
-    os.replace(partial, folder / _FILE)
-    for each in (folder, folder.parent):
-        _flush(each)
+    atomic.write_json(folder / _FILE, digests, sync=True)
+    atomic.flush(folder.parent)
 
 
 def fault(folder):
@@ -89,12 +86,3 @@ def fault(folder):
 def are_noted(folder):
     """Says whether a folder has digests of its files, as `note_files` leaves them."""
     return (folder / _FILE).is_file()
-
-
-def _flush(path):
-    """Makes a file or a folder survive the loss of power, not of the process alone."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

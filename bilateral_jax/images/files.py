@@ -15,13 +15,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import os
 import pathlib
 import struct
-import uuid
 
 import numpy as np
 
+from bilateral_jax import atomic
 from bilateral_jax.images import codecs, headers
 
 # What OpenCV accepts by default. 200 MP photos pass with room; a forged header of a terapixel does
@@ -177,12 +176,8 @@ def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> No
     _check_writable(path, suffix, pixels, quality)
     packages = codecs.packages()
     encode = codecs.encoder(suffix)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
+    with atomic.file(path) as scratch:
         encode(scratch, np.ascontiguousarray(pixels), icc_profile, exif, quality, *packages)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def to_float(pixels) -> np.ndarray:

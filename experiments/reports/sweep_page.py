@@ -6,9 +6,10 @@ Hands HTML back to it.
 
 import os
 
+from bilateral_jax import atomic
 from experiments.reports import figures as figures
 from experiments.reports import page as page
-from experiments.runs import files
+from experiments.runs import config_differences
 from experiments.sweeps import plot as plot_lib
 from experiments.sweeps import results, trials
 
@@ -92,7 +93,7 @@ def _curves(workdir, rows, metric):
 
 def _shared(workdir, rows):
     path = workdir / "trials" / rows[0]["trial"] / trials.CONFIG
-    config = files.flat(files.read_json(path)) if path.exists() else {}
+    config = config_differences.flat(atomic.read_json(path)) if path.exists() else {}
     varied = set(results.columns(rows)[0])
     body = [[name, repr(value)] for name, value in config.items() if name not in varied]
     return page.details(f"{len(body)} entries", page.table(["entry", "value"], body))

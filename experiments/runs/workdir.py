@@ -23,7 +23,8 @@ import jax
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from experiments.runs import files
+from bilateral_jax import atomic
+from experiments.runs import config_differences
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -117,7 +118,7 @@ def note_environment(workdir, *, step):
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    starts = files.read_json(path)["starts"] if path.exists() else []
+    starts = atomic.read_json(path)["starts"] if path.exists() else []
     device = jax.local_devices()[0]
     environment = {
         "python": platform.python_version(),
@@ -133,7 +134,7 @@ def note_environment(workdir, *, step):
         "commit": _commit(),
         "starts": [*starts, {"step": step, "time": now}],
     }
-    files.write_json(path, environment)
+    atomic.write_json(path, environment)
 
 
 @contextlib.contextmanager
@@ -167,9 +168,9 @@ def _check_config(workdir, config):
     # Without it the first try ended before its training began, perhaps at a mistake in the config.
     begun = (workdir / "environment.json").exists()
     if not path.exists() or not begun:
-        files.write_json(path, config)
+        atomic.write_json(path, config)
         return
-    if differing := files.differences(files.read_json(path), config):
+    if differing := config_differences.differences(atomic.read_json(path), config):
         raise ValueError(
             f"{workdir} holds a run of another config ({differing}); "
             "choose another workdir, or give the same config to go on with that run"

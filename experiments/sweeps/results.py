@@ -9,7 +9,7 @@ import io
 import json
 import math
 
-from experiments.runs import files
+from bilateral_jax import atomic
 
 COLUMNS = ("trial", "status", "tries", "seconds", "step", "steps")
 
@@ -74,7 +74,7 @@ def write(folder, rows, sweep):
       rows: list of dicts, sorted.
       sweep: `{"metric", "best"}`, kept in the JSON file.
     """
-    files.write_json(folder / "results.json", {**sweep, "trials": rows})
+    atomic.write_json(folder / "results.json", {**sweep, "trials": rows})
     overrides, metrics = columns(rows)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -86,13 +86,13 @@ def write(folder, rows, sweep):
             + [row["metrics"].get(name, "") for name in metrics]
             + [row["reason"]]
         )
-    files.write_whole(folder / "results.csv", buffer.getvalue())
+    atomic.write_text(folder / "results.csv", buffer.getvalue())
 
 
 def read(folder):
     """Reads `results.json`; None where there is none."""
     path = folder / "results.json"
-    return files.read_json(path) if path.exists() else None
+    return atomic.read_json(path) if path.exists() else None
 
 
 def columns(rows):

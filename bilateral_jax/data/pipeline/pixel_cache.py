@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 
 import numpy as np
 
+from bilateral_jax import atomic
 from bilateral_jax.data.pipeline import augment
 from bilateral_jax.data.sources import index_checks
 
@@ -70,20 +69,13 @@ class Decoded:
         arrays = {key: value for key, value in element.items() if isinstance(value, np.ndarray)}
         if self._lowres is not None:
             arrays["lowres"] = augment.lowres(element["input"], *self._lowres)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".partial-") as partial:
-            made = pathlib.Path(partial) / folder.name
-            made.mkdir()
+        with atomic.folder(folder, keep_existing=True) as made:
             for name, array in arrays.items():
                 np.save(made / f"{name}.npy", array)
             rest = {key: value for key, value in element.items() if key not in arrays}
             (made / "rest.json").write_text(
                 json.dumps(rest, default=np.generic.item), encoding="utf-8"
             )
-            try:
-                os.rename(made, folder)
-            except OSError:
-                if not folder.is_dir():  # else somebody else was first, with the same pixels
-                    raise
 
     def _claim(self):
         """Writes down whose folder this is, or compares."""
@@ -91,9 +83,7 @@ class Decoded:
         mine = {"length": len(self._source), "first": _digest(self._source[0])}
         mine["lowres"] = None if self._lowres is None else list(self._lowres)
         if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(mine) + "\n", encoding="utf-8")
-            os.replace(partial, path)
+            atomic.write_json(path, mine)
         theirs = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key in mine if theirs.get(key) != mine[key]]
         if differing:
