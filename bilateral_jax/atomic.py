@@ -16,7 +16,7 @@ _PREFIX = ".scratch-"
 
 @contextlib.contextmanager
 def file(path, *, sync=False):
-    """Replaces a file by what the block writes under a scratch name.
+    """Writes a file: the block writes a scratch file, which then takes its name.
 
     Args:
       path: the file; its folder must exist.
@@ -44,7 +44,7 @@ def file(path, *, sync=False):
 
 @contextlib.contextmanager
 def folder(path, *, keep_existing=False):
-    """Creates or replaces a folder by what the block writes into a scratch folder.
+    """Writes a folder: the block fills a scratch folder, which then takes its name.
 
     Args:
       path: the folder; its parent must exist. A folder replaced is absent for a moment.
@@ -75,7 +75,12 @@ def folder(path, *, keep_existing=False):
 
 
 def move_folder(source, target):
-    """Renames a folder, removing what was at the target."""
+    """Renames a folder, replacing one of that name.
+
+    Args:
+      source: the folder.
+      target: its new name, on the same file system.
+    """
     source, target = pathlib.Path(source), pathlib.Path(target)
     replaced = _scratch(target)
     if target.exists():
@@ -85,13 +90,18 @@ def move_folder(source, target):
 
 
 def write_text(path, text):
-    """Replaces a file by text in UTF-8."""
+    """Writes a text file in UTF-8.
+
+    Args:
+      path: the file.
+      text: its new content.
+    """
     with file(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
 def write_json(path, value, *, sync=False):
-    """Replaces a file by a value as JSON.
+    """Writes a JSON file.
 
     Args:
       path: the file.

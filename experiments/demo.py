@@ -15,11 +15,10 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import inference, metrics, models
+from bilateral_jax import inference, metrics
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
-from bilateral_jax.models.model import Model
 from bilateral_jax.training import summary_writer
 from experiments import train
 from experiments.evaluation import baselines
@@ -48,7 +47,7 @@ def run(config, workdir, *, progress=True):
     outcome, _ = train.train(config, workdir, progress=progress)
     if outcome.signal is not None:
         return None
-    network = _network(workdir)
+    network = networks.load_model(workdir)
     learned = baselines.fit_affine((e["input"], e["target"]) for e in _photos(config.data.train))
     rows, pictures = {}, []
     for example in _photos(config.data.heldout):
@@ -114,12 +113,6 @@ def _circumstances(config, steps, seconds):
         f"{os.cpu_count()} CPU cores",
         "jax": jax.__version__,
     }
-
-
-def _network(workdir):
-    saved = networks.load(workdir)
-    module = models.create(saved.name, saved.hyperparameters)
-    return Model(saved.params, saved.batch_stats, module)
 
 
 def _photos(section):

@@ -49,7 +49,7 @@ def enhance(
       Exit code: 0, or 1 if a picture failed.
     """
     jobs = _jobs([pathlib.Path(s) for s in sources], pathlib.Path(target), bits, overwrite)
-    model = load_model(checkpoint, step)
+    model = networks.load_model(checkpoint, step)
     failed = 0
     for job in _progress(jobs):
         try:
@@ -152,25 +152,6 @@ def pictures(sources) -> list[pathlib.Path]:
             raise FileNotFoundError(f"no such file or folder: {source}")
         found += _inside(source) if source.is_dir() else [source]
     return found
-
-
-def load_model(checkpoint, step: int | None = None) -> model_lib.Model:
-    """Builds the model that a checkpoint describes.
-
-    Args:
-      checkpoint: a run's work directory or an exported model.
-      step: of the run; None for the newest.
-
-    Returns:
-      The model.
-
-    Raises:
-      FileNotFoundError: there is no checkpoint.
-      ValueError: it is damaged, holds no model, or weights that do not fit its network.
-    """
-    saved = networks.load(checkpoint, step)
-    module = models.create(saved.name, saved.hyperparameters)
-    return model_lib.Model.from_leaves(module, saved.params, saved.batch_stats)
 
 
 def _save_imported(model, source, target):

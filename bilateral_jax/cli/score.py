@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from bilateral_jax import images
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import enhance
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
@@ -34,7 +35,7 @@ def score(sources, *, checkpoint, step, histogram) -> int:
       ValueError: a folder without pictures, or a checkpoint of a network that scores nothing.
     """
     files = enhance.pictures(sources)
-    model = enhance.load_model(checkpoint, step)
+    model = networks.load_model(checkpoint, step)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"

@@ -6,7 +6,7 @@ and sees the whole output; nothing is added to the network that is shipped. With
 the recipe of CAN. The network may be any that enhances: a CAN, an HDRNet, ...
 
 Receives config sections from experiments/train.py, whole photos from data/pipeline/whole_photos.py,
-the critic's weights from experiments/runs/warm_start.py.
+the critic's weights from checkpoints/networks.py.
 Hands an `Experiment` to experiments/train.py.
 
 Reference: Talebi and Milanfar 2018, "Learned perceptual image enhancement"; Chen, Xu and Koltun
@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import inference, metrics, models
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
 from bilateral_jax.models import nima
@@ -27,7 +28,6 @@ from bilateral_jax.training import parallel, state, step
 from experiments import experiment
 from experiments.evaluation import protocol
 from experiments.papers import hdrnet
-from experiments.runs import warm_start
 
 CLIPS = ("plain", "straight_through")
 ERRORS = {"l1": reconstruction.l1, "mse": reconstruction.mse}
@@ -169,7 +169,7 @@ def read_critic(path):
       FileNotFoundError: there is none.
       ValueError: it is another network.
     """
-    judge = warm_start.weights(path)
+    judge = networks.load_model(path)
     kind = type(judge.module).__name__
     if not kind.startswith("NIMA"):
         raise ValueError(f"critic: {path} holds the weights of {kind}, expected those of a NIMA")

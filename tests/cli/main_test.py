@@ -11,7 +11,6 @@ import pytest
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models
 from bilateral_jax.checkpoints import networks, trees
-from bilateral_jax.cli import enhance
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -178,20 +177,11 @@ def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
         assert stopped.value.code == 2
 
 
-def test_weights_that_do_not_fit_are_named(tmp_path, model):
-    params = dict(model.params, guide_network={"ccm": np.zeros((3, 4))})
-    networks.save(tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params)
-    with pytest.raises(
-        ValueError, match=r"missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
-    ):
-        enhance.load_model(tmp_path / "m")
-
-
 def test_import_then_info_then_enhance(tmp_path, model, capsys):
     np.savez(tmp_path / "weights.npz", **hdrnet.to_variables(model))
     assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 0
     assert "HDRNetCurves" in capsys.readouterr().out
-    loaded = enhance.load_model(tmp_path / "run")
+    loaded = networks.load_model(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
     assert run("info", tmp_path / "run") == 0
     text = capsys.readouterr().out
