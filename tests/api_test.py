@@ -20,7 +20,6 @@ import bilateral_jax as bj
 INTERNAL = (
     "bilateral_jax.__main__",
     "bilateral_jax.cli",
-    "bilateral_jax.cli.enhance",
     "bilateral_jax.images.exif",
     "bilateral_jax.images.headers",
     "bilateral_jax.kernels",

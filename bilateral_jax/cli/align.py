@@ -1,10 +1,7 @@
-"""The command itself: photo by photo, on several processes, going on where an earlier run stopped.
+"""The command `align`: two cameras' photos to pairs of patches.
 
-Each pair of photos lands in a folder of its own under `photos/`. When all are done, the patches are
-numbered and linked into DPED's layout.
-
-Receives folders of photos from `__main__.py`.
-Hands pairs of files to `photo.py`, and all records to `layout.py`.
+Photos are processed one by one, on several processes, each into a folder of its own under
+`photos/`; a stopped run resumes. At the end the patches are numbered and linked into DPED's layout.
 """
 
 from __future__ import annotations
@@ -19,6 +16,34 @@ import threading
 from concurrent.futures import process
 
 from bilateral_jax.alignment import dped_layout, photo_folders, photo_pair
+from bilateral_jax.cli import arguments
+
+
+def add_parser(commands):
+    """Declares the sub-command."""
+    command = commands.add_parser("align", help="cut pairs of patches from two cameras' photos")
+    add, integer, fraction = command.add_argument, arguments.integer, arguments.fraction
+    add("phone_dir", metavar="PHONE_DIR", help="photos of the camera to be improved")
+    add("camera_dir", metavar="CAMERA_DIR", help="photos of the better camera, same names")
+    add("out", metavar="OUT", help="folder to write to; a stopped run resumes there")
+    add("--phone", metavar="NAME", help="name in the layout (default: that of PHONE_DIR)")
+    add("--camera", metavar="NAME", default="canon", help="name in the layout (default: canon)")
+    add("--pairs", metavar="LIST", help="file with two file names a line, instead of equal names")
+    add("--size", type=integer(8), default=100, help="of a patch (default: 100)")
+    add("--stride", type=integer(1), help="between patches (default: their size)")
+    add("--search", type=integer(0, 64), default=5, help="largest shift in pixels (default: 5)")
+    add("--correlation", type=fraction, default=0.9, help="a pair must exceed (default: 0.9)")
+    add("--scale", type=arguments.scale, help="of the phone's photos (default: 1 where possible)")
+    add("--format", dest="suffix", choices=("jpg", "png"), default="jpg", help="of the patches")
+    add("--quality", type=integer(1, 100), default=95, help="of JPEG patches (default: 95)")
+    add("--crops", action="store_true", help="keep the aligned photos, too, as PNG")
+    add("--test-share", type=fraction, default=0.0, help="of photos kept for testing (default: 0)")
+    add("--reduced", type=integer(256), default=1600, help="longest side of the copies for SIFT")
+    add("--seed", type=integer(0), default=0, help="of RANSAC (default: 0)")
+    add("--jobs", type=integer(1), default=1, help="photos at a time (default: 1)")
+    add("--report", type=integer(0), default=40, help="photos shown (default: 40)")
+    add("--redo", action="store_true", help="process finished photos again")
+    command.set_defaults(run=run)
 
 
 def run(

@@ -107,7 +107,7 @@ def test_a_folder_with_a_bad_file(tmp_path, checkpoint, capsys):
     assert run("enhance", folder, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.TIF"]
     errors = capsys.readouterr().err
-    assert "b.jpg" in errors and "1 of 3 pictures failed" in errors and "Traceback" not in errors
+    assert "b.jpg" in errors and "1 of 3 photos failed" in errors and "Traceback" not in errors
 
 
 def test_several_files_go_to_a_folder_as_png_where_a_jpeg_is_too_shallow(tmp_path, checkpoint):
@@ -166,15 +166,25 @@ def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
     assert run("enhance", tmp_path / "a.png", target, "--checkpoint", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "out", "--checkpoint", checkpoint) == 1
-    assert "holds no picture" in one_line(capsys)
+    assert "holds no photo" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "a.png", "--checkpoint", checkpoint) == 1
-    assert "is a file; for several pictures give a folder" in one_line(capsys)
+    assert "is a file; for several photos give a folder" in one_line(capsys)
     assert run("info", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     for bad in (["--bits", "12"], ["--quality", "0"], ["--band-rows", "0"]):
         with pytest.raises(SystemExit) as stopped:
             run("enhance", tmp_path / "a.png", target, "--checkpoint", checkpoint, *bad)
         assert stopped.value.code == 2
+
+
+def test_programs_of_a_checkout_are_named(capsys):
+    assert run("train", "--config", "configs/smoke.py") == 2
+    assert "python -m experiments.train" in one_line(capsys)
+
+
+def test_every_program_of_a_checkout_is_known():
+    programs = {path.stem for path in (assets.ROOT / "experiments").glob("*.py")}
+    assert programs - {"__init__", "experiment"} == set(command_line._EXPERIMENTS)
 
 
 def test_import_then_info_then_enhance(tmp_path, model, capsys):
