@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import html
+import string
+from importlib import resources
 
 import numpy as np
 
@@ -18,24 +20,6 @@ _SIDE = (480, 340)  # longest width and height of the crops
 _PATCH = 100
 _SHOWN = 48  # match lines
 _BLUE, _ORANGE, _RED, _GREEN = (60, 120, 255), (255, 150, 0), (230, 60, 60), (70, 200, 90)
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; }
-td, th { text-align: right; padding: 2px 8px; border-bottom: 1px solid #8884; }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left; }
-section { margin-top: 2.5em; border-top: 1px solid #8888; }
-figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; }
-figcaption { font-size: 13px; opacity: .75; }
-img { max-width: 100%; display: block; }
-.wide { overflow-x: auto; }
-.blink { position: relative; }
-.blink img + img { position: absolute; inset: 0; animation: blink 1.6s steps(1) infinite; }
-.blink:hover img + img { animation-play-state: paused; }
-@keyframes blink { 50% { opacity: 0; } }
-.refused { color: #c33; }
-"""
 
 
 def matches(camera, phone, fit, *, box=None) -> np.ndarray:
@@ -147,13 +131,13 @@ def page(title: str, summary: str, photos) -> str:
     heads = "".join(f"<th>{html.escape(head)}</th>" for head in ("photo", *columns, "result"))
     rows = "\n".join(_row(photo, columns) for photo in photos)
     sections = "\n".join(_section(photo) for photo in photos if photo["pictures"])
-    title = html.escape(title)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{title}</h1>\n<p>{html.escape(summary)}</p>\n"
-        f'<div class="wide"><table><tr>{heads}</tr>\n{rows}\n</table></div>\n{sections}\n'
-        "</body></html>\n"
+    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(
+        title=html.escape(title),
+        summary=html.escape(summary),
+        heads=heads,
+        rows=rows,
+        sections=sections,
     )
 
 
