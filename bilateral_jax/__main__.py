@@ -10,7 +10,14 @@ import sys
 
 from bilateral_jax.cli import align, enhance, import_weights, info, prepare, score
 
-_COMMANDS = (enhance, score, import_weights, prepare, align, info)
+_COMMANDS = {
+    "enhance": (enhance, "enhance a photo, several, or a folder of them"),
+    "score": (score, "predict how people would rate photos, 1 to 10"),
+    "import": (import_weights, "turn published weights into a checkpoint"),
+    "prepare": (prepare, "convert a data set to record files"),
+    "align": (align, "cut pairs of patches from two cameras' photos"),
+    "info": (info, "print what a checkpoint holds"),
+}
 # Programs of a checkout, which are no part of the package.
 _EXPERIMENTS = (
     "demo",
@@ -36,9 +43,9 @@ def main(arguments=None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in _EXPERIMENTS:
         program = f"python -m experiments.{arguments[0]}"
-        print(f"error: {arguments[0]} needs a checkout: run {program} there", file=sys.stderr)
+        print(f"error: not part of the package; in a checkout run {program}", file=sys.stderr)
         return 2
-    options = vars(_parser().parse_args(arguments))
+    options = vars(_parser(chosen=list(arguments[:1])).parse_args(arguments))
     run = options.pop("run")
     try:
         return run(**options)
@@ -51,7 +58,8 @@ def main(arguments=None) -> int:
         return 130
 
 
-def _parser():
+def _parser(chosen):
+    """Declares the sub-commands, and the arguments of the chosen one."""
     from_checkout = pathlib.Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
         prog="python -m bilateral_jax" if from_checkout else "bilateral-jax",
@@ -59,8 +67,11 @@ def _parser():
         epilog="Training and evaluation need a checkout: python -m experiments.train there.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for name, (module, what) in _COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        if [name] == chosen:
+            command.set_defaults(run=module.run)
+            module.add_arguments(command)
     return parser
 
 

@@ -86,4 +86,4 @@ def test_the_command_runs_from_the_wheel(wheel, tmp_path):
     for command in ("enhance", "score", "import", "prepare", "align", "info"):
         assert f"\n    {command} " in done.stdout
     done = run("train")
-    assert done.returncode == 2 and "needs a checkout" in done.stderr
+    assert done.returncode == 2 and "in a checkout run python -m experiments.train" in done.stderr

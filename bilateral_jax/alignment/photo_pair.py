@@ -7,7 +7,6 @@ disk.
 
 from __future__ import annotations
 
-import io
 import json
 import pathlib
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from bilateral_jax import atomic, images
 from bilateral_jax.alignment import align, geometry, patches, photo_folders, report
+from bilateral_jax.images import profiles
 
 _FORMAT = 1  # of the records; another number is done again
 
@@ -102,21 +102,10 @@ def read_srgb(path) -> np.ndarray:
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if photo.icc_profile is None:
-        return pixels
-    import PIL.Image
-    import PIL.ImageCms
-
     try:
-        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(photo.icc_profile))
-        if "srgb" in PIL.ImageCms.getProfileDescription(profile).lower():
-            return pixels
-        turned = PIL.ImageCms.profileToProfile(
-            PIL.Image.fromarray(pixels), profile, PIL.ImageCms.createProfile("sRGB")
-        )
-    except (OSError, PIL.ImageCms.PyCMSError) as error:
-        raise ValueError(f"cannot read {path}: its colour profile is broken ({error})") from error
-    return np.asarray(turned)
+        return profiles.to_srgb(pixels, photo.icc_profile)
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def _align(phone, camera, options):

@@ -17,6 +17,11 @@ def checksum(data):
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def checksums(arrays):
+    """Computes the checksums of `{name: NumPy array}`, by name."""
+    return {name: checksum(array.tobytes()) for name, array in arrays.items()}
+
+
 def with_checksum(record):
     """Adds a record's checksum to it, computed after a round trip through JSON.
 
@@ -48,12 +53,12 @@ def write_file_checksums(folder, part):
     """
     for path in sorted(folder.rglob("*")):
         atomic.flush(path)
-    checksums = {
+    by_name = {
         path.relative_to(folder).as_posix(): checksum(path.read_bytes())
         for path in sorted((folder / part).rglob("*"))
         if path.is_file()
     }
-    atomic.write_json(folder / _FILE, checksums, sync=True)
+    atomic.write_json(folder / _FILE, by_name, sync=True)
     atomic.flush(folder.parent)
 
 
@@ -68,12 +73,12 @@ def find_damage(folder):
       checksums (the process was killed before it wrote them).
     """
     try:
-        checksums = json.loads((folder / _FILE).read_text(encoding="utf-8")).items()
+        stored = json.loads((folder / _FILE).read_text(encoding="utf-8")).items()
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError):
         return f"{_FILE} cannot be read"
-    for name, expected in checksums:
+    for name, expected in stored:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"

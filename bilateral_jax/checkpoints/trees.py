@@ -59,19 +59,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     present = steps(directory)
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
-    arrays, leaves = {}, {}
-    for path, leaf in tree_paths.flatten(state).items():
-        kind = tree_paths.key_implementation(leaf)
-        array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
-        leaves["/".join(path)] = {
-            "path": path,
-            "shape": array.shape,
-            "dtype": str(array.dtype),
-            "key": kind,
-            "digest": integrity.checksum(array.tobytes()),
-        }
-        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            tree_paths.insert(arrays, path, array)
+    arrays, leaves = _host_arrays(state)
     record = integrity.with_checksum({"format": 1, "leaves": leaves, "metadata": metadata or {}})
     options = ocp.CheckpointManagerOptions(
         max_to_keep=max_to_keep,
@@ -155,6 +143,27 @@ def run_folder(workdir):
     return pathlib.Path(workdir) / _RUN_FOLDER
 
 
+def _host_arrays(state):
+    """Gives (nested dicts of NumPy arrays, the record of every leaf by name)."""
+    arrays, records, nested = {}, {}, {}
+    for path, leaf in tree_paths.flatten(state).items():
+        name = "/".join(path)
+        kind = tree_paths.key_implementation(leaf)
+        array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
+        arrays[name] = array
+        records[name] = {
+            "path": path,
+            "shape": array.shape,
+            "dtype": str(array.dtype),
+            "key": kind,
+        }
+        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
+            tree_paths.insert(nested, path, array)
+    for name, checksum in integrity.checksums(arrays).items():
+        records[name]["digest"] = checksum
+    return nested, records
+
+
 def _read(directory, step):
     """Reads and validates one step; gives (`{path: array}`, metadata)."""
     where = f"checkpoint step {step} in {directory} is damaged"
@@ -165,16 +174,22 @@ def _read(directory, step):
         raise DamagedCheckpointError(f"{where}: {fault}")
     some = any(0 not in about["shape"] for about in record["leaves"].values())
     stored = _read_arrays(folder, where) if some else {}
+    arrays = {}
+    for name, about in record["leaves"].items():
+        path = tuple(about["path"])
+        empty = path not in stored
+        arrays[name] = (
+            np.zeros(about["shape"], about["dtype"]) if empty else np.asarray(stored[path])
+        )
+    checksums = integrity.checksums(arrays)
     leaves = {}
     for name, about in record["leaves"].items():
-        path, shape = tuple(about["path"]), about["shape"]
-        array = np.asarray(stored[path]) if path in stored else np.zeros(shape, about["dtype"])
-        checksum = integrity.checksum(array.tobytes())
-        if checksum != about["digest"] or list(array.shape) != shape:
+        array, key = arrays[name], about["key"]
+        if checksums[name] != about["digest"] or list(array.shape) != about["shape"]:
             raise DamagedCheckpointError(
                 f"{where}: the bytes of {name!r} do not match their checksum"
             )
-        leaves[path] = jax.random.wrap_key_data(array, impl=about["key"]) if about["key"] else array
+        leaves[tuple(about["path"])] = jax.random.wrap_key_data(array, impl=key) if key else array
     return leaves, record["metadata"]
 
 

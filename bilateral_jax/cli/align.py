@@ -19,9 +19,8 @@ from bilateral_jax.alignment import dped_layout, photo_folders, photo_pair
 from bilateral_jax.cli import arguments
 
 
-def add_parser(commands):
-    """Declares the sub-command."""
-    command = commands.add_parser("align", help="cut pairs of patches from two cameras' photos")
+def add_arguments(command):
+    """Declares the arguments."""
     add, integer, fraction = command.add_argument, arguments.integer, arguments.fraction
     add("phone_dir", metavar="PHONE_DIR", help="photos of the camera to be improved")
     add("camera_dir", metavar="CAMERA_DIR", help="photos of the better camera, same names")
@@ -43,7 +42,6 @@ def add_parser(commands):
     add("--jobs", type=integer(1), default=1, help="photos at a time (default: 1)")
     add("--report", type=integer(0), default=40, help="photos shown (default: 40)")
     add("--redo", action="store_true", help="process finished photos again")
-    command.set_defaults(run=run)
 
 
 def run(

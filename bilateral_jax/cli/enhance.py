@@ -13,9 +13,8 @@ from bilateral_jax.cli import arguments, photo_paths
 _JPEG = (".jpg", ".jpeg")
 
 
-def add_parser(commands):
-    """Declares the sub-command."""
-    command = commands.add_parser("enhance", help="enhance a photo, several, or a folder of them")
+def add_arguments(command):
+    """Declares the arguments."""
     add = command.add_argument
     add("sources", nargs="+", metavar="IN", help="JPEG, PNG or TIFF, 8 or 16 bits, or a folder")
     add("target", metavar="OUT", help="a file for one photo, else a folder")
@@ -37,7 +36,6 @@ def add_parser(commands):
         metavar="NUMBER",
         help="input of a conditional network, e.g. a filter's strength; once per condition",
     )
-    command.set_defaults(run=run)
 
 
 @dataclasses.dataclass(frozen=True)

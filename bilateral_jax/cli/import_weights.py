@@ -32,9 +32,8 @@ _KINDS = {
 }
 
 
-def add_parser(commands):
-    """Declares the sub-command, with one of its own for every kind of weights."""
-    command = commands.add_parser("import", help="turn published weights into a checkpoint")
+def add_arguments(command):
+    """Declares the arguments: a sub-command for every kind of weights."""
     kinds = command.add_subparsers(required=True, metavar="KIND")
     parsers = {}
     for kind, (load, what, files) in _KINDS.items():

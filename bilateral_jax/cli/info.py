@@ -7,12 +7,10 @@ from bilateral_jax.cli import arguments, versions
 from bilateral_jax.models import model as model_lib
 
 
-def add_parser(commands):
-    """Declares the sub-command."""
-    command = commands.add_parser("info", help="print what a checkpoint holds")
+def add_arguments(command):
+    """Declares the arguments."""
     command.add_argument("checkpoint", help="work directory of a run, or an exported model")
     arguments.add_step(command)
-    command.set_defaults(run=run)
 
 
 def run(checkpoint, *, step) -> int:

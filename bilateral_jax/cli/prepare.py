@@ -9,9 +9,8 @@ from bilateral_jax.data.records import builders, catalogue
 _MOST_NAMED = 20  # of skipped files
 
 
-def add_parser(commands):
-    """Declares the sub-command."""
-    command = commands.add_parser("prepare", help="convert a data set to record files")
+def add_arguments(command):
+    """Declares the arguments."""
     add = command.add_argument
     names = tuple(catalogue.SOURCES)
     add("name", choices=names, metavar="NAME", help=", ".join(names))
@@ -31,7 +30,6 @@ def add_parser(commands):
         default="refuse",
         help="a damaged file stops the preparation, or is skipped and listed (default: refuse)",
     )
-    command.set_defaults(run=run)
 
 
 def run(name, source, data_dir, *, option, on_bad) -> int:

@@ -13,14 +13,12 @@ from bilateral_jax.models import nima
 _BAR = 40  # characters
 
 
-def add_parser(commands):
-    """Declares the sub-command."""
-    command = commands.add_parser("score", help="predict how people would rate photos, 1 to 10")
+def add_arguments(command):
+    """Declares the arguments."""
     add = command.add_argument
     add("sources", nargs="+", metavar="PHOTO", help="JPEG, PNG or TIFF files, or folders of them")
     arguments.add_checkpoint(command)
     add("--histogram", action="store_true", help="show the whole distribution of ratings")
-    command.set_defaults(run=run)
 
 
 def run(sources, *, checkpoint, step, histogram) -> int:
