@@ -73,7 +73,7 @@ def load_model(path, step=None, *, module=None):
 
     Raises:
       FileNotFoundError: there is no checkpoint at `path`.
-      checkpoints.DamagedCheckpointError: no valid step is left.
+      trees.DamagedCheckpointError: no valid step is left.
       ValueError: the checkpoint holds no model, one of another network, or weights that do not fit;
         each leaf is named.
     """
@@ -131,7 +131,7 @@ def load(path, step=None):
 
     Raises:
       FileNotFoundError: there is no checkpoint at `path`.
-      checkpoints.DamagedCheckpointError: no valid step is left.
+      trees.DamagedCheckpointError: no valid step is left.
       ValueError: the checkpoint holds no model.
     """
     path = pathlib.Path(path)

@@ -15,7 +15,7 @@ import sys
 import threading
 from concurrent.futures import process
 
-from bilateral_jax.alignment import dped_layout, photo_folders, photo_pair
+from bilateral_jax.alignment import dped_layout, pairing, photo_pair
 from bilateral_jax.cli import arguments
 
 
@@ -67,89 +67,89 @@ def run(
       phone: name of the phone, or None for its folder's name.
       camera: name of the camera in the layout.
       pairs: file that lists pairs, or None to pair by name.
-      jobs: processes.
-      redo: do finished photos again.
-      test_share: of the photos whose patches are for testing.
-      report: photos that the page shows with pictures, at most.
-      **options: how to align and cut; see `photo.do`.
+      jobs: number of processes.
+      redo: process finished photos again.
+      test_share: share of the photos whose patches are for testing.
+      report: number of photos shown with images in the report, at most.
+      **options: of `photo_pair.process`.
 
     Returns:
       Exit code: 0; 1 if a photo could not be read, or no pair was kept.
 
     Raises:
-      ValueError: folders, names or the list make no sense.
+      ValueError: invalid folders, names or list.
       OSError: a folder cannot be read, or the results not be written.
     """
     phone_dir, camera_dir = pathlib.Path(phone_dir), pathlib.Path(camera_dir)
     phone = phone or phone_dir.resolve().name
     dped_layout.check_names(phone, camera)
     if pairs is None:
-        found, lonely = photo_folders.by_name(phone_dir, camera_dir)
+        found, unpaired = pairing.by_name(phone_dir, camera_dir)
     else:
-        found, lonely = photo_folders.by_list(pairs, phone_dir, camera_dir), []
+        found, unpaired = pairing.by_list(pairs, phone_dir, camera_dir), []
     options["suffix"] = f".{options['suffix']}"
     options["stride"] = options["stride"] or options["size"]
     root = pathlib.Path(out) / phone
-    dped_layout.check_ours(root)
+    dped_layout.check_folder(root)
     (root / "photos").mkdir(parents=True, exist_ok=True)
     with dped_layout.locked(root):
-        dped_layout.sweep(root)
-        records = _all(found, root, options, jobs, redo)
-        totals = dped_layout.publish(
+        dped_layout.remove_unfinished(root)
+        records = _process_all(found, root, options, jobs, redo)
+        totals = dped_layout.write(
             root,
             records,
-            lonely,
+            unpaired,
             phone=phone,
             camera=camera,
             test_share=test_share,
             settings=options,
             report=report,
         )
-    return _conclude(totals, root)
+    return _print_totals(totals, root)
 
 
-def _all(pairs, root, options, jobs, redo):
-    """The records of all pairs, by name: those of finished ones, and new ones."""
-    records, left = {}, []
+def _process_all(pairs, root, options, jobs, redo):
+    """Gives the records of all pairs, sorted by name; finished ones are not processed again."""
+    records, tasks = {}, []
     for pair in pairs:
         folder = root / "photos" / pair.name
-        record = None if redo else photo_pair.finished(pair, folder, options)
+        record = None if redo else photo_pair.finished_record(pair, folder, options)
         if record:
             records[pair.name] = record
         else:
-            left.append((pair, folder, options))
+            tasks.append((pair, folder, options))
     if records:
-        print(f"{len(records)} of {len(pairs)} pairs were done before")
-    for record in _each(left, jobs):
+        print(f"{len(records)} of {len(pairs)} pairs were finished before")
+    for record in _in_order_of_completion(tasks, jobs):
         records[record["name"]] = record
         if record["status"] == "failed":
-            _say(f"failed: {record['reason']}")
+            _print_error(f"failed: {record['reason']}")
     return [records[name] for name in sorted(records)]
 
 
-def _each(tasks, jobs):
-    """Does the pairs and gives their records as they come."""
+def _in_order_of_completion(tasks, jobs):
+    """Processes pairs and yields their records."""
     import tqdm
 
     with tqdm.tqdm(total=len(tasks), unit="photo", disable=len(tasks) < 2) as bar:
-        for record in _in_turn(tasks) if jobs == 1 else _at_once(tasks, jobs):
+        for record in _sequential(tasks) if jobs == 1 else _parallel(tasks, jobs):
             bar.update()
             yield record
 
 
-def _in_turn(tasks):
+def _sequential(tasks):
     for task in tasks:
-        yield photo_pair.do(*task)
+        yield photo_pair.process(*task)
 
 
-def _at_once(tasks, jobs):
+def _parallel(tasks, jobs):
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        max(1, min(jobs, len(tasks))), context, initializer=_settle
+        max(1, min(jobs, len(tasks))), context, initializer=_start_worker
     )
     try:
-        waiting = [pool.submit(photo_pair.do, *task) for task in tasks]
-        for future in concurrent.futures.as_completed(waiting):
+        futures = [pool.submit(photo_pair.process, *task) for task in tasks]
+        for future in concurrent.futures.as_completed(futures):
             yield future.result()
     except process.BrokenProcessPool as error:
         raise OSError(
@@ -157,31 +157,31 @@ def _at_once(tasks, jobs):
             "command again, with fewer --jobs"
         ) from error
     finally:
-        # Photos that are under way are finished, so that Ctrl-C loses nothing.
+        # Photos in progress are finished, so that Ctrl-C loses nothing.
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _settle():
-    """In a worker: one thread, for there is a process per core, and no life without the parent."""
+def _start_worker():
+    """Prepares a worker process: one thread, and its end with the parent's."""
     import cv2
 
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_outlive_nobody, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _outlive_nobody():
+def _exit_with_parent():
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
-def _say(line):
+def _print_error(line):
     import tqdm
 
     tqdm.tqdm.write(line, file=sys.stderr)
 
 
-def _conclude(totals, root):
+def _print_totals(totals, root):
     counts = ", ".join(f"{totals[key]} {key}" for key in ("kept", "refused", "failed"))
     print(f"{totals['photos']} pairs of photos: {counts}")
     if totals["without_partner"]:

@@ -1,4 +1,4 @@
-"""The command line: files, folders, depths, what goes wrong and how it says so."""
+"""The command line: files, folders, bit depths, errors."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def checkpoint(model, tmp_path_factory):
     return folder
 
 
-def picture(seed=0, dtype=np.uint8, size=(12, 16)):
+def image(seed=0, dtype=np.uint8, size=(12, 16)):
     return np.random.default_rng(seed).integers(
         0, np.iinfo(dtype).max, (*size, 3), dtype, endpoint=True
     )
@@ -46,11 +46,11 @@ def run(*arguments):
 
 
 def test_one_file(tmp_path, checkpoint, model):
-    images.write(tmp_path / "in.png", picture(), icc_profile=None)
+    images.write(tmp_path / "in.png", image(), icc_profile=None)
     assert (
         run("enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", checkpoint) == 0
     )
-    expected = inference.enhance(model, picture())
+    expected = inference.enhance(model, image())
     np.testing.assert_array_equal(images.read(tmp_path / "out.png").pixels, expected)
 
 
@@ -63,8 +63,8 @@ def test_one_file(tmp_path, checkpoint, model):
         (np.uint16, None, ".jpg", np.uint8),
     ],
 )
-def test_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
-    pixels = picture(dtype=depth)
+def test_bit_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
+    pixels = image(dtype=depth)
     images.write(tmp_path / "in.png", pixels)
     more = ["--bits", bits] if bits else []
     out = tmp_path / f"out{suffix}"
@@ -78,14 +78,14 @@ def test_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
         assert np.abs(written - exact).max() < 0.51 + 2e-6 * np.iinfo(expected).max
 
 
-def test_profile_and_orientation_are_kept(tmp_path, checkpoint):
+def test_colour_profile_and_orientation_are_kept(tmp_path, checkpoint):
     import PIL.Image
     import PIL.ImageCms
 
     profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
     exif = PIL.Image.Exif()
-    exif[274] = 6  # lies on its side
-    source = PIL.Image.fromarray(picture(size=(10, 24)))
+    exif[274] = 6  # rotated by 90 degrees
+    source = PIL.Image.fromarray(image(size=(10, 24)))
     source.save(tmp_path / "in.jpg", quality=95, icc_profile=profile, exif=exif)
     assert (
         run("enhance", tmp_path / "in.jpg", tmp_path / "out.jpg", "--checkpoint", checkpoint) == 0
@@ -101,27 +101,27 @@ def test_a_folder_with_a_bad_file(tmp_path, checkpoint, capsys):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a.png", "c.TIF"):
-        images.write(folder / name, picture())
+        images.write(folder / name, image())
     (folder / "b.jpg").write_bytes(b"\xff\xd8\xff broken")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("not an image")
     assert run("enhance", folder, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.TIF"]
     errors = capsys.readouterr().err
     assert "b.jpg" in errors and "1 of 3 photos failed" in errors and "Traceback" not in errors
 
 
-def test_several_files_go_to_a_folder_as_png_where_a_jpeg_is_too_shallow(tmp_path, checkpoint):
-    images.write(tmp_path / "a.jpg", picture(1))
-    images.write(tmp_path / "b.png", picture(2))
+def test_several_files_go_to_a_folder_and_16_bit_jpegs_become_png(tmp_path, checkpoint):
+    images.write(tmp_path / "a.jpg", image(1))
+    images.write(tmp_path / "b.png", image(2))
     arguments = [tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "new" / "out"]
     assert run("enhance", *arguments, "--checkpoint", checkpoint, "--bits", 16) == 0
     for name in ("a.png", "b.png"):
         assert images.read(tmp_path / "new" / "out" / name).pixels.dtype == np.uint16
 
 
-def test_inputs_and_existing_files_are_safe(tmp_path, checkpoint, capsys):
+def test_inputs_and_existing_files_are_not_overwritten(tmp_path, checkpoint, capsys):
     for name in ("a.png", "b.png"):
-        images.write(tmp_path / name, picture())
+        images.write(tmp_path / name, image())
     before = (tmp_path / "a.png").read_bytes()
     options = ["--checkpoint", checkpoint, "--overwrite"]
     assert run("enhance", tmp_path / "a.png", tmp_path / "a.png", *options) == 1
@@ -141,7 +141,7 @@ def test_inputs_and_existing_files_are_safe(tmp_path, checkpoint, capsys):
 def test_two_inputs_never_share_an_output(tmp_path, checkpoint, capsys):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
-        images.write(tmp_path / folder / "a.png", picture())
+        images.write(tmp_path / folder / "a.png", image())
     sources = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
     assert run("enhance", *sources, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert "belongs to another input" in capsys.readouterr().err
@@ -155,8 +155,8 @@ def one_line(capsys):
     return lines[0]
 
 
-def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
-    images.write(tmp_path / "a.png", picture())
+def test_errors_are_one_line(tmp_path, checkpoint, capsys):
+    images.write(tmp_path / "a.png", image())
     (tmp_path / "empty").mkdir()
     target = tmp_path / "out.png"
     assert run("enhance", tmp_path / "absent.png", target, "--checkpoint", checkpoint) == 1
