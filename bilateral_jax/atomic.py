@@ -1,7 +1,7 @@
 """Files and folders written whole or not at all: under a scratch name first, then renamed.
 
-A reader, or a process killed meanwhile, finds the old content or the new. A scratch name is short,
-hidden and lies in the target's folder, so that renaming never crosses file systems.
+Readers find the old content or the new, also after a crash. Scratch files are hidden, have short
+names and are in the folder of the target, so that renaming never crosses file systems.
 """
 
 import contextlib

@@ -39,7 +39,7 @@ def with_checksum(record):
 
 
 def is_valid(record):
-    """Says whether a record matches the checksum in it."""
+    """Checks a record against the checksum in it."""
     content = {key: value for key, value in record.items() if key != "digest"}
     return record["digest"] == with_checksum(content)["digest"]
 
@@ -88,5 +88,5 @@ def find_damage(folder):
 
 
 def has_file_checksums(folder):
-    """Says whether `write_file_checksums` was completed for a folder."""
+    """Checks whether `write_file_checksums` was completed for a folder."""
     return (folder / _FILE).is_file()

@@ -143,7 +143,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
 @contextlib.contextmanager
 def naming_the_extra():
-    """Makes a package that is missing an error that says what to install."""
+    """Adds to the error of a missing package what to install."""
     try:
         yield
     except ImportError as error:

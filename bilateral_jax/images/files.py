@@ -187,7 +187,7 @@ def to_float(pixels) -> np.ndarray:
 
 
 def to_integer(values, bits: int) -> np.ndarray:
-    """Rounds values in [0, 1] to 8- or 16-bit pixels; what lies outside is clipped.
+    """Rounds values in [0, 1] to 8- or 16-bit pixels; values outside are clipped.
 
     Args:
       values: float array of any shape.

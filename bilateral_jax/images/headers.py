@@ -27,7 +27,7 @@ class Header:
 
 
 def parse(file, max_pixels: int) -> tuple[Header, bool]:
-    """Reads the header of a file and looks at its end.
+    """Reads the header of a file and checks its end.
 
     Args:
       file: open for reading bytes.
@@ -106,7 +106,7 @@ def _upright(size, orientation, bits):
 
 
 def _has_end(file, kind):
-    """Says whether a JPEG file ends with its end marker, a BMP file where its header says."""
+    """Checks that a JPEG file has its end marker, a BMP file the size in its header."""
     size = file.seek(0, os.SEEK_END)
     if kind == "bmp":
         file.seek(2)

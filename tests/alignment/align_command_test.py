@@ -51,7 +51,7 @@ def photos(tmp_path_factory):
         (folder / "iphone" / f"{name}.jpg").write_bytes(whole)
     (folder / "iphone" / "alone.jpg").write_bytes(whole)
     (folder / "camera" / "unpaired.jpg").write_bytes(whole)
-    (folder / "camera" / "notes.txt").write_text("no picture")
+    (folder / "camera" / "notes.txt").write_text("not an image")
     return folder
 
 
@@ -268,7 +268,7 @@ DO = photo_pair.process
 def test_test_share(collected, photos, tmp_path):
     assert 0 <= dped_layout._split_position("alley") < 1
     shares = {name: dped_layout._split_position(name) for name in ("alley", "bridge", "court")}
-    share = sorted(shares.values())[1]  # one photo lies below it
+    share = sorted(shares.values())[1]  # one photo is below it
     for name in ("alley", "bridge", "court"):
         for side, suffix in (("iphone", ".png"), ("camera", ".jpg")):
             (tmp_path / side).mkdir(exist_ok=True)

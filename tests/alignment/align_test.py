@@ -294,15 +294,15 @@ def test_at_full_scale_phone_pixels_are_unchanged(photo):
     assert np.abs(crops.phone.astype(int) - crops.camera).mean() < 2
 
 
-def planted(photo, down, right):
-    """Crops of which the camera's lies lower and farther right."""
+def shifted_crops(photo, down, right):
+    """Crops with the camera's shifted down and right."""
     camera = np.roll(photo, (down, right), axis=(0, 1))
     return align.Crops(camera, photo, 1.0, (0, 0, *photo.shape[:2]), np.eye(3))
 
 
 @pytest.mark.parametrize("down, right", [(0, 0), (3, -2), (-5, 5), (0, 5)])
 def test_patches_find_the_shift(photo, down, right):
-    candidates = align.patches(planted(photo, down, right), size=64, stride=64)
+    candidates = align.patches(shifted_crops(photo, down, right), size=64, stride=64)
     assert len(candidates) == 6 * 8
     assert all(patch.kept for patch in candidates)
     assert {(patch.down, patch.right) for patch in candidates} == {(down, right)}
@@ -311,10 +311,10 @@ def test_patches_find_the_shift(photo, down, right):
 
 @pytest.mark.parametrize("down, right", [(6, 0), (0, -6), (9, 9)])
 def test_patches_farther_than_the_search_are_not_kept(photo, down, right):
-    candidates = align.patches(planted(photo, down, right), size=64, stride=64)
+    candidates = align.patches(shifted_crops(photo, down, right), size=64, stride=64)
     assert not any(patch.kept for patch in candidates)
     assert all(
-        patch.kept for patch in align.patches(planted(photo, down, right), size=64, search=9)
+        patch.kept for patch in align.patches(shifted_crops(photo, down, right), size=64, search=9)
     )
 
 
@@ -348,7 +348,7 @@ def test_arguments_are_checked(photo):
         align.find_homography(photo, photo[..., 0])
     with pytest.raises(ValueError, match="reduced must be at least 64"):
         align.find_homography(photo, photo, reduced=32)
-    crops = planted(photo, 0, 0)
+    crops = shifted_crops(photo, 0, 0)
     for wrong in ({"size": 4}, {"stride": 0}, {"search": -1}, {"correlation": 1.0}):
         with pytest.raises(ValueError, match="size must be at least 8"):
             align.patches(crops, **wrong)

@@ -133,7 +133,7 @@ def test_exif_text_in_any_language(tmp_path):
     assert seen[315].encode("latin-1", "replace").startswith(b"Zo") and 33432 in seen
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow says so too
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow warns, too
 def test_images_with_broken_exif_are_read(tmp_path):
     broken = exif.HEADER + b"II*\x00" + b"\xff" * 40
     for suffix in (".png", ".jpg"):
