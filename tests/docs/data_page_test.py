@@ -9,6 +9,7 @@ import pytest
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax.data import registry
+from bilateral_jax.data.records import catalogue
 from bilateral_jax.data.sources import fivek_splits
 from tests import assets, fake_datasets
 from tests.data.records import prepared_test as sets
@@ -72,7 +73,7 @@ def test_the_pages_program(here, capsys):
 
 def test_every_command_and_then_every_config_line(here, capsys):
     commands = blocks("sh")[0].splitlines()
-    assert {shlex.split(line)[4] for line in commands} == set(command_line.preparing.SOURCES)
+    assert {shlex.split(line)[4] for line in commands} == set(catalogue.SOURCES)
     for line in commands:
         assert command_line.main(shlex.split(line)[3:]) == 0, line
     assert capsys.readouterr().out.count("prepared: ") == len(commands)
