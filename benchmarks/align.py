@@ -1,19 +1,18 @@
-"""How exact is an alignment, and does a wrong pair ever pass?
+"""How accurate is an alignment, and does a wrong pair ever pass?
 
-Question: `bilateral_jax.alignment.align` on real photos. A photo takes the part of the camera's;
-the phone's is made of it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4,
-perspective, translation; drawn by SciPy in float64 with its own interpolation) and by what phones
-do: exposure and gamma and a colour cast, noise, blur, JPEG, all of these. Where the phone saw more
-than the camera, the photo is mirrored, so there is no empty border that would give the outline
-away.
+Question: `bilateral_jax.alignment.align` on real photos. A photo serves as the camera's; the
+phone's is made from it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4,
+perspective, translation; SciPy's splines in float64) and by typical degradations: exposure, gamma
+and a colour cast, noise, blur, JPEG, all of these. Beyond the camera's photo the phone's is
+mirrored, so that no empty border shows the outline.
 
-- `corner`: distance between where the found and the true homography put the corners of the whole
-  phone photo, in pixels of it.
-- `patches`: share of the kept patches of which the centre is right to 1 pixel, after the shift that
-  the correlation filter chose.
+- `corner`: error of the corners of the whole phone photo under the estimated homography, in its
+  pixels.
+- `patches`: share of the kept patches whose centre is right to 1 pixel, after the shift that the
+  correlation filter chose.
 - wrong pairs: every ordered pair of different photos, photos against their mirror images, different
   photos that carry the same date stamp or the same frame, halves of one photo that share nothing,
-  and pictures without texture or with nothing but a repeated or random one. None may pass.
+  and images without texture or with nothing but a repeated or random one. None may pass.
 
     python -m benchmarks.align --assets FOLDER [--part PART] [--quick]
 
@@ -73,17 +72,17 @@ def view(photo, matrix, fine=2):
     return np.clip(drawn / 255, 0, 1)
 
 
-def degraded(picture, kind, rng):
-    """What a phone does to a picture in [0, 1]; gives uint8."""
+def degraded(image, kind, rng):
+    """Degrades an image in [0, 1] as a phone does; gives uint8."""
     every = kind == "all"
     if every or kind == "blur":
-        picture = ndimage.gaussian_filter(picture, (1.2, 1.2, 0))
+        image = ndimage.gaussian_filter(image, (1.2, 1.2, 0))
     if every or kind == "exposure":
         gains = 2.0 ** rng.uniform(-1, 0.7) * rng.uniform(0.8, 1.2, 3)
-        picture = np.clip(picture * gains, 0, 1) ** rng.uniform(0.7, 1.4)
+        image = np.clip(image * gains, 0, 1) ** rng.uniform(0.7, 1.4)
     if every or kind == "noise":
-        picture = picture + rng.normal(0, 0.03, picture.shape)
-    pixels = images.to_integer(np.clip(picture, 0, 1), 8)
+        image = image + rng.normal(0, 0.03, image.shape)
+    pixels = images.to_integer(np.clip(image, 0, 1), 8)
     if every or kind == "jpeg":
         bgr = np.ascontiguousarray(pixels[..., ::-1])
         _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 60])
@@ -91,7 +90,7 @@ def degraded(picture, kind, rng):
     return np.ascontiguousarray(pixels)
 
 
-def judged(camera, phone, truth):
+def measured(camera, phone, truth):
     """Aligns a pair and compares with the true homography."""
     start = time.process_time()
     fit = align.find_homography(camera, phone)
@@ -106,7 +105,7 @@ def judged(camera, phone, truth):
     origin = geometry.transform(np.linalg.inv(truth), ends)
     corner = np.linalg.norm(geometry.transform(fit.homography, origin) - ends, axis=1)
     crops = align.crop(camera, phone, fit.homography)
-    kept = [place for place in align.patches(crops) if place.kept]
+    kept = [patch for patch in align.patches(crops) if patch.kept]
     exact = geometry.resized(truth, 1, crops.scale)
     centres = np.array([(p.left, p.top) for p in kept]).reshape(-1, 2) + 49.5 + crops.box[1::-1]
     shifts = np.array([(p.right, p.down) for p in kept]).reshape(-1, 2)
@@ -126,23 +125,23 @@ def warped(photos, *, views, kinds, enlarged=False):
                 factor = np.sqrt(ENLARGED / (photo.shape[0] * photo.shape[1]))
                 photo = cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
             truth = homography(rng, photo.shape[:2])
-            picture = view(photo, truth, fine=1 if enlarged else 2)
+            image = view(photo, truth, fine=1 if enlarged else 2)
             for kind in kinds:
                 row = {"photo": name, "view": seed, "kind": kind}
-                yield row | judged(photo, degraded(picture, kind, rng), truth)
+                yield row | measured(photo, degraded(image, kind, rng), truth)
 
 
 def retouched(folder):
-    """Rows of photos against what people and programs made of them: nothing moved."""
+    """Rows of photos against their retouched versions, in which nothing moved."""
     for before in sorted((folder / "input").glob("*.png")):
         for kind in RETOUCHED:
             after = folder / kind / before.name
             if after.is_file():
-                pictures = [images.read(path).pixels for path in (before, after)]
-                yield {"photo": before.stem, "kind": kind} | judged(*pictures, np.eye(3))
+                pair = [images.read(path).pixels for path in (before, after)]
+                yield {"photo": before.stem, "kind": kind} | measured(*pair, np.eye(3))
 
 
-def impostors(photos):
+def wrong_pairs(photos):
     """(Kind, name, camera, phone) of pairs that show different things."""
     for (a, first), (b, second) in itertools.permutations(photos.items(), 2):
         yield "two photos", f"{a} {b}", first, second
@@ -169,14 +168,14 @@ def stamped(photo):
 
 
 def framed(photo):
-    """The photo in the middle of an ornament that is the same around every photo."""
-    ornament = texture(9, size=(900, 900))
-    ornament[120:780, 120:780] = cv2.resize(photo, (660, 660), interpolation=cv2.INTER_AREA)
-    return ornament
+    """The photo inside a frame that is the same for every photo."""
+    frame = texture(9, size=(900, 900))
+    frame[120:780, 120:780] = cv2.resize(photo, (660, 660), interpolation=cv2.INTER_AREA)
+    return frame
 
 
 def bricks(seed):
-    """A wall with bricks of its own colours and its own offset."""
+    """A brick wall with random colours and offset."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:600, :800] + rng.integers(0, 60, (2, 1, 1))
     row, column = y // 30, (x + 30 * ((y // 30) % 2)) // 60
@@ -198,7 +197,7 @@ def gradient(seed):
 
 
 def wrong(photos):
-    """Rows of every impostor; the features of a picture are found once."""
+    """Rows of all wrong pairs; the features of an image are computed once."""
     known, find = {}, matching._features
 
     def features(grey):
@@ -208,14 +207,14 @@ def wrong(photos):
         return known[key]
 
     with mock.patch.object(matching, "_features", features):
-        for kind, name, camera, phone in impostors(photos):
+        for kind, name, camera, phone in wrong_pairs(photos):
             camera, phone = np.ascontiguousarray(camera), np.ascontiguousarray(phone)
             fit = align.find_homography(camera, phone)
             reason = fit.reason
             if reason is None:
                 try:
                     crops = align.crop(camera, phone, fit.homography)
-                    reason = align.disagreement(align.patches(crops))
+                    reason = align.patch_problem(align.patches(crops))
                 except ValueError as error:
                     reason = str(error)
             row = {"kind": kind, "pair": name, "matches": len(fit.matches)}
@@ -252,14 +251,14 @@ def grouped(rows):
     return groups
 
 
-def pictures(folder):
+def read_all(folder):
     return {path.stem: images.read(path).pixels for path in sorted(folder.glob("*.png"))}
 
 
 def parts_of(folder, quick):
     """Part -> generator of its rows."""
-    large = pictures(folder / "photos")
-    small = pictures(folder / "fivek_sample" / "input") | pictures(folder / "internet")
+    large = read_all(folder / "photos")
+    small = read_all(folder / "fivek_sample" / "input") | read_all(folder / "internet")
     if quick:
         large, small = (dict(list(photos.items())[:2]) for photos in (large, small))
     views = 1 if quick else 3

@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks import records, timing
 from bilateral_jax import inference, metrics
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.synthetic import operator_targets
-from experiments.runs import warm_start
 
 SIZES = {"1080p": (1080, 1920), "12mp": (3000, 4000)}
 
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a small picture, nothing written")
     options = parser.parse_args()
-    teacher, student = (warm_start.weights(path) for path in (options.teacher, options.student))
+    teacher, student = (networks.load_model(path) for path in (options.teacher, options.student))
     rows = [{"operator": options.name} | judged(teacher, student, options.photos)]
     print(f"{options.name}, PSNR to the teacher: {rows[0]['mean_student']} dB")
     print(f"that of the untouched photos: {rows[0]['mean_untouched']} dB", flush=True)

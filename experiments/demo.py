@@ -12,12 +12,12 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax import inference
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.training import summary_writer
 from experiments import train
 from experiments.evaluation import baselines, protocol
-from experiments.runs import warm_start
 
 COLUMNS = {
     "input": "untouched input",
@@ -43,7 +43,7 @@ def run(config, workdir, *, progress=True):
     outcome, _ = train.train(config, workdir, progress=progress)
     if outcome.signal is not None:
         return None
-    network = warm_start.weights(workdir)
+    network = networks.load_model(workdir)
     learned = baselines.fit_affine((e["input"], e["target"]) for e in _photos(config.data.train))
     rows, photos = {}, []
     for example in _photos(config.data.heldout):

@@ -21,10 +21,9 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import images, models
+from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
-from bilateral_jax.models.model import Model
 from experiments.evaluation import (
     best_and_worst,
     name_value,
@@ -113,14 +112,12 @@ def _caption(row, metrics):
 def _checkpoint(path, step, source, options):
     """Pairs of a source enhanced by a checkpoint, and the record of both for `scores.json`."""
     saved = networks.load(path, step)
-    module = models.create(saved.name, saved.hyperparameters)
-    model = Model.from_leaves(module, saved.params, saved.batch_stats)
     config = saved.metadata.get("config")
     if source is None:
         source, options = _heldout(config, path)
     first, last = options.pop("start", None), options.pop("stop", None)
     made = registry.make(source, **options)
-    examples = scored_images.EnhancedPairs(model, made, range(len(made))[first:last])
+    examples = scored_images.EnhancedPairs(saved.to_model(), made, range(len(made))[first:last])
     about = {
         "what": f"{saved.name} of {path}, step {saved.metadata['step']}, on {source}",
         "checkpoint": {

@@ -9,10 +9,11 @@ import json
 import pathlib
 import sys
 
+from bilateral_jax import atomic
 from bilateral_jax.training import summary_writer
 from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
-from experiments.runs import files
+from experiments.runs import config_differences
 from experiments.sweeps import results
 
 _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
@@ -42,7 +43,7 @@ def write(workdir, out=None, *, photos=6):
         raise ValueError(
             f"workdir: {workdir} has neither config.json, as a run, nor results.json, as a sweep"
         )
-    files.write_whole(out, text)
+    atomic.write_text(out, text)
     return out
 
 
@@ -222,7 +223,10 @@ def _config(config):
         base = importlib.import_module(f"configs.{name}").get_config()
     except ModuleNotFoundError:
         return page.paragraph(f"There is no configs/{name}.py to compare with.") + whole
-    there, here = files.flat(json.loads(base.to_json())), files.flat(config)
+    there, here = (
+        config_differences.flat(json.loads(base.to_json())),
+        config_differences.flat(config),
+    )
     rows = [
         [key, *(repr(side[key]) if key in side else "-" for side in (there, here))]
         for key in sorted(there.keys() | here.keys())
@@ -236,7 +240,7 @@ def _config(config):
 def _environment(environment):
     if not environment:
         return page.paragraph("This run did not record its environment.")
-    flat = files.flat({name: v for name, v in environment.items() if name != "starts"})
+    flat = config_differences.flat({name: v for name, v in environment.items() if name != "starts"})
     return page.table(["what", "value"], [[name, str(value)] for name, value in flat.items()])
 
 

@@ -17,7 +17,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from bilateral_jax.training import stop_requests
-from experiments.runs import file_lock, files
+from experiments.runs import config_differences, file_lock
 from experiments.sweeps import plot, ray_runner, results
 from experiments.sweeps import trials as trials_lib
 
@@ -104,7 +104,9 @@ def _rows(plan, workdir):
         row = row or {"status": "waiting", "tries": 0, "seconds": 0.0, "reason": ""}
         if row["status"] not in _FINAL:
             row = {**row, "status": "waiting"}
-        values = files.flat(trial.config)  # values of the base where a trial has no override
+        values = config_differences.flat(
+            trial.config
+        )  # values of the base where a trial has no override
         facts = {"overrides": {name: values[name] for name in varied}, "metrics": metrics}
         count = {"step": step, "steps": trial.config.get("steps", 0)}
         rows.append({"trial": trial.name, **row, **facts, **count})

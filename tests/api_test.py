@@ -20,7 +20,6 @@ import bilateral_jax as bj
 INTERNAL = (
     "bilateral_jax.__main__",
     "bilateral_jax.cli",
-    "bilateral_jax.cli.enhance",
     "bilateral_jax.images.exif",
     "bilateral_jax.images.headers",
     "bilateral_jax.kernels",
@@ -48,6 +47,7 @@ OTHER_ARRAYS = {
 POSITIONAL_OPTIONS = {
     "bilateral_jax.checkpoints.trees.restore": "a restore is about a step and a target",
     "bilateral_jax.checkpoints.networks.load": "path and step, as restore",
+    "bilateral_jax.checkpoints.networks.load_model": "path and step, as restore",
     "bilateral_jax.data.pipeline.augment.lowres": "as the models' resize(image, size, method)",
     "bilateral_jax.training.summary_writer.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.registry.create": "a name and its hyper-parameters are one description",

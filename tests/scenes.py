@@ -1,4 +1,4 @@
-"""Procedural photos with corners and texture, and a second camera that sees them."""
+"""Procedural photos with corners and texture, and views of them by a second camera."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,12 +8,12 @@ from bilateral_jax.alignment import geometry
 
 
 def scene(seed, size=(400, 560)):
-    """A picture of many discs and boxes on a rough ground; uint8 `[h, w, 3]`."""
+    """Draws discs and boxes on a textured ground; uint8 `[h, w, 3]`."""
     rng = np.random.default_rng(seed)
     height, width = size
     y, x = np.mgrid[:height, :width]
     ground = ndimage.gaussian_filter(rng.standard_normal((height, width)), 2)
-    picture = 0.5 + 0.6 * ground[..., None] * rng.uniform(0.5, 1, 3)
+    image = 0.5 + 0.6 * ground[..., None] * rng.uniform(0.5, 1, 3)
     for number in range(140):
         top, left = rng.uniform(0, height), rng.uniform(0, width)
         radius, flat = rng.uniform(4, 0.06 * width), rng.uniform(0.4, 1)
@@ -21,16 +21,13 @@ def scene(seed, size=(400, 560)):
             inside = (abs(y - top) < radius * flat) & (abs(x - left) < radius)
         else:
             inside = np.hypot((y - top) / flat, x - left) < radius
-        picture[inside] = 0.8 * rng.uniform(0.05, 0.95, 3) + 0.2 * picture[inside]
-    picture = ndimage.gaussian_filter(picture, (0.6, 0.6, 0))
-    return images.to_integer(np.clip(picture, 0, 1), 8)
+        image[inside] = 0.8 * rng.uniform(0.05, 0.95, 3) + 0.2 * image[inside]
+    image = ndimage.gaussian_filter(image, (0.6, 0.6, 0))
+    return images.to_integer(np.clip(image, 0, 1), 8)
 
 
 def view(photo, homography, size=None):
-    """The photo as a camera sees it to which `homography` leads; by SciPy's cubic splines.
-
-    Where the photo ends, it is mirrored.
-    """
+    """Warps a photo by a homography with SciPy's cubic splines, mirrored at the border."""
     height, width = size or photo.shape[:2]
     fine = 2
     steps = (np.arange(fine) + 0.5) / fine - 0.5
@@ -46,7 +43,7 @@ def view(photo, homography, size=None):
 
 
 def homography(size, *, degrees=0.0, scale=1.0, tilt=(0.0, 0.0), shift=(0.0, 0.0)):
-    """Turns, scales and tilts about the middle of a photo, then shifts."""
+    """A homography that rotates, scales and tilts about the centre of a photo, then shifts."""
     middle = np.array(size[::-1]) / 2 - 0.5
     angle = np.radians(degrees)
     linear, perspective = np.eye(3), np.eye(3)
@@ -59,7 +56,7 @@ def homography(size, *, degrees=0.0, scale=1.0, tilt=(0.0, 0.0), shift=(0.0, 0.0
 
 
 def retaken(photo, rng):
-    """Exposure, gamma, a colour cast and noise."""
-    picture = (photo / 255.0) ** 1.25 * 0.75 * np.array([1.1, 1.0, 0.85])
-    picture = picture + rng.normal(0, 0.02, picture.shape)
-    return images.to_integer(np.clip(picture, 0, 1), 8)
+    """Changes exposure, gamma and white balance, and adds noise."""
+    image = (photo / 255.0) ** 1.25 * 0.75 * np.array([1.1, 1.0, 0.85])
+    image = image + rng.normal(0, 0.02, image.shape)
+    return images.to_integer(np.clip(image, 0, 1), 8)

@@ -1,12 +1,8 @@
-"""Two photos of one scene by two cameras, brought onto each other: how DPED's pairs were collected.
+"""Aligns two photos of one scene by two cameras and finds pairs of patches, as for DPED.
 
-SIFT matches and a seeded RANSAC on small copies, refinement on the photos themselves, checks that
-refuse what cannot be true, the overlap at one resolution, and patches that pass the correlation
-filter. Pure functions on arrays; OpenCV does the vision. Which files belong together and where
-patches go is the business of the `align` command.
-
-Receives photos as uint8 arrays.
-Hands aligned photos and the places of patches to the `align` command.
+SIFT matches and a seeded RANSAC on downscaled copies, refinement on the full photos, plausibility
+checks, the overlap at one resolution, and patches that pass a correlation filter. Pure functions on
+arrays, with OpenCV.
 """
 
 from __future__ import annotations
@@ -20,24 +16,24 @@ from bilateral_jax.alignment import patches as patches_lib
 
 MIN_INLIERS = 25
 MIN_INLIER_SHARE = 0.08
-MIN_SPREAD = 0.1  # share of the overlap's cells that hold an inlier
-MIN_AGREEING = 0.5  # share of the windows that show anything in both photos
-MIN_KEPT = 0.1  # share of the places that show anything
+MIN_COVERAGE = 0.1  # share of the overlap's cells that hold an inlier
+MIN_AGREEING = 0.5  # share of the windows with texture in both photos
+MIN_KEPT = 0.1  # share of the candidate patches with texture
 MIN_SIDE = 64  # of a photo, in pixels
-# A camera photo enlarged by less than this is taken as it is.
+# A camera photo enlarged by less than this counts as not enlarged.
 _SAME_SCALE = 1.02
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """What a pair of photos gave.
+    """A homography between two photos, or the reason why there is none.
 
     Attributes:
       homography: float64 `[3, 3]` from the camera's pixels to the phone's, or None.
       reason: why the pair is refused, or None.
-      matches: SIFT matches that passed the ratio test, in the photos' own pixels.
-      inliers: bool `[n]`, which of them the first homography explains.
-      windows: what `align_refinement.refine` saw, or None where it did not come to that.
+      matches: SIFT matches that passed the ratio test, in pixels of the full photos.
+      inliers: bool `[n]`, the matches that fit the first homography.
+      windows: result of the refinement, or None if the pair was refused before it.
     """
 
     homography: np.ndarray | None
@@ -53,9 +49,9 @@ class Crops:
 
     Attributes:
       camera: uint8 `[h, w, 3]`, warped.
-      phone: uint8 `[h, w, 3]`, the phone's own pixels if `scale` is 1.
+      phone: uint8 `[h, w, 3]`, the phone's original pixels if `scale` is 1.
       scale: of the phone's photo.
-      box: where the crops lie in the phone's photo after scaling.
+      box: of the crops in the scaled phone's photo.
       homography: from the camera's photo to the scaled phone's.
     """
 
@@ -67,16 +63,16 @@ class Crops:
 
 
 def find_homography(camera, phone, *, reduced: int = 1600, seed: int = 0) -> Fit:
-    """Finds where each pixel of the camera's photo lies in the phone's, and whether that is sure.
+    """Estimates the homography from the camera's photo to the phone's, and checks it.
 
     Args:
       camera: uint8 `[h, w, 3]`.
       phone: uint8 `[h, w, 3]`.
-      reduced: longest side of the copies in which SIFT looks; the refinement sees every pixel.
+      reduced: longest side of the copies for SIFT; the refinement uses the full photos.
       seed: of RANSAC; the same photos and seed give the same result.
 
     Returns:
-      The fit; `reason` says why it is not to be used, if so.
+      The fit; if its `reason` is not None, the pair is refused.
 
     Raises:
       TypeError: a photo is not uint8.
@@ -89,17 +85,17 @@ def find_homography(camera, phone, *, reduced: int = 1600, seed: int = 0) -> Fit
     for name, photo in (("camera", camera), ("phone", phone)):
         if min(photo.shape[:2]) < MIN_SIDE:
             return _refused(f"the {name} photo has a side of less than {MIN_SIDE} pixels")
-    camera, phone = _stretched(_grey(camera)), _stretched(_grey(phone))
+    camera, phone = _full_contrast(_grey(camera)), _full_contrast(_grey(phone))
     (small_camera, camera_scale), (small_phone, phone_scale) = (
-        _reduced(photo, reduced) for photo in (camera, phone)
+        _downscaled(photo, reduced) for photo in (camera, phone)
     )
     matches = matching.match(small_camera, small_phone)
     homography, inliers = matching.fit(matches, seed=seed)
-    reason = _doubt(homography, matches, inliers, small_camera.shape, small_phone.shape)
+    reason = _match_problem(homography, matches, inliers, small_camera.shape, small_phone.shape)
     matches = matching.Matches(
         *(
-            (spots + 0.5) / scale - 0.5
-            for spots, scale in ((matches.camera, camera_scale), (matches.phone, phone_scale))
+            (points + 0.5) / scale - 0.5
+            for points, scale in ((matches.camera, camera_scale), (matches.phone, phone_scale))
         )
     )
     if homography is not None:
@@ -109,26 +105,26 @@ def find_homography(camera, phone, *, reduced: int = 1600, seed: int = 0) -> Fit
     homography, windows = refinement.refine(
         camera, phone, homography, reach=3 / phone_scale, seed=seed
     )
-    reason = geometry.problem(homography, camera.shape, phone.shape) or _dissent(windows)
+    reason = geometry.problem(homography, camera.shape, phone.shape) or _window_problem(windows)
     return Fit(homography, reason, matches, inliers, windows)
 
 
 def crop(camera, phone, homography, *, scale: float | None = None) -> Crops:
-    """Cuts what both photos show out of both, at one resolution.
+    """Crops both photos to their overlap, at one resolution.
 
     Args:
       camera: uint8 `[h, w, 3]`.
       phone: uint8 `[h, w, 3]`.
       homography: from camera to phone.
-      scale: of the phone's photo, in (0, 1]. None: 1 where the camera has pixels enough, else as
-        small as it must be so that the camera's photo is nowhere enlarged.
+      scale: of the phone's photo, in (0, 1]. None: the largest at which the camera's photo is not
+        enlarged.
 
     Returns:
       Both crops, the largest upright rectangle of the overlap.
 
     Raises:
-      ValueError: the scale is outside of (0, 1], the camera's photo would have to be enlarged for
-        it, or the photos share nothing.
+      ValueError: the scale is outside of (0, 1] or would enlarge the camera's photo, or the photos
+        do not overlap.
     """
     if scale is not None and not 0 < scale <= 1:
         raise ValueError(f"scale must be in (0, 1], got {scale}")
@@ -146,8 +142,7 @@ def crop(camera, phone, homography, *, scale: float | None = None) -> Crops:
         )
     if scale < 1:
         size = tuple(max(1, int(side * scale)) for side in phone.shape[:2])
-        shrinking = geometry.resized(np.eye(3), 1, scale)
-        phone = warp.warp(phone, shrinking, (0, 0, *size))
+        phone = warp.warp(phone, geometry.resized(np.eye(3), 1, scale), (0, 0, *size))
         homography = geometry.resized(homography, 1, scale)
         polygon = geometry.overlap(homography, camera.shape[:2], size)
         box = geometry.largest_box(polygon)
@@ -166,17 +161,17 @@ def patches(
     search: int = 5,
     correlation: float = 0.9,
 ) -> list[patches_lib.Patch]:
-    """Judges every place where a pair of patches could be cut.
+    """Finds candidate pairs of patches and marks those that pass the correlation filter.
 
     Args:
       crops: from `crop`.
       size: of a patch, in pixels.
-      stride: from one place to the next.
-      search: how far the camera's patch may be shifted, in pixels.
-      correlation: what the grey values of a pair must exceed after the shift.
+      stride: between patches, in pixels.
+      search: largest shift of the camera's patch, in pixels.
+      correlation: the grey values of a pair must correlate by more than this, after the shift.
 
     Returns:
-      Every place, row by row, with what it is worth; see `align_patches.find`.
+      All candidates, row by row; see `patches.find`.
 
     Raises:
       ValueError: a number is out of range.
@@ -196,28 +191,28 @@ def patches(
     )
 
 
-def disagreement(places) -> str | None:
-    """Tells why patches speak against a pair of photos.
+def patch_problem(candidates) -> str | None:
+    """Checks whether enough patches of a pair of photos were kept.
 
     Args:
-      places: from `patches`.
+      candidates: from `patches`.
 
     Returns:
       The reason to refuse the pair, or None.
     """
-    kept = sum(place.kept for place in places)
-    told = sum(not np.isnan(place.correlation) for place in places)
-    if not places:
+    kept = sum(patch.kept for patch in candidates)
+    textured = sum(not np.isnan(patch.correlation) for patch in candidates)
+    if not candidates:
         return "the overlap is smaller than a patch"
-    if not told:
-        return "the overlap shows nothing but flat surfaces"
-    if kept < max(1, MIN_KEPT * told):
-        return f"{kept} of {told} places with texture pass the correlation filter"
+    if not textured:
+        return "the overlap has no texture, only flat surfaces"
+    if kept < max(1, MIN_KEPT * textured):
+        return f"{kept} of {textured} patches with texture pass the correlation filter"
     return None
 
 
-def _doubt(homography, matches, inliers, camera_size, phone_size):
-    """Why the matches do not carry a homography; None if they do."""
+def _match_problem(homography, matches, inliers, camera_size, phone_size):
+    """Why the matches do not support the homography; None if they do."""
     if homography is None or inliers.sum() < MIN_INLIERS:
         return f"{int(inliers.sum())} of {len(matches)} matches agree; {MIN_INLIERS} must"
     if inliers.mean() < MIN_INLIER_SHARE:
@@ -228,14 +223,14 @@ def _doubt(homography, matches, inliers, camera_size, phone_size):
     box = geometry.largest_box(geometry.overlap(homography, camera_size, phone_size))
     if box == (0, 0, 0, 0):
         return "the photos share no rectangle"
-    filled = matching.spread(matches.phone[inliers], box)
-    if filled < MIN_SPREAD:
-        return f"the matches that agree fill only {filled:.0%} of the overlap"
+    covered = matching.coverage(matches.phone[inliers], box)
+    if covered < MIN_COVERAGE:
+        return f"the matches that agree cover only {covered:.0%} of the overlap"
     return None
 
 
-def _dissent(windows):
-    """Why the photos do not look alike under a homography; None if they do."""
+def _window_problem(windows):
+    """Why the windows do not support the homography; None if they do."""
     if windows.agreeing < max(refinement.MIN_WINDOWS, MIN_AGREEING * windows.textured):
         return (
             f"the photos differ under the homography: {windows.agreeing} of {windows.textured} "
@@ -245,8 +240,8 @@ def _dissent(windows):
 
 
 def _refused(reason):
-    nothing = matching.Matches(np.zeros((0, 2)), np.zeros((0, 2)))
-    return Fit(None, reason, nothing, np.zeros(0, bool))
+    empty = matching.Matches(np.zeros((0, 2)), np.zeros((0, 2)))
+    return Fit(None, reason, empty, np.zeros(0, bool))
 
 
 def _check(photo, name):
@@ -262,15 +257,15 @@ def _grey(photo):
     return cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
 
 
-def _stretched(grey):
-    """Uses the whole range of greys, so that an underexposed photo has features, too."""
+def _full_contrast(grey):
+    """Stretches contrast to the full range, so that SIFT finds features in dark photos, too."""
     low, high = np.percentile(grey[::3, ::3], (0.5, 99.5))
     levels = np.clip((np.arange(256) - low) * (255 / max(high - low, 16.0)), 0, 255)
     return np.rint(levels).astype(np.uint8)[grey]
 
 
-def _reduced(grey, longest):
-    """A copy whose longest side is at most that, and its scale."""
+def _downscaled(grey, longest):
+    """A copy whose longest side is at most `longest`, and its scale."""
     scale = min(1.0, longest / max(grey.shape))
     if scale == 1:
         return grey, 1.0

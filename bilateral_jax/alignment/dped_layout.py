@@ -1,13 +1,10 @@
-"""DPED's layout, made of links to what was done photo by photo; manifest and report beside it.
+"""DPED's folder layout, as links to the patches of every photo; manifest and report.
 
-    OUT/PHONE/training_data/PHONE/0.jpg ...      and  training_data/canon/0.jpg ...
-    OUT/PHONE/test_data/patches/PHONE/0.jpg ...  and  test_data/patches/canon/0.jpg ...
-    OUT/PHONE/aligned/{input,target}/NAME.png    whole aligned photos, if asked for
-    OUT/PHONE/manifest.json, report.html
-    OUT/PHONE/photos/NAME/                       the work on each photo
-
-Receives records from `command.py`.
-Hands folders to disk, each whole or not at all; totals back.
+OUT/PHONE/training_data/PHONE/0.jpg ...      and  training_data/canon/0.jpg ...
+OUT/PHONE/test_data/patches/PHONE/0.jpg ...  and  test_data/patches/canon/0.jpg ...
+OUT/PHONE/aligned/{input,target}/NAME.png    whole aligned photos, if asked for
+OUT/PHONE/manifest.json, report.html
+OUT/PHONE/photos/NAME/                       patches and record of each photo
 """
 
 from __future__ import annotations
@@ -19,17 +16,17 @@ import re
 import shutil
 import zlib
 
-from bilateral_jax.alignment import photo_folders
+from bilateral_jax import atomic
 from bilateral_jax.alignment import report as report_lib
 
 MANIFEST = "manifest.json"
-_PLACES = ("training_data", "test_data/patches", "aligned")
-_PRIVATE = ("format", "settings", "files", "kept")  # of a record: not for the manifest
-_SHOWN = ("matches", "inliers", "windows", "agreeing", "scale", "places", "patches")
+_FOLDERS = ("training_data", "test_data/patches", "aligned")
+_NOT_IN_MANIFEST = ("format", "settings", "files", "kept")  # of a record
+_COLUMNS = ("matches", "inliers", "windows", "agreeing", "scale", "places", "patches")
 
 
 def check_names(phone: str, camera: str) -> None:
-    """Refuses names that cannot be two folders.
+    """Checks that the names can be two folders.
 
     Args:
       phone: name of the phone.
@@ -45,25 +42,27 @@ def check_names(phone: str, camera: str) -> None:
         raise ValueError(f"phone and camera are both called {phone!r}; use --phone or --camera")
 
 
-def check_ours(root: pathlib.Path) -> None:
-    """Refuses to replace what another program made.
+def check_folder(root: pathlib.Path) -> None:
+    """Checks that nothing of another program would be replaced.
 
     Args:
       root: folder of the phone.
 
     Raises:
-      ValueError: there are patches, but no trace of this command.
+      ValueError: there are patches that this command did not write.
     """
     if (root / MANIFEST).is_file() or (root / "photos").is_dir():
         return
-    for place in _PLACES:
-        if (root / place).exists():
-            raise ValueError(f"{root / place} exists and is not this command's; choose another OUT")
+    for name in _FOLDERS:
+        if (root / name).exists():
+            raise ValueError(
+                f"{root / name} exists and was not written by this command; choose another OUT"
+            )
 
 
 @contextlib.contextmanager
 def locked(root: pathlib.Path):
-    """Holds a folder for one run; the lock ends with the process, however that ends.
+    """Locks a folder for one run; the lock ends with the process.
 
     Args:
       root: the folder.
@@ -72,7 +71,7 @@ def locked(root: pathlib.Path):
       Nothing.
 
     Raises:
-      ValueError: another run holds it.
+      ValueError: another run has locked it.
     """
     import fcntl
 
@@ -84,46 +83,43 @@ def locked(root: pathlib.Path):
         yield
 
 
-def sweep(root: pathlib.Path) -> None:
-    """Removes what a stopped run left half done.
+def remove_unfinished(root: pathlib.Path) -> None:
+    """Removes what a killed run did not finish.
 
     Args:
       root: folder of the phone.
     """
-    for scratch in (root / "photos").glob(".*.tmp"):
-        shutil.rmtree(scratch)
-    for place in _PLACES:
-        for scratch in _beside(root / place):
-            shutil.rmtree(scratch, ignore_errors=True)
+    for folder in (root, root / "photos", root / "test_data"):
+        atomic.remove_scratch(folder)
 
 
-def publish(
-    root, records, lonely, *, phone, camera, test_share, settings, report
+def write(
+    root, records, unpaired, *, phone, camera, test_share, settings, report
 ) -> dict[str, int]:
-    """Numbers the patches, links them into the layout, writes manifest and report.
+    """Writes the layout with numbered patches, the manifest and the report.
 
     Args:
       root: folder of the phone.
-      records: of all pairs, by name.
-      lonely: files without a partner.
+      records: of all pairs, sorted by name.
+      unpaired: files without a partner.
       phone: name of the phone.
       camera: name of the camera.
-      test_share: of the photos whose patches are for testing.
-      settings: that the records were made with.
-      report: photos that the page shows with pictures, at most.
+      test_share: share of the photos whose patches are for testing.
+      settings: options of all records.
+      report: number of photos shown with images in the report, at most.
 
     Returns:
       Totals: "photos", "kept", "refused", "failed", "without_partner", "patches", "test_patches".
     """
-    photos, links = [], {place: [] for place in _PLACES}
+    photos, links = [], {name: [] for name in _FOLDERS}
     counts = {"train": 0, "test": 0}
     for record in records:
-        entry = {key: value for key, value in record.items() if key not in _PRIVATE}
+        entry = {key: value for key, value in record.items() if key not in _NOT_IN_MANIFEST}
         if record["status"] == "kept":
-            split = "test" if _position(record["name"]) < test_share else "train"
+            split = "test" if _split_position(record["name"]) < test_share else "train"
             entry |= {"split": split, "first": counts[split]}
-            place = links["test_data/patches" if split == "test" else "training_data"]
-            place += _patch_links(root, record, counts[split], phone, camera, settings["suffix"])
+            folder = links["test_data/patches" if split == "test" else "training_data"]
+            folder += _patch_links(root, record, counts[split], phone, camera, settings["suffix"])
             counts[split] += record["patches"]
             if settings["crops"]:
                 links["aligned"] += _crop_links(root, record["name"])
@@ -131,13 +127,13 @@ def publish(
     totals = {"photos": len(photos)}
     for status in ("kept", "refused", "failed"):
         totals[status] = sum(entry["status"] == status for entry in photos)
-    totals |= {"without_partner": len(lonely), "patches": sum(counts.values())}
+    totals |= {"without_partner": len(unpaired), "patches": sum(counts.values())}
     totals["test_patches"] = counts["test"]
-    for place, wanted in links.items():
-        _replace(root / place, wanted)
+    for name, files in links.items():
+        _replace(root / name, files)
     manifest = {"phone": phone, "camera": camera, "totals": totals, "settings": settings}
-    manifest |= {"photos": photos, "without_partner": [_below(path) for path in lonely]}
-    photo_folders.write_json(root / MANIFEST, manifest)
+    manifest |= {"photos": photos, "without_partner": [_relative(path) for path in unpaired]}
+    atomic.write_json(root / MANIFEST, manifest)
     _write_report(root, photos, totals, phone, camera, report)
     return totals
 
@@ -159,64 +155,59 @@ def _crop_links(root, name):
     ]
 
 
-def _below(path):
-    """A file with its folder, but not where that lies on this machine."""
+def _relative(path):
+    """The file's name with that of its folder, independent of the machine."""
     return f"{path.parent.name}/{path.name}"
 
 
 def _write_report(root, photos, totals, phone, camera, limit):
-    """The page: a row for every photo, pictures for some, those that were refused first."""
+    """Writes the page: a row for every photo, images of some, refused ones first."""
     refused = [p["name"] for p in photos if p["status"] == "refused"]
     kept = [p["name"] for p in photos if p["status"] == "kept"]
-    chosen = set(_spread(refused, max(limit // 2, limit - len(kept))))
-    chosen |= set(_spread(kept, limit - len(chosen)))
+    chosen = set(_evenly(refused, max(limit // 2, limit - len(kept))))
+    chosen |= set(_evenly(kept, limit - len(chosen)))
     shown = []
     for photo in photos:
-        pictures = {}
+        views = {}
         if photo["name"] in chosen:
-            views = (root / "photos" / photo["name"]).glob("*.jpg")
-            pictures = {path.stem: path.read_bytes() for path in sorted(views)}
-        numbers = {key: photo[key] for key in _SHOWN if key in photo}
+            paths = (root / "photos" / photo["name"]).glob("*.jpg")
+            views = {path.stem: path.read_bytes() for path in sorted(paths)}
+        numbers = {key: photo[key] for key in _COLUMNS if key in photo}
         shown.append({key: photo[key] for key in ("name", "status", "reason")})
-        shown[-1] |= {"numbers": numbers, "pictures": pictures}
+        shown[-1] |= {"numbers": numbers, "images": views}
     summary = (
         f"{totals['photos']} pairs of photos: {totals['kept']} kept, {totals['refused']} refused, "
         f"{totals['failed']} failed; {totals['patches']} pairs of patches, "
         f"{totals['test_patches']} of them for testing. "
-        f"{len(chosen)} photos are shown with pictures."
+        f"{len(chosen)} photos are shown with images."
     )
-    photo_folders.write_text(
+    atomic.write_text(
         root / "report.html", report_lib.page(f"{phone} and {camera}", summary, shown)
     )
 
 
-def _spread(items, count):
+def _evenly(items, count):
     if len(items) <= count:
         return items
     return [items[i * len(items) // count] for i in range(max(count, 0))]
 
 
-def _replace(place, links):
-    """Builds a folder of links beside its place and swaps it in; no links: no folder."""
-    fresh, stale = _beside(place)
-    for source, name in links:
-        target = fresh / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)  # a file system without links
-    if place.exists():
-        os.replace(place, stale)
-    if links:
-        os.replace(fresh, place)
-    shutil.rmtree(stale, ignore_errors=True)
+def _replace(folder, links):
+    """Replaces a folder by links to files; without links there is no folder."""
+    if not links:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    folder.parent.mkdir(exist_ok=True)
+    with atomic.folder(folder) as scratch:
+        for source, name in links:
+            target = scratch / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:
+                shutil.copyfile(source, target)  # a file system without links
 
 
-def _beside(place):
-    return tuple(place.with_name(f".{place.name}.{age}") for age in ("new", "old"))
-
-
-def _position(name):
-    """A number in [0, 1) that depends on the name alone: a photo never changes sides."""
+def _split_position(name):
+    """A number in [0, 1) that depends on the name alone, so that a photo stays in its split."""
     return zlib.crc32(name.encode()) / 2**32

@@ -1,31 +1,28 @@
-"""Homographies between two photos: what they do, whether that can be, and what the photos share.
+"""Homographies between two photos: transforming points, plausibility, and the overlap.
 
-A homography is a float64 `[3, 3]` that takes pixel positions (x, y) of one photo to those of
-another. Positions are OpenCV's: whole numbers are the centres of pixels, (0, 0) is the centre of
-the first one. A box is `(top, left, bottom, right)` in whole pixels, the last two excluded, as in
+A homography is a float64 `[3, 3]` that maps pixel positions (x, y) of one photo to those of
+another. Positions are OpenCV's: integers are pixel centres, (0, 0) is that of the first pixel. A
+box is `(top, left, bottom, right)` in whole pixels, the last two excluded, as in
 `photo[top:bottom, left:right]`.
-
-Receives homographies from `align_matching.py` and `align_refinement.py`.
-Hands verdicts, polygons and boxes to `align.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# A camera and a phone side by side, held upright. Beyond these a homography is an accident.
+# Limits for a camera and a phone side by side, held upright.
 MAX_ROTATION = 30.0  # degrees
 MAX_SCALE = 8.0  # larger or smaller, in length
-MAX_STRETCH = 1.3  # of one direction against the other, in the middle
+MAX_STRETCH = 1.3  # largest against smallest scale, at the centre
 MAX_PERSPECTIVE = 2.0  # largest against smallest local scale
 MIN_OVERLAP = 0.15  # of the phone photo's area
 
-# A camera has pixels to be warped only this far inside its border: the reach of the interpolation.
+# Pixels inside the camera photo's border that interpolation needs.
 _BORDER = 2
 
 
 def transform(homography, points) -> np.ndarray:
-    """Moves points.
+    """Transforms points by a homography.
 
     Args:
       homography: `[3, 3]`.
@@ -59,11 +56,11 @@ def resized(homography, source_scale: float, target_scale: float) -> np.ndarray:
 
     Args:
       homography: between the photos as they are.
-      source_scale: size of the copy of the photo it starts from, in lengths.
-      target_scale: the same for the photo it ends in.
+      source_scale: of the photo it maps from (ratio of lengths).
+      target_scale: of the photo it maps to.
 
     Returns:
-      `[3, 3]` between the copies; corners of pixels, not their centres, are what scales.
+      `[3, 3]` between the copies, with half-pixel centres.
     """
 
     def scaling(scale):
@@ -75,14 +72,14 @@ def resized(homography, source_scale: float, target_scale: float) -> np.ndarray:
 
 
 def jacobians(homography, points) -> np.ndarray:
-    """Differentiates a homography.
+    """Jacobians of a homography at points.
 
     Args:
       homography: `[3, 3]`.
       points: `[n, 2]`.
 
     Returns:
-      float64 `[n, 2, 2]`: how a small step at each point moves the result.
+      float64 `[n, 2, 2]`.
     """
     points = np.asarray(points, np.float64)
     moved = points @ homography[:, :2].T + homography[:, 2]
@@ -91,7 +88,7 @@ def jacobians(homography, points) -> np.ndarray:
 
 
 def describe(homography, size) -> dict:
-    """Says in plain quantities what a homography does in the middle of a photo.
+    """Scale, rotation and stretch of a homography at the centre of a photo.
 
     Args:
       homography: from the photo to another.
@@ -100,19 +97,19 @@ def describe(homography, size) -> dict:
     Returns:
       `{"scale": of lengths, "rotation": in degrees, "stretch": largest against smallest scale}`.
     """
-    middle = corners(size).mean(axis=0, keepdims=True)
-    matrix = jacobians(homography, middle)[0]
+    centre = corners(size).mean(axis=0, keepdims=True)
+    matrix = jacobians(homography, centre)[0]
     left, values, right = np.linalg.svd(matrix)
-    turn = left @ right
+    rotation = left @ right
     return {
         "scale": float(np.sqrt(values[0] * values[1])),
-        "rotation": float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))),
+        "rotation": float(np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))),
         "stretch": float(values[0] / max(values[1], 1e-12)),
     }
 
 
 def problem(homography, camera_size, phone_size) -> str | None:
-    """Tells why a homography cannot be one of two cameras that looked at the same scene.
+    """Checks whether a homography is plausible for two cameras side by side.
 
     Args:
       homography: `[3, 3]` from the camera's photo to the phone's.
@@ -120,7 +117,7 @@ def problem(homography, camera_size, phone_size) -> str | None:
       phone_size: (height, width).
 
     Returns:
-      The reason, or None where there is none.
+      What is implausible, or None.
     """
     if not np.isfinite(homography).all() or abs(np.linalg.det(homography)) < 1e-12:
         return "the homography is singular"
@@ -138,7 +135,7 @@ def problem(homography, camera_size, phone_size) -> str | None:
     if not 1 / MAX_SCALE <= facts["scale"] <= MAX_SCALE:
         return f"the photos differ {max(facts['scale'], 1 / facts['scale']):.1f} times in scale"
     if abs(facts["rotation"]) > MAX_ROTATION:
-        return f"the camera photo is turned by {facts['rotation']:.0f} degrees"
+        return f"the camera photo is rotated by {facts['rotation']:.0f} degrees"
     if facts["stretch"] > MAX_STRETCH:
         return f"the homography stretches one direction {facts['stretch']:.2f} times"
     share = area(overlap(homography, camera_size, phone_size)) / (phone_size[0] * phone_size[1])
@@ -152,7 +149,7 @@ def _ratio(areas):
 
 
 def overlap(homography, camera_size, phone_size) -> np.ndarray:
-    """Finds what both photos show, in the phone's photo.
+    """Overlap of two photos, as a polygon in the phone's photo.
 
     Args:
       homography: from camera to phone; all four corners in front (see `problem`).
@@ -160,25 +157,25 @@ def overlap(homography, camera_size, phone_size) -> np.ndarray:
       phone_size: (height, width).
 
     Returns:
-      float64 `[n, 2]`: the corners of a convex polygon, in order; `[0, 2]` if they share nothing.
+      float64 `[n, 2]`: the corners of a convex polygon, in order; `[0, 2]` without overlap.
     """
     height, width = camera_size
     inside = corners((max(height - 2 * _BORDER, 1), max(width - 2 * _BORDER, 1))) + _BORDER
     polygon = transform(homography, inside)
     bottom, right = phone_size[0] - 1, phone_size[1] - 1
     for axis, limit, sign in ((0, 0, 1), (0, right, -1), (1, 0, 1), (1, bottom, -1)):
-        polygon = _cut(polygon, axis, limit, sign)
+        polygon = _clipped(polygon, axis, limit, sign)
     return polygon
 
 
 def area(polygon) -> float:
-    """Measures a polygon.
+    """Area of a polygon.
 
     Args:
       polygon: `[n, 2]`, its corners in order.
 
     Returns:
-      Its area in square pixels; 0 for fewer than three corners.
+      Square pixels; 0 for fewer than three corners.
     """
     if len(polygon) < 3:
         return 0.0
@@ -187,7 +184,7 @@ def area(polygon) -> float:
 
 
 def largest_box(polygon) -> tuple[int, int, int, int]:
-    """Finds the largest upright rectangle of whole pixels inside a convex polygon.
+    """Largest axis-aligned box of whole pixels inside a convex polygon.
 
     Args:
       polygon: `[n, 2]`, corners in order.
@@ -214,26 +211,26 @@ def largest_box(polygon) -> tuple[int, int, int, int]:
         steps = max(np.diff(top, append=top[-1]).max(), np.diff(bottom, append=bottom[-1]).max())
         if steps <= 1:
             break
-        # The next look goes around the best of this one, finer.
+        # Refine around the best.
         tops = (max(first, top[i] - 2 * steps), min(last, top[i] + 2 * steps))
         bottoms = (max(first, bottom[j] - 2 * steps), min(last, bottom[j] + 2 * steps))
     return tuple(int(value) for value in best[1:]) if best[0] > 0 else (0, 0, 0, 0)
 
 
-def _cut(polygon, axis, limit, sign):
-    """Keeps the part of a polygon on one side of an upright line."""
+def _clipped(polygon, axis, limit, sign):
+    """The part of a polygon on one side of an axis-aligned line."""
     kept = []
-    for here, there in zip(polygon, np.roll(polygon, -1, axis=0)):
-        before, after = sign * (here[axis] - limit), sign * (there[axis] - limit)
+    for start, end in zip(polygon, np.roll(polygon, -1, axis=0)):
+        before, after = sign * (start[axis] - limit), sign * (end[axis] - limit)
         if before >= 0:
-            kept.append(here)
+            kept.append(start)
         if before * after < 0:
-            kept.append(here + (there - here) * before / (before - after))
+            kept.append(start + (end - start) * before / (before - after))
     return np.array(kept).reshape(-1, 2)
 
 
 def _edge(polygon, rows, extreme):
-    """Leftmost or rightmost x of a convex polygon at some rows within it."""
+    """Leftmost or rightmost x of a convex polygon at rows within it."""
     starts, ends = polygon, np.roll(polygon, -1, axis=0)
     low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
     slope = (ends[:, 0] - starts[:, 0]) / np.where(high > low, ends[:, 1] - starts[:, 1], 1)
@@ -244,5 +241,5 @@ def _edge(polygon, rows, extreme):
 
 
 def _candidates(low, high):
-    """Whole numbers from low to high, both included, at most 129 of them."""
+    """Integers from low to high, both included, at most 129 of them."""
     return np.unique(np.rint(np.linspace(low, high, int(min(high - low, 128)) + 1)))

@@ -1,8 +1,4 @@
-"""Which spots of two photos show the same thing: SIFT, the ratio test, a seeded RANSAC.
-
-Receives small grey copies of two photos from `align.py`.
-Hands a first homography and its matches back to it.
-"""
+"""Feature matching: SIFT, the ratio test, and a homography by seeded RANSAC."""
 
 from __future__ import annotations
 
@@ -10,21 +6,21 @@ import dataclasses
 
 import numpy as np
 
-RATIO = 0.8  # Lowe's: the nearest descriptor against the second nearest
+RATIO = 0.8  # Lowe's ratio test: distance of the nearest descriptor over the second nearest
 MAX_FEATURES = 6000
 _CONTRAST = 0.02
-_THRESHOLD = 2.0  # pixels of the small copies that an inlier may be off
+_THRESHOLD = 2.0  # largest error of an inlier, in pixels of the downscaled copies
 _ITERATIONS = 10_000
-_CELLS = 8  # per side, to see whether inliers are spread
+_CELLS = 8  # per side, for `coverage`
 
 
 @dataclasses.dataclass(frozen=True)
 class Matches:
-    """What two photos have in common, spot by spot.
+    """Matching points of two photos.
 
     Attributes:
       camera: float64 `[n, 2]`, x and y in the camera's photo.
-      phone: float64 `[n, 2]`, the same spots in the phone's.
+      phone: float64 `[n, 2]`, the same points in the phone's.
     """
 
     camera: np.ndarray
@@ -33,51 +29,50 @@ class Matches:
     def __len__(self) -> int:
         return len(self.camera)
 
-    def where(self, chosen) -> Matches:
-        """Keeps some.
+    def select(self, mask) -> Matches:
+        """Selects matches.
 
         Args:
-          chosen: index or mask.
+          mask: bool `[n]`.
 
         Returns:
-          Those matches.
+          The matches where the mask is True.
         """
-        return Matches(self.camera[chosen], self.phone[chosen])
+        return Matches(self.camera[mask], self.phone[mask])
 
 
 def match(camera, phone) -> Matches:
-    """Finds spots that look alike in both, nearest to each other in both directions.
+    """Matches SIFT features that are mutual nearest neighbours and pass the ratio test.
 
     Args:
       camera: uint8 `[h, w]`.
       phone: uint8 `[h, w]`.
 
     Returns:
-      Matches that pass the ratio test, each spot at most once, in an order that depends on the
-      photos alone.
+      The matches, each pair of points once, in a deterministic order.
     """
-    there, theirs = _features(camera)
-    here, ours = _features(phone)
-    if len(there) < 2 or len(here) < 2:
+    camera_points, camera_descriptors = _features(camera)
+    phone_points, phone_descriptors = _features(phone)
+    if len(camera_points) < 2 or len(phone_points) < 2:
         return Matches(np.zeros((0, 2)), np.zeros((0, 2)))
-    similarity = theirs @ ours.T
-    forth, ratio = _nearest(similarity)
-    back, _ = _nearest(similarity.T)
-    numbers = np.arange(len(forth))
-    good = (back[forth] == numbers) & (ratio < RATIO)
-    found = np.concatenate([there[good], here[forth[good]]], axis=1)
-    # A spot with two directions has two descriptors and may match twice.
+    similarity = camera_descriptors @ phone_descriptors.T
+    forward, ratio = _nearest(similarity)
+    backward, _ = _nearest(similarity.T)
+    mutual = backward[forward] == np.arange(len(forward))
+    good = mutual & (ratio < RATIO)
+    found = np.concatenate([camera_points[good], phone_points[forward[good]]], axis=1)
+    # A point with two orientations has two descriptors and may match twice.
     _, first = np.unique(np.round(found, 2), axis=0, return_index=True)
     first.sort()
     return Matches(found[first, :2], found[first, 2:])
 
 
 def fit(matches: Matches, *, threshold: float = _THRESHOLD, seed: int = 0):
-    """Fits a homography to most of the matches.
+    """Fits a homography to the matches by RANSAC (MAGSAC scores).
 
     Args:
       matches: at least four.
-      threshold: how far an inlier may be off, in pixels of the phone's photo.
+      threshold: largest error of an inlier, in pixels of the phone's photo.
       seed: of the random samples; the same matches and seed give the same homography.
 
     Returns:
@@ -86,9 +81,9 @@ def fit(matches: Matches, *, threshold: float = _THRESHOLD, seed: int = 0):
     """
     import cv2
 
-    nothing = None, np.zeros(len(matches), bool)
+    no_fit = None, np.zeros(len(matches), bool)
     if len(matches) < 4:
-        return nothing
+        return no_fit
     options = cv2.UsacParams()
     options.confidence = 0.99999
     options.maxIterations = _ITERATIONS
@@ -100,36 +95,36 @@ def fit(matches: Matches, *, threshold: float = _THRESHOLD, seed: int = 0):
     options.randomGeneratorState = seed
     homography, _ = cv2.findHomography(matches.camera, matches.phone, options)
     if homography is None or not np.isfinite(homography).all() or homography[2, 2] == 0:
-        return nothing
+        return no_fit
     homography = homography / homography[2, 2]
     return homography, errors(homography, matches) < threshold
 
 
 def errors(homography, matches: Matches) -> np.ndarray:
-    """Measures how far each match is off.
+    """Reprojection error of each match.
 
     Args:
       homography: from camera to phone.
-      matches: of the two.
+      matches: of the two photos.
 
     Returns:
-      float64 `[n]`: distances in pixels of the phone's photo; infinite behind the horizon.
+      float64 `[n]` in pixels of the phone's photo; infinite behind the horizon.
     """
     moved = matches.camera @ homography[:, :2].T + homography[:, 2]
-    ahead = moved[:, 2] > 1e-12
-    places = moved[:, :2] / np.where(ahead, moved[:, 2], 1)[:, None]
-    return np.where(ahead, np.linalg.norm(places - matches.phone, axis=1), np.inf)
+    in_front = moved[:, 2] > 1e-12
+    points = moved[:, :2] / np.where(in_front, moved[:, 2], 1)[:, None]
+    return np.where(in_front, np.linalg.norm(points - matches.phone, axis=1), np.inf)
 
 
-def spread(points, box) -> float:
-    """Tells how well points fill a box.
+def coverage(points, box) -> float:
+    """Share of a box's cells, 8 x 8, that hold a point.
 
     Args:
       points: `[n, 2]`.
-      box: (top, left, bottom, right) of the region they should fill.
+      box: (top, left, bottom, right).
 
     Returns:
-      Share of the box's 8 x 8 cells that hold a point.
+      In [0, 1].
     """
     top, left, bottom, right = box
     scaled = (np.asarray(points) - (left, top)) / (right - left, bottom - top) * _CELLS
@@ -138,21 +133,21 @@ def spread(points, box) -> float:
 
 
 def _features(grey):
-    """Positions and unit-length descriptors; RootSIFT: square roots of the histograms."""
+    """Positions and unit-length RootSIFT descriptors (square roots of the histograms)."""
     import cv2
 
     sift = cv2.SIFT_create(
         nfeatures=MAX_FEATURES, contrastThreshold=_CONTRAST, enable_precise_upscale=True
     )
-    spots, descriptors = sift.detectAndCompute(grey, None)
-    if not spots:
+    points, descriptors = sift.detectAndCompute(grey, None)
+    if not points:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
-    shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
-    return np.array([spot.pt for spot in spots]), np.sqrt(shares)
+    normalised = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
+    return np.array([point.pt for point in points]), np.sqrt(normalised)
 
 
 def _nearest(similarity):
-    """For every row its most similar column, and that distance against the second smallest."""
+    """For every row its most similar column, and its distance over that of the second."""
     best = np.argmax(similarity, axis=1)
     rows = np.arange(len(similarity))
     first = similarity[rows, best]

@@ -1,11 +1,8 @@
-"""Patches of two aligned photos: shifted by a few pixels to fit, kept where they correlate.
+"""Pairs of patches of two aligned photos: shifted by a few pixels, filtered by correlation.
 
-A homography cannot follow depth or a lens, so a patch of the camera's photo may lie some pixels
-off. It is looked for around its place, and the pair is kept if it then correlates well, as DPED's
-were.
-
-Receives aligned photos from `align.py`.
-Hands the places of patches back to it.
+A homography cannot follow depth or lens distortion, so a patch of the camera's photo may lie some
+pixels off. It is searched around its position, and the pair is kept if it then correlates well, as
+DPED's were.
 """
 
 from __future__ import annotations
@@ -14,24 +11,24 @@ import dataclasses
 
 import numpy as np
 
-# A patch with less spread than this, in grey levels, correlates by chance or not at all.
+# Patches of a smaller standard deviation, in grey levels, have no texture to correlate.
 FLAT = 1.5
-# A farther place must correlate this much better per pixel: where the picture hardly tells (a sky,
-# a straight edge), the homography is to be believed.
-_PULL = 0.002
+# A shift must raise the correlation by this much per pixel: where texture is ambiguous (sky, a
+# straight edge), the homography is followed.
+_SHIFT_PENALTY = 0.002
 
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-    """One place where a pair of patches could be cut.
+    """A candidate pair of patches.
 
     Attributes:
       top: row of the phone's patch.
       left: column of the phone's patch.
-      down: pixels by which the camera's patch lies lower.
-      right: pixels by which it lies farther right.
-      correlation: of the two, after the shift; NaN where one is flat.
-      kept: whether it passed.
+      down: shift of the camera's patch, in pixels.
+      right: shift of the camera's patch, in pixels.
+      correlation: of the two, after the shift; NaN if one has no texture.
+      kept: whether it passed the filter.
     """
 
     top: int
@@ -43,19 +40,19 @@ class Patch:
 
 
 def find(camera, phone, *, size: int, stride: int, search: int, correlation: float) -> list[Patch]:
-    """Goes over two aligned photos and judges every place.
+    """Finds candidate pairs of patches on a regular grid and filters them.
 
     Args:
       camera: uint8 `[h, w]`, warped onto the phone's photo.
       phone: uint8 `[h, w]`.
       size: of a patch, in pixels.
-      stride: from one place to the next.
-      search: how far the camera's patch may be shifted, in pixels.
-      correlation: what a pair must exceed.
+      stride: between patches, in pixels.
+      search: largest shift of the camera's patch, in pixels.
+      correlation: the smallest correlation, exclusive.
 
     Returns:
-      Every place, row by row. A patch is not kept if the best shift within `search + 1` pixels is
-      that one more: what lies outside is not known, so its true place may be farther still.
+      All candidates, row by row. One whose best shift is `search + 1` pixels is not kept: its true
+      position may be farther still.
     """
     import cv2
 
@@ -64,16 +61,16 @@ def find(camera, phone, *, size: int, stride: int, search: int, correlation: flo
     found = []
     for top in range(margin, height - size - margin + 1, stride):
         for left in range(margin, width - size - margin + 1, stride):
-            ours = phone[top : top + size, left : left + size]
+            template = phone[top : top + size, left : left + size]
             rows = slice(top - margin, top + size + margin)
             region = camera[rows, left - margin : left + size + margin]
-            if min(ours.std(), region.std()) < FLAT:
+            if min(template.std(), region.std()) < FLAT:
                 found.append(Patch(top, left, 0, 0, float("nan"), False))
                 continue
             scores = cv2.matchTemplate(
-                region.astype(np.float32), ours.astype(np.float32), cv2.TM_CCOEFF_NORMED
+                region.astype(np.float32), template.astype(np.float32), cv2.TM_CCOEFF_NORMED
             )
-            y, x = np.unravel_index(np.argmax(scores - _pull(margin)), scores.shape)
+            y, x = np.unravel_index(np.argmax(scores - _shift_penalties(margin)), scores.shape)
             down, right = int(y) - margin, int(x) - margin
             near = max(abs(down), abs(right)) <= search
             score = float(scores[y, x])
@@ -82,11 +79,11 @@ def find(camera, phone, *, size: int, stride: int, search: int, correlation: flo
 
 
 def cut(photo, patch: Patch, size: int, *, shifted: bool) -> np.ndarray:
-    """Cuts one patch.
+    """Cuts one patch out of a photo.
 
     Args:
-      photo: `[h, w, ...]`, one of the two that `find` saw.
-      patch: one of its places.
+      photo: `[h, w, ...]`, one of the two given to `find`.
+      patch: from `find`.
       size: of a patch.
       shifted: True for the camera's photo.
 
@@ -98,6 +95,6 @@ def cut(photo, patch: Patch, size: int, *, shifted: bool) -> np.ndarray:
     return photo[top : top + size, left : left + size]
 
 
-def _pull(margin):
+def _shift_penalties(margin):
     steps = np.arange(-margin, margin + 1)
-    return _PULL * np.hypot(steps[:, None], steps)
+    return _SHIFT_PENALTY * np.hypot(steps[:, None], steps)

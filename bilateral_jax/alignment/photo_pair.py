@@ -1,38 +1,31 @@
-"""One pair of photo files: aligned, cut, written into a folder that appears whole or not at all.
-
-Receives pairs of files from `command.py`.
-Hands their pixels to `alignment/align.py`, and a record of what came back to `command.py` and to
-disk.
-"""
+"""Aligns one pair of photo files and writes patches, images for the report and a record."""
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import pathlib
-import shutil
 
 import numpy as np
 
-from bilateral_jax import images
-from bilateral_jax.alignment import align, geometry, patches, photo_folders, report
+from bilateral_jax import atomic, images
+from bilateral_jax.alignment import align, geometry, pairing, patches, report
+from bilateral_jax.images import profiles
 
-_FORMAT = 1  # of the records; another number is done again
+_FORMAT = 1  # of the records; pairs with records of another format are processed again
 
 
-def do(pair: photo_folders.Pair, folder: pathlib.Path, options: dict) -> dict:
-    """Does one pair of photos and writes its folder.
+def process(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> dict:
+    """Aligns one pair of photos and writes its folder, whole or not at all.
 
     Args:
       pair: the two files.
-      folder: to write; it appears whole, with `record.json` in it.
+      folder: gets the patches and `record.json`.
       options: "size", "stride", "search", "correlation", "scale" (see `align.crop` and
         `align.patches`), "reduced" and "seed" (see `align.find_homography`), "suffix" and "quality"
-        of the patches, "crops": whether to keep the aligned photos, too.
+        of the patches, "crops": whether to write the aligned photos, too.
 
     Returns:
-      The record: what was found, or why the pair is refused or failed.
+      The record: the results, or why the pair is refused or failed.
 
     Raises:
       OSError: the results cannot be written.
@@ -45,90 +38,74 @@ def do(pair: photo_folders.Pair, folder: pathlib.Path, options: dict) -> dict:
         "phone": pair.phone.name,
         "camera": pair.camera.name,
         "settings": options,
-        "files": _stamps(pair),
+        "files": _file_stamps(pair),
     }
-    scratch = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
         photos = [read_srgb(pair.phone), read_srgb(pair.camera)]
-        found, pictures, cuts = _align(*photos, options)
-        record |= found
+        results, views, cuts = _align(*photos, options)
+        record |= results
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         record |= {"patches": 0, "status": "failed", "reason": f"{pair.name}: {message}"}
-        pictures, cuts = {}, {}
-    for name, pixels in {**pictures, **cuts}.items():
-        path = scratch / name
-        path.parent.mkdir(exist_ok=True)
-        quality = 75 if name in pictures else options["quality"]
-        images.write(path, pixels, quality=quality)
-    photo_folders.write_json(scratch / "record.json", record)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(scratch, folder)
+        views, cuts = {}, {}
+    with atomic.folder(folder) as scratch:
+        for name, pixels in {**views, **cuts}.items():
+            path = scratch / name
+            path.parent.mkdir(exist_ok=True)
+            quality = 75 if name in views else options["quality"]
+            images.write(path, pixels, quality=quality)
+        atomic.write_json(scratch / "record.json", record)
     return record
 
 
-def finished(pair: photo_folders.Pair, folder: pathlib.Path, options: dict) -> dict | None:
-    """Looks for what an earlier run did.
+def finished_record(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> dict | None:
+    """Reads the record of an earlier run.
 
     Args:
-      pair: two files.
+      pair: the two files.
       folder: of the pair.
-      options: as for `do`.
+      options: as for `process`.
 
     Returns:
-      The record of the pair if it was done with the same files and options; None if not, or if it
-      failed then.
+      The record if it is of the same files and options and did not fail; else None.
     """
     try:
         record = json.loads((folder / "record.json").read_text())
         same = record["format"] == _FORMAT and record["settings"] == options
-        if same and record["files"] == _stamps(pair) and record["status"] != "failed":
+        if same and record["files"] == _file_stamps(pair) and record["status"] != "failed":
             return record
     except (OSError, ValueError, KeyError):
-        pass  # never done, or not to the end
+        pass  # not processed yet
     return None
 
 
 def read_srgb(path) -> np.ndarray:
-    """Reads a photo as 8-bit sRGB, whatever profile and depth it has.
+    """Reads a photo of any colour profile and bit depth as 8-bit sRGB.
 
     Args:
-      path: a picture file.
+      path: an image file.
 
     Returns:
       uint8 `[h, w, 3]`, upright.
 
     Raises:
       OSError: the file cannot be opened.
-      ValueError: it, or its profile, cannot be understood.
+      ValueError: the file or its colour profile is broken.
     """
     photo = images.read(path)
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if photo.icc_profile is None:
-        return pixels
-    import PIL.Image
-    import PIL.ImageCms
-
     try:
-        profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(photo.icc_profile))
-        if "srgb" in PIL.ImageCms.getProfileDescription(profile).lower():
-            return pixels
-        turned = PIL.ImageCms.profileToProfile(
-            PIL.Image.fromarray(pixels), profile, PIL.ImageCms.createProfile("sRGB")
-        )
-    except (OSError, PIL.ImageCms.PyCMSError) as error:
-        raise ValueError(f"cannot read {path}: its colour profile is broken ({error})") from error
-    return np.asarray(turned)
+        return profiles.to_srgb(pixels, photo.icc_profile)
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def _align(phone, camera, options):
-    """(What goes into the record, pictures for the report, patches and crops) of two photos."""
+    """Aligns two photos: (entries of the record, images for the report, patches and crops)."""
     fit = align.find_homography(camera, phone, reduced=options["reduced"], seed=options["seed"])
-    record = _facts(fit, camera.shape[:2], phone.shape[:2])
+    record = _fit_entries(fit, camera.shape[:2], phone.shape[:2])
     if fit.reason:
         sheet = report.matches(camera, phone, fit)
         return record | {"status": "refused", "reason": fit.reason}, {"matches.jpg": sheet}, {}
@@ -138,60 +115,60 @@ def _align(phone, camera, options):
         sheet = report.matches(camera, phone, fit)
         return record | {"status": "refused", "reason": str(error)}, {"matches.jpg": sheet}, {}
     chosen = {key: options[key] for key in ("size", "stride", "search", "correlation")}
-    places = align.patches(crops, **chosen)
-    kept = [place for place in places if place.kept]
+    candidates = align.patches(crops, **chosen)
+    kept = [patch for patch in candidates if patch.kept]
     box = tuple(int(round(edge / crops.scale)) for edge in crops.box)
-    pictures = {"matches.jpg": report.matches(camera, phone, fit, box=box)}
-    pictures |= {f"{name}.jpg": view for name, view in report.crops(crops).items()}
-    sheet = report.strip(crops, places, options["size"])
+    views = {"matches.jpg": report.matches(camera, phone, fit, box=box)}
+    views |= {f"{name}.jpg": view for name, view in report.crops(crops).items()}
+    sheet = report.patch_sheet(crops, candidates, options["size"])
     if sheet is not None:
-        pictures["patches.jpg"] = sheet
+        views["patches.jpg"] = sheet
     record |= {
         "scale": round(crops.scale, 4),
         "crop": list(crops.box),
-        "places": len(places),
+        "places": len(candidates),
         "patches": len(kept),
         "kept": [[p.top, p.left, p.down, p.right, round(p.correlation, 4)] for p in kept],
     }
-    reason = align.disagreement(places)
+    reason = align.patch_problem(candidates)
     if reason:
-        return record | {"patches": 0, "status": "refused", "reason": reason}, pictures, {}
+        return record | {"patches": 0, "status": "refused", "reason": reason}, views, {}
     cuts = _cuts(crops, kept, options)
-    return record | {"status": "kept", "reason": None}, pictures, cuts
+    return record | {"status": "kept", "reason": None}, views, cuts
 
 
 def _cuts(crops, kept, options):
     cuts = {}
-    for number, place in enumerate(kept):
+    for number, patch in enumerate(kept):
         for name, photo, shifted in (("phone", crops.phone, False), ("camera", crops.camera, True)):
-            patch = patches.cut(photo, place, options["size"], shifted=shifted)
-            cuts[f"{name}/{number}{options['suffix']}"] = patch
+            pixels = patches.cut(photo, patch, options["size"], shifted=shifted)
+            cuts[f"{name}/{number}{options['suffix']}"] = pixels
     if options["crops"]:
         cuts |= {"aligned/phone.png": crops.phone, "aligned/camera.png": crops.camera}
     return cuts
 
 
-def _facts(fit, camera_size, phone_size):
-    facts = {"matches": len(fit.matches), "inliers": int(fit.inliers.sum()), "patches": 0}
-    facts |= {"phone_size": list(phone_size), "camera_size": list(camera_size)}
+def _fit_entries(fit, camera_size, phone_size):
+    entries = {"matches": len(fit.matches), "inliers": int(fit.inliers.sum()), "patches": 0}
+    entries |= {"phone_size": list(phone_size), "camera_size": list(camera_size)}
     if fit.windows is not None:
-        facts |= {"windows": fit.windows.textured, "agreeing": fit.windows.agreeing}
+        entries |= {"windows": fit.windows.textured, "agreeing": fit.windows.agreeing}
     if fit.homography is not None and fit.reason is None:
         polygon = geometry.overlap(fit.homography, camera_size, phone_size)
         share = geometry.area(polygon) / (phone_size[0] * phone_size[1])
-        facts["homography"] = fit.homography.tolist()
-        facts["overlap"] = np.round(polygon, 2).tolist()
-        facts["overlap_share"] = round(share, 4)
-        facts |= {
+        entries["homography"] = fit.homography.tolist()
+        entries["overlap"] = np.round(polygon, 2).tolist()
+        entries["overlap_share"] = round(share, 4)
+        entries |= {
             name: round(value, 4)
             for name, value in geometry.describe(fit.homography, camera_size).items()
             if name != "scale"
         }
-    return facts
+    return entries
 
 
-def _stamps(pair):
-    """Size and time of both files: if they change, the pair is done again."""
+def _file_stamps(pair):
+    """Size and modification time of both files: if they change, the pair is processed again."""
     stamps = []
     for path in (pair.phone, pair.camera):
         try:

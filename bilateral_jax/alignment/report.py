@@ -1,120 +1,99 @@
-"""Pictures that let a person judge an alignment, and one page that holds them.
-
-Receives photos and what was found about them from the `align` command.
-Hands JPEG files and one HTML page back to it.
-"""
+"""Images that show an alignment, and one HTML page with all of them."""
 
 from __future__ import annotations
 
 import base64
 import html
+import string
+from importlib import resources
 
 import numpy as np
 
 from bilateral_jax.alignment import geometry, patches
 
-_TALL = 300  # of the photos beside each other
-_SIDE = (480, 340)  # longest width and height of the crops
-_PATCH = 100
-_SHOWN = 48  # match lines
+_PHOTO_HEIGHT = 300
+_CROP_WIDTH, _CROP_HEIGHT = 480, 340  # at most
+_PATCH = 100  # side
+_LINES = 48  # of matches
 _BLUE, _ORANGE, _RED, _GREEN = (60, 120, 255), (255, 150, 0), (230, 60, 60), (70, 200, 90)
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; }
-td, th { text-align: right; padding: 2px 8px; border-bottom: 1px solid #8884; }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left; }
-section { margin-top: 2.5em; border-top: 1px solid #8888; }
-figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; }
-figcaption { font-size: 13px; opacity: .75; }
-img { max-width: 100%; display: block; }
-.wide { overflow-x: auto; }
-.blink { position: relative; }
-.blink img + img { position: absolute; inset: 0; animation: blink 1.6s steps(1) infinite; }
-.blink:hover img + img { animation-play-state: paused; }
-@keyframes blink { 50% { opacity: 0; } }
-.refused { color: #c33; }
-"""
 
 
 def matches(camera, phone, fit, *, box=None) -> np.ndarray:
-    """Draws both photos beside each other with what was found in common.
+    """Draws both photos side by side with their matches.
 
     Args:
       camera: uint8 `[h, w, 3]`.
       phone: uint8 `[h, w, 3]`.
       fit: `align.Fit` of the two.
-      box: what was cut out of the phone's photo, in its own pixels, or None.
+      box: crop of the phone's photo, in its original pixels, or None.
 
     Returns:
-      uint8 picture, phone left. Lines: a sample of the matches, green where the homography explains
-      them, red where not. Blue: the outline of the camera's photo. Orange: the box.
+      uint8 image, phone left. Lines: a sample of the matches, inliers green, others red. Blue: the
+      outline of the camera's photo. Orange: the crop.
     """
     import cv2
 
-    left, left_scale = _shrunk(phone, tall=_TALL)
-    right, right_scale = _shrunk(camera, tall=_TALL)
+    left, left_scale = _resized(phone, height=_PHOTO_HEIGHT)
+    right, right_scale = _resized(camera, height=_PHOTO_HEIGHT)
     gap = 12
-    picture = np.full((_TALL, left.shape[1] + gap + right.shape[1], 3), 255, np.uint8)
-    picture[: left.shape[0], : left.shape[1]] = left
-    picture[: right.shape[0], left.shape[1] + gap :] = right
+    image = np.full((_PHOTO_HEIGHT, left.shape[1] + gap + right.shape[1], 3), 255, np.uint8)
+    image[: left.shape[0], : left.shape[1]] = left
+    image[: right.shape[0], left.shape[1] + gap :] = right
     offset = (left.shape[1] + gap, 0)
     for chosen, colour in ((~fit.inliers, _RED), (fit.inliers, _GREEN)):
-        numbers = _sample(np.flatnonzero(chosen), _SHOWN if colour == _GREEN else _SHOWN // 4)
-        here = (fit.matches.phone[numbers] + 0.5) * left_scale
-        there = (fit.matches.camera[numbers] + 0.5) * right_scale + offset
-        for start, end in zip(here, there):
-            cv2.line(picture, _point(start), _point(end), colour, 1, cv2.LINE_AA)
+        numbers = _sample(np.flatnonzero(chosen), _LINES if colour == _GREEN else _LINES // 4)
+        start = (fit.matches.phone[numbers] + 0.5) * left_scale
+        end = (fit.matches.camera[numbers] + 0.5) * right_scale + offset
+        for a, b in zip(start, end):
+            cv2.line(image, _point(a), _point(b), colour, 1, cv2.LINE_AA)
     if fit.homography is not None and fit.reason is None:
-        view = picture[:, : left.shape[1]]
+        view = image[:, : left.shape[1]]
         outline = geometry.corners(camera.shape[:2])
         _polygon(view, geometry.transform(fit.homography, outline), left_scale, _BLUE)
     if box is not None:
         top, left_edge, bottom, right_edge = box
         frame = geometry.corners((bottom - top, right_edge - left_edge)) + (left_edge, top)
-        _polygon(picture[:, : left.shape[1]], frame, left_scale, _ORANGE)
-        there = geometry.transform(np.linalg.inv(fit.homography), frame)
-        _polygon(picture[:, offset[0] :], there, right_scale, _ORANGE)
-    return picture
+        _polygon(image[:, : left.shape[1]], frame, left_scale, _ORANGE)
+        outline = geometry.transform(np.linalg.inv(fit.homography), frame)
+        _polygon(image[:, offset[0] :], outline, right_scale, _ORANGE)
+    return image
 
 
 def crops(aligned) -> dict[str, np.ndarray]:
-    """Makes small pictures of the aligned crops.
+    """Resizes the aligned crops, and combines them in a checkerboard.
 
     Args:
       aligned: `align.Crops`.
 
     Returns:
-      `{"phone", "camera", "checker": uint8 pictures of one size}`; the squares of the last come
-      from either in turn.
+      `{"phone", "camera", "checker": uint8 images of one size}`.
     """
-    phone, _ = _shrunk(aligned.phone, wide=_SIDE[0], tall=_SIDE[1])
-    camera, _ = _shrunk(aligned.camera, wide=_SIDE[0], tall=_SIDE[1])
+    phone, _ = _resized(aligned.phone, width=_CROP_WIDTH, height=_CROP_HEIGHT)
+    camera, _ = _resized(aligned.camera, width=_CROP_WIDTH, height=_CROP_HEIGHT)
     rows, columns = np.indices(phone.shape[:2]) // max(16, max(phone.shape[:2]) // 8)
     odd = ((rows + columns) % 2).astype(bool)[..., None]
     return {"phone": phone, "camera": camera, "checker": np.where(odd, camera, phone)}
 
 
-def strip(aligned, places, size: int, *, count: int = 9) -> np.ndarray | None:
-    """Shows some pairs of patches, the phone's above the camera's.
+def patch_sheet(aligned, candidates, size: int, *, count: int = 9) -> np.ndarray | None:
+    """Draws a sample of pairs of patches, the phone's above the camera's.
 
     Args:
       aligned: `align.Crops`.
-      places: `align_patches.Patch` of it.
+      candidates: list of `patches.Patch`.
       size: of a patch.
-      count: how many pairs at most, a third of them ones that were not kept.
+      count: number of pairs at most, a third of them ones that were not kept.
 
     Returns:
-      uint8 picture, green frames around kept pairs and red around others, each with its
-      correlation and shift; None if there are no places.
+      uint8 image: kept pairs in green frames, others in red ones, each with its correlation and
+      shift; None without candidates.
     """
     import cv2
 
-    kept = _sample([p for p in places if p.kept], count - count // 3)
-    lost = _sample([p for p in places if not p.kept], count - len(kept))
+    kept = _sample([p for p in candidates if p.kept], count - count // 3)
+    dropped = _sample([p for p in candidates if not p.kept], count - len(kept))
     cells = []
-    for patch in [*kept, *lost]:
+    for patch in [*kept, *dropped]:
         cell = np.full((2 * _PATCH + 34, _PATCH + 8, 3), 255, np.uint8)
         colour = _GREEN if patch.kept else _RED
         cell[: 2 * _PATCH + 12, :] = colour
@@ -124,21 +103,21 @@ def strip(aligned, places, size: int, *, count: int = 9) -> np.ndarray | None:
             tile = cv2.resize(tile, (_PATCH, _PATCH), interpolation=method)
             top = 4 + row * (_PATCH + 4)
             cell[top : top + _PATCH, 4 : 4 + _PATCH] = tile
-        note = f"{patch.correlation:.2f} ({patch.right:+d}, {patch.down:+d})"
-        spot = (4, 2 * _PATCH + 28)
-        cv2.putText(cell, note, spot, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
+        text = f"{patch.correlation:.2f} ({patch.right:+d}, {patch.down:+d})"
+        origin = (4, 2 * _PATCH + 28)
+        cv2.putText(cell, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
         cells += [cell, np.full((cell.shape[0], 6, 3), 255, np.uint8)]
     return np.concatenate(cells[:-1], axis=1) if cells else None
 
 
 def page(title: str, summary: str, photos) -> str:
-    """Puts everything on one page that needs no other file.
+    """Renders the report as one HTML page that needs no other file.
 
     Args:
       title: of the page.
       summary: one paragraph.
-      photos: sequence of `{"name", "status", "reason", "numbers": dict of what the table shows,
-        "pictures": dict of JPEG bytes, empty for a row of the table alone}`.
+      photos: sequence of `{"name", "status", "reason", "numbers": dict for the table, "images":
+        dict of JPEG bytes, empty for a row of the table alone}`.
 
     Returns:
       HTML.
@@ -146,39 +125,39 @@ def page(title: str, summary: str, photos) -> str:
     columns = list(dict.fromkeys(key for photo in photos for key in photo["numbers"]))
     heads = "".join(f"<th>{html.escape(head)}</th>" for head in ("photo", *columns, "result"))
     rows = "\n".join(_row(photo, columns) for photo in photos)
-    sections = "\n".join(_section(photo) for photo in photos if photo["pictures"])
-    title = html.escape(title)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f"<body><h1>{title}</h1>\n<p>{html.escape(summary)}</p>\n"
-        f'<div class="wide"><table><tr>{heads}</tr>\n{rows}\n</table></div>\n{sections}\n'
-        "</body></html>\n"
+    sections = "\n".join(_section(photo) for photo in photos if photo["images"])
+    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(
+        title=html.escape(title),
+        summary=html.escape(summary),
+        heads=heads,
+        rows=rows,
+        sections=sections,
     )
 
 
 def _row(photo, columns):
     name = html.escape(photo["name"])
-    if photo["pictures"]:
+    if photo["images"]:
         name = f'<a href="#{name}">{name}</a>'
     numbers = "".join(f"<td>{photo['numbers'].get(key, '')}</td>" for key in columns)
     return f"<tr><td>{name}</td>{numbers}<td{_class(photo)}>{_result(photo)}</td></tr>"
 
 
 def _section(photo):
-    name, pictures = html.escape(photo["name"]), photo["pictures"]
+    name, views = html.escape(photo["name"]), photo["images"]
     parts = [f'<section id="{name}"><h2>{name}</h2>\n<p{_class(photo)}>{_result(photo)}</p>']
-    if "matches" in pictures:
+    if "matches" in views:
         caption = "phone and camera: matches, outline of the camera photo (blue), crop (orange)"
-        parts.append(_figure(caption, _image(pictures["matches"])))
-    if "checker" in pictures:
-        parts.append(_figure("squares of both crops in turn", _image(pictures["checker"])))
-        both = _image(pictures["phone"]) + _image(pictures["camera"])
-        note = "phone and camera in turn (point at it to hold it)"
-        parts.append(_figure(note, f'<div class="blink">{both}</div>'))
-    if "patches" in pictures:
-        note = "patches, phone above camera: correlation (shift right, down); red: not kept"
-        parts.append(_figure(note, _image(pictures["patches"])))
+        parts.append(_figure(caption, _image(views["matches"])))
+    if "checker" in views:
+        parts.append(_figure("checkerboard of both crops", _image(views["checker"])))
+        both = _image(views["phone"]) + _image(views["camera"])
+        caption = "phone and camera alternating (hover to pause)"
+        parts.append(_figure(caption, f'<div class="blink">{both}</div>'))
+    if "patches" in views:
+        caption = "patches, phone above camera: correlation (shift right, down); red: not kept"
+        parts.append(_figure(caption, _image(views["patches"])))
     return "\n".join(parts) + "</section>"
 
 
@@ -200,19 +179,19 @@ def _image(content):
 
 
 def _sample(items, count):
-    """At most `count` of the items, evenly spread."""
+    """At most `count` of the items, at even distances."""
     if len(items) <= count:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, count).astype(int)]
 
 
-def _shrunk(photo, *, tall, wide=None):
-    """A smaller copy and its scale; small photos stay as they are."""
+def _resized(photo, *, height, width=None):
+    """A copy within height and width, and its scale; small photos keep their size."""
     import cv2
 
-    height, width = photo.shape[:2]
-    scale = min(1.0, tall / height, wide / width if wide else 1.0)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    rows, columns = photo.shape[:2]
+    scale = min(1.0, height / rows, width / columns if width else 1.0)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA), scale
 
 

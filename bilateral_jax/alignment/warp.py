@@ -1,8 +1,4 @@
-"""A photo as another camera would have seen it.
-
-Receives photos and homographies from `align.py` and `align_refinement.py`.
-Hands warped photos back to them.
-"""
+"""Warps a photo by a homography, with anti-aliasing."""
 
 from __future__ import annotations
 
@@ -10,39 +6,41 @@ import numpy as np
 
 from bilateral_jax.alignment import geometry
 
-# A band of the finely warped photo stays under this many pixels.
-_BAND_PIXELS = 1 << 24
+# Largest supersampled row tile.
+_TILE_PIXELS = 1 << 24
 
 
 def magnification(homography, box) -> tuple[float, float]:
-    """Measures how much a warp enlarges the photo that it starts from.
+    """Smallest and largest local scale of a warp.
 
     Args:
-      homography: from that photo to the other one.
+      homography: from the photo to the other one.
       box: of the other photo.
 
     Returns:
-      (Smallest, largest) length that a pixel's side becomes within the box; above 1 the photo has
-      fewer pixels than the box asks for.
+      (Smallest, largest) length of a side of the photo's pixels in the box; above 1 the photo is
+      enlarged.
     """
     top, left, bottom, right = box
     ends = geometry.corners((bottom - top, right - left)) + (left, top)
-    back = np.linalg.svd(geometry.jacobians(np.linalg.inv(homography), ends), compute_uv=False)
-    return float(1 / back.max()), float(1 / back.min())
+    inverse = geometry.jacobians(np.linalg.inv(homography), ends)
+    scales = np.linalg.svd(inverse, compute_uv=False)
+    return float(1 / scales.max()), float(1 / scales.min())
 
 
 def warp(photo, homography, box) -> np.ndarray:
-    """Draws a photo as another camera saw it, averaging where that makes it smaller.
+    """Warps a photo, averaging where it is made smaller.
+
+    Cubic interpolation on a grid refined by an integer factor that reaches the photo's resolution,
+    then the mean over factor x factor samples. Outside of the photo its border is repeated.
 
     Args:
       photo: uint8, uint16 or float32 `[h, w]` or `[h, w, c]`.
       homography: from the photo to the other one.
-      box: the part of the other photo to draw.
+      box: of the other photo, what to compute.
 
     Returns:
-      The same dtype, the box's height and width. Cubic interpolation on a grid finer by the whole
-      number that reaches the photo's own resolution, then the mean over that many pixels squared;
-      what lies outside of the photo repeats its border.
+      The same dtype, height and width of the box.
     """
     import cv2
 
@@ -50,20 +48,22 @@ def warp(photo, homography, box) -> np.ndarray:
     height, width = bottom - top, right - left
     fine = int(np.ceil(1 / max(magnification(homography, box)[0], 1e-3) - 0.1))
     fine = min(max(fine, 1), 8)
-    moved = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]]) @ homography
+    shifted = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]]) @ homography
     result = np.empty((height, width, *photo.shape[2:]), photo.dtype)
-    rows = max(1, _BAND_PIXELS // (width * fine * fine))
+    rows = max(1, _TILE_PIXELS // (width * fine * fine))
     for start in range(0, height, rows):
         count = min(rows, height - start)
-        band = geometry.resized(np.array([[1, 0, 0], [0, 1, -start], [0, 0, 1.0]]) @ moved, 1, fine)
-        drawn = cv2.warpPerspective(
+        tile = geometry.resized(
+            np.array([[1, 0, 0], [0, 1, -start], [0, 0, 1.0]]) @ shifted, 1, fine
+        )
+        samples = cv2.warpPerspective(
             photo,
-            band,
+            tile,
             (width * fine, count * fine),
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )
         if fine > 1:
-            drawn = cv2.resize(drawn, (width, count), interpolation=cv2.INTER_AREA)
-        result[start : start + count] = drawn
+            samples = cv2.resize(samples, (width, count), interpolation=cv2.INTER_AREA)
+        result[start : start + count] = samples
     return result

@@ -1,100 +1,92 @@
-"""Digests of bytes, of files and of records: how `checkpoints/` knows damage from data.
+"""Checksums of bytes, files and JSON records: how a damaged checkpoint is recognised.
 
-Receives arrays' bytes, folders and JSON records from checkpoints/.
-Hands digests back, and what does not match them.
+Checksums are BLAKE2b of 128 bits, as hexadecimal text. On disk they are called digests: in the
+records' key "digest" and in the file `digests.json`.
 """
 
 import hashlib
 import json
-import os
+
+from bilateral_jax import atomic
 
 _FILE = "digests.json"
 
 
-def of(data):
-    """Gives the digest of bytes as text."""
+def checksum(data):
+    """Computes the checksum of bytes."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def sealed(record):
-    """Adds a digest of the record itself, taken after a passage through JSON.
+def checksums(arrays):
+    """Computes the checksums of `{name: NumPy array}`, by name."""
+    return {name: checksum(array.tobytes()) for name, array in arrays.items()}
+
+
+def with_checksum(record):
+    """Adds a record's checksum to it, computed after a round trip through JSON.
 
     Args:
-      record: a dict that JSON can write.
+      record: JSON-able dict.
 
     Raises:
-      ValueError: JSON cannot write it.
+      ValueError: JSON cannot hold it.
     """
     try:
         record = json.loads(json.dumps(record))
     except TypeError as error:
         raise ValueError(f"metadata must be JSON-able: {error}") from None
-    return {**record, "digest": of(json.dumps(record, sort_keys=True).encode())}
+    return {**record, "digest": checksum(json.dumps(record, sort_keys=True).encode())}
 
 
-def is_sealed(record):
-    """Says whether a record still matches the digest inside it."""
-    return record["digest"] == sealed({k: v for k, v in record.items() if k != "digest"})["digest"]
+def is_valid(record):
+    """Checks a record against the checksum in it."""
+    content = {key: value for key, value in record.items() if key != "digest"}
+    return record["digest"] == with_checksum(content)["digest"]
 
 
-def note_files(folder, part):
-    """Notes a digest of every file of a folder's part, once all its files are on the disk.
+def write_file_checksums(folder, part):
+    """Writes the checksums of all files of a sub-folder, after flushing the files to the disk.
 
     Args:
-      folder: where the digests are kept.
-      part: name of the folder in it whose files they are.
+      folder: gets the file of checksums.
+      part: name of the sub-folder.
     """
     for path in sorted(folder.rglob("*")):
-        _flush(path)
-    digests = {
-        path.relative_to(folder).as_posix(): of(path.read_bytes())
+        atomic.flush(path)
+    by_name = {
+        path.relative_to(folder).as_posix(): checksum(path.read_bytes())
         for path in sorted((folder / part).rglob("*"))
         if path.is_file()
     }
-    partial = folder / f"{_FILE}.partial"
-    partial.write_text(json.dumps(digests, indent=0), encoding="utf-8")
-    _flush(partial)
-    os.replace(partial, folder / _FILE)
-    for each in (folder, folder.parent):
-        _flush(each)
+    atomic.write_json(folder / _FILE, by_name, sync=True)
+    atomic.flush(folder.parent)
 
 
-def fault(folder):
-    """Looks for a file that does not match its digest.
-
-    A process killed between writing files and their digests leaves a folder without digests: there
-    is nothing to say about that one.
+def find_damage(folder):
+    """Compares files with their checksums.
 
     Args:
-      folder: as given to `note_files`.
+      folder: as given to `write_file_checksums`.
 
     Returns:
-      What is wrong, or None.
+      What is wrong with the first file that differs; None if none does, or if there are no
+      checksums (the process was killed before it wrote them).
     """
     try:
-        digests = json.loads((folder / _FILE).read_text(encoding="utf-8")).items()
+        stored = json.loads((folder / _FILE).read_text(encoding="utf-8")).items()
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError):
         return f"{_FILE} cannot be read"
-    for name, digest in digests:
+    for name, expected in stored:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        if of(path.read_bytes()) != digest:
-            return f"the bytes of {name} do not match their digest"
+        if checksum(path.read_bytes()) != expected:
+            return f"the bytes of {name} do not match their checksum"
     return None
 
 
-def are_noted(folder):
-    """Says whether a folder has digests of its files, as `note_files` leaves them."""
+def has_file_checksums(folder):
+    """Checks whether `write_file_checksums` was completed for a folder."""
     return (folder / _FILE).is_file()
-
-
-def _flush(path):
-    """Makes a file or a folder survive the loss of power, not of the process alone."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

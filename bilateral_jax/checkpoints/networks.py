@@ -1,35 +1,90 @@
-"""Networks on disk, with what rebuilds them: name, hyper-parameters, weights, statistics.
+"""Networks on disk: name, hyper-parameters, weights and statistics.
 
 A network is a checkpoint whose metadata hold an `entry`: in a run the entry says which part of the
 training's state is the network; an exported model is one step that holds nothing else.
-
-Receives networks from cli/enhance.py and, by way of runs, from experiments.
-Hands `SavedModel`s to cli/enhance.py and experiments.
 """
 
 import dataclasses
 import pathlib
 from typing import Any
 
+from bilateral_jax import models
 from bilateral_jax.checkpoints import trees
+from bilateral_jax.models import model as model_lib
 
 
 @dataclasses.dataclass(frozen=True)
 class SavedModel:
-    """What rebuilds a network: its registered name, its hyper-parameters, its leaves (NumPy)."""
+    """The record of a saved network.
 
+    Attributes:
+      path: folder it was loaded from.
+      name: registered name of the network.
+      hyperparameters: what `models.create` takes beside the name.
+      params: pytree of weights, NumPy.
+      batch_stats: pytree of running statistics, NumPy.
+      metadata: of the checkpoint; "step" is the step loaded.
+    """
+
+    path: pathlib.Path
     name: str
     hyperparameters: dict[str, Any]
     params: Any
     batch_stats: Any
     metadata: dict[str, Any]
 
+    def to_model(self, *, module=None):
+        """Builds the network.
 
-def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
-    """Writes a model for `load` and `python -m bilateral_jax enhance`.
+        Args:
+          module: the linen module that gets the weights; None for the one saved.
+
+        Returns:
+          A `Model`.
+
+        Raises:
+          ValueError: the weights are those of another network or do not fit; each leaf is named.
+        """
+        if module is None:
+            module = models.create(self.name, self.hyperparameters)
+        expected = type(module).__name__
+        if self.name != expected:
+            raise ValueError(
+                f"{self.path} holds the weights of {self.name}, expected those of {expected}"
+            )
+        try:
+            return model_lib.Model.from_leaves(module, self.params, self.batch_stats)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+
+
+def load_model(path, step=None, *, module=None):
+    """Loads a network, ready to call, from a run or an exported model.
 
     Args:
-      path: folder to create.
+      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an
+        exported or imported model.
+      step: step of a run; None for the newest valid one.
+      module: the linen module that gets the weights; None for the one saved. Fields that change no
+        shape may differ.
+
+    Returns:
+      A `Model`.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint at `path`.
+      trees.DamagedCheckpointError: no valid step is left.
+      ValueError: the checkpoint holds no model, one of another network, or weights that do not fit;
+        each leaf is named.
+    """
+    return load(path, step).to_model(module=module)
+
+
+def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
+    """Saves a model for `load_model` and the command `enhance`.
+
+    Args:
+      path: folder, created if absent.
       name: registered name of the network, as `models.create` takes it.
       hyperparameters: JSON-able dict, as `models.create` takes it.
       params: pytree of weights.
@@ -47,14 +102,14 @@ def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None
 
 
 def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
-    """Describes a model inside a state; `load` looks for it in `metadata["model"]`.
+    """Describes a network inside a state; `load` expects it in `metadata["model"]`.
 
     Args:
       name: registered name of the network.
       hyperparameters: JSON-able dict.
-      params: path of the weights to use in the state, for example "average" or, in a state that
-        holds several networks, "generator/average".
-      batch_stats: path of the running statistics.
+      params: path of the weights in the state, for example "average" or, in a state of several
+        networks, "generator/average".
+      batch_stats: path of the running statistics in the state.
     """
     return {
         "name": name,
@@ -65,19 +120,18 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
 
 
 def load(path, step=None):
-    """Reads the model from a run's work directory or from a folder written by `save`.
+    """Loads the record of a network: names, arrays and metadata, without building it.
 
     Args:
-      path: work directory of a run (with a `checkpoints` folder in it), that folder, or an
-        exported model.
-      step: which step of a run; None for the newest good one.
+      path: as for `load_model`.
+      step: as for `load_model`.
 
     Returns:
-      A `SavedModel`; its `metadata` carries the step under "step".
+      A `SavedModel`.
 
     Raises:
       FileNotFoundError: there is no checkpoint at `path`.
-      checkpoints.DamagedCheckpointError: no good step is left.
+      trees.DamagedCheckpointError: no valid step is left.
       ValueError: the checkpoint holds no model.
     """
     path = pathlib.Path(path)
@@ -99,6 +153,7 @@ def load(path, step=None):
             f"step {step} in {folder} holds {sorted(state)}, not the weights {model['params']!r}"
         )
     return SavedModel(
+        path=path,
         name=model["name"],
         hyperparameters=model["hyperparameters"],
         params=params,
@@ -108,7 +163,7 @@ def load(path, step=None):
 
 
 def _at(state, path):
-    """Gives the entry of nested dictionaries at a path of names; None if there is none."""
+    """Gives the entry of nested dicts at a path; None if there is none."""
     for name in path.split("/"):
         state = state.get(name) if isinstance(state, dict) else None
     return state

@@ -1,15 +1,11 @@
-"""A pytree's leaves by name: the part of `checkpoints/` that knows no files.
-
-Receives pytrees and `{path of names: array}` from checkpoints/.
-Hands the one made from the other back.
-"""
+"""Pytrees to `{path of names: leaf}` and back."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-def named(tree):
+def flatten(tree):
     """Flattens a pytree into `{path of names: leaf}`, in flattening order."""
     return {
         tuple(jax.tree_util.keystr((entry,), simple=True) for entry in path): leaf
@@ -17,7 +13,7 @@ def named(tree):
     }
 
 
-def nested(leaves):
+def nest(leaves):
     """Builds nested dicts from `{path of names: leaf}`."""
     tree = {}
     for path, leaf in leaves.items():
@@ -26,15 +22,15 @@ def nested(leaves):
 
 
 def insert(tree, path, leaf):
-    """Puts a leaf into nested dicts, making those on its path.
+    """Inserts a leaf into nested dicts, creating those on its path.
 
     Args:
       tree: the outermost dict.
       path: names, outermost first.
-      leaf: what to put there.
+      leaf: the leaf.
 
     Raises:
-      ValueError: the path is empty, as that of a tree that is a single array.
+      ValueError: the path is empty, as that of a single array.
     """
     if not path:
         raise ValueError("a checkpoint holds a tree of named leaves, not a single array")
@@ -53,24 +49,25 @@ def fill(target, leaves):
     Raises:
       ValueError: names, shapes or dtypes differ; the message lists them.
     """
-    wanted = named(target)
-    faults = [f"{'/'.join(p)} is missing from the checkpoint" for p in wanted if p not in leaves]
-    faults += [f"{'/'.join(p)} is not part of the target" for p in leaves if p not in wanted]
-    for path in wanted.keys() & leaves.keys():
-        have, want = leaves[path], wanted[path]
-        shape, dtype = np.shape(want), jnp.result_type(want)
-        if (have.shape, have.dtype) != (shape, dtype):
+    expected = flatten(target)
+    faults = [f"{'/'.join(p)} is missing from the checkpoint" for p in expected if p not in leaves]
+    faults += [f"{'/'.join(p)} is not part of the target" for p in leaves if p not in expected]
+    for path in expected.keys() & leaves.keys():
+        found = leaves[path]
+        shape, dtype = np.shape(expected[path]), jnp.result_type(expected[path])
+        if (found.shape, found.dtype) != (shape, dtype):
+            name = "/".join(path)
             faults.append(
-                f"{'/'.join(path)} is {have.dtype}{list(have.shape)}, expected {dtype}{list(shape)}"
+                f"{name} is {found.dtype}{list(found.shape)}, expected {dtype}{list(shape)}"
             )
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         listed = "; ".join(sorted(faults)[:5])
         raise ValueError(f"the checkpoint does not fit the target: {listed}{more}")
-    return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in wanted])
+    return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in expected])
 
 
-def key_kind(leaf):
-    """Gives the implementation's name of a typed random key, None for any other leaf."""
+def key_implementation(leaf):
+    """Names the implementation of a typed random key; None for any other leaf."""
     is_key = hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return str(jax.random.key_impl(leaf)) if is_key else None

@@ -1,13 +1,10 @@
-"""Pytrees on disk: written whole or not at all, verified when read, the configuration inside.
+"""Pytrees on disk: saved whole or not at all, with metadata, and validated when restored.
 
 One step is one orbax directory `DIRECTORY/STEP` with the leaves as host NumPy arrays (so that it
-can be read on any number of devices) and a JSON record: the caller's metadata and, for every leaf,
-shape, dtype and a digest of its bytes. Orbax itself loads a flipped bit without a word; here a
-leaf that does not match its digest makes the step a damaged one.
-Trees are known by the names on their paths only: no class is stored, none is needed for reading.
-
-Receives states from experiments and networks from checkpoints/networks.py.
-Hands NumPy pytrees back to them.
+can be restored on any number of devices) and a JSON record: the caller's metadata and, for every
+leaf, shape, dtype and checksum. Orbax itself loads a flipped bit without an error; here a leaf that
+does not match its checksum makes the step a damaged one.
+Leaves are identified by the names on their paths: no class is stored, none is needed for restoring.
 """
 
 import contextlib
@@ -22,40 +19,39 @@ import time
 import jax
 import numpy as np
 
-from bilateral_jax.checkpoints import integrity
-from bilateral_jax.checkpoints import tree_paths as leaves_lib
+from bilateral_jax.checkpoints import integrity, tree_paths
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
 _UNFINISHED = ".orbax-checkpoint-tmp"
-_SETTLING_SECONDS = 10.0  # a failed save's writers end within one
+_WRITER_SECONDS = 10.0  # to wait for the writers of a failed save; they end within one
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint cannot be trusted; the message names the step, the path and the reason."""
+    """A checkpoint is damaged; the message names the step, the path and the reason."""
 
 
 class NotSavedError(OSError):
-    """A step could not be written; the message names it, the reason, and what is still there."""
+    """A step could not be saved; the message names it, the reason, and the steps still there."""
 
 
 def save(directory, step, state, *, metadata=None, max_to_keep=3):
-    """Writes one step; a reader sees it whole or not at all.
+    """Saves one step, whole or not at all.
 
     Args:
       directory: folder that holds the steps; created if absent.
       step: number of the step, larger than every step already there.
       state: any pytree of arrays; random keys are stored as their data. Empty containers are not
         stored.
-      metadata: JSON-able dict kept beside the leaves.
-      max_to_keep: older steps beyond this number are deleted after the new one is complete; None
-        keeps all.
+      metadata: JSON-able dict saved with the leaves.
+      max_to_keep: number of steps to keep; older ones are deleted once the new one is complete.
+        None keeps all.
 
     Raises:
       ValueError: the step is not newer than those present, `state` is a single array, or
         `metadata` is not JSON-able.
-      NotSavedError: it could not be written, for example on a full disk; nothing of it stays, and
-        the steps before it are as they were.
+      NotSavedError: it could not be written, for example on a full disk; the step is removed, and
+        those before it are unchanged.
     """
     import orbax.checkpoint as ocp
 
@@ -63,53 +59,41 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     present = steps(directory)
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
-    arrays, leaves = {}, {}
-    for path, leaf in leaves_lib.named(state).items():
-        kind = leaves_lib.key_kind(leaf)
-        array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
-        leaves["/".join(path)] = {
-            "path": path,
-            "shape": array.shape,
-            "dtype": str(array.dtype),
-            "key": kind,
-            "digest": integrity.of(array.tobytes()),
-        }
-        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            leaves_lib.insert(arrays, path, array)
-    record = integrity.sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
+    arrays, leaves = _host_arrays(state)
+    record = integrity.with_checksum({"format": 1, "leaves": leaves, "metadata": metadata or {}})
     options = ocp.CheckpointManagerOptions(
         max_to_keep=max_to_keep,
         enable_async_checkpointing=False,
         create=False,
-        multiprocessing_options=_alone(),
+        multiprocessing_options=_single_process(),
     )
     args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with (
-            _quiet(),
-            _settled(directory),
+            _without_orbax_log(),
+            _waiting_for_writers(directory),
             ocp.CheckpointManager(directory, options=options) as manager,
         ):
             saved = manager.save(step, args=args)
-        integrity.note_files(directory / str(step), "state")
+        integrity.write_file_checksums(directory / str(step), "state")
     except Exception as error:  # a full disk is an OSError, or one of three others from tensorstore
-        raise NotSavedError(_reason(directory, step, error)) from error
+        raise NotSavedError(_failure_reason(directory, step, error)) from error
     if not saved:
         raise RuntimeError(f"orbax declined to write step {step} in {directory}")
 
 
 def restore(directory, step=None, target=None, *, set_aside_damaged=False):
-    """Reads one step and verifies every leaf.
+    """Restores one step and validates every leaf.
 
     Args:
       directory: folder given to `save`.
-      step: which step; None takes the newest good one: a damaged step is named in a warning and
-        the one before it used.
-      target: pytree of arrays or `jax.ShapeDtypeStruct` to be filled, leaf by leaf by name; None
+      step: which step; None for the newest valid one: a damaged step is logged as a warning and the
+        one before it restored.
+      target: pytree of arrays or `jax.ShapeDtypeStruct` whose leaves are matched by name; None
         gives nested dicts.
-      set_aside_damaged: rename damaged steps passed over to `STEP.damaged`, so that a run may
-        write that number again.
+      set_aside_damaged: rename damaged steps that were skipped to `STEP.damaged`, so that a run can
+        save that number again.
 
     Returns:
       `(step, state, metadata)`: state with NumPy leaves (random keys rebuilt), metadata as given
@@ -139,14 +123,14 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
             continue
         return (
             candidate,
-            leaves_lib.nested(leaves) if target is None else leaves_lib.fill(target, leaves),
+            tree_paths.nest(leaves) if target is None else tree_paths.fill(target, leaves),
             metadata,
         )
     raise DamagedCheckpointError("; ".join(problems))
 
 
 def latest(directory):
-    """Gives the newest step of a folder whose files are all there, or None; reads no leaf."""
+    """Gives the newest complete step of a folder, or None; reads no leaf."""
     directory = pathlib.Path(directory)
     complete = [
         step for step in steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()
@@ -155,53 +139,92 @@ def latest(directory):
 
 
 def run_folder(workdir):
-    """Gives the folder of a run's work directory in which its steps are kept."""
+    """Gives the folder of a run's work directory that holds its steps."""
     return pathlib.Path(workdir) / _RUN_FOLDER
 
 
-def _read(directory, step):
-    """Reads one step into `{path: array}` and metadata, or says what is wrong with it."""
-    import orbax.checkpoint as ocp
+def _host_arrays(state):
+    """Gives (nested dicts of NumPy arrays, the record of every leaf by name)."""
+    arrays, records, nested = {}, {}, {}
+    for path, leaf in tree_paths.flatten(state).items():
+        name = "/".join(path)
+        kind = tree_paths.key_implementation(leaf)
+        array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
+        arrays[name] = array
+        records[name] = {
+            "path": path,
+            "shape": array.shape,
+            "dtype": str(array.dtype),
+            "key": kind,
+        }
+        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
+            tree_paths.insert(nested, path, array)
+    for name, checksum in integrity.checksums(arrays).items():
+        records[name]["digest"] = checksum
+    return nested, records
 
+
+def _read(directory, step):
+    """Reads and validates one step; gives (`{path: array}`, metadata)."""
     where = f"checkpoint step {step} in {directory} is damaged"
+    folder = directory / str(step)
+    record = _read_record(folder, where)
+    # Before orbax's readers, which log tracebacks.
+    if fault := integrity.find_damage(folder):
+        raise DamagedCheckpointError(f"{where}: {fault}")
+    some = any(0 not in about["shape"] for about in record["leaves"].values())
+    stored = _read_arrays(folder, where) if some else {}
+    arrays = {}
+    for name, about in record["leaves"].items():
+        path = tuple(about["path"])
+        empty = path not in stored
+        arrays[name] = (
+            np.zeros(about["shape"], about["dtype"]) if empty else np.asarray(stored[path])
+        )
+    checksums = integrity.checksums(arrays)
+    leaves = {}
+    for name, about in record["leaves"].items():
+        array, key = arrays[name], about["key"]
+        if checksums[name] != about["digest"] or list(array.shape) != about["shape"]:
+            raise DamagedCheckpointError(
+                f"{where}: the bytes of {name!r} do not match their checksum"
+            )
+        leaves[tuple(about["path"])] = jax.random.wrap_key_data(array, impl=key) if key else array
+    return leaves, record["metadata"]
+
+
+def _read_record(folder, where):
     try:
-        record = json.loads((directory / str(step) / "meta" / "metadata").read_text())
-        intact = integrity.is_sealed(record)
+        record = json.loads((folder / "meta" / "metadata").read_text())
+        valid = integrity.is_valid(record)
     except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise DamagedCheckpointError(
             f"{where}: its record cannot be read ({type(error).__name__})"
         ) from None
-    if not intact:
-        raise DamagedCheckpointError(f"{where}: its record does not match its digest")
-    if fault := integrity.fault(directory / str(step)):  # orbax's readers leave tracebacks behind
-        raise DamagedCheckpointError(f"{where}: {fault}")
-    stored = {}
-    if any(0 not in about["shape"] for about in record["leaves"].values()):
-        try:
-            handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
-            with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
-                stored = leaves_lib.named(reader.restore(directory / str(step) / "state"))
-        except Exception as error:  # of what is damaged tensorstore raises bare ones, pages long
-            if integrity.are_noted(directory / str(step)):
-                raise  # the files are what was written: memory, say, is short, and they stay good
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-            raise DamagedCheckpointError(f"{where}: {reason}") from None
-    leaves = {}
-    for name, about in record["leaves"].items():
-        path = tuple(about["path"])
-        array = (
-            np.asarray(stored[path]) if path in stored else np.zeros(about["shape"], about["dtype"])
-        )
-        if integrity.of(array.tobytes()) != about["digest"] or list(array.shape) != about["shape"]:
-            raise DamagedCheckpointError(
-                f"{where}: the bytes of {name!r} do not match their digest"
-            )
-        leaves[path] = jax.random.wrap_key_data(array, impl=about["key"]) if about["key"] else array
-    return leaves, record["metadata"]
+    if not valid:
+        raise DamagedCheckpointError(f"{where}: its record does not match its checksum")
+    return record
+
+
+def _read_arrays(folder, where):
+    import orbax.checkpoint as ocp
+
+    try:
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_single_process())
+        with (
+            _without_orbax_log(),
+            ocp.Checkpointer(handler, multiprocessing_options=_single_process()) as reader,
+        ):
+            return tree_paths.flatten(reader.restore(folder / "state"))
+    except Exception as error:  # tensorstore raises bare, page-long ones for damaged files
+        if integrity.has_file_checksums(folder):
+            raise  # the files are valid: another cause, for example too little memory
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise DamagedCheckpointError(f"{where}: {reason}") from None
 
 
 def steps(directory):
-    """Gives the steps of a folder in rising order, damaged ones included; none if it is absent."""
+    """Lists the steps of a folder in rising order, damaged ones included; none if it is absent."""
     directory = pathlib.Path(directory)
     if not directory.is_dir():
         return []
@@ -213,7 +236,7 @@ def steps(directory):
 
 
 def clean(directory):
-    """Removes what a process that died while saving left behind; nobody may be saving meanwhile.
+    """Removes unfinished steps of killed processes; nobody may be saving meanwhile.
 
     Args:
       directory: folder given to `save`; may be absent.
@@ -222,8 +245,8 @@ def clean(directory):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _reason(directory, step, error):
-    """Says in one line why a step was not saved; frees the space that it took."""
+def _failure_reason(directory, step, error):
+    """Removes what was written of a step and gives one line on why it was not saved."""
     for unfinished in directory.glob(f"{step}{_UNFINISHED}*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     text = " ".join(str(error).split()) or type(error).__name__
@@ -234,8 +257,8 @@ def _reason(directory, step, error):
     return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
 
 
-def _alone():
-    """Tells orbax that this process needs none of the others: one writes, and each reads."""
+def _single_process():
+    """Options with which orbax waits for no other process."""
     import orbax.checkpoint as ocp
 
     me = jax.process_index()
@@ -250,20 +273,19 @@ def _set_aside(folder):
 
 
 @contextlib.contextmanager
-def _settled(directory):
-    """Waits, where the block fails, for the threads it began: orbax leaves its writers at work.
+def _waiting_for_writers(directory):
+    """Waits, if the block fails, for the writer threads that orbax leaves running.
 
-    Of the failed writes only the first is the block's error. The others would be logged as
-    exceptions that nobody retrieved, page after page, when they are collected: no word of asyncio's
-    about this directory is passed on any more.
+    Only the first failed write is the block's error. asyncio would log each of the others as an
+    exception that was never retrieved: its messages about this directory are dropped from here on.
     """
     before = set(threading.enumerate())
     try:
         yield
     except Exception:
-        deadline = time.monotonic() + _SETTLING_SECONDS
+        deadline = time.monotonic() + _WRITER_SECONDS
         for thread in set(threading.enumerate()) - before:
-            # Not `thread.join`, in whose place orbax's threads have one that raises.
+            # Not `thread.join`: orbax's threads override it with one that raises.
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
         logger = logging.getLogger("asyncio")
         logger.addFilter(lambda record: str(directory) not in record.getMessage())
@@ -271,8 +293,8 @@ def _settled(directory):
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Keeps orbax's running commentary (through absl's logger) off the user's terminal."""
+def _without_orbax_log():
+    """Silences orbax's log messages (through absl's logger)."""
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

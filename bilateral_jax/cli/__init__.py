@@ -1,5 +1,7 @@
-"""The sub-commands of `bilateral-jax`, one file each.
+"""The sub-commands of `bilateral-jax`, one file each: its arguments and what it does.
 
-Receives parsed arguments from `__main__.py`.
-Hands results to files and to the terminal.
+`add_arguments(parser)` declares the arguments; `run` takes them and gives the exit code.
+
+Receives arguments from `bilateral_jax/__main__.py`.
+Hands files to disk and results to the terminal.
 """

@@ -1,8 +1,4 @@
-"""What `python -m bilateral_jax prepare` does.
-
-Receives parsed arguments from `__main__.py`.
-Hands them to `data/records/builders.py`.
-"""
+"""The command `prepare`: a data set's files to records for fast random access."""
 
 import ast
 import sys
@@ -10,12 +6,34 @@ import warnings
 
 from bilateral_jax.data.records import builders, catalogue
 
-SOURCES = tuple(catalogue.SOURCES)
-_MOST_NAMED = 20
+_MOST_NAMED = 20  # of skipped files
 
 
-def prepare(name, source, data_dir, *, option, on_bad) -> int:
-    """Prepares a data set and says what became of it.
+def add_arguments(command):
+    """Declares the arguments."""
+    add = command.add_argument
+    names = tuple(catalogue.SOURCES)
+    add("name", choices=names, metavar="NAME", help=", ".join(names))
+    add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
+    add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        type=option,
+        metavar="KEY=VALUE",
+        help="of the data set, see docs/data.md; may be given several times",
+    )
+    add(
+        "--on-bad",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="a damaged file stops the preparation, or is skipped and listed (default: refuse)",
+    )
+
+
+def run(name, source, data_dir, *, option, on_bad) -> int:
+    """Prepares a data set and prints a summary.
 
     Args:
       name: a key of `catalogue.SOURCES`.
@@ -38,7 +56,7 @@ def prepare(name, source, data_dir, *, option, on_bad) -> int:
         )
     try:
         with warnings.catch_warnings():
-            # What is skipped stands in the result, all of it.
+            # The result lists all skipped files.
             warnings.filterwarnings("ignore", message=".* are skipped: ")
             result = builders.prepare(
                 name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
@@ -58,7 +76,7 @@ def prepare(name, source, data_dir, *, option, on_bad) -> int:
 
 
 def option(text: str) -> tuple[str, object]:
-    """Parses KEY=VALUE; numbers, True, False and None are what they look like.
+    """Parses KEY=VALUE; a value that is a Python literal becomes that.
 
     Args:
       text: from the command line.

@@ -1,40 +1,44 @@
-"""What `python -m bilateral_jax score` does.
-
-Receives parsed arguments from `__main__.py`.
-Hands scores to the terminal; photos go through `data/pipeline/rating_batches.py` to a network of
-`models/nima.py`.
-"""
+"""The command `score`: the ratings that a NIMA network predicts for photos."""
 
 import sys
 
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.cli import enhance
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import arguments, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
-_BAR = 40
+_BAR = 40  # characters
 
 
-def score(sources, *, checkpoint, step, histogram) -> int:
-    """Prints the mean and the deviation of the scores that people would give to photos.
+def add_arguments(command):
+    """Declares the arguments."""
+    add = command.add_argument
+    add("sources", nargs="+", metavar="PHOTO", help="JPEG, PNG or TIFF files, or folders of them")
+    arguments.add_checkpoint(command)
+    add("--histogram", action="store_true", help="show the whole distribution of ratings")
+
+
+def run(sources, *, checkpoint, step, histogram) -> int:
+    """Prints the mean and the standard deviation of the predicted ratings of each photo.
 
     Args:
       sources: files, and folders of files.
       checkpoint: a run's work directory or an imported model.
       step: of the run; None for the newest.
-      histogram: print the distribution, too.
+      histogram: print the distributions, too.
 
     Returns:
       Exit code: 0, or 1 if a photo failed.
 
     Raises:
       FileNotFoundError: a source or the checkpoint does not exist.
-      ValueError: a folder without pictures, or a checkpoint of a network that scores nothing.
+      ValueError: a folder without photos, or a checkpoint of another network than NIMA.
     """
-    files = enhance.pictures(sources)
-    model = enhance.load_model(checkpoint, step)
+    files = photo_paths.find(sources)
+    model = networks.load_model(checkpoint, step)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
@@ -43,23 +47,23 @@ def score(sources, *, checkpoint, step, histogram) -> int:
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            shares = distribution(model, images.read(file).pixels)
+            probabilities = distribution(model, images.read(file).pixels)
         except (OSError, ValueError, MemoryError) as error:
             failed += 1
             reason = " ".join((str(error) or type(error).__name__).split())
             print(f"failed: {file}: {reason}", file=sys.stderr)
             continue
-        mean, deviation = float(nima.mean(shares)), float(nima.deviation(shares))
+        mean, deviation = float(nima.mean(probabilities)), float(nima.deviation(probabilities))
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
         if histogram:
-            print("\n".join(bars(shares)), flush=True)
+            print("\n".join(bars(probabilities)), flush=True)
     if failed:
         print(f"{failed} of {len(files)} photos failed", file=sys.stderr)
     return int(failed > 0)
 
 
 def distribution(model, pixels) -> np.ndarray:
-    """Predicts the distribution of scores of one photo, prepared as those of the training were.
+    """Predicts the distribution of ratings of one photo, prepared as in training.
 
     Args:
       model: a `Model` of a network of `models/nima.py`.
@@ -75,18 +79,18 @@ def distribution(model, pixels) -> np.ndarray:
     return np.asarray(nima.of_squares(model, square[None]))[0]
 
 
-def bars(shares) -> list[str]:
+def bars(probabilities) -> list[str]:
     """Draws a distribution as text.
 
     Args:
-      shares: `[10]`.
+      probabilities: `[10]`.
 
     Returns:
-      A line for each score; the longest bar belongs to the largest share.
+      A line for each score, with a bar in proportion.
     """
-    longest = float(np.max(shares))
+    longest = float(np.max(probabilities))
     lines = []
-    for value, share in enumerate(np.asarray(shares, np.float64), 1):
-        bar = "#" * round(_BAR * share / longest)
-        lines.append(f"  {value:>4d}  {share:6.1%}  {bar}".rstrip())
+    for value, probability in enumerate(np.asarray(probabilities, np.float64), 1):
+        bar = "#" * round(_BAR * probability / longest)
+        lines.append(f"  {value:>4d}  {probability:6.1%}  {bar}".rstrip())
     return lines

@@ -1,7 +1,7 @@
 """Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
 
 Receives paths.
-Hands pixels with their metadata to whoever enhances, trains or measures, and writes them to files.
+Hands pixels with their metadata to data, alignment and the commands, and writes them to files.
 """
 
 from bilateral_jax.images.files import MAX_PIXELS as MAX_PIXELS

@@ -1,11 +1,7 @@
-"""EXIF blocks, as bytes: the orientation request taken out, the way into and out of files.
+"""EXIF metadata as blocks of bytes: orientation, and reading from and writing to PNG and TIFF.
 
-JPEG and PNG carry the camera's notes as one block that is itself a small TIFF; a TIFF file spreads
-the same notes over its own directories. A block here starts with the six bytes "Exif" and two
-zeros.
-
-Receives blocks and TIFF files from `images`.
-Hands blocks back to `images`.
+JPEG and PNG hold EXIF as one block that is itself a small TIFF; a TIFF file holds the same metadata
+in its own directories. A block here starts with the six bytes "Exif" and two zeros.
 """
 
 from __future__ import annotations
@@ -19,20 +15,19 @@ import numpy as np
 HEADER = b"Exif\x00\x00"
 
 _ORIENTATION, _EXIF_DIRECTORY, _GPS_DIRECTORY = 274, 34665, 34853
-# What a TIFF says in words about the picture, not about how its pixels are stored: description,
-# make, model, software, date, artist, copyright.
+# Text tags of a TIFF about the photo: description, make, model, software, date, artist, copyright.
 _DESCRIPTIONS = (270, 271, 272, 305, 306, 315, 33432)
 
 
 def reset_orientation(exif: bytes) -> tuple[bytes, int]:
-    """Sets the orientation to 1 and unlinks the thumbnail, leaving every other byte alone.
+    """Sets the orientation to 1 and unlinks the thumbnail; every other byte stays.
 
     Args:
       exif: a block, with or without its header.
 
     Returns:
-      (The new block, the orientation that it had.) A block without a readable directory is given
-      back as it came, with orientation 1.
+      (The new block, the orientation that it had.) A block without a readable directory is returned
+      as it is, with orientation 1.
     """
     block = bytearray(exif)
     start = len(HEADER) if exif.startswith(HEADER) else 0
@@ -50,20 +45,20 @@ def reset_orientation(exif: bytes) -> tuple[bytes, int]:
             orientation = struct.unpack_from(order + "H", block, entry + 8)[0]
             struct.pack_into(order + "H", block, entry + 8, 1)
     if end + 4 <= len(block):
-        # The thumbnail shows the stored picture, not the upright (or enhanced) one.
+        # The thumbnail shows the stored image, not the upright (or enhanced) one.
         struct.pack_into(order + "I", block, end, 0)
     return bytes(block), orientation
 
 
 def turn(pixels, orientation: int):
-    """Turns and mirrors stored pixels upright.
+    """Rotates and mirrors stored pixels upright.
 
     Args:
       pixels: `[h, w, c]` as stored.
-      orientation: EXIF code in 1..8; any other means nothing.
+      orientation: EXIF code in 1..8; any other is ignored.
 
     Returns:
-      The upright picture, contiguous.
+      The upright image, contiguous.
     """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
@@ -75,7 +70,7 @@ def turn(pixels, orientation: int):
 
 
 def from_png(file) -> bytes | None:
-    """Finds the block in a PNG file, wherever it stands.
+    """Reads the EXIF block of a PNG file.
 
     Args:
       file: a PNG file, open for reading bytes.
@@ -84,7 +79,7 @@ def from_png(file) -> bytes | None:
       The block, or None.
 
     Raises:
-      ValueError: the file ends before its last chunk does.
+      ValueError: the file is truncated.
     """
     block = None
     file.seek(8)
@@ -104,7 +99,7 @@ def from_png(file) -> bytes | None:
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
-    """Frames one chunk of a PNG file.
+    """Encodes one chunk of a PNG file.
 
     Args:
       name: four letters.
@@ -118,13 +113,13 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
 
 
 def from_tiff(file) -> bytes | None:
-    """Gathers what a TIFF file says about its picture into one block.
+    """Collects the EXIF metadata of a TIFF file into one block.
 
     Args:
       file: a TIFF file, open for reading bytes.
 
     Returns:
-      The block, without an orientation; None if the file says nothing.
+      The block, without an orientation; None if there are no metadata.
     """
     import PIL.Image
 
@@ -141,7 +136,7 @@ def from_tiff(file) -> bytes | None:
 
 
 def descriptions(block: bytes | None) -> dict[int, str]:
-    """Lists the notes in words (make, model, date, ...) of a block by their tag numbers.
+    """Lists the text tags (make, model, date, ...) of a block.
 
     Args:
       block: a block, or None for none.
@@ -158,23 +153,25 @@ def descriptions(block: bytes | None) -> dict[int, str]:
 
 
 def append_to_tiff(path, block: bytes) -> None:
-    """Adds the exposure and place directories of a block to a written TIFF file.
+    """Adds the EXIF and GPS directories of a block to a TIFF file; tifffile cannot write them.
 
-    The directories go behind the pixels; a copy of the file's first directory with pointers to them
-    goes behind those and becomes the first directory.
+    They are appended to the file, and behind them a copy of its first directory that points to them
+    and becomes the first directory.
 
     Args:
-      path: a little-endian classic TIFF file; it is changed in place.
-      block: the block to take them from.
+      path: a little-endian classic TIFF file, changed in place.
+      block: an EXIF block.
+
+    Raises:
+      ValueError: the file is another kind of TIFF.
     """
     import PIL.Image
     from PIL import TiffImagePlugin
 
     exif = PIL.Image.Exif()
     exif.load(block)
-    folders = {tag: exif.get_ifd(tag) for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY) if tag in exif}
-    folders = {tag: folder for tag, folder in folders.items() if folder}
-    if not folders:
+    contents = {tag: exif.get_ifd(tag) for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY) if tag in exif}
+    if not any(contents.values()):
         return
     with open(path, "r+b") as file:
         if file.read(4) != b"II*\x00":
@@ -183,27 +180,24 @@ def append_to_tiff(path, block: bytes) -> None:
         count = struct.unpack("<H", file.read(2))[0]
         entries = [file.read(12) for _ in range(count)]
         following = file.read(4)
-        for tag, folder in folders.items():
+        for tag, content in contents.items():
+            if not content:
+                continue
             directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\x00\x08\x00\x00\x00", group=tag)
-            for key, value in folder.items():
+            for key, value in content.items():
                 directory[key] = value
             offset = _aligned_end(file)
             file.write(directory.tobytes(offset))
             entries.append(struct.pack("<HHII", tag, 4, 1, offset))
         offset = _aligned_end(file)
-        file.write(
-            struct.pack("<H", len(entries)) + b"".join(sorted(entries, key=_tag_of)) + following
-        )
+        entries.sort(key=lambda entry: struct.unpack_from("<H", entry))  # by tag
+        file.write(struct.pack("<H", len(entries)) + b"".join(entries) + following)
         file.seek(4)
         file.write(struct.pack("<I", offset))
 
 
 def _aligned_end(file) -> int:
-    """Goes to the end of the file, which must be even."""
+    """Seeks the end of the file, padded to an even offset."""
     if file.seek(0, os.SEEK_END) % 2:
         file.write(b"\x00")
     return file.tell()
-
-
-def _tag_of(entry: bytes) -> int:
-    return struct.unpack_from("<H", entry)[0]

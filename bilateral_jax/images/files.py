@@ -1,13 +1,10 @@
-"""Picture files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
 
-A picture in memory is `[h, w, 3]`, red green blue, upright (a camera's orientation tag is applied
-while reading and reset), uint8 or uint16 as in the file. Grey pictures become three equal channels.
-An alpha channel is dropped: the stored colours are kept as they are, nothing is composited. Colours
-are never converted; the colour profile (ICC) travels beside the pixels so that writing can attach
-it again. The format is recognised by content when reading (BMP too), by suffix when writing.
-
-Receives files from the user.
-Hands pixels to `data` and `inference`, and finished pixels back to files.
+An image in memory is `[h, w, 3]`, red green blue, upright (a camera's orientation tag is applied
+when reading, and reset), uint8 or uint16 as in the file. Grey images become three equal channels.
+Alpha channels are dropped: the stored colours stay as they are, nothing is composited. Colours are
+never converted; the colour profile (ICC) is kept with the pixels so that writing can attach it
+again. The format is recognised by content when reading (BMP, too), by suffix when writing.
 """
 
 from __future__ import annotations
@@ -15,17 +12,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import os
 import pathlib
 import struct
-import uuid
 
 import numpy as np
 
+from bilateral_jax import atomic
 from bilateral_jax.images import codecs, headers
 
-# What OpenCV accepts by default. 200 MP photos pass with room; a forged header of a terapixel does
-# not.
+# What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
 MAX_PIXELS = 1 << 30
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -34,12 +29,12 @@ READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """A decoded picture file.
+    """A decoded image file.
 
     Attributes:
       pixels: uint8 or uint16 `[h, w, 3]`, red green blue, upright.
       icc_profile: the colour profile's bytes, or None for a file without one (take it as sRGB);
-        a grey picture's profile is dropped, since it does not describe three channels.
+        the profile of a grey image is dropped, since it does not describe three channels.
       exif: the EXIF block ("Exif" header included) with the orientation reset and the thumbnail
         unlinked, or None.
     """
@@ -53,72 +48,71 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Reads a JPEG, PNG, TIFF or BMP file.
 
     Args:
-      path: the file. Its content, not its suffix, tells the format. Of a multi-page TIFF the first
-        page is read.
-      max_pixels: a picture with more pixels than this is refused before it is decoded.
+      path: the file. The format is recognised by content, not by suffix. Of a multi-page TIFF the
+        first page is read.
+      max_pixels: larger images are refused before they are decoded.
 
     Returns:
-      The upright picture with its profile and EXIF.
+      The upright image with its profile and EXIF.
 
     Raises:
       OSError: the file does not exist or cannot be opened.
-      ValueError: the file is empty, truncated, broken, too large, or not one of the supported
-        kinds; the message names the file and the reason.
-      ImportError: OpenCV, Pillow or tifffile is not installed.
+      ValueError: the file is empty, truncated, broken, too large, or of an unsupported format; the
+        message names the file and the reason.
+      ImportError: a package that the format needs (Pillow, OpenCV, tifffile) is not installed.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file:
-        return _decode(file, path, max_pixels)
+    with open(path, "rb") as file, _naming(path):
+        return Photo(*codecs.decode(file, label=path, max_pixels=max_pixels))
 
 
-def decode(content: bytes, *, label="the picture", max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decodes the content of a picture file.
+def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decodes the content of an image file.
 
     Args:
-      content: what such a file holds.
-      label: what the message of an error calls it.
+      content: bytes of the file.
+      label: the name in error messages.
       max_pixels: as for `read`.
 
     Returns:
-      What `read` gives for a file of that content.
+      As `read`.
 
     Raises:
       ValueError: as `read`.
       ImportError: as `read`.
     """
-    return _decode(io.BytesIO(content), label, max_pixels)
+    with _naming(label):
+        return Photo(*codecs.decode(io.BytesIO(content), label=label, max_pixels=max_pixels))
 
 
 def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
-    """Reads what a picture file says of itself, and whether it is there to its end.
+    """Reads the size and bit depth of an image file, and checks that it is complete.
 
-    This costs a few reads, whatever the size of the file. A JPEG file with something else behind
-    its end (as some cameras write it) is decoded to be sure.
+    This costs a few reads, whatever the size of the file. A JPEG file with other data behind its
+    end marker (as some cameras write it) is decoded to be sure.
 
     Args:
       path: the file.
       max_pixels: as for `read`.
 
     Returns:
-      The upright size and the depth that `read` would give.
+      Upright size and bit depth.
 
     Raises:
       OSError: as `read`.
-      ValueError: as `read`, but for damage between the head and the end of the file.
+      ValueError: as `read`, except for damage between the header and the end of the file.
       ImportError: as `read`.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file:
-        with _naming(path):
-            header, whole = headers.parse(file, max_pixels)
-        if not whole:
-            file.seek(0)
-            _decode(file, path, max_pixels)
+    with open(path, "rb") as file, _naming(path):
+        header, complete = headers.parse(file, max_pixels)
+        if not complete:
+            codecs.decode(file, label=path, max_pixels=max_pixels)
         return header
 
 
 def encode_png(pixels) -> bytes:
-    """Encodes pixels without loss, in memory.
+    """Encodes pixels as PNG, in memory.
 
     Args:
       pixels: uint8 or uint16 `[h, w, 3]`.
@@ -129,39 +123,27 @@ def encode_png(pixels) -> bytes:
     Raises:
       ImportError: OpenCV is not installed.
     """
-    return codecs.png(np.asarray(pixels), codecs.packages()[0])
-
-
-def _decode(file, label, max_pixels):
-    head = file.read(32)
-    with _naming(label):
-        decode = codecs.decoder(head)
-        if decode is None:
-            raise ValueError(headers.unknown(head))
-        file.seek(0)
-        return Photo(*decode(file, label, max_pixels, *codecs.packages()))
+    with codecs.naming_the_extra():
+        return codecs.png(np.asarray(pixels))
 
 
 @contextlib.contextmanager
 def _naming(label):
-    """Turns what the decoders say of a bad file into one kind of error that names it."""
-    packages = codecs.packages()
+    """Turns the errors of the decoders into one kind that names the file."""
     try:
         yield
-    # The decoders signal a broken file with whatever their parsers stumble over.
+    # For a broken file the decoders raise whatever their parsers stumble over.
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
         raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
-    except packages[0].error as error:
-        raise ValueError(f"cannot read {label}: {str(error).strip()}") from error
 
 
 def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> None:
-    """Writes a picture; the file appears whole or not at all.
+    """Writes an image file, whole or not at all.
 
     Args:
-      path: where to; the suffix (.jpg .jpeg .png .tif .tiff, any case) chooses the format.
-      pixels: uint8 or uint16 `[h, w, 3]`; the bit depth of the file follows. JPEG takes uint8 only.
-      icc_profile: bytes of the colour profile to attach, or None.
+      path: the file; its suffix (.jpg .jpeg .png .tif .tiff, any case) is the format.
+      pixels: uint8 or uint16 `[h, w, 3]`, the bit depth of the file; JPEG takes uint8 only.
+      icc_profile: bytes of the colour profile, or None.
       exif: EXIF block as `Photo.exif` holds it, or None.
       quality: JPEG quality in 1..100; PNG and TIFF are lossless and ignore it.
 
@@ -169,20 +151,21 @@ def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> No
       OSError: the folder does not exist or cannot be written.
       TypeError: `pixels` is neither uint8 nor uint16.
       ValueError: shape, suffix, quality, or 16 bits asked of JPEG.
-      ImportError: OpenCV, Pillow or tifffile is not installed.
+      ImportError: as `read`.
     """
     path = pathlib.Path(path)
     pixels = np.asarray(pixels)
     suffix = path.suffix.lower()
     _check_writable(path, suffix, pixels, quality)
-    packages = codecs.packages()
-    encode = codecs.encoder(suffix)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        encode(scratch, np.ascontiguousarray(pixels), icc_profile, exif, quality, *packages)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with atomic.file(path) as scratch:
+        codecs.encode(
+            scratch,
+            np.ascontiguousarray(pixels),
+            suffix=suffix,
+            icc_profile=icc_profile,
+            exif=exif,
+            quality=quality,
+        )
 
 
 def to_float(pixels) -> np.ndarray:
@@ -204,7 +187,7 @@ def to_float(pixels) -> np.ndarray:
 
 
 def to_integer(values, bits: int) -> np.ndarray:
-    """Rounds values in [0, 1] to 8- or 16-bit pixels; what lies outside is clipped.
+    """Rounds values in [0, 1] to 8- or 16-bit pixels; values outside are clipped.
 
     Args:
       values: float array of any shape.

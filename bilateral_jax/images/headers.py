@@ -1,8 +1,4 @@
-"""What a picture file says of itself before its pixels: size, depth, and whether its end is there.
-
-Receives open files from `images`.
-Hands headers back to `images`.
-"""
+"""Size and bit depth of an image file without decoding it, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -10,14 +6,14 @@ import dataclasses
 import os
 
 from bilateral_jax.images import codecs
-from bilateral_jax.images import exif as exif_block
+from bilateral_jax.images import exif as exif_lib
 
 _ORIENTATION = 274
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """Size and depth of a picture.
+    """Size and bit depth of an image.
 
     Attributes:
       height: in pixels, upright.
@@ -30,55 +26,60 @@ class Header:
     bits: int
 
 
-def unknown(head: bytes) -> str:
-    """Says what is wrong with a file of no known format.
-
-    Args:
-      head: its first bytes.
-
-    Returns:
-      The reason, as part of a sentence about "it".
-    """
-    return "it is empty" if not head else "it is not a JPEG, PNG, TIFF or BMP file"
-
-
 def parse(file, max_pixels: int) -> tuple[Header, bool]:
-    """Reads the head of a file and looks at its end.
+    """Reads the header of a file and checks its end.
 
     Args:
-      file: open for reading bytes, at its start.
-      max_pixels: the most that is accepted.
+      file: open for reading bytes.
+      max_pixels: larger images are refused.
 
     Returns:
-      (The header, whether the end of the file is certainly there.)
+      (The header, whether the file is certainly complete.)
 
     Raises:
-      ValueError: the file is empty, of no known kind or depth, too large, or cut off; or whatever
-        the parsers of a broken head stumble over, see `images`.
+      ValueError: the file is empty, of an unknown format or depth, too large, or truncated; a
+        damaged header may also raise whatever the parser stumbles over.
+      ImportError: a package that the format needs is not installed.
     """
-    head = file.read(32)
-    kind = codecs.kind(head)
-    if kind is None:
-        raise ValueError(unknown(head))
+    kind = codecs.recognise(file)
+    with codecs.naming_the_extra():
+        if kind == "tiff":
+            return _tiff(file, max_pixels), True
+        if kind == "png":
+            return _png(file, max_pixels), True
+        return _jpeg_or_bmp(file, kind, max_pixels)
+
+
+def _png(file, max_pixels):
+    import PIL.PngImagePlugin
+
+    file.seek(24)
+    bits = 16 if file.read(1)[0] == 16 else 8
     file.seek(0)
-    _, pillow, tifffile = codecs.packages()
-    if kind == "tiff":
-        return _tiff(file, tifffile, max_pixels), True
+    with PIL.PngImagePlugin.PngImageFile(file) as image:
+        codecs.check_size(*image.size, max_pixels)
+        codecs.check_mode(image, bits=bits)
+        return _upright(image.size, _orientation(exif_lib.from_png(file)), bits)
+
+
+def _jpeg_or_bmp(file, kind, max_pixels):
+    import PIL.BmpImagePlugin
+    import PIL.JpegImagePlugin
+
     classes = {
-        "jpeg": pillow.JpegImagePlugin.JpegImageFile,
-        "png": pillow.PngImagePlugin.PngImageFile,
-        "bmp": pillow.BmpImagePlugin.BmpImageFile,
+        "jpeg": PIL.JpegImagePlugin.JpegImageFile,
+        "bmp": PIL.BmpImagePlugin.BmpImageFile,
     }
     with classes[kind](file) as image:
         codecs.check_size(*image.size, max_pixels)
-        codecs.check_mode(image, wide=kind == "png" and head[24] == 16)
-        notes = exif_block.from_png(file) if kind == "png" else image.info.get("exif")
-        orientation = exif_block.reset_orientation(notes)[1] if notes else 1
-        bits = 16 if kind == "png" and head[24] == 16 else 8
-        return _upright(image.size, orientation, bits), kind == "png" or _ends(file, kind, head)
+        codecs.check_mode(image)
+        header = _upright(image.size, _orientation(image.info.get("exif")), 8)
+        return header, _has_end(file, kind)
 
 
-def _tiff(file, tifffile, max_pixels):
+def _tiff(file, max_pixels):
+    import tifffile
+
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
         codecs.check_size(page.imagewidth, page.imagelength, max_pixels)
@@ -95,16 +96,21 @@ def _tiff(file, tifffile, max_pixels):
         return _upright(extent, orientation, 16 if page.bitspersample == 16 else 8)
 
 
+def _orientation(exif):
+    return exif_lib.reset_orientation(exif)[1] if exif else 1
+
+
 def _upright(size, orientation, bits):
     width, height = size[::-1] if orientation in (5, 6, 7, 8) else size
     return Header(height, width, bits)
 
 
-def _ends(file, kind, head):
-    """Whether a JPEG file ends with its end marker, a BMP file where its head says."""
+def _has_end(file, kind):
+    """Checks that a JPEG file has its end marker, a BMP file the size in its header."""
     size = file.seek(0, os.SEEK_END)
     if kind == "bmp":
-        if size < int.from_bytes(head[2:6], "little"):
+        file.seek(2)
+        if size < int.from_bytes(file.read(4), "little"):
             raise ValueError("its data are truncated")
         return True
     file.seek(max(0, size - 64))

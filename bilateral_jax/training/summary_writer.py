@@ -3,8 +3,9 @@
 import contextlib
 import json
 import math
-import os
 import pathlib
+
+from bilateral_jax import atomic
 
 
 class SummaryWriter:
@@ -111,6 +112,4 @@ def _keep_until(path, step):
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n") and json.loads(line)["step"] <= step:
             kept.append(line)
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    os.replace(partial, path)
+    atomic.write_text(path, "".join(kept))

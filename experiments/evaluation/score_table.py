@@ -4,10 +4,10 @@ import csv
 import io
 import json
 import math
-import os
 import pathlib
 import statistics
 
+from bilateral_jax import atomic
 from bilateral_jax.training import evaluation
 from experiments.evaluation import protocol
 
@@ -76,7 +76,7 @@ class ScoreTable:
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "scores.csv", self._csv())
+        atomic.write_text(folder / "scores.csv", self._csv())
         record = {
             "protocol": {
                 "rounding": protocol.ROUNDING,
@@ -88,7 +88,8 @@ class ScoreTable:
             **_finite(self.summary()),
             **about,
         }
-        _write(folder / "scores.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        atomic.write_text(folder / "scores.json", text)
 
     def text(self, *, title):
         """Formats the summary for a terminal.
@@ -148,9 +149,3 @@ def _finite(summary):
         statistic: {name: value if math.isfinite(value) else None for name, value in values.items()}
         for statistic, values in summary.items()
     }
-
-
-def _write(path, text):
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from bilateral_jax import images, inference, models
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.synthetic import operator_targets
 from bilateral_jax.filters import operators
-from experiments.runs import warm_start
 
 
 def pairs(*, photos, cache=None, **teacher):
@@ -62,7 +62,7 @@ def find(*, checkpoint=None, operator=None, conditions=(), options=None):
         return _Filter(operator, options or {}), json.dumps([operator, options or {}])
     if options:
         raise ValueError(f"options are for a classical filter, got {options!r} with a checkpoint")
-    network, conditions = warm_start.weights(checkpoint), tuple(map(float, conditions))
+    network, conditions = networks.load_model(checkpoint), tuple(map(float, conditions))
     return _Network(network, conditions), json.dumps([_checksum(network), conditions])
 
 

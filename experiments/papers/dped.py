@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import inference, models
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
 from bilateral_jax.models import vgg as vgg_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import distributed, parallel, schedules, state, step
 from experiments import experiment
 from experiments.evaluation import patches
-from experiments.runs import warm_start
 
 _LOG = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ def _losses(*, vgg, content, **options):
             )
         content = 0.0
     elif content:
-        network = warm_start.weights(vgg)
+        network = networks.load_model(vgg)
         if not isinstance(network.module, vgg_lib.VGG):
             kind = type(network.module).__name__
             raise ValueError(f"loss.vgg: {vgg} holds a {kind}, expected a VGG (import vgg)")

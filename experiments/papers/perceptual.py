@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import inference, metrics
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
 from bilateral_jax.models import nima
@@ -24,7 +25,6 @@ from bilateral_jax.training import parallel, state, step
 from experiments import experiment
 from experiments.evaluation import protocol
 from experiments.papers import hdrnet
-from experiments.runs import warm_start
 
 CLIPS = ("plain", "straight_through")
 ERRORS = {"l1": reconstruction.l1, "mse": reconstruction.mse}
@@ -170,7 +170,7 @@ def read_critic(path):
       FileNotFoundError: there is none.
       ValueError: it is another network.
     """
-    critic = warm_start.weights(path)
+    critic = networks.load_model(path)
     kind = type(critic.module).__name__
     if not kind.startswith("NIMA"):
         raise ValueError(f"critic: {path} holds the weights of {kind}, expected those of a NIMA")

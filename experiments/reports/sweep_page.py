@@ -2,9 +2,10 @@
 
 import os
 
+from bilateral_jax import atomic
 from bilateral_jax.training import summary_writer
 from experiments.reports import figures, page
-from experiments.runs import files
+from experiments.runs import config_differences
 from experiments.sweeps import plot as plot_lib
 from experiments.sweeps import results, trials
 
@@ -88,7 +89,7 @@ def _curves(workdir, rows, metric):
 
 def _shared(workdir, rows):
     path = workdir / "trials" / rows[0]["trial"] / trials.CONFIG
-    config = files.flat(files.read_json(path)) if path.exists() else {}
+    config = config_differences.flat(atomic.read_json(path)) if path.exists() else {}
     varied = set(results.columns(rows)[0])
     body = [[name, repr(value)] for name, value in config.items() if name not in varied]
     return page.details(f"{len(body)} entries", page.table(["entry", "value"], body))

@@ -15,7 +15,7 @@ import numpy as np
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from experiments.runs import files
+from bilateral_jax import atomic
 from experiments.runs import workdir as workdir_lib
 
 
@@ -45,7 +45,7 @@ def keep(workdir, error, config):
     def finish():
         before = dataclasses.replace(error.state.state, step=jnp.int32(error.step - 1))
         trees.save(trees.run_folder(partial), error.step - 1, before)
-        files.write_json(partial / "config.json", config)
+        atomic.write_json(partial / "config.json", config)
         about = {
             "step": error.step,
             "message": str(error),
@@ -54,9 +54,8 @@ def keep(workdir, error, config):
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        files.write_json(partial / "failure.json", about)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        atomic.write_json(partial / "failure.json", about)
+        atomic.move_folder(partial, folder)
 
     workdir_lib.by_first(finish)
     return folder
@@ -76,8 +75,8 @@ def read(folder):
       FileNotFoundError: the folder holds no such record.
     """
     folder = pathlib.Path(folder)
-    about = files.read_json(folder / "failure.json")
-    config = files.read_json(folder / "config.json")
+    about = atomic.read_json(folder / "failure.json")
+    config = atomic.read_json(folder / "config.json")
     parts = []
     for process in range(len(about["records"])):
         with np.load(folder / f"batch_{process}.npz") as part:

@@ -39,7 +39,7 @@ def restore(folder, target):
     if step is None:
         return None, None, None
     step, state, metadata = found or trees.restore(folder, step)
-    leaves = state_lib.from_earlier_layout(tree_paths.named(state))
+    leaves = state_lib.from_earlier_layout(tree_paths.flatten(state))
     return step, tree_paths.fill(target, leaves), metadata
 
 

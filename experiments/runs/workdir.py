@@ -19,7 +19,8 @@ import jax
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from experiments.runs import file_lock, files
+from bilateral_jax import atomic
+from experiments.runs import config_differences, file_lock
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -113,7 +114,7 @@ def note_environment(workdir, *, step):
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    starts = files.read_json(path)["starts"] if path.exists() else []
+    starts = atomic.read_json(path)["starts"] if path.exists() else []
     device = jax.local_devices()[0]
     environment = {
         "python": platform.python_version(),
@@ -129,7 +130,7 @@ def note_environment(workdir, *, step):
         "commit": _commit(),
         "starts": [*starts, {"step": step, "time": now}],
     }
-    files.write_json(path, environment)
+    atomic.write_json(path, environment)
 
 
 @contextlib.contextmanager
@@ -163,9 +164,9 @@ def _check_config(workdir, config):
     # Without environment.json an earlier start failed before training, perhaps by an error in config.
     begun = (workdir / "environment.json").exists()
     if not path.exists() or not begun:
-        files.write_json(path, config)
+        atomic.write_json(path, config)
         return
-    if differing := files.differences(files.read_json(path), config):
+    if differing := config_differences.differences(atomic.read_json(path), config):
         raise ValueError(
             f"{workdir} holds a run of another config ({differing}); "
             "choose another workdir, or give the same config to resume that run"

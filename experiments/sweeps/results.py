@@ -5,8 +5,8 @@ import io
 import json
 import math
 
+from bilateral_jax import atomic
 from bilateral_jax.training import summary_writer
-from experiments.runs import files
 
 COLUMNS = ("trial", "status", "tries", "seconds", "step", "steps")
 
@@ -58,7 +58,7 @@ def write(folder, rows, sweep):
       rows: list of dicts, sorted.
       sweep: `{"metric", "best"}`, stored in the JSON file.
     """
-    files.write_json(folder / "results.json", {**sweep, "trials": rows})
+    atomic.write_json(folder / "results.json", {**sweep, "trials": rows})
     overrides, metrics = columns(rows)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -70,13 +70,13 @@ def write(folder, rows, sweep):
             + [row["metrics"].get(name, "") for name in metrics]
             + [row["reason"]]
         )
-    files.write_whole(folder / "results.csv", buffer.getvalue())
+    atomic.write_text(folder / "results.csv", buffer.getvalue())
 
 
 def read(folder):
     """Reads `results.json`; None if there is none."""
     path = folder / "results.json"
-    return files.read_json(path) if path.exists() else None
+    return atomic.read_json(path) if path.exists() else None
 
 
 def columns(rows):

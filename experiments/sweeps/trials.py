@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from experiments.runs import files
+from bilateral_jax import atomic
+from experiments.runs import config_differences
 
 CONFIG = "trial.json"
 
@@ -75,11 +76,11 @@ def store(trials, folder):
     for trial, path in zip(trials, paths):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(path, trial.config)
+            atomic.write_json(path, trial.config)
 
 
 def _check_same(trial, path):
-    if differing := files.differences(files.read_json(path), trial.config):
+    if differing := config_differences.differences(atomic.read_json(path), trial.config):
         raise ValueError(
             f"{path} holds this trial with another config ({differing}); choose another "
             "workdir, or give the same sweep to go on with that one"
@@ -95,7 +96,7 @@ def _override(config, name, value):
             raise TypeError
         config.update_from_flattened_dict({name: value})
     except (KeyError, AttributeError) as error:
-        known = sorted(files.flat(json.loads(config.to_json())))
+        known = sorted(config_differences.flat(json.loads(config.to_json())))
         near = [each for each in known if each.split(".")[-1] == name.split(".")[-1]] or known
         raise ValueError(
             f"override {name}: the base config has no such entry; it has {', '.join(near)}"

@@ -1,4 +1,4 @@
-"""The align command: layout, manifest, report, going on after a stop, and what goes wrong."""
+"""The align command: layout, manifest, report, resuming, and errors."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def write_pair(folder, name, seed):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Three good pairs, a wrong one, two broken ones, two photos without a partner."""
+    """Three good pairs, one of different scenes, two broken ones, two unpaired photos."""
     folder = tmp_path_factory.mktemp("photos")
     for name in ("iphone", "camera"):
         (folder / name).mkdir()
@@ -50,8 +50,8 @@ def photos(tmp_path_factory):
         (folder / "camera" / f"{name}.jpg").write_bytes(content)
         (folder / "iphone" / f"{name}.jpg").write_bytes(whole)
     (folder / "iphone" / "alone.jpg").write_bytes(whole)
-    (folder / "camera" / "lonely.jpg").write_bytes(whole)
-    (folder / "camera" / "notes.txt").write_text("no picture")
+    (folder / "camera" / "unpaired.jpg").write_bytes(whole)
+    (folder / "camera" / "notes.txt").write_text("not an image")
     return folder
 
 
@@ -76,7 +76,7 @@ def names(folder):
 
 
 def whole_pairs(root):
-    """Every phone's patch has a camera's; gives how many there are."""
+    """Checks that every phone patch has a camera patch; gives their number."""
     found = 0
     for left, right in ((root.name, "canon"), ("phone", "camera")):
         for folder in root.rglob(left):
@@ -86,7 +86,7 @@ def whole_pairs(root):
     return found
 
 
-def test_outcomes(collected):
+def test_status_of_every_pair(collected):
     root, code = collected
     assert code == 1, "two photos could not be read"
     found = by_name(root)
@@ -101,7 +101,7 @@ def test_outcomes(collected):
     }
     assert "truncated" in found["elm"]["reason"] and "empty" in found["fence"]["reason"]
     assert "matches agree" in found["dock"]["reason"]
-    assert manifest(root)["without_partner"] == ["iphone/alone.jpg", "camera/lonely.jpg"]
+    assert manifest(root)["without_partner"] == ["iphone/alone.jpg", "camera/unpaired.jpg"]
     totals = manifest(root)["totals"]
     patches = sum(entry["patches"] for entry in found.values())
     assert totals == {
@@ -127,34 +127,34 @@ def test_layout_is_what_the_dped_source_reads(collected):
     for name in ("alley", "bridge", "court"):
         entry = by_name(root)[name]
         assert entry["first"] == number and entry["split"] == "train"
-        given = images.read(root / "aligned" / "input" / f"{name}.png").pixels
-        wanted = images.read(root / "aligned" / "target" / f"{name}.png").pixels
+        phone = images.read(root / "aligned" / "input" / f"{name}.png").pixels
+        camera = images.read(root / "aligned" / "target" / f"{name}.png").pixels
         record = json.loads((root / "photos" / name / "record.json").read_text())
         for top, left, down, right, correlation in record["kept"]:
             element = source[number]
             np.testing.assert_array_equal(
-                element["input"], given[top : top + 100, left : left + 100]
+                element["input"], phone[top : top + 100, left : left + 100]
             )
-            shifted = wanted[top + down : top + down + 100, left + right : left + right + 100]
+            shifted = camera[top + down : top + down + 100, left + right : left + right + 100]
             np.testing.assert_array_equal(element["target"], shifted)
             assert correlation > 0.9
             number += 1
     assert number == len(source) == whole_pairs(root)
 
 
-def test_phone_pixels_are_untouched(collected, photos):
+def test_phone_pixels_are_unchanged(collected, photos):
     root, _ = collected
     for name in ("alley", "court"):
         top, left, bottom, right = by_name(root)[name]["crop"]
         stored = images.read(photos / "iphone" / f"{name}.png").pixels[top:bottom, left:right]
-        given = images.read(root / "aligned" / "input" / f"{name}.png").pixels
-        np.testing.assert_array_equal(given, stored)
+        phone = images.read(root / "aligned" / "input" / f"{name}.png").pixels
+        np.testing.assert_array_equal(phone, stored)
 
 
-def test_the_report_stands_alone(collected):
+def test_the_report_needs_no_other_file(collected):
     root, _ = collected
     page = (root / "report.html").read_text()
-    # Four pictures of the crops and the patches for each kept pair, the matches for the wrong one.
+    # Four images of the crops and the patches for each kept pair, the matches for the wrong one.
     assert page.count("data:image/jpeg;base64,") == 3 * 5 + 1
     assert "http" not in page.replace("http-equiv", "") and 'src="data:' in page
     for name in by_name(root):
@@ -163,13 +163,13 @@ def test_the_report_stands_alone(collected):
     assert len(page) < 1_500_000
 
 
-def test_a_second_run_does_only_what_failed(collected, photos, monkeypatch, capsys):
+def test_a_second_run_processes_only_failed_pairs(collected, photos, monkeypatch, capsys):
     root, _ = collected
     before = manifest(root)
     done = []
-    do = photo_pair.do
+    do = photo_pair.process
     monkeypatch.setattr(
-        photo_pair, "do", lambda pair, *rest: done.append(pair.name) or do(pair, *rest)
+        photo_pair, "process", lambda pair, *rest: done.append(pair.name) or do(pair, *rest)
     )
     arguments = (photos / "iphone", photos / "camera", root.parent, "--format", "png", "--crops")
     assert run(*arguments) == 1
@@ -179,7 +179,7 @@ def test_a_second_run_does_only_what_failed(collected, photos, monkeypatch, caps
 
 
 def small(tmp_path, count=2):
-    """A few pairs of its own for a test that changes them."""
+    """Writes a few pairs for a test that changes them."""
     for name in ("iphone", "camera"):
         (tmp_path / name).mkdir()
     for number in range(count):
@@ -187,7 +187,7 @@ def small(tmp_path, count=2):
     return tmp_path / "iphone", tmp_path / "camera", tmp_path / "out"
 
 
-def test_an_interrupted_run_leaves_no_half_pair(tmp_path, monkeypatch):
+def test_an_interrupted_run_leaves_no_incomplete_pair(tmp_path, monkeypatch):
     folders, root = small(tmp_path), tmp_path / "out" / "iphone"
     write, count = images.write, 0
 
@@ -208,7 +208,7 @@ def test_an_interrupted_run_leaves_no_half_pair(tmp_path, monkeypatch):
     assert not [path for path in root.rglob(".*") if path.name != ".lock"]
 
 
-def test_a_killed_run_goes_on(tmp_path):
+def test_a_killed_run_resumes(tmp_path):
     """Two processes at a time, killed as soon as one photo is done; the workers end, too."""
     folders, root = small(tmp_path, count=3), tmp_path / "out" / "iphone"
     arguments = [*map(str, folders), "--size", "48", "--jobs", "2"]
@@ -229,21 +229,21 @@ def test_a_killed_run_goes_on(tmp_path):
     left = len(list(root.glob("photos/[!.]*/record.json")))
     assert left >= 1
     done = []
-    do = photo_pair.do
+    do = photo_pair.process
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            photo_pair, "do", lambda pair, *rest: done.append(pair.name) or do(pair, *rest)
+            photo_pair, "process", lambda pair, *rest: done.append(pair.name) or do(pair, *rest)
         )
         assert run(*folders, "--size", 48) == 0
     assert len(done) == 3 - left
     assert whole_pairs(root) == manifest(root)["totals"]["patches"] > 60
 
 
-def test_what_makes_a_photo_done_again(tmp_path, monkeypatch):
+def test_what_makes_a_photo_processed_again(tmp_path, monkeypatch):
     folders = small(tmp_path, count=1)
     done = []
     monkeypatch.setattr(
-        photo_pair, "do", lambda pair, *rest: done.append(rest[-1]["size"]) or DO(pair, *rest)
+        photo_pair, "process", lambda pair, *rest: done.append(rest[-1]["size"]) or DO(pair, *rest)
     )
     root = tmp_path / "out" / "iphone"
     assert run(*folders, "--size", 64) == 0
@@ -262,13 +262,13 @@ def test_what_makes_a_photo_done_again(tmp_path, monkeypatch):
     assert len(done) == 5
 
 
-DO = photo_pair.do
+DO = photo_pair.process
 
 
-def test_a_share_for_testing(collected, photos, tmp_path):
-    assert 0 <= dped_layout._position("alley") < 1
-    shares = {name: dped_layout._position(name) for name in ("alley", "bridge", "court")}
-    share = sorted(shares.values())[1]  # one photo lies below it
+def test_test_share(collected, photos, tmp_path):
+    assert 0 <= dped_layout._split_position("alley") < 1
+    shares = {name: dped_layout._split_position(name) for name in ("alley", "bridge", "court")}
+    share = sorted(shares.values())[1]  # one photo is below it
     for name in ("alley", "bridge", "court"):
         for side, suffix in (("iphone", ".png"), ("camera", ".jpg")):
             (tmp_path / side).mkdir(exist_ok=True)
@@ -310,7 +310,7 @@ def test_a_list_of_pairs(tmp_path):
         ("# nothing\n", "lists no pairs"),
     ],
 )
-def test_lists_that_make_no_sense(photos, tmp_path, capsys, text, words):
+def test_invalid_lists_of_pairs(photos, tmp_path, capsys, text, words):
     listing = tmp_path / "pairs.txt"
     listing.write_text(text)
     assert run(photos / "iphone", photos / "camera", tmp_path / "out", "--pairs", listing) == 1
@@ -318,7 +318,7 @@ def test_lists_that_make_no_sense(photos, tmp_path, capsys, text, words):
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_that_make_no_sense(photos, tmp_path, capsys):
+def test_invalid_folders(photos, tmp_path, capsys):
     def error(*arguments):
         assert run(*arguments) == 1
         return capsys.readouterr().err
@@ -328,7 +328,7 @@ def test_folders_that_make_no_sense(photos, tmp_path, capsys):
     empty.mkdir()
     phones, cameras = photos / "iphone", photos / "camera"
     assert "there is no folder" in error(tmp_path / "none", cameras, out)
-    assert "holds no pictures" in error(empty, cameras, out)
+    assert "holds no photos" in error(empty, cameras, out)
     images.write(empty / "other.png", np.zeros((8, 8, 3), np.uint8))
     assert "--pairs takes a list" in error(empty, cameras, out)
     (empty / "other.jpg").write_bytes(b"")
@@ -336,7 +336,7 @@ def test_folders_that_make_no_sense(photos, tmp_path, capsys):
     assert "both called 'canon'" in error(phones, cameras, out, "--phone", "canon")
     assert "cannot name a folder" in error(phones, cameras, out, "--phone", "../up")
     (out / "iphone" / "training_data").mkdir(parents=True)
-    assert "is not this command's" in error(phones, cameras, out)
+    assert "was not written by this command" in error(phones, cameras, out)
     (out / "iphone" / "photos").mkdir()
     with dped_layout.locked(out / "iphone"):
         assert "another run is writing" in error(phones, cameras, out)
@@ -358,8 +358,8 @@ def test_options_out_of_range(photos, tmp_path, arguments):
     assert stop.value.code == 2
 
 
-def test_odd_files(tmp_path):
-    """Turned by EXIF, grey, 16 bits, of another shape; a photo too small for a patch."""
+def test_unusual_files(tmp_path):
+    """Rotated by EXIF, grey, 16 bits, of another shape; a photo too small for a patch."""
     for name in ("iphone", "camera"):
         (tmp_path / name).mkdir()
     camera = scenes.scene(0, SIZE)
@@ -419,7 +419,7 @@ def display_p3():
     return head.ljust(128, b"\0") + struct.pack(">I", len(content)) + table + data
 
 
-def test_profiles_are_converted(tmp_path):
+def test_colour_profiles_are_converted(tmp_path):
     patch = np.zeros((4, 4, 3), np.uint8) + np.array([200, 120, 60], np.uint8)
     images.write(tmp_path / "a.png", patch, icc_profile=display_p3())
     # By the published matrix from linear Display P3 to linear sRGB.
@@ -440,11 +440,11 @@ def test_profiles_are_converted(tmp_path):
         photo_pair.read_srgb(tmp_path / "d.png")
 
 
-def test_a_dead_worker_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(photo_pair, "do", _die)
+def test_a_worker_that_dies_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(photo_pair, "process", _die)
     tasks = [(None, None, None)]
     with pytest.raises(OSError, match="a worker process died"):
-        list(align._at_once(tasks, 2))
+        list(align._parallel(tasks, 2))
 
 
 def _die(*_):

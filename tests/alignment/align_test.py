@@ -1,4 +1,4 @@
-"""Alignment: exact under known homographies, refused where photos show different things."""
+"""Alignment: accuracy under known homographies, and pairs that are refused."""
 
 import itertools
 import re
@@ -44,18 +44,18 @@ def test_known_homographies(photo, name):
     assert corner_errors(retaken.homography, truth).max() < 0.4
 
 
-def test_the_refinement_makes_a_rough_homography_exact(photo):
+def test_refinement_of_a_rough_homography(photo):
     truth = scenes.homography(SIZE, **VIEWS["tilted"])
     phone = scenes.retaken(scenes.view(photo, truth), np.random.default_rng(1))
     rough = scenes.homography(SIZE, degrees=0.4, shift=(2.5, -2)) @ truth
     assert corner_errors(rough, truth).min() > 1
-    grey = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (photo, phone))
+    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (photo, phone))
     exact, windows = refinement.refine(*grey, rough, reach=6)
     assert corner_errors(exact, truth).max() < 0.3
     assert windows.agreeing > 0.95 * windows.textured > 50
 
 
-def test_a_reduced_look_is_exact_after_all(photo):
+def test_matching_on_small_copies_is_as_accurate(photo):
     truth = scenes.homography(SIZE, **VIEWS["tilted"])
     fit = align.find_homography(photo, scenes.view(photo, truth), reduced=200)
     assert corner_errors(fit.homography, truth).max() < 0.1
@@ -94,13 +94,13 @@ def stripes(phase):
 
 
 def same_frame(a, b):
-    """Two scenes inside one ornament that covers a good part of both."""
-    pictures = []
+    """Two scenes inside the same wide frame."""
+    framed = []
     for seed in (a, b):
-        picture = scenes.scene(77, (420, 420))
-        picture[60:-60, 60:-60] = scenes.scene(seed, (300, 300))
-        pictures.append(picture)
-    return pictures
+        image = scenes.scene(77, (420, 420))
+        image[60:-60, 60:-60] = scenes.scene(seed, (300, 300))
+        framed.append(image)
+    return framed
 
 
 def same_stamp(a, b):
@@ -110,7 +110,7 @@ def same_stamp(a, b):
     ]
 
 
-IMPOSTORS = {
+WRONG_PAIRS = {
     "two scenes": lambda: (scenes.scene(1), scenes.scene(2)),
     "mirror": lambda: (scenes.scene(1), scenes.scene(1)[:, ::-1]),
     "upside down": lambda: (scenes.scene(1), scenes.scene(1)[::-1, ::-1]),
@@ -126,22 +126,22 @@ IMPOSTORS = {
 
 REASONS = {
     "flat": "0 of 0 matches agree",
-    "on its side": "turned by -?90 degrees",
+    "on its side": "rotated by -?90 degrees",
     "the same frame": "windows agree",
     "tiny": "side of less than 64",
-    "upside down": "turned by -?180 degrees",
+    "upside down": "rotated by -?180 degrees",
 }
 
 
-@pytest.mark.parametrize("name", IMPOSTORS)
+@pytest.mark.parametrize("name", WRONG_PAIRS)
 def test_wrong_pairs_are_refused(name):
-    camera, phone = (np.ascontiguousarray(photo) for photo in IMPOSTORS[name]())
+    camera, phone = (np.ascontiguousarray(photo) for photo in WRONG_PAIRS[name]())
     fit = align.find_homography(camera, phone)
     assert fit.reason
     assert re.search(REASONS.get(name, ""), fit.reason), fit.reason
 
 
-def test_depth_moves_patches_that_the_search_finds(photo):
+def test_patches_shifted_by_depth_are_found(photo):
     # A foreground that a second camera sees 4 pixels farther left.
     near = np.zeros(SIZE, bool)
     near[:, 330:] = True
@@ -149,18 +149,18 @@ def test_depth_moves_patches_that_the_search_finds(photo):
     fit = align.find_homography(photo, phone)
     assert fit.reason is None
     crops = align.crop(photo, phone, fit.homography)
-    places = align.patches(crops, size=48, stride=24)
-    shifts = {place.right for place in places if place.kept}
+    candidates = align.patches(crops, size=48, stride=24)
+    shifts = {patch.right for patch in candidates if patch.kept}
     assert max(shifts) - min(shifts) >= 3
 
 
-def test_problem_says_what_is_wrong():
+def test_problems_of_homographies():
     def problem(matrix):
         return geometry.problem(matrix, SIZE, SIZE)
 
     view = scenes.homography
     assert problem(view(SIZE, degrees=5, scale=0.8, tilt=(0.1, 0.1))) is None
-    assert "turned by 40" in problem(view(SIZE, degrees=40))
+    assert "rotated by 40" in problem(view(SIZE, degrees=40))
     assert "10.0 times in scale" in problem(view(SIZE, scale=10))
     assert "perspective" in problem(view(SIZE, tilt=(1.2, 0)))
     assert "folds" in problem(view(SIZE, tilt=(2.5, 0)))
@@ -181,7 +181,7 @@ def test_jacobians_are_the_derivative():
         np.testing.assert_allclose(slope / step, exact, rtol=1e-3, atol=1e-6)
 
 
-def test_the_largest_box_is_the_largest():
+def test_largest_box_against_a_search():
     rng = np.random.default_rng(3)
     for _ in range(12):
         angles = np.sort(rng.uniform(0, 2 * np.pi, 5))
@@ -204,7 +204,7 @@ def test_the_largest_box_is_the_largest():
         assert (bottom - top) * (right - left) == best
 
 
-def test_the_largest_box_of_a_large_polygon_fills_it():
+def test_largest_box_of_a_large_polygon():
     matrix = scenes.homography((3000, 4000), degrees=4, scale=0.9)
     polygon = geometry.overlap(matrix, (3000, 4000), (3000, 4000))
     top, left, bottom, right = geometry.largest_box(polygon)
@@ -241,7 +241,7 @@ def test_warps_that_are_known_exactly(dtype):
     np.testing.assert_array_equal(grey, photo[5:30, 7:41, 0])
 
 
-def test_warp_agrees_with_splines_and_bands_with_the_whole(photo, monkeypatch):
+def test_warp_agrees_with_splines_and_row_tiles_with_the_whole(photo, monkeypatch):
     truth = scenes.homography(SIZE, degrees=7, scale=1.1, tilt=(0.05, 0.02))
     box = (60, 80, 340, 480)
     whole = warp.warp(photo, truth, box)
@@ -255,9 +255,9 @@ def test_warp_agrees_with_splines_and_bands_with_the_whole(photo, monkeypatch):
     shrinking = scenes.homography(SIZE, degrees=7, scale=0.4)
     parts = (150, 200, 250, 350)
     expected = warp.warp(photo, shrinking, parts)
-    monkeypatch.setattr(warp, "_BAND_PIXELS", 9 * 150 * 7)
-    banded = warp.warp(photo, shrinking, parts)
-    assert np.abs(banded.astype(int) - expected).max() <= 1
+    monkeypatch.setattr(warp, "_TILE_PIXELS", 9 * 150 * 7)
+    tiled = warp.warp(photo, shrinking, parts)
+    assert np.abs(tiled.astype(int) - expected).max() <= 1
 
 
 def test_a_shrinking_warp_averages():
@@ -279,14 +279,13 @@ def test_nothing_is_enlarged(photo):
         align.crop(photo, phone, truth, scale=1.0)
     half = align.crop(photo, phone, truth, scale=0.5)
     assert half.scale == 0.5 and half.phone.shape == (200, 280, 3)
-    # The crops show the same: the shrunk phone photo and the shrunk camera photo.
     assert np.abs(half.phone.astype(int) - half.camera).mean() < 3
     for scale in (0, 1.5):
         with pytest.raises(ValueError, match=r"scale must be in \(0, 1\]"):
             align.crop(photo, phone, truth, scale=scale)
 
 
-def test_at_full_scale_the_phone_keeps_its_pixels(photo):
+def test_at_full_scale_phone_pixels_are_unchanged(photo):
     truth = scenes.homography(SIZE, scale=0.8, degrees=3)
     phone = scenes.view(photo, truth)
     crops = align.crop(photo, phone, truth)
@@ -295,51 +294,51 @@ def test_at_full_scale_the_phone_keeps_its_pixels(photo):
     assert np.abs(crops.phone.astype(int) - crops.camera).mean() < 2
 
 
-def planted(photo, down, right):
-    """Crops of which the camera's lies lower and farther right."""
+def shifted_crops(photo, down, right):
+    """Crops with the camera's shifted down and right."""
     camera = np.roll(photo, (down, right), axis=(0, 1))
     return align.Crops(camera, photo, 1.0, (0, 0, *photo.shape[:2]), np.eye(3))
 
 
 @pytest.mark.parametrize("down, right", [(0, 0), (3, -2), (-5, 5), (0, 5)])
 def test_patches_find_the_shift(photo, down, right):
-    places = align.patches(planted(photo, down, right), size=64, stride=64)
-    assert len(places) == 6 * 8
-    assert all(place.kept for place in places)
-    assert {(place.down, place.right) for place in places} == {(down, right)}
-    assert min(place.correlation for place in places) > 0.999
+    candidates = align.patches(shifted_crops(photo, down, right), size=64, stride=64)
+    assert len(candidates) == 6 * 8
+    assert all(patch.kept for patch in candidates)
+    assert {(patch.down, patch.right) for patch in candidates} == {(down, right)}
+    assert min(patch.correlation for patch in candidates) > 0.999
 
 
 @pytest.mark.parametrize("down, right", [(6, 0), (0, -6), (9, 9)])
 def test_patches_farther_than_the_search_are_not_kept(photo, down, right):
-    places = align.patches(planted(photo, down, right), size=64, stride=64)
-    assert not any(place.kept for place in places)
+    candidates = align.patches(shifted_crops(photo, down, right), size=64, stride=64)
+    assert not any(patch.kept for patch in candidates)
     assert all(
-        place.kept for place in align.patches(planted(photo, down, right), size=64, search=9)
+        patch.kept for patch in align.patches(shifted_crops(photo, down, right), size=64, search=9)
     )
 
 
-def test_patches_that_say_nothing(photo):
+def test_patches_without_texture_or_match(photo):
     rng = np.random.default_rng(5)
     other = scenes.scene(9, SIZE)
     crops = align.Crops(other, photo, 1.0, (0, 0, *SIZE), np.eye(3))
-    assert not any(place.kept for place in align.patches(crops, size=64))
-    assert "pass the correlation filter" in align.disagreement(align.patches(crops, size=64))
+    assert not any(patch.kept for patch in align.patches(crops, size=64))
+    assert "pass the correlation filter" in align.patch_problem(align.patches(crops, size=64))
     flat = np.full((*SIZE, 3), 100, np.uint8)
     crops = align.Crops(flat, flat, 1.0, (0, 0, *SIZE), np.eye(3))
-    places = align.patches(crops, size=64)
-    assert all(np.isnan(place.correlation) and not place.kept for place in places)
-    assert "flat" in align.disagreement(places)
-    assert "smaller than a patch" in align.disagreement([])
+    candidates = align.patches(crops, size=64)
+    assert all(np.isnan(patch.correlation) and not patch.kept for patch in candidates)
+    assert "flat" in align.patch_problem(candidates)
+    assert "smaller than a patch" in align.patch_problem([])
     # An edge fits as well anywhere along itself: noise must not pull it away.
     edge = np.where(np.arange(560) < 280, 60.0, 190.0) + np.zeros((400, 1))
     noisy = [
         np.repeat(np.uint8(edge + rng.normal(0, 6, SIZE))[..., None], 3, axis=-1) for _ in range(2)
     ]
     crops = align.Crops(*noisy, 1.0, (0, 0, *SIZE), np.eye(3))
-    kept = [place for place in align.patches(crops, size=100, stride=20) if place.kept]
+    kept = [patch for patch in align.patches(crops, size=100, stride=20) if patch.kept]
     assert len(kept) > 10
-    assert max(max(abs(place.down), abs(place.right)) for place in kept) <= 1
+    assert max(max(abs(patch.down), abs(patch.right)) for patch in kept) <= 1
 
 
 def test_arguments_are_checked(photo):
@@ -349,7 +348,7 @@ def test_arguments_are_checked(photo):
         align.find_homography(photo, photo[..., 0])
     with pytest.raises(ValueError, match="reduced must be at least 64"):
         align.find_homography(photo, photo, reduced=32)
-    crops = planted(photo, 0, 0)
+    crops = shifted_crops(photo, 0, 0)
     for wrong in ({"size": 4}, {"stride": 0}, {"search": -1}, {"correlation": 1.0}):
         with pytest.raises(ValueError, match="size must be at least 8"):
             align.patches(crops, **wrong)
@@ -362,13 +361,13 @@ def test_too_few_matches_fit_nothing():
 
 
 @pytest.mark.parametrize("retouched", ["expert_c", "clhe"])
-def test_real_photos_and_their_retouched_selves(retouched):
+def test_real_photos_and_their_retouched_versions(retouched):
     for before in sorted(assets.path("fivek_sample", "input").glob("*.png"))[:3]:
         after = assets.path("fivek_sample", retouched) / before.name
-        pictures = [images.read(path).pixels for path in (before, after)]
-        fit = align.find_homography(*pictures)
+        pair = [images.read(path).pixels for path in (before, after)]
+        fit = align.find_homography(*pair)
         assert fit.reason is None
-        assert corner_errors(fit.homography, np.eye(3), pictures[0].shape[:2]).max() < 1.0
+        assert corner_errors(fit.homography, np.eye(3), pair[0].shape[:2]).max() < 1.0
 
 
 def test_real_photos_of_different_scenes():

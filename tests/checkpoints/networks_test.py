@@ -1,11 +1,14 @@
-"""Networks on disk: found in a run and in an exported folder, or said to be missing."""
+"""Networks on disk: in a run, in an exported folder, and what is refused."""
 
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
+from bilateral_jax import models
 from bilateral_jax.checkpoints import networks, trees
+from bilateral_jax.models import model as model_lib
 
 
 def test_a_model_is_found_in_a_run_and_in_an_exported_folder(tmp_path):
@@ -59,3 +62,21 @@ def test_a_folder_without_a_model_says_so(tmp_path):
         networks.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="not a folder"):
         networks.load(pathlib.Path("no/such/place"))
+
+
+def test_weights_that_do_not_fit_are_errors(tmp_path):
+    fields = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
+    module = models.create("HDRNetCurves", fields, preset="recommended")
+    params = model_lib.Model.init(module, jax.random.key(0)).params
+    name, hyperparameters = models.describe(module)
+    changed = dict(params, guide_network={"ccm": np.zeros((3, 4))})
+    for folder, leaves in (("good", params), ("bad", changed)):
+        networks.save(tmp_path / folder, name=name, hyperparameters=hyperparameters, params=leaves)
+    message = r"bad: .* missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
+    with pytest.raises(ValueError, match=message):
+        networks.load_model(tmp_path / "bad")
+    loaded = networks.load_model(tmp_path / "good", module=module)
+    assert loaded.module is module
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
+    with pytest.raises(ValueError, match="the weights of HDRNetCurves, expected those of CAN"):
+        networks.load_model(tmp_path / "good", module=models.create("CAN", {}))

@@ -1,4 +1,4 @@
-"""checkpoints/: round trips, damage of every kind, structure mistakes and model folders."""
+"""Pytrees on disk: round trips, damage of every kind, targets that do not fit."""
 
 import logging
 
@@ -93,7 +93,7 @@ def test_only_the_newest_steps_are_kept_and_latest_ignores_half_written_ones(tmp
 
 
 @pytest.mark.parametrize("damage", ["bit", "truncate", "delete", "record", "empty"])
-def test_a_damaged_step_is_named_and_the_one_before_it_used(tmp_path, damage, caplog, capfd):
+def test_a_damaged_step_is_reported_and_the_one_before_it_restored(tmp_path, damage, caplog, capfd):
     for step in (3, 6):
         trees.save(tmp_path, step, {"w": np.random.default_rng(step).random(50_000), **_MORE})
     folder = tmp_path / "6"
@@ -132,8 +132,12 @@ def test_one_flipped_bit_is_found_in_each_of_twenty_trials(tmp_path, caplog):
     for step in (3, 6):
         trees.save(tmp_path, step, {"w": np.random.default_rng(step).random(5_000)})
     rng, folder = np.random.default_rng(0), tmp_path / "6"
-    judged = [*(folder / "state").rglob("*"), folder / "meta" / "metadata", folder / "digests.json"]
-    files = sorted(path for path in judged if path.is_file() and path.stat().st_size)
+    files = [
+        *(folder / "state").rglob("*"),
+        folder / "meta" / "metadata",
+        folder / "digests.json",
+    ]
+    files = sorted(path for path in files if path.is_file() and path.stat().st_size)
     for trial in range(20):
         path = files[trial % len(files)]
         good = path.read_bytes()
@@ -147,18 +151,18 @@ def test_one_flipped_bit_is_found_in_each_of_twenty_trials(tmp_path, caplog):
     assert trees.restore(tmp_path)[0] == 6
 
 
-def test_a_step_whose_digests_of_files_were_never_written_is_still_judged(tmp_path):
+def test_a_step_without_file_checksums_is_validated_by_its_leaves(tmp_path):
     for step in (3, 6):
         trees.save(tmp_path, step, {"w": np.random.default_rng(step).random(50_000)})
         (tmp_path / str(step) / "digests.json").unlink()
     _flip_one_bit(tmp_path / "6")
-    with pytest.raises(trees.DamagedCheckpointError, match="'w' do not match their digest"):
+    with pytest.raises(trees.DamagedCheckpointError, match="'w' do not match their checksum"):
         trees.restore(tmp_path, 6)
     assert trees.restore(tmp_path)[0] == 3
 
 
-def test_a_reader_that_fails_on_good_files_damages_no_step(tmp_path, monkeypatch):
-    """Memory was short, say: the step must not be set aside, nor an older one be taken for it."""
+def test_a_reader_error_on_valid_files_is_not_damage(tmp_path, monkeypatch):
+    """Too little memory, say: the step stays, and no older one is restored for it."""
     import orbax.checkpoint as ocp
 
     def fail(*_, **__):
@@ -173,7 +177,7 @@ def test_a_reader_that_fails_on_good_files_damages_no_step(tmp_path, monkeypatch
     assert trees.restore(tmp_path)[0] == 6
 
 
-def test_all_steps_damaged_is_an_error_that_names_them(tmp_path):
+def test_all_steps_damaged_is_an_error_naming_them(tmp_path):
     for step in (1, 2):
         trees.save(tmp_path, step, {"w": np.random.default_rng(step).random(20_000)})
         _flip_one_bit(tmp_path / str(step))
@@ -181,7 +185,7 @@ def test_all_steps_damaged_is_an_error_that_names_them(tmp_path):
         trees.restore(tmp_path)
 
 
-def test_a_target_that_does_not_fit_is_told_leaf_by_leaf(tmp_path):
+def test_a_target_that_does_not_fit_is_reported_leaf_by_leaf(tmp_path):
     trees.save(tmp_path, 1, {"a": np.zeros(3, np.float32), "old": np.zeros(2)})
     with pytest.raises(
         ValueError, match="a is float32.*expected float32.*new is missing.*old is not part"
@@ -189,7 +193,7 @@ def test_a_target_that_does_not_fit_is_told_leaf_by_leaf(tmp_path):
         trees.restore(tmp_path, target={"a": np.zeros(4, np.float32), "new": np.zeros(2)})
 
 
-def test_mistakes_are_named(tmp_path):
+def test_invalid_arguments_are_errors(tmp_path):
     trees.save(tmp_path, 4, {"a": np.zeros(3)})
     with pytest.raises(ValueError, match="step 4 is not newer than step 4"):
         trees.save(tmp_path, 4, {"a": np.zeros(3)})

@@ -1,4 +1,4 @@
-"""The command line: files, folders, depths, what goes wrong and how it says so."""
+"""The command line: files, folders, bit depths, errors."""
 
 import json
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models
 from bilateral_jax.checkpoints import networks, trees
-from bilateral_jax.cli import enhance
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -36,7 +35,7 @@ def checkpoint(model, tmp_path_factory):
     return folder
 
 
-def picture(seed=0, dtype=np.uint8, size=(12, 16)):
+def image(seed=0, dtype=np.uint8, size=(12, 16)):
     return np.random.default_rng(seed).integers(
         0, np.iinfo(dtype).max, (*size, 3), dtype, endpoint=True
     )
@@ -47,11 +46,11 @@ def run(*arguments):
 
 
 def test_one_file(tmp_path, checkpoint, model):
-    images.write(tmp_path / "in.png", picture(), icc_profile=None)
+    images.write(tmp_path / "in.png", image(), icc_profile=None)
     assert (
         run("enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", checkpoint) == 0
     )
-    expected = inference.enhance(model, picture())
+    expected = inference.enhance(model, image())
     np.testing.assert_array_equal(images.read(tmp_path / "out.png").pixels, expected)
 
 
@@ -64,8 +63,8 @@ def test_one_file(tmp_path, checkpoint, model):
         (np.uint16, None, ".jpg", np.uint8),
     ],
 )
-def test_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
-    pixels = picture(dtype=depth)
+def test_bit_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
+    pixels = image(dtype=depth)
     images.write(tmp_path / "in.png", pixels)
     more = ["--bits", bits] if bits else []
     out = tmp_path / f"out{suffix}"
@@ -79,14 +78,14 @@ def test_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
         assert np.abs(written - exact).max() < 0.51 + 2e-6 * np.iinfo(expected).max
 
 
-def test_profile_and_orientation_are_kept(tmp_path, checkpoint):
+def test_colour_profile_and_orientation_are_kept(tmp_path, checkpoint):
     import PIL.Image
     import PIL.ImageCms
 
     profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
     exif = PIL.Image.Exif()
-    exif[274] = 6  # lies on its side
-    source = PIL.Image.fromarray(picture(size=(10, 24)))
+    exif[274] = 6  # rotated by 90 degrees
+    source = PIL.Image.fromarray(image(size=(10, 24)))
     source.save(tmp_path / "in.jpg", quality=95, icc_profile=profile, exif=exif)
     assert (
         run("enhance", tmp_path / "in.jpg", tmp_path / "out.jpg", "--checkpoint", checkpoint) == 0
@@ -102,27 +101,27 @@ def test_a_folder_with_a_bad_file(tmp_path, checkpoint, capsys):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a.png", "c.TIF"):
-        images.write(folder / name, picture())
+        images.write(folder / name, image())
     (folder / "b.jpg").write_bytes(b"\xff\xd8\xff broken")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("not an image")
     assert run("enhance", folder, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.TIF"]
     errors = capsys.readouterr().err
-    assert "b.jpg" in errors and "1 of 3 pictures failed" in errors and "Traceback" not in errors
+    assert "b.jpg" in errors and "1 of 3 photos failed" in errors and "Traceback" not in errors
 
 
-def test_several_files_go_to_a_folder_as_png_where_a_jpeg_is_too_shallow(tmp_path, checkpoint):
-    images.write(tmp_path / "a.jpg", picture(1))
-    images.write(tmp_path / "b.png", picture(2))
+def test_several_files_go_to_a_folder_and_16_bit_jpegs_become_png(tmp_path, checkpoint):
+    images.write(tmp_path / "a.jpg", image(1))
+    images.write(tmp_path / "b.png", image(2))
     arguments = [tmp_path / "a.jpg", tmp_path / "b.png", tmp_path / "new" / "out"]
     assert run("enhance", *arguments, "--checkpoint", checkpoint, "--bits", 16) == 0
     for name in ("a.png", "b.png"):
         assert images.read(tmp_path / "new" / "out" / name).pixels.dtype == np.uint16
 
 
-def test_inputs_and_existing_files_are_safe(tmp_path, checkpoint, capsys):
+def test_inputs_and_existing_files_are_not_overwritten(tmp_path, checkpoint, capsys):
     for name in ("a.png", "b.png"):
-        images.write(tmp_path / name, picture())
+        images.write(tmp_path / name, image())
     before = (tmp_path / "a.png").read_bytes()
     options = ["--checkpoint", checkpoint, "--overwrite"]
     assert run("enhance", tmp_path / "a.png", tmp_path / "a.png", *options) == 1
@@ -142,7 +141,7 @@ def test_inputs_and_existing_files_are_safe(tmp_path, checkpoint, capsys):
 def test_two_inputs_never_share_an_output(tmp_path, checkpoint, capsys):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
-        images.write(tmp_path / folder / "a.png", picture())
+        images.write(tmp_path / folder / "a.png", image())
     sources = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
     assert run("enhance", *sources, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert "belongs to another input" in capsys.readouterr().err
@@ -156,8 +155,8 @@ def one_line(capsys):
     return lines[0]
 
 
-def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
-    images.write(tmp_path / "a.png", picture())
+def test_errors_are_one_line(tmp_path, checkpoint, capsys):
+    images.write(tmp_path / "a.png", image())
     (tmp_path / "empty").mkdir()
     target = tmp_path / "out.png"
     assert run("enhance", tmp_path / "absent.png", target, "--checkpoint", checkpoint) == 1
@@ -167,9 +166,9 @@ def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
     assert run("enhance", tmp_path / "a.png", target, "--checkpoint", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "out", "--checkpoint", checkpoint) == 1
-    assert "holds no picture" in one_line(capsys)
+    assert "holds no photo" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "a.png", "--checkpoint", checkpoint) == 1
-    assert "is a file; for several pictures give a folder" in one_line(capsys)
+    assert "is a file; for several photos give a folder" in one_line(capsys)
     assert run("info", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     for bad in (["--bits", "12"], ["--quality", "0"], ["--band-rows", "0"]):
@@ -178,20 +177,21 @@ def test_mistakes_are_one_line(tmp_path, checkpoint, capsys):
         assert stopped.value.code == 2
 
 
-def test_weights_that_do_not_fit_are_named(tmp_path, model):
-    params = dict(model.params, guide_network={"ccm": np.zeros((3, 4))})
-    networks.save(tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params)
-    with pytest.raises(
-        ValueError, match=r"missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
-    ):
-        enhance.load_model(tmp_path / "m")
+def test_programs_of_a_checkout_are_named(capsys):
+    assert run("train", "--config", "configs/smoke.py") == 2
+    assert "python -m experiments.train" in one_line(capsys)
+
+
+def test_every_program_of_a_checkout_is_known():
+    programs = {path.stem for path in (assets.ROOT / "experiments").glob("*.py")}
+    assert programs - {"__init__", "experiment"} == set(command_line._EXPERIMENTS)
 
 
 def test_import_then_info_then_enhance(tmp_path, model, capsys):
     np.savez(tmp_path / "weights.npz", **hdrnet.to_variables(model))
     assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 0
     assert "HDRNetCurves" in capsys.readouterr().out
-    loaded = enhance.load_model(tmp_path / "run")
+    loaded = networks.load_model(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
     assert run("info", tmp_path / "run") == 0
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Files to pixels and back: exactness, orientation, profile, refusals by name."""
+"""Image files to pixels and back: exactness, orientation, colour profile, EXIF, errors."""
 
 import functools
 import os
@@ -39,7 +39,7 @@ def profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def camera_notes(orientation=1):
+def camera_exif(orientation=1):
     block = PIL_Image.Exif()
     block[271] = "Maker"
     block[274] = orientation
@@ -50,7 +50,7 @@ def camera_notes(orientation=1):
 
 @pytest.mark.parametrize("suffix, dtype", LOSSLESS)
 @pytest.mark.parametrize("shape", [(13, 18, 3), (1, 1, 3), (1, 300, 3), (129, 2, 3)])
-def test_lossless_formats_give_back_every_bit(tmp_path, suffix, dtype, shape):
+def test_lossless_formats_keep_every_bit(tmp_path, suffix, dtype, shape):
     expected = pixels(dtype, shape)
     images.write(tmp_path / f"a{suffix}", expected)
     photo = images.read(tmp_path / f"a{suffix}")
@@ -59,7 +59,7 @@ def test_lossless_formats_give_back_every_bit(tmp_path, suffix, dtype, shape):
     assert photo.icc_profile is None and photo.exif is None
 
 
-def test_jpeg_is_close_and_quality_matters(tmp_path):
+def test_jpeg_error_and_size_follow_quality(tmp_path):
     expected = smooth()
     errors, sizes = [], []
     for quality in (30, 95):
@@ -81,9 +81,9 @@ def test_channel_order_is_red_green_blue(tmp_path):
         np.testing.assert_allclose(images.read(tmp_path / f"a{suffix}").pixels, red, atol=3)
 
 
-def test_another_reader_sees_the_same_16_bits(tmp_path):
+def test_16_bits_as_read_by_other_packages(tmp_path):
     expected = pixels(np.uint16)
-    images.write(tmp_path / "a.tif", expected, icc_profile=profile(), exif=camera_notes())
+    images.write(tmp_path / "a.tif", expected, icc_profile=profile(), exif=camera_exif())
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), expected)
     images.write(tmp_path / "a.png", expected)
     seen = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
@@ -91,9 +91,9 @@ def test_another_reader_sees_the_same_16_bits(tmp_path):
 
 
 @pytest.mark.parametrize("suffix, dtype", EVERY)
-def test_profile_and_notes_survive(tmp_path, suffix, dtype):
+def test_profile_and_exif_are_kept(tmp_path, suffix, dtype):
     path = tmp_path / f"a{suffix}"
-    images.write(path, smooth(dtype), icc_profile=profile(), exif=camera_notes())
+    images.write(path, smooth(dtype), icc_profile=profile(), exif=camera_exif())
     first = images.read(path)
     images.write(path, first.pixels, icc_profile=first.icc_profile, exif=first.exif)
     photo = images.read(path)
@@ -105,8 +105,8 @@ def test_profile_and_notes_survive(tmp_path, suffix, dtype):
     assert block.get_ifd(34853) == {1: "N", 2: (48.0, 8.0, 14.5)}
 
 
-def test_notes_cross_formats(tmp_path):
-    images.write(tmp_path / "a.jpg", smooth(), icc_profile=profile(), exif=camera_notes())
+def test_exif_is_kept_across_formats(tmp_path):
+    images.write(tmp_path / "a.jpg", smooth(), icc_profile=profile(), exif=camera_exif())
     photo = images.read(tmp_path / "a.jpg")
     images.write(tmp_path / "a.tif", smooth(), icc_profile=photo.icc_profile, exif=photo.exif)
     photo = images.read(tmp_path / "a.tif")
@@ -124,7 +124,7 @@ def test_grey_profiles_are_dropped(tmp_path):
     assert images.read(tmp_path / "a.png").icc_profile is None
 
 
-def test_notes_in_any_language(tmp_path):
+def test_exif_text_in_any_language(tmp_path):
     block = PIL_Image.Exif()
     block[315], block[33432] = "Zo\u00eb", "\u00a9 \u65e5\u672c"
     images.write(tmp_path / "a.tif", smooth(), exif=block.tobytes())
@@ -133,19 +133,19 @@ def test_notes_in_any_language(tmp_path):
     assert seen[315].encode("latin-1", "replace").startswith(b"Zo") and 33432 in seen
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow says so too
-def test_broken_notes_do_not_lose_the_picture(tmp_path):
-    notes = exif.HEADER + b"II*\x00" + b"\xff" * 40
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow warns, too
+def test_images_with_broken_exif_are_read(tmp_path):
+    broken = exif.HEADER + b"II*\x00" + b"\xff" * 40
     for suffix in (".png", ".jpg"):
-        images.write(tmp_path / f"a{suffix}", smooth(), exif=notes)
+        images.write(tmp_path / f"a{suffix}", smooth(), exif=broken)
         assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
-    with pytest.warns(UserWarning, match="EXIF notes are left out"):
+    with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
         images.write(tmp_path / "a.tif", smooth(), exif=exif.HEADER + b"nonsense")
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, smooth())
 
 
 def upright(stored, orientation):
-    """The eight codes, written out one by one."""
+    """The eight EXIF orientations, written out one by one."""
     return {
         1: stored,
         2: stored[:, ::-1],
@@ -162,9 +162,9 @@ def upright(stored, orientation):
 @pytest.mark.parametrize("suffix, dtype", EVERY)
 def test_orientation_is_applied_and_reset(tmp_path, suffix, dtype, orientation):
     path, stored = tmp_path / f"a{suffix}", smooth(dtype)
-    images.write(path, stored, exif=camera_notes(orientation))
+    images.write(path, stored, exif=camera_exif(orientation))
     if suffix.startswith(".tif"):
-        # Our writer leaves the request out; put it in as a camera's program would.
+        # Our writer leaves the orientation out; write it as a camera's program would.
         extra = [(274, "H", 1, orientation, True)]
         tifffile.imwrite(path, stored, photometric="rgb", extratags=extra)
     photo = images.read(path)
@@ -234,7 +234,7 @@ def test_foreign_tiff_compressions(tmp_path, compression, orientation):
     np.testing.assert_array_equal(images.read(path).pixels, upright(expected, orientation))
 
 
-def test_content_decides_not_the_suffix(tmp_path):
+def test_the_format_is_recognised_by_content(tmp_path):
     images.write(tmp_path / "a.png", smooth())
     (tmp_path / "a.png").rename(tmp_path / "b.jpg")
     np.testing.assert_array_equal(images.read(tmp_path / "b.jpg").pixels, smooth())
@@ -243,27 +243,27 @@ def test_content_decides_not_the_suffix(tmp_path):
 @pytest.mark.parametrize("suffix, dtype", EVERY)
 def test_truncated_files_are_refused(tmp_path, suffix, dtype, capfd):
     path = tmp_path / f"cut{suffix}"
-    images.write(path, pixels(dtype, (60, 50, 3)), exif=camera_notes())
+    images.write(path, pixels(dtype, (60, 50, 3)), exif=camera_exif())
     whole = path.read_bytes()
     for length in (len(whole) // 2, 40, 12):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="cannot read .*cut"):
             images.read(path)
-    capfd.readouterr()  # the C libraries talk
+    capfd.readouterr()  # the C libraries print
 
 
 @pytest.mark.parametrize(
     "content, reason",
     [(b"", "empty"), (b"hello", "not a JPEG"), (b"GIF89a" + b"\x00" * 90, "not a JPEG")],
 )
-def test_other_files_are_refused_by_name(tmp_path, content, reason):
+def test_files_of_other_formats_are_errors(tmp_path, content, reason):
     path = tmp_path / "odd.png"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"odd\.png: .*{reason}"):
         images.read(path)
 
 
-def test_missing_file_is_an_os_error(tmp_path):
+def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         images.read(tmp_path / "nowhere.png")
 
@@ -287,7 +287,7 @@ def test_decompression_bombs_are_refused_before_decoding(tmp_path, depth):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
-def test_the_limit_is_the_callers(tmp_path, suffix):
+def test_max_pixels(tmp_path, suffix):
     images.write(tmp_path / f"a{suffix}", smooth())
     with pytest.raises(ValueError, match="24 x 16 pixels are more than the limit of 383"):
         images.read(tmp_path / f"a{suffix}", max_pixels=383)
@@ -305,8 +305,8 @@ def test_200_megapixels_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("suffix, dtype", EVERY)
-def test_pillows_limit_does_not_apply(tmp_path, suffix, dtype, monkeypatch):
-    images.write(tmp_path / f"a{suffix}", smooth(dtype), exif=camera_notes())
+def test_pillows_size_limit_does_not_apply(tmp_path, suffix, dtype, monkeypatch):
+    images.write(tmp_path / f"a{suffix}", smooth(dtype), exif=camera_exif())
     monkeypatch.setattr(PIL_Image, "MAX_IMAGE_PIXELS", 10)
     assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
 
@@ -345,13 +345,13 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
         ("a.jpg", np.zeros((2, 2, 3), np.uint16), ValueError, "8 bits"),
     ],
 )
-def test_bad_writes_are_named(tmp_path, name, array, error, message):
+def test_invalid_images_are_not_written(tmp_path, name, array, error, message):
     with pytest.raises(error, match=message):
         images.write(tmp_path / name, array)
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_quality_and_missing_folder(tmp_path):
+def test_invalid_quality_and_missing_folder(tmp_path):
     with pytest.raises(ValueError, match="quality"):
         images.write(tmp_path / "a.jpg", smooth(), quality=0)
     for suffix in (".jpg", ".png", ".tif"):
@@ -360,7 +360,7 @@ def test_bad_quality_and_missing_folder(tmp_path):
 
 
 @pytest.mark.parametrize("dtype, bits", [(np.uint8, 8), (np.uint16, 16)])
-def test_scaling_there_and_back_is_exact(dtype, bits):
+def test_integers_to_floats_and_back_is_exact(dtype, bits):
     every = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
     values = images.to_float(every)
     assert values.dtype == np.float32 and values[0] == 0 and values[-1] == 1
@@ -376,7 +376,7 @@ def test_to_integer_rounds_and_clips():
     assert images.to_integer(np.array([1.0], ml_dtypes.bfloat16), 16)[0] == 65535
 
 
-def test_bad_conversions_are_named():
+def test_invalid_conversions():
     with pytest.raises(TypeError, match="int64"):
         images.to_float(np.zeros(3, np.int64))
     with pytest.raises(TypeError, match="uint8"):
@@ -387,8 +387,21 @@ def test_bad_conversions_are_named():
         images.to_integer(np.array([0.0, np.nan, np.nan]), 8)
 
 
-def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
-    images.write(tmp_path / "a.png", smooth())
+def test_missing_packages_are_errors_naming_the_extra(tmp_path, monkeypatch):
+    images.write(tmp_path / "deep.png", smooth(np.uint16))
+    images.write(tmp_path / "a.jpg", smooth())
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match=r"cv2.*bilateral_jax\[images\]"):
-        images.read(tmp_path / "a.png")
+    for call in (
+        lambda: images.read(tmp_path / "deep.png"),
+        lambda: images.write(tmp_path / "b.png", smooth()),
+        lambda: images.encode_png(smooth()),
+    ):
+        with pytest.raises(ImportError, match=r"cv2.*bilateral_jax\[images\]"):
+            call()
+    assert images.read(tmp_path / "a.jpg").pixels.shape == (16, 24, 3)  # by Pillow
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    for call in (images.read, images.inspect):
+        path = tmp_path / "a.tif"
+        path.write_bytes(b"II*\x00")
+        with pytest.raises(ImportError, match=r"tifffile.*bilateral_jax\[images\]"):
+            call(path)

@@ -7,7 +7,7 @@ import pytest
 
 from bilateral_jax import __main__ as cli
 from bilateral_jax import models
-from bilateral_jax.cli import enhance
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.importers import nima
 from bilateral_jax.models import model as model_lib
 from tests.importers.formats import tensor_bundle_test as bundles
@@ -140,6 +140,6 @@ def test_the_command(tmp_path, capsys, network, variables):
     assert cli.main(["import", "nima", source, target]) == 0
     count = model_lib.parameter_count(network.params)
     assert f"NIMAMobileNet with {count:,} parameters" in capsys.readouterr().out
-    same(enhance.load_model(target), network)
+    same(networks.load_model(target), network)
     assert cli.main(["import", "nima", str(tmp_path / "nothing.h5"), str(tmp_path / "x")]) == 1
     assert capsys.readouterr().err.startswith("error: no such file")

@@ -8,7 +8,7 @@ import pytest
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import models
-from bilateral_jax.cli import enhance
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.importers import hdrnet, upe
 from tests.importers.formats import tensor_bundle_test as bundles
 
@@ -66,7 +66,7 @@ def test_a_checkpoint_becomes_a_model_that_the_command_line_knows(tmp_path, caps
     arguments = ["import", "upe", str(tmp_path / "model.ckpt"), str(tmp_path / "run")]
     assert command_line.main([*arguments, "--rendering", "script"]) == 0
     assert "UPE with " in capsys.readouterr().out
-    model = enhance.load_model(tmp_path / "run")
+    model = networks.load_model(tmp_path / "run")
     assert model.module == models.create("UPE", SMALL | {"rendering": "script"})
     jax.tree.map(np.testing.assert_array_equal, model.params, upe.load(variables).params)
 

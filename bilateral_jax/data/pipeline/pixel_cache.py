@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 
 import numpy as np
 
+from bilateral_jax import atomic
 from bilateral_jax.data.pipeline import augment
 from bilateral_jax.data.sources import views
 
@@ -65,20 +64,13 @@ class PixelCache(views.View):
         arrays = {key: value for key, value in element.items() if isinstance(value, np.ndarray)}
         if self._lowres is not None:
             arrays["lowres"] = augment.lowres(element["input"], *self._lowres)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".partial-") as partial:
-            made = pathlib.Path(partial) / folder.name
-            made.mkdir()
+        with atomic.folder(folder, keep_existing=True) as made:
             for name, array in arrays.items():
                 np.save(made / f"{name}.npy", array)
             rest = {key: value for key, value in element.items() if key not in arrays}
             (made / "rest.json").write_text(
                 json.dumps(rest, default=np.generic.item), encoding="utf-8"
             )
-            try:
-                os.rename(made, folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was first, with the same pixels
-                    raise
 
     def _check_owner(self):
         """Writes which source the folder belongs to, or compares with what is written."""
@@ -86,9 +78,7 @@ class PixelCache(views.View):
         expected = {"length": len(self._source), "first": _checksum(self._source[0])}
         expected["lowres"] = None if self._lowres is None else list(self._lowres)
         if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(expected) + "\n", encoding="utf-8")
-            os.replace(partial, path)
+            atomic.write_json(path, expected)
         found = json.loads(path.read_text(encoding="utf-8"))
         differing = [key for key in expected if found.get(key) != expected[key]]
         if differing:

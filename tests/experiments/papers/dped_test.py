@@ -12,7 +12,6 @@ import pytest
 
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks, trees
-from bilateral_jax.cli import enhance
 from bilateral_jax.data import registry
 from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
 from bilateral_jax.models.model import Model
@@ -275,7 +274,7 @@ def test_a_run_is_resumed_to_the_same_bits(tmp_path):
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert {"critic_accuracy", "texture", "color", "variation"} <= set(lines[-1])
     assert {"psnr", "ms_ssim", "patch_psnr", "input_patch_psnr_pooled"} <= set(results)
-    network = enhance.load_model(tmp_path / "whole")
+    network = networks.load_model(tmp_path / "whole")
     assert type(network.module).__name__ == "DPED"
     jax.tree.map(np.testing.assert_array_equal, network.params, saved["generator"]["average"])
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import inference
-from bilateral_jax.checkpoints import trees
-from bilateral_jax.cli import enhance
+from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.losses import illumination
 from bilateral_jax.training import summary_writer
 from configs import upe as upe_config
@@ -65,7 +64,7 @@ def test_a_stopped_run_goes_on_and_brightens(tmp_path, monkeypatch):
     assert [line["step"] for line in lines] == [3, 6, 9, 12]
     assert all(np.isfinite([line["smoothness"], line["colour"]]).all() for line in lines)
 
-    model = enhance.load_model(tmp_path)
+    model = networks.load_model(tmp_path)
     assert type(model.module).__name__ == "UPE"
     image = np.full((32, 32, 3), 0.1, np.float32)
     assert inference.enhance(model, image, band_rows=32).mean() > 0.15

@@ -1,14 +1,8 @@
-"""Which files belong together, and files that are written whole.
-
-Receives folders and lists from `command.py`.
-Hands pairs of files back to it.
-"""
+"""Pairs of photo files of a phone and a camera: by equal names, or from a list."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import pathlib
 
 from bilateral_jax import images
@@ -16,12 +10,12 @@ from bilateral_jax import images
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two files that may show the same scene.
+    """Two photo files of the same scene.
 
     Attributes:
       name: of the pair, unique in a run.
-      phone: file.
-      camera: file.
+      phone: path.
+      camera: path.
     """
 
     name: str
@@ -30,41 +24,41 @@ class Pair:
 
 
 def by_name(phone_dir, camera_dir) -> tuple[list[Pair], list[pathlib.Path]]:
-    """Pairs the files that have the same name before the suffix.
+    """Pairs files of equal name, without the suffix.
 
     Args:
       phone_dir: folder.
       camera_dir: folder.
 
     Returns:
-      (Pairs by name, files without a partner.)
+      (Pairs sorted by name, unpaired files.)
 
     Raises:
-      ValueError: a folder is missing or holds no pictures or a name twice, or nothing pairs up.
+      ValueError: a folder is missing, holds no photos or a name twice, or there are no pairs.
     """
-    ours, theirs = _stems(phone_dir), _stems(camera_dir)
-    pairs = [Pair(stem, ours[stem], theirs[stem]) for stem in sorted(ours) if stem in theirs]
+    phones, cameras = _by_stem(phone_dir), _by_stem(camera_dir)
+    pairs = [Pair(stem, phones[stem], cameras[stem]) for stem in sorted(phones) if stem in cameras]
     if not pairs:
         raise ValueError(
-            f"no photo in {phone_dir} ({len(ours)}) has the name of one in {camera_dir} "
-            f"({len(theirs)}); --pairs takes a list"
+            f"no photo in {phone_dir} ({len(phones)}) has the name of one in {camera_dir} "
+            f"({len(cameras)}); --pairs takes a list"
         )
-    lonely = [ours[stem] for stem in sorted(ours) if stem not in theirs]
-    return pairs, lonely + [theirs[stem] for stem in sorted(theirs) if stem not in ours]
+    unpaired = [phones[stem] for stem in sorted(phones) if stem not in cameras]
+    return pairs, unpaired + [cameras[stem] for stem in sorted(cameras) if stem not in phones]
 
 
 def by_list(path, phone_dir, camera_dir) -> list[Pair]:
-    """Pairs the files that stand on one line.
+    """Reads pairs from a list.
 
     Args:
       path: text file: a phone's and a camera's file on each line, relative to the folders, with a
-        tab between them, or spaces if neither name has any; empty lines and lines from "#" are
-        passed over.
+        tab between them, or spaces if neither name has any; empty lines and lines that begin with
+        "#" are skipped.
       phone_dir: folder.
       camera_dir: folder.
 
     Returns:
-      Pairs by name. Whether their files exist shows when it is their turn.
+      Pairs sorted by name. The files are not checked.
 
     Raises:
       ValueError: a line is not two paths that stay inside the folders, a phone's photo occurs
@@ -80,8 +74,8 @@ def by_list(path, phone_dir, camera_dir) -> list[Pair]:
         if len(parts) != 2:
             raise ValueError(f"{path}, line {number}: expected two files, got {len(parts)}")
         for part, folder in zip(parts, (phone_dir, camera_dir)):
-            place = pathlib.PurePath(part)
-            if place.is_absolute() or ".." in place.parts:
+            relative = pathlib.PurePath(part)
+            if relative.is_absolute() or ".." in relative.parts:
                 raise ValueError(f"{path}, line {number}: {part} leaves {folder}")
         name = pathlib.PurePath(parts[0]).with_suffix("").as_posix().replace("/", "__")
         if name in pairs:
@@ -92,30 +86,8 @@ def by_list(path, phone_dir, camera_dir) -> list[Pair]:
     return [pairs[name] for name in sorted(pairs)]
 
 
-def write_json(path: pathlib.Path, value) -> None:
-    """Writes a JSON file, whole or not at all.
-
-    Args:
-      path: where to.
-      value: anything JSON holds.
-    """
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file, whole or not at all.
-
-    Args:
-      path: where to.
-      text: its content.
-    """
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
-
-
-def _stems(folder):
-    """Maps the stems of the pictures in a folder to their files."""
+def _by_stem(folder):
+    """Maps the stems of the photos in a folder to their paths."""
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
     found = {}
@@ -128,5 +100,5 @@ def _stems(folder):
             )
         found[path.stem] = path
     if not found:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(images.SUFFIXES)})")
+        raise ValueError(f"{folder} holds no photos ({', '.join(images.SUFFIXES)})")
     return found

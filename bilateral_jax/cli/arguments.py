@@ -1,0 +1,60 @@
+"""Argument types and options that several sub-commands share."""
+
+import argparse
+
+
+def add_checkpoint(command):
+    """Adds `--checkpoint` and `--step`, which say which network to load.
+
+    Args:
+      command: the sub-command's `argparse.ArgumentParser`.
+    """
+    add = command.add_argument
+    add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
+    add_step(command)
+
+
+def add_step(command):
+    """Adds `--step`.
+
+    Args:
+      command: as for `add_checkpoint`.
+    """
+    command.add_argument("--step", type=int, help="step of a run (default: the newest)")
+
+
+def integer(low, high=None):
+    """Makes an argument type: integers from `low` to `high`, both included.
+
+    Args:
+      low: smallest.
+      high: largest; None for no limit.
+
+    Returns:
+      A function that parses text.
+    """
+
+    def parse(text):
+        value = int(text)
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{value} is not in {low}..{high or ''}")
+        return value
+
+    parse.__name__ = "integer"  # argparse says "invalid integer value"
+    return parse
+
+
+def fraction(text):
+    """Parses a number in [0, 1)."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not in [0, 1)")
+    return value
+
+
+def scale(text):
+    """Parses a number in (0, 1]."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{value} is not in (0, 1]")
+    return value

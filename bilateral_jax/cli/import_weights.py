@@ -1,0 +1,81 @@
+"""The command `import`: published weights of other frameworks to a checkpoint."""
+
+import functools
+
+from bilateral_jax import models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import arguments, versions
+from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
+from bilateral_jax.models import model as model_lib
+
+_TENSORFLOW = "TensorFlow checkpoint or .npz"
+# kind -> (function that loads, what it is, files that it takes)
+_KINDS = {
+    "hdrnet": (
+        hdrnet.load,
+        "the original HDRNet (TensorFlow names)",
+        "TensorFlow checkpoint (prefix, .index or folder) or .npz",
+    ),
+    "upe": (upe.load, "the original UPE (TensorFlow names)", _TENSORFLOW),
+    "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
+    "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
+    "nima": (
+        nima.load,
+        "a NIMA or ImageNet MobileNet of Keras",
+        "HDF5 file, SavedModel folder, or .npz",
+    ),
+    "vgg": (
+        vgg.load,
+        "a VGG-16 or VGG-19",
+        "MatConvNet's .mat, or torchvision's .pth, or .npz of that",
+    ),
+}
+
+
+def add_arguments(command):
+    """Declares the arguments: a sub-command for every kind of weights."""
+    kinds = command.add_subparsers(required=True, metavar="KIND")
+    parsers = {}
+    for kind, (load, what, files) in _KINDS.items():
+        parsers[kind] = kinds.add_parser(kind, help=what)
+        parsers[kind].add_argument("source", metavar="SOURCE", help=files)
+        parsers[kind].add_argument("target", metavar="OUT", help="folder to create")
+        parsers[kind].set_defaults(run=functools.partial(run, load))
+    parsers["hdrnet"].add_argument(
+        "--spatial-bin",
+        type=arguments.integer(1),
+        help="grid cells per side, if not a multiple of 4",
+    )
+    parsers["upe"].add_argument(
+        "--rendering",
+        choices=("graph", "script"),
+        default="graph",
+        help="illumination in float (graph, default), or in 8 bits as the published script",
+    )
+
+
+def run(load, source, target, **options) -> int:
+    """Saves published weights as a checkpoint for `enhance`, `score` or training.
+
+    Args:
+      load: the importer's function: (source, options) to a `Model`.
+      source: file or folder, as the importer takes it.
+      target: folder to create.
+      **options: of the importer.
+
+    Returns:
+      Exit code 0.
+    """
+    model = load(source, **options)
+    name, hyperparameters = models.describe(model.module)
+    networks.save(
+        target,
+        name=name,
+        hyperparameters=hyperparameters,
+        params=model.params,
+        batch_stats=model.batch_stats,
+        metadata={"imported_from": str(source), "versions": versions.text()},
+    )
+    count = model_lib.parameter_count(model.params)
+    print(f"{name} with {count:,} parameters: {source} -> {target}")
+    return 0

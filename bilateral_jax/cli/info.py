@@ -1,0 +1,43 @@
+"""The command `info`: what a checkpoint holds."""
+
+import json
+
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import arguments, versions
+from bilateral_jax.models import model as model_lib
+
+
+def add_arguments(command):
+    """Declares the arguments."""
+    command.add_argument("checkpoint", help="work directory of a run, or an exported model")
+    arguments.add_step(command)
+
+
+def run(checkpoint, *, step) -> int:
+    """Prints a network's name, hyper-parameters, arrays and metadata.
+
+    Args:
+      checkpoint: a run's work directory or an exported model.
+      step: of the run; None for the newest.
+
+    Returns:
+      Exit code 0.
+    """
+    saved = networks.load(checkpoint, step)
+    print(f"network           {saved.name}")
+    for field, value in saved.hyperparameters.items():
+        print(f"  {field:<20}{value}")
+    _print_arrays("parameters        ", saved.params)
+    _print_arrays("moving statistics ", saved.batch_stats)
+    for key, value in saved.metadata.items():
+        if key != "model":
+            shown = json.dumps(value, indent=2) if isinstance(value, dict) else value
+            print(f"{key:<18}{shown}")
+    print(f"read with         {versions.text()}")
+    return 0
+
+
+def _print_arrays(title, tree):
+    print(f"{title}{model_lib.parameter_count(tree):,}")
+    for name, shape in model_lib.leaf_shapes(tree).items():
+        print(f"  {name:<48}{' x '.join(map(str, shape)) or 'scalar'}")
