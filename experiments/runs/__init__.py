@@ -1,0 +1,1 @@
+"""One training run: its work directory, resuming, warm starts, failed steps."""
