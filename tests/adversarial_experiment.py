@@ -65,12 +65,12 @@ def build(*, steps, **sections):
             "distance": jnp.float32(0),
             "pool": image_pool.create(POOL, (CROP, CROP, 3)),
         }
-        return state.create(key, groups, extra)
+        return state.create(key, groups, extra=extra)
 
     def update(current, batch):
         generated = _apply(current.networks["G"].params, batch["input"])
         pool, earlier = image_pool.exchange(
-            current.extra["pool"], generated, jax.random.fold_in(current.key, current.step)
+            jax.random.fold_in(current.key, current.step), current.extra["pool"], generated
         )
         current, critic_metrics = step.gradient_step(
             _critic_loss, current, "critics", batch | {"generated": earlier}, _CRITICS,

@@ -26,7 +26,7 @@ class ImagePool:
     count: jax.Array
 
 
-def create(size, shape, dtype=jnp.float32):
+def create(size, shape, *, dtype=jnp.float32):
     """Makes an empty pool.
 
     Args:
@@ -37,7 +37,7 @@ def create(size, shape, dtype=jnp.float32):
     return ImagePool(jnp.zeros((size, *shape), dtype), jnp.int32(0))
 
 
-def exchange(pool, images, key, *, probability=0.5):
+def exchange(key, pool, images, *, probability=0.5):
     """Puts new images into the pool and returns images to train on; for use inside an update.
 
     The new images of all devices are taken in the order of the batch. While the pool is not full,
@@ -45,9 +45,9 @@ def exchange(pool, images, key, *, probability=0.5):
     else it replaces a random image of the pool, which is returned.
 
     Args:
+      key: random key, the same on every device.
       pool: an `ImagePool`.
       images: `[b, h, w, c]`, this device's shard.
-      key: random key, the same on every device.
       probability: of an exchange, in [0, 1].
 
     Returns:

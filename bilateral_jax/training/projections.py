@@ -2,7 +2,7 @@
 
 optimizer = optax.chain(
 optax.adam(1e-4),
-projections.after_update(projections.orthonormal_columns, mask),
+projections.after_update(projections.orthonormal_columns, mask=mask),
 )
 """
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 
-def after_update(project, mask=None):
+def after_update(project, *, mask=None):
     """Makes an optax transformation that projects the updated weights onto a constraint.
 
     It replaces an update `u` of the weights `w` by `project(w + u) - w`, so it must be the last of
@@ -24,6 +24,9 @@ def after_update(project, mask=None):
 
     Returns:
       An `optax.GradientTransformation` without state.
+
+    Raises:
+      ValueError: `update` was called without the weights.
     """
 
     def change(updates, params):

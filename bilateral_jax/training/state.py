@@ -84,7 +84,7 @@ class TrainState:
         return self.replace(groups=self.groups | {name: group})
 
 
-def create_network(params, batch_stats=None, *, averaged=True):
+def create_network(params, *, batch_stats=None, averaged=True):
     """Makes a `Network` whose average starts at its weights.
 
     Args:
@@ -108,7 +108,7 @@ def create_group(networks, optimizer):
     return dataclasses.replace(group, opt_state=optimizer.init(group.params))
 
 
-def create(key, groups, extra=None):
+def create(key, groups, *, extra=None):
     """Makes a `TrainState` at step 0.
 
     Args:
@@ -136,7 +136,7 @@ def create_single(key, params, batch_stats, optimizer):
       batch_stats: as for `create_network`.
       optimizer: as for `create_group`.
     """
-    network = create_network(params, batch_stats)
+    network = create_network(params, batch_stats=batch_stats)
     return create(key, {"main": create_group({"network": network}, optimizer)})
 
 

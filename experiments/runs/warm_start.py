@@ -36,7 +36,7 @@ def put(state, start, paper):
             model = networks_lib.load_model(folders[name], module=paper.networks[name])
             averaged = networks[name].average is not None
             networks[name] = state_lib.create_network(
-                model.params, model.batch_stats, averaged=averaged
+                model.params, batch_stats=model.batch_stats, averaged=averaged
             )
         state = state.replace_group(group_name, dataclasses.replace(group, networks=networks))
     return state

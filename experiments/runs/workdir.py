@@ -149,7 +149,9 @@ def _lock(workdir):
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            _LOG.warning("%s does not support locks: make sure that one run at a time uses it", workdir)
+            _LOG.warning(
+                "%s does not support locks: make sure that one run at a time uses it", workdir
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()

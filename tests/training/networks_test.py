@@ -141,7 +141,7 @@ def test_the_pool_keeps_images_and_gives_earlier_ones_back():
     images = np.arange(64, dtype=np.float32).reshape(64, 1, 1, 1)
 
     def function(pool, batch):
-        pool, earlier = image_pool.exchange(pool, batch["x"], jax.random.key(3))
+        pool, earlier = image_pool.exchange(jax.random.key(3), pool, batch["x"])
         return pool, {"earlier": parallel.gather(earlier)}
 
     results = []
@@ -163,7 +163,7 @@ def test_the_pool_keeps_images_and_gives_earlier_ones_back():
 
 
 def test_a_part_of_an_update_may_be_skipped():
-    current = state.create(jax.random.key(0), {}, {"count": jnp.int32(0)})
+    current = state.create(jax.random.key(0), {}, extra={"count": jnp.int32(0)})
 
     def take(current):
         return current.replace(extra={"count": current.extra["count"] + 1}), {

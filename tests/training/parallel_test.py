@@ -108,7 +108,7 @@ def test_what_is_frozen_reaches_every_device_and_a_bad_step_leaves_it(count):
 
 
 def _start_at(value):
-    return state.create(jax.random.key(1), {}, {"value": value})
+    return state.create(jax.random.key(1), {}, extra={"value": value})
 
 
 def test_padding_does_not_count_in_the_loss():

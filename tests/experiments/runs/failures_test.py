@@ -67,7 +67,9 @@ def test_a_nonfinite_step_is_recorded_and_replayed(source_with_nan, tmp_path, ca
     np.testing.assert_array_equal(step.state.networks["network"].params["matrix"], np.eye(4, 3))
     assert replay.main([str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert "input is not finite" in printed and "records [5]" in printed and "\nreproduced" in printed
+    assert (
+        "input is not finite" in printed and "records [5]" in printed and "\nreproduced" in printed
+    )
     assert not trees.steps(trees.run_folder(tmp_path / "run"))
 
 

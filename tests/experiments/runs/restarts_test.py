@@ -83,7 +83,10 @@ def _log(workdir):
 
 def _lines(workdir):
     """What a run recorded, but for the times."""
-    return [{k: v for k, v in line.items() if "second" not in k} for line in summary_writer.read(workdir)]
+    return [
+        {k: v for k, v in line.items() if "second" not in k}
+        for line in summary_writer.read(workdir)
+    ]
 
 
 def _assert_same_run(one, other):
@@ -122,7 +125,9 @@ def test_a_run_of_several_networks_is_killed_and_resumed_to_the_same_bits(fork_s
     killed = tmp_path / "killed"
     for nth in (8, 9):
         kill = {"signal": signal.SIGKILL, "mark": "step", "nth": nth, "delay": None}
-        assert fork_server.run(config, killed, kill=kill)["codes"] == [-signal.SIGKILL], _log(killed)
+        assert fork_server.run(config, killed, kill=kill)["codes"] == [-signal.SIGKILL], _log(
+            killed
+        )
     assert fork_server.run(config, killed)["codes"] == [0], _log(killed)
     _assert_same_run(tmp_path / "whole", killed)
     lines = [line for line in _lines(killed) if line["kind"] == "train"]
@@ -162,7 +167,9 @@ def test_a_run_killed_twenty_times_is_the_run_that_never_was(fork_server, calm, 
         (signal.SIGTERM, "evaluate", 1),  # before the first
     ],
 )
-def test_a_signal_saves_the_step_and_has_its_exit_code(fork_server, calm, tmp_path, number, mark, nth):
+def test_a_signal_saves_the_step_and_has_its_exit_code(
+    fork_server, calm, tmp_path, number, mark, nth
+):
     workdir = tmp_path / "run"
     kill = {"signal": number, "mark": mark, "nth": nth, "delay": None}
     answer = fork_server.run(_TOY, workdir, kill=kill)
@@ -178,7 +185,9 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server,
     workdir = tmp_path / "run"
     config = {**_TOY, "steps": 400, "run.checkpoint_every": 1000, "run.evaluate_every": 1000}
     kill = {"signal": signal.SIGTERM, "process": 1, "mark": "step", "nth": 7, "delay": None}
-    answer = fork_server.run(config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill)
+    answer = fork_server.run(
+        config, workdir, devices=2, processes=2, port=ports.reserve(), kill=kill
+    )
     assert answer["codes"] == [128 + signal.SIGTERM] * 2, _log(workdir)
     begun = [
         [name for process, name, _ in answer["marks"] if process == k].count("step")
