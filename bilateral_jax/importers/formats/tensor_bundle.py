@@ -19,12 +19,11 @@ import struct
 import ml_dtypes
 import numpy as np
 
-from bilateral_jax.importers import crc32c
-
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _TRAILER = 5  # compression kind and checksum after every block
 _STRING = 7
+_MASK_DELTA = 0xA282EAD8
 _DTYPES = {
     1: np.float32,
     2: np.float64,
@@ -134,6 +133,29 @@ def read(source) -> dict[str, np.ndarray]:
     return variables
 
 
+def masked_checksum(data: bytes) -> int:
+    """Computes the CRC-32C of bytes, rotated and shifted as TensorFlow stores it.
+
+    Args:
+      data: the bytes.
+
+    Returns:
+      Int in [0, 2**32).
+
+    Raises:
+      ImportError: google-crc32c is not installed.
+    """
+    try:
+        import google_crc32c
+    except ImportError as error:
+        raise ImportError(
+            "reading TensorFlow checkpoints needs google-crc32c: "
+            'pip install "bilateral_jax[images]"'
+        ) from error
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
 def _find_in_folder(folder):
     named = folder / "checkpoint"
     if named.is_file():
@@ -168,7 +190,7 @@ def _variable(path, data, name, entry):
             f"of {data.size}"
         )
     content = data[entry.offset : entry.offset + entry.size].tobytes()
-    if entry.checksum is not None and crc32c.masked(content) != entry.checksum:
+    if entry.checksum is not None and masked_checksum(content) != entry.checksum:
         raise ValueError(f"{path} is damaged: the checksum of variable {name} does not match")
     return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype).reshape(entry.shape)
 
@@ -212,7 +234,7 @@ def _block(content, offset, size):
         raise ValueError(
             "its blocks are compressed (snappy), which is not supported; save it uncompressed"
         )
-    if crc32c.masked(content[offset : end + 1]) != stored:
+    if masked_checksum(content[offset : end + 1]) != stored:
         raise ValueError(f"the checksum of the block at byte {offset} does not match")
     data = content[offset:end]
     restarts = struct.unpack("<I", data[-4:])[0]
