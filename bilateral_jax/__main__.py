@@ -64,7 +64,7 @@ def _add_enhance(parsers):
     add("--quality", type=_whole_number(1, 100), default=95, help="of JPEG files (default: 95)")
     add("--overwrite", action="store_true", help="replace files that exist; never an input")
     add(
-        "--band-rows",
+        "--tile-rows",
         type=_whole_number(1),
         help="rows rendered at a time (default: half a megapixel)",
     )

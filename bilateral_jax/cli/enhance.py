@@ -10,8 +10,6 @@ import pathlib
 import sys
 from importlib import metadata
 
-import numpy as np
-
 from bilateral_jax import images, inference, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
@@ -30,7 +28,7 @@ class _Job:
 
 
 def enhance(
-    sources, target, *, checkpoint, step, bits, quality, overwrite, band_rows, conditions
+    sources, target, *, checkpoint, step, bits, quality, overwrite, tile_rows, conditions
 ) -> int:
     """Enhances files; one that fails is named and the others are done.
 
@@ -42,7 +40,7 @@ def enhance(
       bits: 8 or 16 for the output; None as the input.
       quality: of JPEG files, 1 to 100.
       overwrite: replace files that exist; inputs are never replaced.
-      band_rows: see `inference.enhance`.
+      tile_rows: see `inference.enhance`.
       conditions: see `inference.enhance`.
 
     Returns:
@@ -55,7 +53,7 @@ def enhance(
         try:
             if job.problem:
                 raise ValueError(job.problem)
-            _enhance_file(model, job, bits, quality, band_rows=band_rows, conditions=conditions)
+            _enhance_file(model, job, bits, quality, tile_rows=tile_rows, conditions=conditions)
         except (OSError, ValueError, MemoryError) as error:
             failed += 1
             print(f"failed: {job.source}: {error or type(error).__name__}", file=sys.stderr)
@@ -242,11 +240,11 @@ def _enhance_file(model, job, bits, quality, **options):
     if bits is None and job.target.suffix.lower() in _JPEG:
         bits = 8
     pixels = photo.pixels
-    if bits == 16 and pixels.dtype == np.uint8:
-        pixels = pixels.astype(np.uint16) * np.uint16(257)  # 255 becomes 65535
+    if bits == 16:
+        pixels = images.to_bits(pixels, 16)
     pixels = inference.enhance(model, pixels, **options)
-    if bits == 8 and pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if bits == 8:
+        pixels = images.to_bits(pixels, 8)
     images.write(
         job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality
     )

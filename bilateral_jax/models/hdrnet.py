@@ -13,14 +13,15 @@ Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for 
 Enhancement", 2017.
 """
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models.layers import coefficients, corner_aligned, guides, lowres
+from bilateral_jax import resize
+from bilateral_jax.models import inference_methods
+from bilateral_jax.models.layers import coefficients, corner_aligned, guides
 from bilateral_jax.ops import bilateral, guided
 
 # What "recommended" changes, and what it brought on the held-out demo photos after 250 steps of
@@ -39,22 +40,6 @@ PRESETS = {
 DTYPES = ("float32", "bfloat16")
 
 
-@dataclasses.dataclass(frozen=True)
-class Band:
-    """What a network needs to render a band of rows of a larger picture.
-
-    Attributes:
-      rows: (first, past the last) source row to hand over; outside the picture its border repeats.
-      columns: (first, past the last) source column, likewise.
-      arrays: numbers that depend on where the band stands and on the size of the picture; their
-        shapes depend on the band's size only, so one compiled function serves many pictures.
-    """
-
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    arrays: dict
-
-
 class HDRNet(nn.Module):
     """What the three networks share; use one of them.
 
@@ -65,8 +50,7 @@ class HDRNet(nn.Module):
       channel_multiplier: multiplies every channel width.
       guide_complexity: hidden width of a pointwise guide.
       batch_norm: batch norm in the coefficient network.
-      lowres_method: how `enhance` and the training step shrink the photo, see
-        `models/layers/lowres.py`.
+      lowres_method: how the low-res input is resized, see `bilateral_jax/resize.py`.
       identity_start: start from the identity transform instead of a random one.
       dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
         grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 128 depths
@@ -107,9 +91,9 @@ class HDRNet(nn.Module):
                 f"net_input_size must be spatial_bin ({self.spatial_bin}) times 2, 4, 8, ..., "
                 f"got {self.net_input_size}"
             )
-        if self.lowres_method not in lowres.METHODS:
+        if self.lowres_method not in resize.METHODS:
             raise ValueError(
-                f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}"
+                f"lowres_method must be one of {resize.METHODS}, got {self.lowres_method!r}"
             )
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, got {self.dtype!r}")
@@ -130,6 +114,11 @@ class HDRNet(nn.Module):
             local_depth=self.local_depth,
         )
         self.guide_network = self.make_guide()
+
+    @property
+    def inference_method(self):
+        """By grid."""
+        return inference_methods.ByGrid(self.net_input_size, self.lowres_method)
 
     def make_guide(self) -> nn.Module:
         """Builds the guide network; each of the three differs here."""
@@ -180,10 +169,12 @@ class HDRNet(nn.Module):
 
     def enhance(self, image):
         """Enhances whole images `[b, h, w, 3]` from their own low-resolution copies."""
-        small = lowres.resize(image, self.net_input_size, self.lowres_method)
+        small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
 
-    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
+    def plan_row_tile(
+        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.RowTilePlan:
         """Plans the rendering of a band of rows.
 
         Args:
@@ -195,9 +186,11 @@ class HDRNet(nn.Module):
           The plan.
         """
         window = np.asarray([[start, 0, *full_size]], np.int32)
-        return Band((start, start + size[0]), (0, size[1]), {"window": window})
+        return inference_methods.RowTilePlan(
+            (start, start + size[0]), (0, size[1]), {"window": window}
+        )
 
-    def render_band(self, grid, rows, arrays: dict):
+    def render_row_tile(self, grid, rows, arrays: dict):
         """Renders a planned band: exactly the rows that `render` would give for the whole picture.
 
         Args:
@@ -260,7 +253,9 @@ class HDRNetGaussianPyrNN(HDRNet):
         windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
         return self._merge(grid, levels, *axes, windows, train=train)
 
-    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
+    def plan_row_tile(
+        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.RowTilePlan:
         rows, row_spans, row_axis = corner_aligned.band(start, size[0], full_size[0])
         columns, column_spans, column_axis = corner_aligned.band(0, size[1], full_size[1])
         windows = [
@@ -268,9 +263,11 @@ class HDRNetGaussianPyrNN(HDRNet):
             for row, column in zip(row_spans, column_spans, strict=True)
         ]
         weights = {"rows": row_axis.weights, "columns": column_axis.weights}
-        return Band(rows, columns, weights | {"windows": np.asarray(windows, np.int32)})
+        return inference_methods.RowTilePlan(
+            rows, columns, weights | {"windows": np.asarray(windows, np.int32)}
+        )
 
-    def render_band(self, grid, rows, arrays: dict):
+    def render_row_tile(self, grid, rows, arrays: dict):
         axes = [corner_aligned.band_axis(arrays[name]) for name in ("rows", "columns")]
         middle, coarsest = corner_aligned.coarser(rows, *axes)
         levels = [*corner_aligned.crop_band(rows, middle, *axes), coarsest]

@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax.models import inference_methods
+
 
 @flax.struct.dataclass
 class Model:
@@ -90,8 +92,9 @@ class Model:
 
         Raises:
           TypeError: integer image.
-          ValueError: not three channels or fewer than three axes.
+          ValueError: not three channels or fewer than three axes, or the network enhances nothing.
         """
+        inference_methods.declared(self.module)
         image = jnp.asarray(image)
         if not jnp.issubdtype(image.dtype, jnp.floating):
             raise TypeError(f"image must be float with values in [0, 1], got {image.dtype}")

@@ -12,13 +12,15 @@ Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; Howard et 
 "MobileNets", table 1; the layers, names and paddings are those of the published graph.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from bilateral_jax import resize as resize_lib
 from bilateral_jax.models import vgg
-from bilateral_jax.models.layers import convolutions, mobilenet
+from bilateral_jax.models.layers import convolutions
 
 SCORES = 10
 RESIZE_METHODS = ("nearest", "antialias")
@@ -27,6 +29,8 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
+# a convolution and nothing behind it
+_plain = functools.partial(convolutions.Linear, use_bias=False, activate=False)
 _VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; the original takes no deviation
 
 
@@ -140,14 +144,7 @@ def resize(image, *, size: int, method: str = "antialias"):
         raise ValueError(f"image must be [*b, h, w, 3], got {tuple(image.shape)}")
     if method not in RESIZE_METHODS:
         raise ValueError(f"method must be one of {RESIZE_METHODS}, got {method!r}")
-    image = image.astype(jnp.float32)
-    if method == "nearest":
-        rows, columns = (_under(length, size) for length in image.shape[-3:-1])
-        return image[..., rows, :, :][..., columns, :]
-    shape = (*image.shape[:-3], size, size, 3)
-    return jax.image.resize(
-        image, shape, "linear", antialias=True, precision=convolutions.PRECISION
-    )
+    return resize_lib.resize(image.astype(jnp.float32), size, method=method)
 
 
 class NIMAMobileNet(nn.Module):
@@ -206,12 +203,12 @@ class NIMAMobileNet(nn.Module):
         """
         by_batch = train and not moving_statistics
         x = 2.0 * image - 1.0
-        x = mobilenet.Convolution(self._channels(32), 3, 2, name="conv1")(x)
+        x = _plain(self._channels(32), 3, 2, padding=((1, 1), (1, 1)), name="conv1")(x)
         x = self._norm(x, "conv1_bn", by_batch)
         for i, (stride, channels) in enumerate(zip(self.strides, self.channels), 1):
-            x = mobilenet.Depthwise(stride, name=f"conv_dw_{i}")(x)
+            x = convolutions.Depthwise(stride, name=f"conv_dw_{i}")(x)
             x = self._norm(x, f"conv_dw_{i}_bn", by_batch)
-            x = mobilenet.Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
+            x = _plain(self._channels(channels), 1, name=f"conv_pw_{i}")(x)
             x = self._norm(x, f"conv_pw_{i}_bn", by_batch)
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
         return _head(x)
@@ -302,11 +299,6 @@ def _scores(shares):
     """1, 2, ..., n, with the rank of `shares`."""
     count = shares.shape[-1]
     return jnp.arange(1.0, count + 1.0).reshape((1,) * (shares.ndim - 1) + (count,))
-
-
-def _under(length, size):
-    """The pixel under the centre of each of `size` new ones."""
-    return np.floor((np.arange(size) + 0.5) * (length / size)).astype(np.int32)
 
 
 NETWORKS = (NIMAMobileNet, NIMAVGG16)

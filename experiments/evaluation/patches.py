@@ -17,9 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax import inference
+from bilateral_jax import images, inference
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.data.pipeline import augment
 from bilateral_jax.training import evaluation
 from experiments import experiment
 from experiments.evaluation import protocol
@@ -61,7 +60,7 @@ def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, 
     totals, count = evaluation.Totals(), 0
     for position in range(shard[0], len(source), shard[1]):
         check()
-        pair = {name: augment.as_float(source[position][name]) for name in ("input", "target")}
+        pair = {name: images.as_float(source[position][name]) for name in ("input", "target")}
         given, wanted = (cut(pair[name], size) for name in ("input", "target"))
         if len(given):
             count += len(given)

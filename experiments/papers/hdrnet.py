@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 
 import bilateral_jax as bj
-from bilateral_jax import inference, models
+from bilateral_jax import inference, models, resize
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.losses import reconstruction, regularizers
-from bilateral_jax.models.layers import lowres
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, schedules, state, step
 from experiments import experiment
@@ -122,7 +121,7 @@ def look(network, batch):
     small = batch.get("lowres")
     if small is None:
         module = network.module
-        small = lowres.resize(batch["input"], module.net_input_size, module.lowres_method)
+        small = resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
     return network.apply(small, method="coefficients", train=True)
 
 

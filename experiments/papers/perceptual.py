@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from bilateral_jax import inference, metrics, models
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
-from bilateral_jax.models import nima
+from bilateral_jax.models import inference_methods, nima
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, state, step
 from experiments import experiment
@@ -119,7 +119,7 @@ def _losses(judge, gamma, output, target, *, error, clip):
 
 def _forward(network, batch):
     """Runs the network in training mode: the picture, the network with new statistics."""
-    if hasattr(network.module, "coefficients"):
+    if isinstance(network.module.inference_method, inference_methods.ByGrid):
         _, output, network = hdrnet.forward(network, batch)
         return output, network
     return network.apply(batch["input"], method="enhance"), network
@@ -147,11 +147,13 @@ def _table(results, *, title):
 
 def _module(**options):
     module = hdrnet.create(**options)
-    if not hasattr(module, "enhance"):
-        raise ValueError(f"model.name: {type(module).__name__} does not enhance photos")
-    if getattr(module, "conditions", 0):
+    try:
+        conditions = inference_methods.declared(module).conditions
+    except ValueError as error:
+        raise ValueError(f"model.name: {error}") from None
+    if conditions:
         raise ValueError(
-            f"model.conditions: pairs bring no conditions, so it must be 0, got {module.conditions}"
+            f"model.conditions: pairs bring no conditions, so it must be 0, got {conditions}"
         )
     return module
 

@@ -103,7 +103,7 @@ def test_the_command(tmp_path, torchvision, capsys):
     assert command_line.main(arguments) == 0
     count = model.parameter_count(given.params)
     assert f"VGG with {count:,} parameters" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="VGG looks at pictures and gives none"):
+    with pytest.raises(ValueError, match="VGG declares no way to enhance an image"):
         inference.enhance(given, np.zeros((4, 4, 3), np.uint8))
 
 

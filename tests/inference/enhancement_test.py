@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import inference, models
-from bilateral_jax.inference import enhancement
+from bilateral_jax import inference, models, resize
+from bilateral_jax.inference import by_grid
 from bilateral_jax.models import model as model_lib
-from bilateral_jax.models.layers import lowres
 
 NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 
@@ -44,26 +43,26 @@ def test_bands_equal_the_whole(name):
     image = picture(45, 23)
     expected = whole(name)(image)
     assert float(abs(expected).max()) < 1.5
-    for band_rows in (6, None):
-        out = inference.enhance(small_model(name), image, band_rows=band_rows)
+    for tile_rows in (6, None):
+        out = inference.enhance(small_model(name), image, tile_rows=tile_rows)
         assert out.dtype == np.float32
-        np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"bands of {band_rows}")
+        np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"bands of {tile_rows}")
 
 
 def test_bands_are_compiled_once():
     """Every band, also the last and short one, and pictures of other sizes."""
     model = small_model("HDRNetGaussianPyrNN")
-    inference.enhance(model, picture(24, 30), band_rows=6)
-    before = enhancement._render._cache_size()
+    inference.enhance(model, picture(24, 30), tile_rows=6)
+    before = by_grid._render._cache_size()
     for size in ((37, 30), (50, 1), (9, 64)):
-        inference.enhance(model, picture(*size), band_rows=6)
-    assert enhancement._render._cache_size() == before
+        inference.enhance(model, picture(*size), tile_rows=6)
+    assert by_grid._render._cache_size() == before
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2)])
 def test_tiny_pictures(size):
     image = picture(*size)
-    out = inference.enhance(small_model("HDRNetGaussianPyrNN"), image, band_rows=4)
+    out = inference.enhance(small_model("HDRNetGaussianPyrNN"), image, tile_rows=4)
     assert out.shape == image.shape and np.isfinite(out).all()
 
 
@@ -74,7 +73,7 @@ def test_integers_are_rounded_and_clipped(dtype):
     floats = inference.enhance(
         small_model("HDRNetCurves"), image.astype(np.float32) / np.float32(top)
     )
-    out = inference.enhance(small_model("HDRNetCurves"), image, band_rows=8)
+    out = inference.enhance(small_model("HDRNetCurves"), image, tile_rows=8)
     assert out.dtype == dtype
     assert floats.min() < 0 or floats.max() > 1  # so the clip has something to do
     exact = np.clip(floats.astype(np.float64), 0, 1) * top
@@ -88,12 +87,12 @@ def test_low_precision_floats_come_back_as_they_went_in():
     assert out.dtype == np.float16
 
 
-@pytest.mark.parametrize("method", lowres.METHODS)
+@pytest.mark.parametrize("method", resize.METHODS)
 @pytest.mark.parametrize("size", [(70, 33), (5, 90)])
 def test_the_small_copy_is_the_models(method, size):
     image = picture(*size, np.uint8)
-    expected = lowres.resize(jnp.asarray(image) / np.float32(255), 16, method)
-    np.testing.assert_allclose(enhancement._lowres(image, 16, method), expected, atol=1e-6)
+    expected = resize.resize(jnp.asarray(image) / np.float32(255), 16, method=method)
+    np.testing.assert_allclose(resize.resize_pixels(image, 16, method=method), expected, atol=1e-6)
 
 
 def test_the_callers_pixels_stay():
@@ -112,12 +111,21 @@ def test_the_callers_pixels_stay():
         (np.zeros((4, 4, 3), np.int32), {}, TypeError, "uint8 or uint16, got int32"),
         (
             np.zeros((4, 4, 3), np.float32),
-            {"band_rows": 0},
+            {"tile_rows": 0},
             ValueError,
-            "band_rows must be a positive",
+            "tile_rows must be a positive",
         ),
     ],
 )
 def test_bad_arguments_are_named(image, options, error, message):
     with pytest.raises(error, match=message):
         inference.enhance(small_model("HDRNetCurves"), image, **options)
+
+
+@pytest.mark.parametrize("name", ["DPEDCritic", "NIMAMobileNet", "VGG"])
+def test_networks_that_give_no_images_are_named(name):
+    model = model_lib.Model({}, {}, models.create(name))
+    with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
+        inference.enhance(model, picture(4, 4))
+    with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
+        model(picture(4, 4))

@@ -55,7 +55,7 @@ def test_imported_weights_enhance_on_the_command_line(tmp_path, capsys):
     assert run("enhance", tmp_path / "in.png", tmp_path / "whole.png", *told) == 0
     wanted = inference.enhance(network, photo, conditions=(0.5,))
     np.testing.assert_array_equal(images.read(tmp_path / "whole.png").pixels, wanted)
-    strips = [*told, "--band-rows", 8]
+    strips = [*told, "--tile-rows", 8]
     assert run("enhance", tmp_path / "in.png", tmp_path / "strips.png", *strips) == 0
     found = images.read(tmp_path / "strips.png").pixels
     assert np.abs(found.astype(int) - wanted).max() <= 1

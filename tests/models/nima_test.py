@@ -8,7 +8,7 @@ import pytest
 
 from bilateral_jax import models
 from bilateral_jax.models import model, nima, vgg
-from bilateral_jax.models.layers import mobilenet
+from bilateral_jax.models.layers import convolutions
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -122,7 +122,7 @@ def test_even_sizes_are_padded_on_all_sides(small):
     image = np.zeros((1, 4, 4, 3), np.float32)
     image[0, 0, 0] = 1
     kernel = jnp.arange(27.0).reshape(3, 3, 3, 1)
-    layer = mobilenet.Convolution(1, 3, 2)
+    layer = convolutions.Linear(1, 3, 2, padding=((1, 1), (1, 1)), use_bias=False, activate=False)
     out = layer.apply({"params": {"kernel": kernel}}, image)
     assert float(out[0, 0, 0, 0]) == float(kernel[1, 1, :, 0].sum())
 
@@ -217,7 +217,8 @@ def test_training_moves_the_statistics_unless_told_not_to(small):
         assert np.array_equal(before["mean"], kept.batch_stats[name]["mean"])
         assert not np.array_equal(before["mean"], moved.batch_stats[name]["mean"])
     conv1 = {"params": small.params["conv1"]}
-    features = mobilenet.Convolution(4, 3, 2).apply(conv1, jnp.asarray(2 * image - 1))
+    layer = convolutions.Linear(4, 3, 2, padding=((1, 1), (1, 1)), use_bias=False, activate=False)
+    features = layer.apply(conv1, jnp.asarray(2 * image - 1))
     for leaf, value in (("mean", features.mean((0, 1, 2))), ("var", features.var((0, 1, 2)))):
         expected = 0.99 * small.batch_stats["conv1_bn"][leaf] + 0.01 * value
         np.testing.assert_allclose(moved.batch_stats["conv1_bn"][leaf], expected, rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from bilateral_jax import images, inference, models
 from bilateral_jax.importers import can as can_importer
 from bilateral_jax.importers import dped as dped_importer
-from bilateral_jax.inference import row_tiles
+from bilateral_jax.inference import by_row_tiles
 from bilateral_jax.models import can, model
 from tests import assets
 
@@ -128,7 +128,7 @@ def with_random_weights(module):
 def test_strips_equal_the_whole(small, name, conditions, rows):
     image = np.random.default_rng(0).random((33, 21, 3), np.float32)
     whole = inference.enhance(small[name], image, conditions=conditions)
-    strips = inference.enhance(small[name], image, conditions=conditions, band_rows=rows)
+    strips = inference.enhance(small[name], image, conditions=conditions, tile_rows=rows)
     np.testing.assert_allclose(strips, whole, atol=2e-5, rtol=2e-5)
     # Tiles on their own would not do: their statistics differ.
     alone = inference.enhance(small[name], image[:rows], conditions=conditions)
@@ -196,5 +196,5 @@ def test_weights_go_there_and_back(importer, name, fields):
 
 
 def test_reach_is_what_the_layers_sum_up_to():
-    assert row_tiles._reach(models.create("DPED"), None) == 18
-    assert row_tiles._reach(models.create("CAN"), 7) == 128
+    assert by_row_tiles._halo(models.create("DPED"), None) == 18
+    assert by_row_tiles._halo(models.create("CAN"), 7) == 128

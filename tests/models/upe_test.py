@@ -120,7 +120,7 @@ def test_bands_equal_the_whole(dtype):
     image = picture(45, 23, dtype)
     top = 1 if dtype == np.float32 else np.iinfo(dtype).max
     expected = np.asarray(compiled("enhance")(image[None].astype(np.float32) / np.float32(top)))[0]
-    out = inference.enhance(small_model(), image, band_rows=8)
+    out = inference.enhance(small_model(), image, tile_rows=8)
     assert out.dtype == dtype
     # A band is a traced window, with positions in float32: 5e-6 in a slice, by any implementation.
     np.testing.assert_allclose(out, expected * top, atol=1e-5 if top == 1 else 0.5 + 1e-5 * top)

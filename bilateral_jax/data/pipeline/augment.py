@@ -1,4 +1,4 @@
-"""Random changes to a pair, the same for both members, and the low-resolution copy.
+"""Random changes to a pair, the same for both members.
 
 Every step is `step(element, rng) -> element` and leaves its argument alone. It changes all
 `members` by one draw; for photos that do not belong together, call it once for each. Flips and
@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bilateral_jax import color, images
+from bilateral_jax import color
 
-LOWRES_METHODS = ("nearest_legacy", "area")
 PAIR = ("input", "target")
 
 
@@ -121,88 +120,6 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
         return np.clip(image, 0.0, 1.0)
 
     return change
-
-
-def as_float(pixels) -> np.ndarray:
-    """Scales pixels of any depth to float32 in [0, 1]; float32 passes unchanged.
-
-    Args:
-      pixels: uint8, uint16 or float32 array.
-
-    Returns:
-      float32, same shape.
-
-    Raises:
-      TypeError: any other dtype.
-    """
-    pixels = np.asarray(pixels)
-    return pixels if pixels.dtype == np.float32 else images.to_float(pixels)
-
-
-def lowres(image, size: int, method: str = "area") -> np.ndarray:
-    """Makes the square low-resolution copy that a coefficient network looks at.
-
-    The same arithmetic as the models' own, in NumPy; the aspect ratio is not kept.
-
-    Args:
-      image: uint8, uint16 or float32 `[h, w, 3]`.
-      size: side n of the copy.
-      method: "area" averages the pixels under each output pixel, by the part covered (and
-        interpolates linearly where it has to enlarge); "nearest_legacy" takes pixel floor(i * h /
-        n), as the original did.
-
-    Returns:
-      float32 `[n, n, 3]` in the range of `as_float`.
-
-    Raises:
-      ValueError: unknown method.
-    """
-    if method == "nearest_legacy":
-        rows, columns = (_nearest(extent, size) for extent in image.shape[:2])
-        return as_float(image[rows[:, None], columns])
-    if method != "area":
-        raise ValueError(f"method must be one of {LOWRES_METHODS}, got {method!r}")
-    return resize(image, (size, size))
-
-
-def resize(image, size) -> np.ndarray:
-    """Averages the pixels under each new one, by the part covered; interpolates where it enlarges.
-
-    Args:
-      image: uint8, uint16 or float32 `[h, w, 3]`.
-      size: (height, width) of the copy.
-
-    Returns:
-      float32 `[height, width, 3]` in the range of `as_float`.
-    """
-    image = _shrink_rows(np.asarray(image), size[0])
-    return np.ascontiguousarray(_shrink_rows(image.swapaxes(0, 1), size[1]).swapaxes(0, 1))
-
-
-def _shrink_rows(image, size):
-    """Averages along the rows; only the few source rows under each output row are touched."""
-    extent = image.shape[0]
-    if extent == size:
-        return as_float(image)
-    shrunk = np.empty((size, *image.shape[1:]), np.float32)
-    for row in range(size):
-        if size <= extent:
-            start, stop = row * extent / size, (row + 1) * extent / size
-            first, last = int(start), min(int(np.ceil(stop)), extent)
-            taken = np.arange(first, last)
-            weights = np.minimum(stop, taken + 1) - np.maximum(start, taken)
-        else:
-            centre = np.clip((row + 0.5) * extent / size - 0.5, 0, extent - 1)
-            first, last = int(centre), min(int(centre) + 2, extent)
-            weights = 1 - np.abs(centre - np.arange(first, last))
-        weights = (weights / weights.sum()).astype(np.float32)
-        shrunk[row] = np.tensordot(weights, as_float(image[first:last]), 1)
-    return shrunk
-
-
-def _nearest(extent, size):
-    positions = np.arange(size, dtype=np.float32) * np.float32(extent / size)
-    return np.minimum(np.floor(positions).astype(np.int64), extent - 1)
 
 
 def _change(element, members, change):

@@ -16,6 +16,7 @@ import functools
 
 import numpy as np
 
+from bilateral_jax import images, resize
 from bilateral_jax.data.pipeline import augment, pixel_cache, sampling
 
 
@@ -124,7 +125,7 @@ def evaluation_examples(source):
     """
     for index in range(len(source)):
         element = source[index]
-        pair = {member: augment.as_float(element[member]) for member in ("input", "target")}
+        pair = {member: images.as_float(element[member]) for member in ("input", "target")}
         yield pair | {"name": element["name"]}
 
 
@@ -178,7 +179,7 @@ def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres
 
 def _finish(whole, cut, lowres, change=None, jitter_target=False):
     """Makes one row of a batch out of a photo and the crop from it."""
-    given, wanted = augment.as_float(cut["input"]), augment.as_float(cut["target"])
+    given, wanted = images.as_float(cut["input"]), images.as_float(cut["target"])
     if change:
         given = change(given)
         wanted = change(wanted) if jitter_target else wanted
@@ -187,15 +188,15 @@ def _finish(whole, cut, lowres, change=None, jitter_target=False):
         return row | {"window": np.array((0, 0, *given.shape[:2]), np.int32)}
     if "lowres" in whole:
         return row | {"window": cut["window"], "lowres": whole["lowres"]}
-    photo = whole["input"] if change is None else change(augment.as_float(whole["input"]))
-    return row | {"window": cut["window"], "lowres": augment.lowres(photo, *lowres)}
+    photo = whole["input"] if change is None else change(images.as_float(whole["input"]))
+    size, method = lowres
+    small = resize.resize_pixels(photo, size, method=method)
+    return row | {"window": cut["window"], "lowres": small}
 
 
 def _check(source, batch_size, lowres_from, lowres_method):
     sampling.check(source, batch_size)
     if lowres_from not in ("crop", "photo"):
         raise ValueError(f'lowres_from must be "crop" or "photo", got {lowres_from!r}')
-    if lowres_method not in augment.LOWRES_METHODS:
-        raise ValueError(
-            f"lowres_method must be one of {augment.LOWRES_METHODS}, got {lowres_method!r}"
-        )
+    if lowres_method not in resize.METHODS:
+        raise ValueError(f"lowres_method must be one of {resize.METHODS}, got {lowres_method!r}")

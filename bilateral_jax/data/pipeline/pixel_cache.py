@@ -19,7 +19,7 @@ import tempfile
 
 import numpy as np
 
-from bilateral_jax.data.pipeline import augment
+from bilateral_jax import resize
 from bilateral_jax.data.sources import index_checks
 
 
@@ -34,7 +34,7 @@ class Decoded:
     Args:
       source: has a length and random access.
       folder: where the pixels are kept; created if absent.
-      lowres: (size, method) of `augment.lowres` to keep a copy of each input, too, as `"lowres"`;
+      lowres: (size, method) of `resize.resize_pixels` to keep a copy of each input as `"lowres"`;
         None for none.
 
     Raises:
@@ -69,7 +69,8 @@ class Decoded:
         element = self._source[index]
         arrays = {key: value for key, value in element.items() if isinstance(value, np.ndarray)}
         if self._lowres is not None:
-            arrays["lowres"] = augment.lowres(element["input"], *self._lowres)
+            size, method = self._lowres
+            arrays["lowres"] = resize.resize_pixels(element["input"], size, method=method)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".partial-") as partial:
             made = pathlib.Path(partial) / folder.name
             made.mkdir()

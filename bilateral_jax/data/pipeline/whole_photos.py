@@ -14,7 +14,7 @@ import functools
 
 import numpy as np
 
-from bilateral_jax import images
+from bilateral_jax import images, resize
 from bilateral_jax.data.pipeline import augment, sampling
 
 
@@ -89,8 +89,9 @@ def shrink(pixels, short_side: int):
     """
     shortest = min(pixels.shape[:2])
     if shortest <= short_side:
-        return augment.as_float(pixels)
-    return augment.resize(pixels, [round(n * short_side / shortest) for n in pixels.shape[:2]])
+        return images.as_float(pixels)
+    size = [round(n * short_side / shortest) for n in pixels.shape[:2]]
+    return resize.resize_pixels(pixels, size)
 
 
 class Shrunk:
@@ -146,7 +147,7 @@ def _example(element, rng, *, batch_size, seed, short_sides, flips):
         )
     if flips:
         element = augment.flip(element, rng)
-    given, wanted = (augment.as_float(element[member]) for member in augment.PAIR)
+    given, wanted = (images.as_float(element[member]) for member in augment.PAIR)
     if short_sides:
         # The same for all examples of a step, whoever reads them.
         step = element["place"] // batch_size

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bilateral_jax.models.layers import convolutions
+from bilateral_jax.models.layers import convolutions, norms
 from bilateral_jax.ops import guides
 
 KNOTS = 16
@@ -84,7 +84,7 @@ class PointwiseGuide(nn.Module):
         self.hidden = self.param("hidden", convolutions.he_truncated_normal, (3, self.complexity))
         self.out = self.param("out", convolutions.he_truncated_normal, (self.complexity, 1))
         self.bias = self.param("bias", nn.initializers.zeros, ())
-        self.batch_norm = convolutions.BatchNorm(self.complexity)
+        self.batch_norm = norms.BatchNorm(self.complexity)
 
     def parameters(self, image, *, train: bool = False):
         """The arguments of `ops/guides.py`'s `pointwise`, with the norm folded in."""
@@ -101,9 +101,9 @@ class PointwiseGuide(nn.Module):
 
     def _moments(self, image, hidden):
         colours = image.reshape(-1, 3)
-        mean = convolutions.across_replicas(colours.mean(0), self.axis_name)
+        mean = norms.across_replicas(colours.mean(0), self.axis_name)
         centred = colours - mean[None]
         covariance = jnp.einsum("pc,pd->cd", centred, centred, precision=lax.Precision.HIGHEST)
-        covariance = convolutions.across_replicas(covariance / len(colours), self.axis_name)
+        covariance = norms.across_replicas(covariance / len(colours), self.axis_name)
         product = jnp.dot(covariance, hidden, precision=lax.Precision.HIGHEST)
         return jnp.dot(mean, hidden, precision=lax.Precision.HIGHEST), (hidden * product).sum(0)

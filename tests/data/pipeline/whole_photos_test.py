@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import augment, whole_photos
 from bilateral_jax.data.synthetic import procedural
@@ -39,7 +40,7 @@ def test_photos_come_whole_in_their_own_shape():
         batch = next(stream)
         record = int(batch["record"][0])
         seen.add(record)
-        expected = augment.as_float(source[record]["input"])
+        expected = images.as_float(source[record]["input"])
         np.testing.assert_array_equal(batch["input"], expected[None])
         np.testing.assert_array_equal(batch["window"], [[0, 0, *expected.shape[:2]]])
         assert batch["target"].dtype == np.float32 and batch["weight"].tolist() == [1.0]
