@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "bilateral_jax"
 
 # What everything below it may import.
-_BASE = {"color", "pixels", "resize", "atomic"}
+_BASE = {"color", "pixels", "resize", "atomic", "tree_paths"}
 # layer -> the layers it may import: a layer is a folder or a file directly inside the package, or
 # a folder beside it. None: everything (composition happens there and nowhere else).
 ARROWS = {
@@ -23,6 +23,7 @@ ARROWS = {
     "pixels": set(),
     "resize": {"pixels"},
     "atomic": set(),
+    "tree_paths": set(),
     "kernels": _BASE | {"lattice"},
     "ops": _BASE | {"lattice", "kernels"},
     "filters": _BASE | {"ops", "lattice"},

@@ -22,8 +22,8 @@ import time
 import jax
 import numpy as np
 
+from bilateral_jax import tree_paths
 from bilateral_jax.checkpoints import integrity
-from bilateral_jax.checkpoints import tree_paths as leaves_lib
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
@@ -64,8 +64,8 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
     arrays, leaves = {}, {}
-    for path, leaf in leaves_lib.named(state).items():
-        kind = leaves_lib.key_kind(leaf)
+    for path, leaf in tree_paths.named(state).items():
+        kind = tree_paths.key_kind(leaf)
         array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
         leaves["/".join(path)] = {
             "path": path,
@@ -75,7 +75,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
             "digest": integrity.of(array.tobytes()),
         }
         if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            leaves_lib.insert(arrays, path, array)
+            tree_paths.insert(arrays, path, array)
     record = integrity.sealed({"format": 1, "leaves": leaves, "metadata": metadata or {}})
     options = ocp.CheckpointManagerOptions(
         max_to_keep=max_to_keep,
@@ -139,7 +139,7 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
             continue
         return (
             candidate,
-            leaves_lib.nested(leaves) if target is None else leaves_lib.fill(target, leaves),
+            tree_paths.nested(leaves) if target is None else _fill(target, leaves),
             metadata,
         )
     raise DamagedCheckpointError("; ".join(problems))
@@ -180,7 +180,7 @@ def _read(directory, step):
         try:
             handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
             with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
-                stored = leaves_lib.named(reader.restore(directory / str(step) / "state"))
+                stored = tree_paths.named(reader.restore(directory / str(step) / "state"))
         except Exception as error:  # of what is damaged tensorstore raises bare ones, pages long
             if integrity.are_noted(directory / str(step)):
                 raise  # the files are what was written: memory, say, is short, and they stay good
@@ -220,6 +220,10 @@ def clean(directory):
     """
     for unfinished in pathlib.Path(directory).glob(f"*{_UNFINISHED}*"):
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _fill(target, leaves):
+    return tree_paths.fill(target, leaves, misfit="the checkpoint does not fit the target")
 
 
 def _reason(directory, step, error):

@@ -10,7 +10,7 @@ import pathlib
 import sys
 from importlib import metadata
 
-from bilateral_jax import images, inference, models
+from bilateral_jax import images, inference, models, tree_paths
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
 from bilateral_jax.models import model as model_lib
@@ -264,5 +264,5 @@ def _versions():
 
 
 def _print_leaves(tree):
-    for name, shape in model_lib.leaf_shapes(tree).items():
-        print(f"  {name:<48}{' x '.join(map(str, shape)) or 'scalar'}")
+    for path, leaf in tree_paths.named(tree).items():
+        print(f"  {'/'.join(path):<48}{' x '.join(map(str, leaf.shape)) or 'scalar'}")

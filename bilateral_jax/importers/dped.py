@@ -62,7 +62,7 @@ def from_variables(variables, module) -> model_lib.Model:
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    return variables_lib.fill(module, variables, _naming(module))
+    return variables_lib.from_foreign(module, variables, _naming(module))
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
@@ -74,7 +74,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, _naming(model.module))
+    return variables_lib.to_foreign(model, _naming(model.module))
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -156,7 +156,7 @@ def from_variables(variables: Mapping[str, np.ndarray], module) -> model_lib.Mod
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    return variables_lib.fill(module, variables, original_name)
+    return variables_lib.from_foreign(module, variables, original_name)
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
@@ -168,7 +168,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, original_name)
+    return variables_lib.to_foreign(model, original_name)
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

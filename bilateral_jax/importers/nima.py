@@ -75,7 +75,7 @@ def from_variables(variables, module) -> model_lib.Model:
         drawn = model_lib.Model.init(module, jax.random.key(0)).params["head"]
         given |= {f"{_HEAD}/{leaf}": np.asarray(array) for leaf, array in drawn.items()}
         heads = [_HEAD]
-    return variables_lib.fill(module, given, _naming(heads[0]))
+    return variables_lib.from_foreign(module, given, _naming(heads[0]))
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, _naming(_HEAD))
+    return variables_lib.to_foreign(model, _naming(_HEAD))
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -63,7 +63,7 @@ def to_torchvision(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    named = variables_lib.empty(model, _torchvision_naming(model.module))
+    named = variables_lib.to_foreign(model, _torchvision_naming(model.module))
     return {name: _oihw(array) if array.ndim == 4 else array for name, array in named.items()}
 
 
@@ -75,7 +75,7 @@ def _from_torchvision(variables):
         raise ValueError("this VGG has batch norms (a vgg16_bn or vgg19_bn); import one without")
     module = _module(found, kept, "features.0.weight", 0, variables, **_TORCHVISION)
     hwio = {k: np.transpose(x, (2, 3, 1, 0)) if np.ndim(x) == 4 else x for k, x in kept.items()}
-    return variables_lib.fill(module, hwio, _torchvision_naming(module))
+    return variables_lib.from_foreign(module, hwio, _torchvision_naming(module))
 
 
 def _from_mat(path):
@@ -90,7 +90,7 @@ def _from_mat(path):
     def original(path):
         return f"convolution {numbers[path[-2]]} {path[-1]}", 0, 0
 
-    return variables_lib.fill(module, named, original)
+    return variables_lib.from_foreign(module, named, original)
 
 
 def _mat_layers(path):

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import tree_paths
 from bilateral_jax.models import inference_methods
 
 
@@ -61,25 +62,12 @@ class Model:
         Raises:
           ValueError: leaves are missing, left over or of another shape; each is named.
         """
-        shapes = jax.eval_shape(
-            module.init, jax.random.key(0), *jax.eval_shape(module.example_inputs)
-        )
-        expected = leaf_shapes(
-            {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-        )
-        found = leaf_shapes({"params": params, "batch_stats": batch_stats})
-        problems = [f"missing: {name}" for name in expected if name not in found]
-        problems += [f"unexpected: {name}" for name in found if name not in expected]
-        problems += [
-            f"wrong shape: {name} is {found[name]}, expected {shape}"
-            for name, shape in expected.items()
-            if found.get(name, shape) != shape
-        ]
-        if problems:
-            raise ValueError(
-                f"the weights do not fit {type(module).__name__}: " + "; ".join(problems)
-            )
-        return cls(*jax.device_put((params, batch_stats)), module)
+        shapes = leaf_shapes(module)
+        target = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+        leaves = tree_paths.named({"params": params, "batch_stats": batch_stats})
+        misfit = f"the weights do not fit {type(module).__name__}"
+        filled = tree_paths.fill(target, leaves, misfit=misfit, check_dtypes=False)
+        return cls(*jax.device_put((filled["params"], filled["batch_stats"])), module)
 
     def __call__(self, image):
         """Enhances whole images; the low-resolution copy is made here.
@@ -128,12 +116,12 @@ def _init(module, key):
     return module.init(key, *module.example_inputs())
 
 
+def leaf_shapes(module: nn.Module):
+    """Gives a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
+    inputs = jax.eval_shape(module.example_inputs)
+    return jax.eval_shape(module.init, jax.random.key(0), *inputs)
+
+
 def parameter_count(params) -> int:
     """Counts the numbers in a pytree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def leaf_shapes(tree) -> dict[str, tuple[int, ...]]:
-    """Lists the leaves of a pytree of dictionaries: path, joined by slashes, to shape."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {"/".join(key.key for key in path): tuple(leaf.shape) for path, leaf in leaves}
