@@ -7,11 +7,8 @@ Layers are numbered from 1; CAN24 has no number 8, as its last 3 x 3 layer kept 
     g_convK/w0, g_convK/w1          params  norm_i/kept, norm_i/normalised
     g_conv_last/weights, biases     params  last/kernel, bias
 
-The moving statistics in the files were never updated (the network always normalises by the picture
-at hand) and are left out. The published networks see blue, green, red.
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
+The moving statistics in the files were never updated (the network always normalises by the image's
+own) and are left out. The published networks take blue, green, red.
 """
 
 import re
@@ -27,7 +24,7 @@ _LEAVES = {"kernel": "weights", "shift": "BatchNorm/beta", "kept": "w0", "normal
 
 
 def load(source) -> model_lib.Model:
-    """Builds a network from the original's weights; names and shapes tell its size.
+    """Builds a network from the original's weights; its size follows from names and shapes.
 
     Args:
       source: mapping of names to arrays, `.npz` file, or TensorFlow checkpoint (prefix, `.index`

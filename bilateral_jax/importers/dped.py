@@ -8,9 +8,6 @@ The original numbers its layers and leaves the norms unnamed; kernels are HWIO o
     generator/Variable_{2k+1}    params  norm_k/scale
     generator/W10, W11, ..       params  tail_0, tail_1/kernel, bias
     generator/W12, b12           params  last/kernel, bias
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import numpy as np

@@ -1,10 +1,8 @@
-"""Foreign variables by name into the leaves of a network: what every importer shares.
+"""Conversion between variables under foreign names and the leaves of a network.
 
-An importer says one thing of each of our leaves: the original's name, and how many axes of length 1
-the original has in front and behind. From that follow the table, the checks and both directions.
-
-Receives files through `importers/formats/tensor_bundle.py` or NumPy, names from the importers.
-Hands a `Model` to the importers.
+An importer maps the path of each of our leaves to the original's name and the number of axes of
+length 1 that the original has in front and behind. The table, the checks and both directions of the
+conversion follow from that.
 """
 
 import pathlib

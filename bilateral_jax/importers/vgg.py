@@ -1,4 +1,4 @@
-"""Weights of published VGGs to our trunk: the convolutions; what follows them is left out.
+"""Weights of published VGGs to our trunk: the convolutions; the layers behind them are left out.
 
     MatConvNet `.mat`       the k-th convolution of `layers`     params  trunk/convB_I/kernel, bias
     torchvision             features.N.weight, features.N.bias   params  trunk/convB_I/kernel, bias
@@ -6,9 +6,6 @@
 MatConvNet's kernels have their first two axes swapped, torchvision's are OIHW; ours are HWIO. Each
 keeps the scaling of pixels that it was trained with: 0 to 255 minus a mean, or standardised; and
 the pools that it is used with: DPED's code keeps an odd last row, torchvision drops it.
-
-Receives files from `cli/enhance.py`; `.pth` through `importers/formats/torch_file.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import pathlib
@@ -124,7 +121,7 @@ def _mat_layers(path):
 
 
 def _module(kernels, variables, first, axis, shown, **fields):
-    """The network that so many kernels belong to, the first of which tells the width."""
+    """Builds the network that has so many kernels; the first one's shape gives the width."""
     depths = {sum(depths): depths for depths in vgg.DEPTHS.values()}
     if len(kernels) not in depths or first not in variables:
         names = ", ".join(sorted(shown)[:5]) or "none"
@@ -144,11 +141,11 @@ def _layers(module):
 
 def _torchvision_naming(module):
     """A ReLU follows each convolution, and a pool each block: both count in torchvision."""
-    numbers, place = {}, 0
+    numbers, index = {}, 0
     for name in vgg.Trunk(module.depths).names():
         if name.startswith("relu"):
-            numbers[f"conv{name.removeprefix('relu')}"] = place
-        place += 1 if name.startswith("pool") else 2
+            numbers[f"conv{name.removeprefix('relu')}"] = index
+        index += 1 if name.startswith("pool") else 2
 
     def original(path):
         leaf = "weight" if path[-1] == "kernel" else "bias"

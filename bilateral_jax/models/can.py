@@ -1,11 +1,7 @@
-"""CAN: a context aggregation network that imitates an image operator at full resolution.
+"""CAN: a context aggregation network that approximates an image operator at full resolution.
 
-3 x 3 convolutions whose taps lie 1, 2, 4, ... pixels apart; every layer normalises by the mean and
-variance of the whole picture it is looking at, in training and afterwards, and mixes the result
-with what it was.
-
-Receives pictures from `models/model.py`, strips of them from `inference/row_tiles.py`.
-Hands pictures back.
+Dilated 3 x 3 convolutions (dilation 1, 2, 4, ...), each followed by adaptive normalisation with the
+mean and variance of the whole image, in training and in inference, and a leaky ReLU.
 
 Reference: Chen, Xu and Koltun 2017, "Fast image processing with fully-convolutional networks",
 section 3; published code and weights.
@@ -20,7 +16,7 @@ from bilateral_jax.models.layers import convolutions, norms, row_tiles
 
 
 def _identity_kernel(key, shape, dtype=jnp.float32):
-    """The first weights of every layer but the last: each channel passes through unchanged."""
+    """Initial weights of every layer but the last: each channel passes through unchanged."""
     del key
     kernel = np.zeros(shape)
     kernel[shape[0] // 2, shape[1] // 2] = np.eye(*shape[2:])
@@ -32,12 +28,11 @@ class CAN(nn.Module):
 
     Attributes:
       width: channels of every layer but the last: 24 for CAN24, 32 for CAN32.
-      dilations: distance of the taps, layer by layer; (1, 2, ..., 64, 1) for CAN24, up to 128 for
-        CAN32.
-      conditions: channels beyond red, green and blue that are the same at every pixel: the strength
+      dilations: of the 3 x 3 layers; (1, 2, ..., 64, 1) for CAN24, up to 128 for CAN32.
+      conditions: input channels beyond red, green and blue, constant over the image: the strength
         of a parameterised operator, or indicators of one operator among several.
-      channel_order: "bgr" as the published weights, or "rgb", in which the network sees and gives
-        channels; pictures are red, green, blue in any case.
+      channel_order: order of the colours inside the network, "bgr" as the published weights, or
+        "rgb"; images are red, green, blue in both cases.
     """
 
     width: int = 24
@@ -62,7 +57,7 @@ class CAN(nn.Module):
         )
 
     def __call__(self, image):
-        """Applies the operator to whole pictures.
+        """Applies the operator to whole images.
 
         Args:
           image: `[b, h, w, 3 + conditions]`, colours in [0, 1], then the conditions.
@@ -76,16 +71,16 @@ class CAN(nn.Module):
 
     @nn.compact
     def run(self, tile, known=(), *, stop=None):
-        """Runs the network on a strip, with statistics measured before.
+        """Runs the network on a row tile.
 
         Args:
           tile: a `RowTile` of the image.
-          known: `Moments` of the first statistics of the whole picture; those missing are measured
-            on the strip, which must then be the whole picture.
-          stop: number of a statistic: return the features that it is measured on.
+          known: `Moments` of the whole image for the first norms; the others are measured on the
+            tile, which must then be the whole image.
+          stop: index of a norm: return its input instead.
 
         Returns:
-          A `Strip` that is shorter by the rows near its ends that other rows decide.
+          A `RowTile`; rows near its ends that depend on rows outside the tile are dropped.
         """
         x = tile.map(self._reorder)
         for i, dilation in enumerate(self.dilations):

@@ -1,13 +1,10 @@
-"""The three networks of HDRNet: a grid from a small copy, a full-resolution guide, slice, apply.
+"""The three networks of HDRNet: a grid from a low-res input, a full-resolution guide, slice, apply.
 
-A coefficient network looks at the low-resolution copy and fills a bilateral grid of 3x4 affine
-colour matrices; the guide gives every full-resolution pixel its depth in that grid; the matrix
-found there turns the pixel's colour. Every hyper-parameter has its original name and default;
-fields of ours come last and default to the original's behaviour, so `HDRNetCurves()` is the
-published network.
-
-Receives images from `models/model.py`.
-Hands grids, guides and images to `ops/bilateral.py`.
+A coefficient network predicts a bilateral grid of 3x4 affine colour matrices from the low-res
+input; a guide gives every full-resolution pixel its depth in the grid; the matrix sliced there is
+applied to the pixel's colour. Hyper-parameters have their original names and defaults; additional
+ones come last and default to the original's behaviour, so `HDRNetCurves()` is the published
+network.
 
 Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image
 Enhancement", 2017.
@@ -29,7 +26,7 @@ from bilateral_jax.ops import bilateral, guided
 # - identity_start: paper 19.5 dB, with it 22.9-24.2 dB (two seeds). A random start spends its first
 #   steps on unlearning random colours.
 # - lowres_method "area": no gain in PSNR beyond the seeds' spread (paper 19.8, both 23.0-23.5 dB).
-#   It is there for steadiness: moving a 1080p photo by one pixel changes the small copy by 0.016
+#   It is there for stability: moving a 1080p photo by one pixel changes the low-res input by 0.016
 #   (rms) against 0.037, noise of 0.02 by 0.004 against 0.020.
 PRESETS = {
     "paper": {},
@@ -41,7 +38,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 class HDRNet(nn.Module):
-    """What the three networks share; use one of them.
+    """Base class of the three networks.
 
     Attributes:
       net_input_size: side of the square low-resolution input; `spatial_bin` times a power of two.
@@ -53,8 +50,8 @@ class HDRNet(nn.Module):
       lowres_method: how the low-res input is resized, see `bilateral_jax/resize.py`.
       identity_start: start from the identity transform instead of a random one.
       dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
-        grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 128 depths
-        between a half and one, and the picture 128 values).
+        grid, guide, slice and apply are float32 in both (a bfloat16 guide has 128 values between
+        0.5 and 1, and so has an image).
       axis_name: pmap axis whose devices share batch statistics in training; not a property of the
         weights.
     """
@@ -70,7 +67,7 @@ class HDRNet(nn.Module):
     dtype: str = "float32"
     axis_name: str | None = None
 
-    # Not fields: rows of the predicted matrices, and what `coefficients.py` says of the depths.
+    # Not fields: rows of the predicted matrices; depths as in `layers/coefficients.py`.
     n_out = 3
     global_depth = 1
     local_depth = 1
@@ -130,12 +127,12 @@ class HDRNet(nn.Module):
         return tuple(map(tuple, rows.tolist()))
 
     def __call__(self, lowres_image, fullres, *, window: Any = None, train: bool = False):
-        """Enhances images whose low-resolution copies are given.
+        """Enhances images, given their low-res inputs.
 
         Args:
           lowres_image: `[b, n, n, 3]`, n = `net_input_size`, values in [0, 1].
           fullres: `[b, h, w, 3]`, any size, values in [0, 1].
-          window: where `fullres` lies in the picture that `lowres_image` shows whole: (top, left,
+          window: where `fullres` lies in the image that `lowres_image` shows whole: (top, left,
             full_height, full_width), or an int array `[b, 4]`; None if it is the whole.
           train: use and update batch statistics.
 
@@ -168,19 +165,19 @@ class HDRNet(nn.Module):
         )
 
     def enhance(self, image):
-        """Enhances whole images `[b, h, w, 3]` from their own low-resolution copies."""
+        """Enhances whole images `[b, h, w, 3]`; the low-res input is made here."""
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
 
     def plan_row_tile(
         self, start: int, size: tuple[int, int], full_size: tuple[int, int]
     ) -> inference_methods.RowTilePlan:
-        """Plans the rendering of a band of rows.
+        """Plans the rendering of a row tile.
 
         Args:
           start: its first row.
-          size: its rows and columns; it may reach beyond the picture below and to the right.
-          full_size: (height, width) of the picture.
+          size: its rows and columns; it may reach beyond the image below and to the right.
+          full_size: (height, width) of the image.
 
         Returns:
           The plan.
@@ -191,7 +188,7 @@ class HDRNet(nn.Module):
         )
 
     def render_row_tile(self, grid, rows, arrays: dict):
-        """Renders a planned band: exactly the rows that `render` would give for the whole picture.
+        """Renders a planned row tile, equal to the same rows of `render` on the whole image.
 
         Args:
           grid: `[1, gh, gw, gd, n_out, 4]`.
@@ -204,7 +201,7 @@ class HDRNet(nn.Module):
         return self.render(grid, rows, window=arrays["window"])
 
     def example_inputs(self):
-        """Gives the smallest inputs that show every parameter its shape."""
+        """Arguments of `__call__` of the smallest size, for initialisation."""
         return jnp.zeros((1, self.net_input_size, self.net_input_size, 3)), jnp.zeros((1, 4, 4, 3))
 
 
@@ -225,9 +222,9 @@ class HDRNetPointwiseNNGuide(HDRNet):
 class HDRNetGaussianPyrNN(HDRNet):
     """Three levels, full to quarter resolution, each with its guide and matrices, added up.
 
-    With a `window` the levels are those of the crop, placed at half and quarter position: away from
-    the crop's border they are those of the whole picture up to half a pixel of the coarser level.
-    `band` and `render_band` are exact, since they take the neighbouring rows too.
+    With a `window` the levels are those of the crop, at half and quarter its position: away from
+    the crop's border they are the whole image's up to half a pixel of the coarser level. Row tiles
+    are exact, since they include the neighbouring rows.
 
     Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published
     code.
@@ -243,7 +240,7 @@ class HDRNetGaussianPyrNN(HDRNet):
         return self.guide_network[0](fullres, train=train)
 
     def levels(self, fullres):
-        """Gives the three pictures, finest first."""
+        """Computes the three levels of the image pyramid, finest first."""
         axes = [corner_aligned.whole(size) for size in fullres.shape[1:3]]
         return [fullres, *corner_aligned.coarser(fullres, *axes)]
 
@@ -256,8 +253,8 @@ class HDRNetGaussianPyrNN(HDRNet):
     def plan_row_tile(
         self, start: int, size: tuple[int, int], full_size: tuple[int, int]
     ) -> inference_methods.RowTilePlan:
-        rows, row_spans, row_axis = corner_aligned.band(start, size[0], full_size[0])
-        columns, column_spans, column_axis = corner_aligned.band(0, size[1], full_size[1])
+        rows, row_spans, row_axis = corner_aligned.row_tile(start, size[0], full_size[0])
+        columns, column_spans, column_axis = corner_aligned.row_tile(0, size[1], full_size[1])
         windows = [
             [[row.start, column.start, row.total, column.total]]
             for row, column in zip(row_spans, column_spans, strict=True)
@@ -268,9 +265,9 @@ class HDRNetGaussianPyrNN(HDRNet):
         )
 
     def render_row_tile(self, grid, rows, arrays: dict):
-        axes = [corner_aligned.band_axis(arrays[name]) for name in ("rows", "columns")]
+        axes = [corner_aligned.tile_axis(arrays[name]) for name in ("rows", "columns")]
         middle, coarsest = corner_aligned.coarser(rows, *axes)
-        levels = [*corner_aligned.crop_band(rows, middle, *axes), coarsest]
+        levels = [*corner_aligned.crop_tile(rows, middle, *axes), coarsest]
         return self._merge(grid, levels, *axes, list(arrays["windows"]), train=False)
 
     def _merge(self, grid, levels, rows, columns, windows, *, train):

@@ -1,8 +1,4 @@
-"""A trained (or fresh) network as one pytree that is called on pictures.
-
-Receives modules from `models/__init__.py`, images from `inference/` and the experiments.
-Hands images to the module's methods and takes its results back.
-"""
+"""A network with its parameters as one pytree that is called on images."""
 
 from typing import Any
 
@@ -31,7 +27,7 @@ class Model:
 
     @classmethod
     def init(cls, module: nn.Module, key: jax.Array) -> "Model":
-        """Draws fresh parameters.
+        """Initialises the parameters.
 
         Args:
           module: the network.
@@ -49,7 +45,7 @@ class Model:
 
     @classmethod
     def from_leaves(cls, module: nn.Module, params, batch_stats) -> "Model":
-        """Puts stored leaves into a network.
+        """Builds a model from stored leaves.
 
         Args:
           module: the network.
@@ -60,7 +56,7 @@ class Model:
           The model, on the default device.
 
         Raises:
-          ValueError: leaves are missing, left over or of another shape; each is named.
+          ValueError: leaves are missing, unexpected or of another shape; each is named.
         """
         shapes = leaf_shapes(module)
         target = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
@@ -70,7 +66,7 @@ class Model:
         return cls(*jax.device_put((filled["params"], filled["batch_stats"])), module)
 
     def __call__(self, image):
-        """Enhances whole images; the low-resolution copy is made here.
+        """Enhances whole images in memory.
 
         Args:
           image: `[*b, h, w, 3]`, float, values in [0, 1].

@@ -70,7 +70,7 @@ def test_patches_of_another_size_need_pooling():
     with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
         random_critic(size=30).apply(patches)
     assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
-    with pytest.raises(ValueError, match="16 x 16 pixels shrink to one position"):
+    with pytest.raises(ValueError, match="16 x 16 pixels have one position left"):
         random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
     with pytest.raises(ValueError, match="channels must be five numbers"):
         models.create("DPEDCritic", {"channels": [1, 2]})

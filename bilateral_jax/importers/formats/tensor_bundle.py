@@ -4,10 +4,7 @@ A checkpoint PREFIX is two kinds of files. `PREFIX.index` is a LevelDB table tha
 names to records (dtype, shape, shard, offset, size, checksum); its blocks hold sorted keys, each
 storing only what differs from the one before. `PREFIX.data-00000-of-0000N` holds the bytes,
 little-endian, one after another. Everything read is checked against the file's size and its
-checksum, so a broken download is named and never becomes weights.
-
-Receives paths from `importers/hdrnet.py` and other importers.
-Hands dictionaries of NumPy arrays to them.
+checksums, so a broken download is an error.
 """
 
 import dataclasses
@@ -43,7 +40,7 @@ _DTYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where one variable lies.
+    """Position and type of one variable.
 
     Attributes:
       dtype: TensorFlow's number of the type.
@@ -65,7 +62,7 @@ class Entry:
 
 
 def find(source) -> pathlib.Path:
-    """Resolves what a user points at to a checkpoint prefix.
+    """Finds the prefix of a checkpoint.
 
     Args:
       source: the prefix, its `.index` file, or a folder with a `checkpoint` file or with exactly
@@ -90,7 +87,7 @@ def find(source) -> pathlib.Path:
 
 
 def entries(source) -> dict[str, Entry]:
-    """Reads the index: every variable's name and place; strings are left out.
+    """Reads the index: every variable's name and position; strings are left out.
 
     Args:
       source: see `find`.

@@ -1,8 +1,4 @@
-"""The coefficient network of HDRNet: a low-resolution photo to a bilateral grid of colour matrices.
-
-Receives low-resolution images from `models/hdrnet.py` (and `models/upe.py`, its deeper kin).
-Hands grids back.
-"""
+"""The coefficient network of HDRNet: low-res input to a bilateral grid of colour matrices."""
 
 import math
 
@@ -16,10 +12,10 @@ N_IN = 4  # input colours and the constant 1
 
 
 class CoefficientNetwork(nn.Module):
-    """Predicts the grid of colour matrices from the low-resolution image (481,968 parameters).
+    """Predicts the grid of colour matrices from the low-res input (481,968 parameters).
 
     With `dtype` "bfloat16" the last layer still works in float32: the 8-bit mantissa would move the
-    entries of a matrix by up to 1/512 of their size, half a step of an 8-bit picture.
+    entries of a matrix by up to 1/512 of their size, half a step of an 8-bit image.
 
     Attributes:
       global_depth: convolutions at each of the two sizes of the global path, the first of which
@@ -77,7 +73,7 @@ class CoefficientNetwork(nn.Module):
         return x.transpose(0, 1, 2, 5, 4, 3)
 
     def _everywhere(self, key, shape, dtype=jnp.float32):
-        """Places the starting matrix at every depth."""
+        """Repeats the starting matrix at every depth."""
         del key
         matrix = np.asarray(self.start, np.float64).T[..., None]
         matrix = np.broadcast_to(matrix, (N_IN, self.n_out, self.luma_bins))

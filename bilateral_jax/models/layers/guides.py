@@ -1,11 +1,8 @@
-"""The two learned guide maps of HDRNet: one number in [0, 1] for every full-resolution pixel.
+"""The two learned guides of HDRNet: one value in [0, 1] for every full-resolution pixel.
 
 Both are pointwise functions of a pixel's colour with about a hundred parameters. The functions are
-those of `ops/guides.py`, so that a kernel may compute a guide where it slices; here are their
-parameters: `parameters()` gives them, calling gives the guide itself.
-
-Receives full-resolution images from `models/hdrnet.py`.
-Hands parameters or guides to `models/hdrnet.py`, which slices with them.
+those of `ops/guides.py`, so that a kernel may compute a guide where it slices; the parameters are
+here: `parameters()` returns them, calling computes the guide.
 """
 
 import flax.linen as nn

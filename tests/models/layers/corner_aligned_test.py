@@ -56,14 +56,14 @@ def test_bands_get_the_pixels_of_the_whole(total, count):
     @jax.jit
     def run(source, *weights):
         return there_and_back(
-            source, *map(corner_aligned.band_axis, weights), corner_aligned.crop_band
+            source, *map(corner_aligned.tile_axis, weights), corner_aligned.crop_tile
         )
 
     whole = there_and_back(image, corner_aligned.whole(total), corner_aligned.whole(width))
-    (left, right), _, columns = corner_aligned.band(0, 16, width)
+    (left, right), _, columns = corner_aligned.row_tile(0, 16, width)
     around = image[:, :, np.clip(np.arange(left, right), 0, width - 1)]
     for start in range(0, total, 4):
-        (first, stop), spans, rows = corner_aligned.band(start, count, total)
+        (first, stop), spans, rows = corner_aligned.row_tile(start, count, total)
         source = around[:, np.clip(np.arange(first, stop), 0, total - 1)]
         band = run(source, rows.weights, columns.weights)
         assert spans[0] == corner_aligned.Span(start, count, total)
@@ -74,4 +74,4 @@ def test_bands_get_the_pixels_of_the_whole(total, count):
 
 def test_bands_start_at_multiples_of_four():
     with pytest.raises(ValueError, match="start must be a multiple of 4, got 6"):
-        corner_aligned.band(6, 8, 40)
+        corner_aligned.row_tile(6, 8, 40)
