@@ -1,4 +1,4 @@
-"""bfloat16 features: what is short, what stays float32, and how little the picture moves."""
+"""bfloat16 features: what is bfloat16, what stays float32, and how little the image changes."""
 
 import functools
 

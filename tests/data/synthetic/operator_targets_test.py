@@ -11,7 +11,7 @@ from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.synthetic import demo_photos, operator_targets
 from experiments.operators import teachers
-from tests.models import row_tiles_test as pictures
+from tests.models import row_tiles_test
 
 
 class Photos:
@@ -107,7 +107,7 @@ def test_demo_inputs_are_the_demo_s_photos():
 def test_a_network_teaches(tmp_path):
     """Saved, found again by a config's words, and its pictures are those of `enhance`."""
     module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1], "conditions": 1})
-    network = pictures.with_random_weights(module)
+    network = row_tiles_test.with_random_weights(module)
     name, fields = models.describe(module)
     networks.save(
         tmp_path / "teacher", name=name, hyperparameters=fields, params=network.params,
