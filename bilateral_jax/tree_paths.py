@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def named(tree):
+def flatten(tree):
     """Flattens a pytree into `{path: leaf}`, in flattening order."""
     return {
         tuple(jax.tree_util.keystr((entry,), simple=True) for entry in path): leaf
@@ -13,7 +13,7 @@ def named(tree):
     }
 
 
-def nested(leaves):
+def nest(leaves):
     """Builds nested dicts from `{path: leaf}`."""
     tree = {}
     for path, leaf in leaves.items():
@@ -22,12 +22,12 @@ def nested(leaves):
 
 
 def insert(tree, path, leaf):
-    """Puts a leaf into nested dicts, making those on its path.
+    """Inserts a leaf into nested dicts, creating those on its path.
 
     Args:
       tree: the outermost dict.
       path: names, outermost first.
-      leaf: what to put there.
+      leaf: the leaf.
 
     Raises:
       ValueError: the path is empty, as that of a tree that is a single array.
@@ -54,7 +54,7 @@ def fill(target, leaves, *, misfit: str, check_dtypes: bool = True):
     Raises:
       ValueError: leaves are missing, unexpected, or of another shape or dtype; each is named.
     """
-    expected = named(target)
+    expected = flatten(target)
     faults = [f"missing: {_shown(p, leaf)}" for p, leaf in expected.items() if p not in leaves]
     faults += [f"unexpected: {_shown(p, leaf)}" for p, leaf in leaves.items() if p not in expected]
     for path, leaf in expected.items():
@@ -70,8 +70,8 @@ def fill(target, leaves, *, misfit: str, check_dtypes: bool = True):
     return jax.tree.unflatten(jax.tree.structure(target), [leaves[path] for path in expected])
 
 
-def key_kind(leaf):
-    """Gives the implementation's name of a typed random key, None for any other leaf."""
+def key_implementation(leaf):
+    """Names the implementation of a typed random key; None for any other leaf."""
     is_key = hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return str(jax.random.key_impl(leaf)) if is_key else None
 

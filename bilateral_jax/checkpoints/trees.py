@@ -64,8 +64,8 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
     arrays, leaves = {}, {}
-    for path, leaf in tree_paths.named(state).items():
-        kind = tree_paths.key_kind(leaf)
+    for path, leaf in tree_paths.flatten(state).items():
+        kind = tree_paths.key_implementation(leaf)
         array = np.asarray(jax.device_get(jax.random.key_data(leaf) if kind else leaf))
         leaves["/".join(path)] = {
             "path": path,
@@ -139,7 +139,7 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
             continue
         return (
             candidate,
-            tree_paths.nested(leaves) if target is None else _fill(target, leaves),
+            tree_paths.nest(leaves) if target is None else _fill(target, leaves),
             metadata,
         )
     raise DamagedCheckpointError("; ".join(problems))
@@ -180,7 +180,7 @@ def _read(directory, step):
         try:
             handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_alone())
             with _quiet(), ocp.Checkpointer(handler, multiprocessing_options=_alone()) as reader:
-                stored = tree_paths.named(reader.restore(directory / str(step) / "state"))
+                stored = tree_paths.flatten(reader.restore(directory / str(step) / "state"))
         except Exception as error:  # of what is damaged tensorstore raises bare ones, pages long
             if integrity.are_noted(directory / str(step)):
                 raise  # the files are what was written: memory, say, is short, and they stay good

@@ -264,5 +264,5 @@ def _versions():
 
 
 def _print_leaves(tree):
-    for path, leaf in tree_paths.named(tree).items():
+    for path, leaf in tree_paths.flatten(tree).items():
         print(f"  {'/'.join(path):<48}{' x '.join(map(str, leaf.shape)) or 'scalar'}")

@@ -56,7 +56,7 @@ def from_foreign(
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    leaves = tree_paths.named(model_lib.leaf_shapes(module))
+    leaves = tree_paths.flatten(model_lib.variable_shapes(module))
     target = {
         name: jax.ShapeDtypeStruct(shape, np.float32)
         for name, (_, shape) in table(module, original).items()
@@ -71,7 +71,7 @@ def from_foreign(
         path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
         for path, leaf in leaves.items()
     }
-    tree = tree_paths.nested(filled)
+    tree = tree_paths.nest(filled)
     return model_lib.Model(tree["params"], tree.get("batch_stats", {}), module)
 
 
@@ -87,7 +87,7 @@ def to_foreign(model: model_lib.Model, original: Callable) -> dict[str, np.ndarr
     """
     foreign = {}
     leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    for path, leaf in tree_paths.named(leaves).items():
+    for path, leaf in tree_paths.flatten(leaves).items():
         name, before, behind = original(path)
         foreign[name] = np.asarray(leaf).reshape((1,) * before + leaf.shape + (1,) * behind)
     return foreign
@@ -104,7 +104,7 @@ def table(module, original: Callable) -> dict[str, tuple[str, tuple[int, ...]]]:
       Original name to (our path, the original's shape).
     """
     rows = {}
-    for path, leaf in tree_paths.named(model_lib.leaf_shapes(module)).items():
+    for path, leaf in tree_paths.flatten(model_lib.variable_shapes(module)).items():
         name, before, behind = original(path)
         rows[name] = ("/".join(path), (1,) * before + leaf.shape + (1,) * behind)
     return rows

@@ -58,9 +58,9 @@ class Model:
         Raises:
           ValueError: leaves are missing, unexpected or of another shape; each is named.
         """
-        shapes = leaf_shapes(module)
+        shapes = variable_shapes(module)
         target = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-        leaves = tree_paths.named({"params": params, "batch_stats": batch_stats})
+        leaves = tree_paths.flatten({"params": params, "batch_stats": batch_stats})
         misfit = f"the weights do not fit {type(module).__name__}"
         filled = tree_paths.fill(target, leaves, misfit=misfit, check_dtypes=False)
         return cls(*jax.device_put((filled["params"], filled["batch_stats"])), module)
@@ -112,7 +112,7 @@ def _init(module, key):
     return module.init(key, *module.example_inputs())
 
 
-def leaf_shapes(module: nn.Module):
+def variable_shapes(module: nn.Module):
     """Gives a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
     inputs = jax.eval_shape(module.example_inputs)
     return jax.eval_shape(module.init, jax.random.key(0), *inputs)
