@@ -9,6 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 
+def white(dtype) -> int:
+    """Gives the value of white in an image: 255, 65535, or 1 for floats.
+
+    Args:
+      dtype: of the image.
+
+    Raises:
+      TypeError: neither uint8, uint16 nor floating.
+    """
+    if jnp.issubdtype(dtype, jnp.floating):
+        return 1
+    if dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"pixels must be uint8, uint16 or floating point, got {dtype}")
+    return np.iinfo(dtype).max
+
+
 def to_float(pixels):
     """Scales 8- or 16-bit pixels to float32 in [0, 1].
 

@@ -112,10 +112,10 @@ def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
     if method in ("nearest_legacy", "nearest"):
         rows, columns = (weights(*each, method)[0] for each in zip(image.shape, (height, width)))
         return pixels_lib.as_float(image[rows[:, None], columns])
-    white = pixels_lib.as_float(np.ones((), image.dtype))  # refuses a dtype; 1 / the maximum
+    white = np.float32(pixels_lib.white(image.dtype))
     small = _averaged_rows(image, height, method)
     small = _averaged_rows(small.swapaxes(0, 1), width, method).swapaxes(0, 1)
-    return np.ascontiguousarray(small * white)
+    return np.ascontiguousarray(small) / white
 
 
 def matrix(size: int, target: int, method: str) -> np.ndarray:

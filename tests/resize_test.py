@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import resize
+from bilateral_jax import pixels, resize
 from tests import assets
 
 
@@ -78,3 +78,27 @@ def test_area_removes_what_nearest_aliases():
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match="method must be one of .*got 'cubic'"):
         resize.resize(jnp.zeros((4, 4, 3)), 2, method="cubic")
+
+
+@pytest.mark.parametrize("method", resize.METHODS)
+@pytest.mark.parametrize("size", [(20, 20), (9, 31), (60, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_numpy_equals_jax(method, size, dtype):
+    image = np.random.default_rng(0).uniform(size=(37, 22, 3))
+    image = (image * pixels.white(dtype)).astype(dtype)
+    small = resize.resize_pixels(image, size, method=method)
+    assert small.dtype == np.float32 and small.shape == (*size, 3)
+    expected = resize.resize(jnp.asarray(pixels.as_float(image)), size, method=method)
+    np.testing.assert_allclose(small, expected, atol=1e-6)
+
+
+def test_white_stays_white():
+    for dtype in (np.uint8, np.uint16):
+        image = np.full((33, 47, 3), np.iinfo(dtype).max, dtype)
+        np.testing.assert_allclose(resize.resize_pixels(image, 16), 1, rtol=2e-7)
+
+
+def test_infinite_pixels_stay_local():
+    image = np.zeros((32, 32, 3), np.float32)
+    image[0, 0] = np.inf
+    assert np.isfinite(resize.resize_pixels(image, 8)).sum() == 3 * 63
