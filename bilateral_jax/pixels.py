@@ -10,7 +10,7 @@ import numpy as np
 
 
 def white(dtype) -> int:
-    """Gives the value of white in an image: 255, 65535, or 1 for floats.
+    """Returns the value of white in an image: 255, 65535, or 1 for floats.
 
     Args:
       dtype: of the image.
@@ -44,7 +44,7 @@ def to_float(pixels):
 
 
 def as_float(pixels):
-    """Gives an image as float32: integers scaled as in `to_float`, floats unscaled.
+    """Returns an image as float32: integers scaled as in `to_float`, floats unscaled.
 
     Args:
       pixels: uint8, uint16 or floating-point array of any shape.
@@ -90,7 +90,7 @@ def to_integer(values, bits: int) -> np.ndarray:
 
 
 def to_dtype(values, dtype):
-    """Gives a float image in the dtype of an image: cast to floats, rounded to integers.
+    """Returns a float image in the dtype of an image: cast to floats, rounded to integers.
 
     For compiled functions: unlike `to_integer` it checks no values.
 

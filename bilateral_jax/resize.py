@@ -119,7 +119,7 @@ def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
 
 
 def matrix(size: int, target: int, method: str) -> np.ndarray:
-    """Gives the weights of a resize along one axis as a dense float32 matrix `[target, size]`.
+    """Returns the weights of a resize along one axis as a dense float32 matrix `[target, size]`.
 
     Args:
       size: as for `weights`.

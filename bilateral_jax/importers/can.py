@@ -78,7 +78,7 @@ def from_variables(variables, module, *, numbers=None) -> model_lib.Model:
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a network's weights under the original's names: the inverse of `load`.
+    """Returns a network's weights under the original's names: the inverse of `load`.
 
     Args:
       model: a `CAN` with its weights.

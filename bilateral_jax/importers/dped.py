@@ -63,7 +63,7 @@ def from_variables(variables, module) -> model_lib.Model:
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a generator's weights under the original's names: the inverse of `load`.
+    """Returns a generator's weights under the original's names: the inverse of `load`.
 
     Args:
       model: a `DPED` with its weights.

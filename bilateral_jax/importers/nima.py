@@ -76,7 +76,7 @@ def from_variables(variables, module) -> model_lib.Model:
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a network's weights under Keras' names: the inverse of `load`.
+    """Returns a network's weights under Keras' names: the inverse of `load`.
 
     Args:
       model: a `NIMAMobileNet` with its weights.

@@ -76,7 +76,7 @@ def from_foreign(
 
 
 def to_foreign(model: model_lib.Model, original: Callable) -> dict[str, np.ndarray]:
-    """Gives a model's weights under their original names and shapes: inverts `from_foreign`.
+    """Returns a model's weights under their original names and shapes: inverts `from_foreign`.
 
     Args:
       model: the network with its weights.

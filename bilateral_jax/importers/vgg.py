@@ -52,7 +52,7 @@ def load(source) -> model_lib.Model:
 
 
 def to_torchvision(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a model's weights under torchvision's names and in its order of axes.
+    """Returns a model's weights under torchvision's names and in its order of axes.
 
     Args:
       model: a `VGG` with its weights.

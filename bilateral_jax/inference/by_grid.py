@@ -51,7 +51,7 @@ def enhance(model, image, *, method, tile_rows, conditions):
 
 
 def _tile_size(image, tile_rows):
-    """Gives the rows and columns of a tile."""
+    """Returns the rows and columns of a tile."""
     height, columns = (-(-size // _STEP) * _STEP for size in image.shape[:2])
     if tile_rows is None:
         tile_rows = -(-_TILE_PIXELS // columns)

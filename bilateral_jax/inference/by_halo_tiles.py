@@ -76,7 +76,7 @@ def tile_windows(size: int, tile: int, *, method) -> list[tuple[int, int, int, i
 
 
 def _tile_size(shape, method, tile_rows):
-    """Gives the rows and columns of a tile without its halo."""
+    """Returns the rows and columns of a tile without its halo."""
     height, width, _ = shape
     pixels = max(tiles.FEATURES // method.features, 1)
     if tile_rows is None and height * width <= pixels:

@@ -113,7 +113,7 @@ class RowTilePlan:
 
 
 def declared(module) -> ByGrid | ByRowTiles | ByHaloTiles | Whole:
-    """Gives the inference method that a network declares.
+    """Returns the inference method that a network declares.
 
     Args:
       module: a linen module.

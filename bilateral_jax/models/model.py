@@ -113,7 +113,7 @@ def _init(module, key):
 
 
 def variable_shapes(module: nn.Module):
-    """Gives a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
+    """Returns a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
     inputs = jax.eval_shape(module.example_inputs)
     return jax.eval_shape(module.init, jax.random.key(0), *inputs)
 

@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import pixels as pixels_lib
 from bilateral_jax import resize as resize_lib
 from bilateral_jax.models import vgg
 from bilateral_jax.models.layers import convolutions
@@ -26,9 +27,9 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
-# Without bias and activation.
+_VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; no deviation in the original
+# without bias and activation
 _plain = functools.partial(convolutions.Linear, use_bias=False, activate=False)
-_VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; the original takes no deviation
 
 
 def distribution(model, image, *, method: str | None = None):
@@ -67,7 +68,7 @@ def of_squares(model, pixels):
     Returns:
       float32 `[b, 10]`.
     """
-    return jax.nn.softmax(model.apply(pixels.astype(jnp.float32) / 255.0))
+    return jax.nn.softmax(model.apply(pixels_lib.to_float(pixels)))
 
 
 def mean_score(model, image, *, method: str | None = "antialias"):
@@ -88,31 +89,31 @@ def mean_score(model, image, *, method: str | None = "antialias"):
     return mean(distribution(model, image, method=method))
 
 
-def mean(shares):
+def mean(probabilities):
     """Computes the mean of distributions of the scores 1, 2, ...
 
     Args:
-      shares: float `[*b, n]`, each summing to 1.
+      probabilities: float `[*b, n]`, each summing to 1.
 
     Returns:
       float32 `[*b]`.
     """
-    shares = jnp.asarray(shares, jnp.float32)
-    return jnp.sum(shares * _scores(shares), axis=-1)
+    probabilities = jnp.asarray(probabilities, jnp.float32)
+    return jnp.sum(probabilities * _scores(probabilities), axis=-1)
 
 
-def deviation(shares):
+def deviation(probabilities):
     """Computes the standard deviation of distributions of the scores 1, 2, ...
 
     Args:
-      shares: float `[*b, n]`, each summing to 1.
+      probabilities: float `[*b, n]`, each summing to 1.
 
     Returns:
       float32 `[*b]`; its gradient is 0 where one score has probability 1.
     """
-    shares = jnp.asarray(shares, jnp.float32)
-    away = jnp.square(_scores(shares) - mean(shares)[..., None])
-    variance = jnp.sum(shares * away, axis=-1)
+    probabilities = jnp.asarray(probabilities, jnp.float32)
+    squares = jnp.square(_scores(probabilities) - mean(probabilities)[..., None])
+    variance = jnp.sum(probabilities * squares, axis=-1)
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
 
@@ -189,7 +190,7 @@ class NIMAMobileNet(nn.Module):
         """Predicts the logits of square images.
 
         Args:
-          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`, though any size would do.
+          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`, but any size works.
           train: dropout, and batch norm by the batch.
           moving_statistics: batch norm by the moving statistics, without updating them, even in
             training: for the phase in which the head alone is trained.
@@ -291,10 +292,10 @@ def _check_fields(module):
         raise ValueError(f"input_size must be at least 1, got {module.input_size}")
 
 
-def _scores(shares):
-    """1, 2, ..., n, with the rank of `shares`."""
-    count = shares.shape[-1]
-    return jnp.arange(1.0, count + 1.0).reshape((1,) * (shares.ndim - 1) + (count,))
+def _scores(probabilities):
+    """1, 2, ..., n, with the rank of `probabilities`."""
+    count = probabilities.shape[-1]
+    return jnp.arange(1.0, count + 1.0).reshape((1,) * (probabilities.ndim - 1) + (count,))
 
 
 NETWORKS = (NIMAMobileNet, NIMAVGG16)

@@ -13,7 +13,7 @@ import numpy as np
 
 
 def half(size: int) -> int:
-    """Gives the size of the next coarser level; a single pixel stays one."""
+    """Returns the size of the next coarser level; a single pixel stays one."""
     return max(size // 2, 1)
 
 
@@ -26,7 +26,7 @@ class Span:
     total: int
 
     def halved(self) -> "Span":
-        """Gives the whole next level of a whole axis."""
+        """Returns the whole next level of a whole axis."""
         return Span(0, half(self.total), half(self.total))
 
 
@@ -49,7 +49,7 @@ def _tents(positions, first):
 
 
 def halving_weights(target: Span, source_total: int) -> np.ndarray:
-    """Gives the weights of source rows 2i, 2i + 1, 2i + 2 for every target row i.
+    """Returns the weights of source rows 2i, 2i + 1, 2i + 2 for every target row i.
 
     Args:
       target: rows to compute, of a level with `half(source_total)` rows.
@@ -63,7 +63,7 @@ def halving_weights(target: Span, source_total: int) -> np.ndarray:
 
 
 def doubling_weights(target: Span, source_total: int) -> np.ndarray:
-    """Gives the weights of source rows m - 1, m, m + 1, with m = i // 2, for every target row i.
+    """Returns the weights of source rows m - 1, m, m + 1, with m = i // 2, for every target row i.
 
     Args:
       target: rows to compute, of the finer level.
@@ -138,7 +138,7 @@ def _take(x, axis, start, count, step):
 
 
 def _along(vector, rank, axis):
-    """Gives a vector `rank` axes, its own at `axis`."""
+    """Returns a vector `rank` axes, its own at `axis`."""
     shape = [1] * rank
     shape[axis] = -1
     return vector.reshape(shape)
@@ -212,7 +212,7 @@ def _weights(spans, middle_computed):
 
 
 def coarser(finest, rows: Axis, columns: Axis):
-    """Gives the middle and the coarsest level of images `[b, h, w, c]`."""
+    """Returns the middle and the coarsest level of images `[b, h, w, c]`."""
     levels = [finest]
     for name in ("halve_1", "halve_2"):
         x = halve(levels[-1], rows.weights[name], axis=1)

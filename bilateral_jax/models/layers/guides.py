@@ -28,7 +28,7 @@ def knots_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
 
 
 def identity_slopes_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
-    """Gives the first ramp slope 1 and the others 0: the identity for values >= 0."""
+    """Returns the first ramp slope 1 and the others 0: the identity for values >= 0."""
     del key
     return jnp.zeros(shape, dtype).at[:, 0].set(1)
 
