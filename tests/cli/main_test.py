@@ -182,7 +182,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, model):
     params = dict(model.params, guide_network={"ccm": np.zeros((3, 4))})
     networks.save(tmp_path / "m", name="HDRNetCurves", hyperparameters=FIELDS, params=params)
     with pytest.raises(
-        ValueError, match=r"missing: params/guide_network/mix;.*ccm is \(3, 4\), expected \(3, 3\)"
+        ValueError, match=r"missing: params/guide_network/mix .*ccm is \(3, 4\), expected \(3, 3\)"
     ):
         enhance.load_model(tmp_path / "m")
 

@@ -291,7 +291,7 @@ def test_spread_is_for_training_and_evaluation():
         nima.Model(
             current.average, current.batch_stats, nima._module(**_config().to_dict()["model"])
         ),
-        nima.rated.square(element["image"], size=16, method="nearest")[None],
+        nima.rating_batches.square(element["image"], size=16, method="nearest")[None],
     )
     expected = np.abs(np.cumsum(np.asarray(shares[0], np.float64) - narrow)).mean()
     assert results["emd"] == pytest.approx(expected, rel=1e-5)
