@@ -1,10 +1,10 @@
 """How long does a photo take from decoded array to array, and how much memory does it need?
 
 Question: `bilateral_jax.inference.enhance` with HDRNet (curves guide, grid 16x16x8, preset
-"recommended", random weights) on 8-bit photos, by part: shrinking the photo to 256x256 (by area),
+"recommended", random weights) on 8-bit photos, by part: resizing the photo to 256x256 (by area),
 the network on it, and everything at full resolution (guide, slice_apply, conversion from and to 8
-bit, in bands). Peak memory is that of a process of its own, with Python and XLA in it. The paper
-states 61 ms for 12 megapixels on a phone's GPU.
+bit, in row tiles). Peak memory is that of a process of its own, with Python and XLA in it. The
+paper states 61 ms for 12 megapixels on a phone's GPU.
 
     python -m benchmarks.enhance [--sizes 1080p 12mp 200mp] [--rounds 5] [--quick]
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks import memory, records, timing
 from bilateral_jax import inference
+from bilateral_jax.inference import by_grid
 from bilateral_jax.models import hdrnet
 from bilateral_jax.models import model as model_lib
 
@@ -52,8 +53,8 @@ def timed_parts(model, image):
 
         return run
 
-    wrapped = {part: timed(getattr(inference, part), name) for part, name in PARTS.items()}
-    with mock.patch.multiple(inference, **wrapped):
+    wrapped = {part: timed(getattr(by_grid, part), name) for part, name in PARTS.items()}
+    with mock.patch.multiple(by_grid, **wrapped):
         start = time.perf_counter()
         out = inference.enhance(model, image)
         seconds["wall_seconds"] = time.perf_counter() - start

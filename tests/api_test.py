@@ -25,7 +25,6 @@ INTERNAL = (
     "bilateral_jax.kernels",
     "bilateral_jax.models.layers.guides",
     "bilateral_jax.models.layers.convolutions",
-    "bilateral_jax.models.layers.lowres",
     "bilateral_jax.models.layers.corner_aligned",
     "bilateral_jax.ops",
 )
@@ -48,7 +47,6 @@ POSITIONAL_OPTIONS = {
     "bilateral_jax.checkpoints.trees.restore": "a restore is about a step and a target",
     "bilateral_jax.checkpoints.networks.load": "path and step, as restore",
     "bilateral_jax.checkpoints.networks.load_model": "path and step, as restore",
-    "bilateral_jax.data.pipeline.augment.lowres": "as the models' resize(image, size, method)",
     "bilateral_jax.training.summary_writer.read": "it reads as a sentence: read(workdir, 'eval')",
     "bilateral_jax.models.registry.create": "a name and its hyper-parameters are one description",
     "bilateral_jax.training.parallel.gather": "as jax.lax.all_gather",

@@ -14,21 +14,23 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "bilateral_jax"
 
 # What everything below it may import.
-_BASE = {"color", "resize", "atomic"}
+_BASE = {"color", "pixels", "resize", "atomic", "tree_paths"}
 # layer -> the layers it may import: a layer is a folder or a file directly inside the package, or
 # a folder beside it. None: everything (composition happens there and nowhere else).
 ARROWS = {
     "lattice": set(),
     "color": set(),
-    "resize": set(),
+    "pixels": set(),
+    "resize": {"pixels"},
     "atomic": set(),
+    "tree_paths": set(),
     "kernels": _BASE | {"lattice"},
     "ops": _BASE | {"lattice", "kernels"},
     "filters": _BASE | {"ops", "lattice"},
     "losses": _BASE | {"ops"},
     "metrics": _BASE | {"ops"},
     "models": _BASE | {"ops", "lattice"},
-    "images": {"color", "atomic"},
+    "images": {"color", "pixels", "atomic"},
     "video": _BASE | {"images"},
     "data": _BASE | {"images", "video", "filters"},
     "alignment": _BASE | {"images", "video", "filters"},

@@ -95,7 +95,7 @@ def read_srgb(path) -> np.ndarray:
     photo = images.read(path)
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = images.to_bits(pixels, 8)
     try:
         return profiles.to_srgb(pixels, photo.icc_profile)
     except ValueError as error:

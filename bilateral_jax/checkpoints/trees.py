@@ -19,7 +19,8 @@ import time
 import jax
 import numpy as np
 
-from bilateral_jax.checkpoints import integrity, tree_paths
+from bilateral_jax import tree_paths
+from bilateral_jax.checkpoints import integrity
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
@@ -123,7 +124,9 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
             continue
         return (
             candidate,
-            tree_paths.nest(leaves) if target is None else tree_paths.fill(target, leaves),
+            tree_paths.nest(leaves)
+            if target is None
+            else tree_paths.fill(target, leaves, misfit="the checkpoint does not fit the target"),
             metadata,
         )
     raise DamagedCheckpointError("; ".join(problems))

@@ -4,8 +4,6 @@ import dataclasses
 import pathlib
 import sys
 
-import numpy as np
-
 from bilateral_jax import images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, photo_paths
@@ -23,7 +21,7 @@ def add_arguments(command):
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
     add("--overwrite", action="store_true", help="replace files that exist; never an input")
     add(
-        "--band-rows",
+        "--tile-rows",
         type=arguments.integer(1),
         help="rows rendered at a time (default: half a megapixel)",
     )
@@ -124,11 +122,11 @@ def _enhance_file(model, job, bits, quality, **options):
     if bits is None and job.target.suffix.lower() in _JPEG:
         bits = 8
     pixels = photo.pixels
-    if bits == 16 and pixels.dtype == np.uint8:
-        pixels = pixels.astype(np.uint16) * np.uint16(257)  # 255 becomes 65535
+    if bits == 16:
+        pixels = images.to_bits(pixels, 16)
     pixels = inference.enhance(model, pixels, **options)
-    if bits == 8 and pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if bits == 8:
+        pixels = images.to_bits(pixels, 8)
     images.write(
         job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality
     )

@@ -2,6 +2,7 @@
 
 import json
 
+from bilateral_jax import tree_paths
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, versions
 from bilateral_jax.models import model as model_lib
@@ -39,5 +40,5 @@ def run(checkpoint, *, step) -> int:
 
 def _print_arrays(title, tree):
     print(f"{title}{model_lib.parameter_count(tree):,}")
-    for name, shape in model_lib.leaf_shapes(tree).items():
-        print(f"  {name:<48}{' x '.join(map(str, shape)) or 'scalar'}")
+    for path, leaf in tree_paths.flatten(tree).items():
+        print(f"  {'/'.join(path):<48}{' x '.join(map(str, leaf.shape)) or 'scalar'}")

@@ -72,10 +72,10 @@ def distribution(model, pixels) -> np.ndarray:
     Returns:
       float32 `[10]`.
     """
-    if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     module = model.module
-    square = rating_batches.square(pixels, size=module.input_size, method=module.resize)
+    square = rating_batches.square(
+        images.to_bits(pixels, 8), size=module.input_size, method=module.resize
+    )
     return np.asarray(nima.of_squares(model, square[None]))[0]
 
 

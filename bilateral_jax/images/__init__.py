@@ -12,6 +12,8 @@ from bilateral_jax.images.files import decode as decode
 from bilateral_jax.images.files import encode_png as encode_png
 from bilateral_jax.images.files import inspect as inspect
 from bilateral_jax.images.files import read as read
-from bilateral_jax.images.files import to_float as to_float
-from bilateral_jax.images.files import to_integer as to_integer
 from bilateral_jax.images.files import write as write
+from bilateral_jax.pixels import as_float as as_float
+from bilateral_jax.pixels import to_bits as to_bits
+from bilateral_jax.pixels import to_float as to_float
+from bilateral_jax.pixels import to_integer as to_integer

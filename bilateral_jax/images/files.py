@@ -168,54 +168,6 @@ def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> No
         )
 
 
-def to_float(pixels) -> np.ndarray:
-    """Scales 8- or 16-bit pixels to float32 in [0, 1]; each depth by its own maximum.
-
-    Args:
-      pixels: uint8 or uint16 array of any shape.
-
-    Returns:
-      float32, same shape.
-
-    Raises:
-      TypeError: any other dtype.
-    """
-    pixels = np.asarray(pixels)
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"pixels must be uint8 or uint16, got {pixels.dtype}")
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-
-
-def to_integer(values, bits: int) -> np.ndarray:
-    """Rounds values in [0, 1] to 8- or 16-bit pixels; values outside are clipped.
-
-    Args:
-      values: float array of any shape.
-      bits: 8 or 16.
-
-    Returns:
-      uint8 or uint16, same shape. `to_integer(to_float(p), bits)` is `p` exactly.
-
-    Raises:
-      TypeError: `values` is not floating point.
-      ValueError: `bits` is neither 8 nor 16, or a value is NaN.
-    """
-    if bits not in (8, 16):
-        raise ValueError(f"bits must be 8 or 16, got {bits}")
-    values = np.asarray(values)
-    if values.dtype.name in ("float16", "bfloat16"):
-        values = values.astype(np.float32)
-    if not np.issubdtype(values.dtype, np.floating):
-        raise TypeError(f"values must be floating point with 1 as white, got {values.dtype}")
-    if np.isnan(values).any():
-        raise ValueError(
-            f"values holds {int(np.isnan(values).sum())} NaN; there is no pixel for that"
-        )
-    maximum = (1 << bits) - 1
-    scaled = np.clip(values, 0.0, 1.0) * np.asarray(maximum, values.dtype)
-    return np.rint(scaled).astype(np.uint8 if bits == 8 else np.uint16)
-
-
 def _check_writable(path, suffix, pixels, quality):
     if suffix not in SUFFIXES:
         raise ValueError(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}")

@@ -1,1 +1,5 @@
-"""Foreign weights to our pytrees: one module per source, with its table of names and shapes."""
+"""Published weights to our models: one file per source, with its table of names and shapes.
+
+Receives files that TensorFlow, Keras, PyTorch or MatConvNet wrote, or mappings of names to arrays.
+Hands out `Model`s.
+"""

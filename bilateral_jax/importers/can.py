@@ -7,11 +7,8 @@ Layers are numbered from 1; CAN24 has no number 8, as its last 3 x 3 layer kept 
     g_convK/w0, g_convK/w1          params  norm_i/kept, norm_i/normalised
     g_conv_last/weights, biases     params  last/kernel, bias
 
-The moving statistics in the files were never updated (the network always normalises by the picture
-at hand) and are left out. The published networks see blue, green, red.
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
+The moving statistics in the files were never updated (the network always normalises by the image's
+own) and are left out. The published networks take blue, green, red.
 """
 
 import re
@@ -27,7 +24,7 @@ _LEAVES = {"kernel": "weights", "shift": "BatchNorm/beta", "kept": "w0", "normal
 
 
 def load(source) -> model_lib.Model:
-    """Builds a network from the original's weights; names and shapes tell its size.
+    """Builds a network from the original's weights; its size follows from names and shapes.
 
     Args:
       source: mapping of names to arrays, `.npz` file, or TensorFlow checkpoint (prefix, `.index`
@@ -77,11 +74,11 @@ def from_variables(variables, module, *, numbers=None) -> model_lib.Model:
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    return variables_lib.fill(module, variables, _naming(module, numbers))
+    return variables_lib.from_foreign(module, variables, _naming(module, numbers))
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a network's weights under the original's names: the inverse of `load`.
+    """Returns a network's weights under the original's names: the inverse of `load`.
 
     Args:
       model: a `CAN` with its weights.
@@ -89,7 +86,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, _naming(model.module))
+    return variables_lib.to_foreign(model, _naming(model.module))
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -8,9 +8,6 @@ The original numbers its layers and leaves the norms unnamed; kernels are HWIO o
     generator/Variable_{2k+1}    params  norm_k/scale
     generator/W10, W11, ..       params  tail_0, tail_1/kernel, bias
     generator/W12, b12           params  last/kernel, bias
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import numpy as np
@@ -62,11 +59,11 @@ def from_variables(variables, module) -> model_lib.Model:
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    return variables_lib.fill(module, variables, _naming(module))
+    return variables_lib.from_foreign(module, variables, _naming(module))
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a generator's weights under the original's names: the inverse of `load`.
+    """Returns a generator's weights under the original's names: the inverse of `load`.
 
     Args:
       model: a `DPED` with its weights.
@@ -74,7 +71,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, _naming(model.module))
+    return variables_lib.to_foreign(model, _naming(model.module))
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

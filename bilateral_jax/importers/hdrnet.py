@@ -1,8 +1,7 @@
 """Weights of the original HDRNet (TensorFlow variable names) to our networks.
 
-Names and shapes, left the original's, right ours; convolution kernels are stored the same way round
-(HWIO, dense layers in-out), so nothing is transposed. N is the block and number of a layer, as in
-`splat/conv1` and `splat_conv1`:
+The original's names and shapes, then ours; both store kernels as HWIO (dense layers in-out), so
+nothing is transposed. N is the block and number of a layer, as in `splat/conv1` and `splat_conv1`:
 
     inference/coefficients/N/weights                  params       coefficient_network/N/kernel
     inference/coefficients/N/biases                   params       coefficient_network/N/bias
@@ -19,9 +18,6 @@ Names and shapes, left the original's, right ours; convolution kernels are store
     inference/guide/conv2/weights [1, 1, n, 1]        params       guide_network/out [n, 1]
     inference/guide/conv2/biases [1]                  params       guide_network/bias []
     inference/guide/level_K/..                        both         guide_network_K/..  (pyramid)
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `__main__.py`, which saves it.
 """
 
 import math
@@ -59,7 +55,7 @@ _GUIDE_LEAVES = {
 
 
 def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
-    """Builds a model from the original's weights; names and shapes tell which network it is.
+    """Builds a model from the original's weights; the network follows from names and shapes.
 
     Args:
       source: mapping of variable names to arrays, an `.npz` file of these, or a TensorFlow
@@ -92,7 +88,7 @@ def create_module(variables: Mapping[str, np.ndarray], *, spatial_bin: int | Non
       The linen module.
 
     Raises:
-      ValueError: a variable that decides is missing, or the shapes contradict each other.
+      ValueError: a variable that decides this is missing, or the shapes contradict each other.
     """
     if "inference/guide/ccm" in variables:
         name, guide = "HDRNetCurves", None
@@ -156,11 +152,11 @@ def from_variables(variables: Mapping[str, np.ndarray], module) -> model_lib.Mod
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    return variables_lib.fill(module, variables, original_name)
+    return variables_lib.from_foreign(module, variables, original_name)
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a model's weights under the original's names and shapes; the inverse of `load`.
+    """Converts a model's weights to the original's names and shapes; inverts `load`.
 
     Args:
       model: one of the three networks.
@@ -168,11 +164,11 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, original_name)
+    return variables_lib.to_foreign(model, original_name)
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs from the original.
+    """Lists the variables that a network is built from.
 
     Args:
       module: the network.
@@ -184,7 +180,7 @@ def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def original_name(path) -> tuple[str, int, int]:
-    """One of our leaves as (original name, axes of length 1 in front of ours, behind them)."""
+    """Maps a leaf to (original name, axes of length 1 in front of ours, behind them)."""
     _, network, *inner = path
     leaf = inner[-1]
     if network == "coefficient_network":
@@ -200,7 +196,7 @@ def network_variables(variables: Mapping[str, np.ndarray], kind: str) -> dict[st
 
     Args:
       variables: name to array.
-      kind: what is read, for the message.
+      kind: name of the network, for the message.
 
     Returns:
       Name to array.

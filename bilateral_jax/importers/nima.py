@@ -8,11 +8,8 @@ Kernels are HWIO on both sides; i = 1..13:
     NAME_bn/moving_mean, moving_variance  batch_stats  NAME_bn/mean, var
     dense_1/kernel, bias                  params       head/kernel, bias
 
-A MobileNet for ImageNet has the same names but for its last layer. It is taken as a backbone to
-start from: the head is drawn anew.
-
-Receives variables through `importers/formats/keras.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
+A MobileNet for ImageNet has the same names but for its last layer. It is imported as a backbone
+with a newly initialised head.
 """
 
 import jax
@@ -36,7 +33,7 @@ def load(source) -> model_lib.Model:
         checkpoint (prefix, `.index` file or folder).
 
     Returns:
-      The model; its width follows from the shapes, it takes 224 pixels a side, nearest neighbours.
+      The model; its width follows from the shapes. Its input is 224 x 224, by nearest neighbours.
 
     Raises:
       FileNotFoundError: no such file.
@@ -60,7 +57,7 @@ def from_variables(variables, module) -> model_lib.Model:
 
     Args:
       variables: name to array, as `keras.read` gives them. The head may have any name that starts
-        with "dense"; without one it is drawn anew.
+        with "dense"; without one it is initialised.
       module: a `NIMAMobileNet`.
 
     Returns:
@@ -69,17 +66,17 @@ def from_variables(variables, module) -> model_lib.Model:
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    given = {n: a for n, a in variables.items() if not n.startswith(_IMAGENET_HEAD)}
-    heads = sorted({name.split("/")[0] for name in given if name.startswith("dense")})
+    kept = {n: a for n, a in variables.items() if not n.startswith(_IMAGENET_HEAD)}
+    heads = sorted({name.split("/")[0] for name in kept if name.startswith("dense")})
     if not heads:
         drawn = model_lib.Model.init(module, jax.random.key(0)).params["head"]
-        given |= {f"{_HEAD}/{leaf}": np.asarray(array) for leaf, array in drawn.items()}
+        kept |= {f"{_HEAD}/{leaf}": np.asarray(array) for leaf, array in drawn.items()}
         heads = [_HEAD]
-    return variables_lib.fill(module, given, _naming(heads[0]))
+    return variables_lib.from_foreign(module, kept, _naming(heads[0]))
 
 
 def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a network's weights under Keras' names: the inverse of `load`.
+    """Returns a network's weights under Keras' names: the inverse of `load`.
 
     Args:
       model: a `NIMAMobileNet` with its weights.
@@ -87,7 +84,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    return variables_lib.empty(model, _naming(_HEAD))
+    return variables_lib.to_foreign(model, _naming(_HEAD))
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -3,9 +3,6 @@
 The names are HDRNet's (`importers/hdrnet.py` has the table; the guide is the one by curves), with
 `global/conv1` to `global/conv12` and `local/conv1` to `local/conv6`, of which only the first has
 biases: 53 variables in all. `hdrnet.to_variables` and `hdrnet.table` serve a UPE, too.
-
-Receives variables through `importers/variables.py`.
-Hands a `Model` to `__main__.py`, which saves it.
 """
 
 from bilateral_jax import models
@@ -21,7 +18,7 @@ def load(source, *, rendering: str = "graph") -> model_lib.Model:
       source: mapping of variable names to arrays, an `.npz` file of these, or a TensorFlow
         checkpoint (prefix, `.index` file or folder). Optimiser slots and names outside the scope
         `inference/` are ignored.
-      rendering: how the model makes its picture, see `models/upe.py`: "graph" in float, as in
+      rendering: how the model renders, see `models/upe.py`: "graph" in float, as in
         training, or "script" in 8 bits, as the published script.
 
     Returns:

@@ -1,10 +1,8 @@
-"""Foreign variables by name into the leaves of a network: what every importer shares.
+"""Conversion between variables under foreign names and the leaves of a network.
 
-An importer says one thing of each of our leaves: the original's name, and how many axes of length 1
-the original has in front and behind. From that follow the table, the checks and both directions.
-
-Receives files through `importers/formats/tensor_bundle.py` or NumPy, names from the importers.
-Hands a `Model` to the importers.
+An importer maps the path of each of our leaves to the original's name and the number of axes of
+length 1 that the original has in front and behind. The table, the checks and both directions of the
+conversion follow from that.
 """
 
 import pathlib
@@ -14,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
-from bilateral_jax import models
+from bilateral_jax import models, tree_paths
 from bilateral_jax.importers.formats import tensor_bundle
 from bilateral_jax.models import model as model_lib
 
@@ -41,8 +39,10 @@ def read(source) -> dict[str, np.ndarray]:
     return {k: array for k, array in named.items() if k.rsplit("/", 1)[-1] not in _OPTIMISER}
 
 
-def fill(module, variables: Mapping[str, np.ndarray], original: Callable) -> model_lib.Model:
-    """Fills a network.
+def from_foreign(
+    module, variables: Mapping[str, np.ndarray], original: Callable
+) -> model_lib.Model:
+    """Builds a model from variables under their original names.
 
     Args:
       module: the network.
@@ -56,70 +56,58 @@ def fill(module, variables: Mapping[str, np.ndarray], original: Callable) -> mod
     Raises:
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
-    rows = table(module, original)
-    problems = [
-        f"missing: {name} {shape}" for name, (_, shape) in rows.items() if name not in variables
-    ]
-    problems += [
-        f"unexpected: {name} {np.shape(variables[name])}" for name in variables if name not in rows
-    ]
-    for name, (_, shape) in rows.items():
-        if name in variables and np.shape(variables[name]) != shape:
-            problems.append(f"wrong shape: {name} is {np.shape(variables[name])}, expected {shape}")
-    if problems:
-        kind = models.describe(module)[0]
-        raise ValueError(f"the variables do not fit {kind}: " + "; ".join(problems))
-
-    def leaf(path, like):
-        name = original(_names(path))[0]
-        return np.asarray(variables[name], np.float32).reshape(like.shape)
-
-    filled = jax.tree_util.tree_map_with_path(leaf, _leaves(module))
-    return model_lib.Model(filled["params"], filled.get("batch_stats", {}), module)
+    leaves = tree_paths.flatten(model_lib.variable_shapes(module))
+    target = {
+        name: jax.ShapeDtypeStruct(shape, np.float32)
+        for name, (_, shape) in table(module, original).items()
+    }
+    checked = tree_paths.fill(
+        target,
+        {(name,): array for name, array in variables.items()},
+        misfit=f"the variables do not fit {models.describe(module)[0]}",
+        check_dtypes=False,
+    )
+    filled = {
+        path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
+        for path, leaf in leaves.items()
+    }
+    tree = tree_paths.nest(filled)
+    return model_lib.Model(tree["params"], tree.get("batch_stats", {}), module)
 
 
-def empty(model: model_lib.Model, original: Callable) -> dict[str, np.ndarray]:
-    """Gives a model's weights under the original's names and shapes: the inverse of `fill`.
+def to_foreign(model: model_lib.Model, original: Callable) -> dict[str, np.ndarray]:
+    """Returns a model's weights under their original names and shapes: inverts `from_foreign`.
 
     Args:
       model: the network with its weights.
-      original: as for `fill`.
+      original: as for `from_foreign`.
 
     Returns:
       Name to float32 array.
     """
+    foreign = {}
     leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    named = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
-        name, before, behind = original(_names(path))
-        named[name] = np.asarray(leaf).reshape((1,) * before + leaf.shape + (1,) * behind)
-    return named
+    for path, leaf in tree_paths.flatten(leaves).items():
+        name, before, behind = original(path)
+        foreign[name] = np.asarray(leaf).reshape((1,) * before + leaf.shape + (1,) * behind)
+    return foreign
 
 
 def table(module, original: Callable) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs from the original.
+    """Lists the variables that a network is built from.
 
     Args:
       module: the network.
-      original: as for `fill`.
+      original: as for `from_foreign`.
 
     Returns:
       Original name to (our path, the original's shape).
     """
     rows = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(_leaves(module)):
-        name, before, behind = original(_names(path))
-        rows[name] = ("/".join(_names(path)), (1,) * before + leaf.shape + (1,) * behind)
+    for path, leaf in tree_paths.flatten(model_lib.variable_shapes(module)).items():
+        name, before, behind = original(path)
+        rows[name] = ("/".join(path), (1,) * before + leaf.shape + (1,) * behind)
     return rows
-
-
-def _names(path):
-    return tuple(key.key for key in path)
-
-
-def _leaves(module):
-    inputs = jax.eval_shape(module.example_inputs)
-    return jax.eval_shape(module.init, jax.random.key(0), *inputs)
 
 
 def _read_file(path):

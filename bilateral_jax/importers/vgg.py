@@ -1,4 +1,4 @@
-"""Weights of published VGGs to our trunk: the convolutions; what follows them is left out.
+"""Weights of published VGGs to our trunk: the convolutions; the layers behind them are left out.
 
     MatConvNet `.mat`       the k-th convolution of `layers`     params  trunk/convB_I/kernel, bias
     torchvision             features.N.weight, features.N.bias   params  trunk/convB_I/kernel, bias
@@ -6,9 +6,6 @@
 MatConvNet's kernels have their first two axes swapped, torchvision's are OIHW; ours are HWIO. Each
 keeps the scaling of pixels that it was trained with: 0 to 255 minus a mean, or standardised; and
 the pools that it is used with: DPED's code keeps an odd last row, torchvision drops it.
-
-Receives files from `cli/enhance.py`; `.pth` through `importers/formats/torch_file.py`.
-Hands a `Model` to `cli/enhance.py`, which saves it.
 """
 
 import pathlib
@@ -55,7 +52,7 @@ def load(source) -> model_lib.Model:
 
 
 def to_torchvision(model: model_lib.Model) -> dict[str, np.ndarray]:
-    """Gives a model's weights under torchvision's names and in its order of axes.
+    """Returns a model's weights under torchvision's names and in its order of axes.
 
     Args:
       model: a `VGG` with its weights.
@@ -63,7 +60,7 @@ def to_torchvision(model: model_lib.Model) -> dict[str, np.ndarray]:
     Returns:
       Name to float32 array.
     """
-    named = variables_lib.empty(model, _torchvision_naming(model.module))
+    named = variables_lib.to_foreign(model, _torchvision_naming(model.module))
     return {name: _oihw(array) if array.ndim == 4 else array for name, array in named.items()}
 
 
@@ -75,7 +72,7 @@ def _from_torchvision(variables):
         raise ValueError("this VGG has batch norms (a vgg16_bn or vgg19_bn); import one without")
     module = _module(found, kept, "features.0.weight", 0, variables, **_TORCHVISION)
     hwio = {k: np.transpose(x, (2, 3, 1, 0)) if np.ndim(x) == 4 else x for k, x in kept.items()}
-    return variables_lib.fill(module, hwio, _torchvision_naming(module))
+    return variables_lib.from_foreign(module, hwio, _torchvision_naming(module))
 
 
 def _from_mat(path):
@@ -90,7 +87,7 @@ def _from_mat(path):
     def original(path):
         return f"convolution {numbers[path[-2]]} {path[-1]}", 0, 0
 
-    return variables_lib.fill(module, named, original)
+    return variables_lib.from_foreign(module, named, original)
 
 
 def _mat_layers(path):
@@ -124,7 +121,7 @@ def _mat_layers(path):
 
 
 def _module(kernels, variables, first, axis, shown, **fields):
-    """The network that so many kernels belong to, the first of which tells the width."""
+    """Builds the network that has so many kernels; the first one's shape gives the width."""
     depths = {sum(depths): depths for depths in vgg.DEPTHS.values()}
     if len(kernels) not in depths or first not in variables:
         names = ", ".join(sorted(shown)[:5]) or "none"
@@ -144,11 +141,11 @@ def _layers(module):
 
 def _torchvision_naming(module):
     """A ReLU follows each convolution, and a pool each block: both count in torchvision."""
-    numbers, place = {}, 0
+    numbers, index = {}, 0
     for name in vgg.Trunk(module.depths).names():
         if name.startswith("relu"):
-            numbers[f"conv{name.removeprefix('relu')}"] = place
-        place += 1 if name.startswith("pool") else 2
+            numbers[f"conv{name.removeprefix('relu')}"] = index
+        index += 1 if name.startswith("pool") else 2
 
     def original(path):
         leaf = "weight" if path[-1] == "kernel" else "bias"

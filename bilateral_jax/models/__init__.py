@@ -1,7 +1,7 @@
 """The papers' networks, one file each, and the registry that builds them by name.
 
-Receives names and hyper-parameters from checkpoints/ and experiments.
-Hands modules, and `Model`s of them, to whoever trains or applies them.
+Receives names and hyper-parameters, images, low-res inputs and batches.
+Hands out modules, `Model`s of them, images, grids, features and logits.
 """
 
 from bilateral_jax.models.registry import REGISTRY as REGISTRY

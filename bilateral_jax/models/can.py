@@ -1,29 +1,22 @@
-"""CAN: a context aggregation network that imitates an image operator at full resolution.
+"""CAN: a context aggregation network that approximates an image operator at full resolution.
 
-3 x 3 convolutions whose taps lie 1, 2, 4, ... pixels apart; every layer normalises by the mean and
-variance of the whole picture it is looking at, in training and afterwards, and mixes the result
-with what it was.
-
-Receives pictures from `models/model.py`, strips of them from `inference/row_tiles.py`.
-Hands pictures back.
+Dilated 3 x 3 convolutions (dilation 1, 2, 4, ...), each followed by adaptive normalisation with the
+mean and variance of the whole image, in training and in inference, and a leaky ReLU.
 
 Reference: Chen, Xu and Koltun 2017, "Fast image processing with fully-convolutional networks",
 section 3; published code and weights.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models.layers import row_tiles
-
-_EPSILON = 1e-3
-_SLOPE = 0.2
+from bilateral_jax.models import inference_methods
+from bilateral_jax.models.layers import convolutions, norms, row_tiles
 
 
 def _identity_kernel(key, shape, dtype=jnp.float32):
-    """The first weights of every layer but the last: each channel passes through unchanged."""
+    """Initial weights of every layer but the last: each channel passes through unchanged."""
     del key
     kernel = np.zeros(shape)
     kernel[shape[0] // 2, shape[1] // 2] = np.eye(*shape[2:])
@@ -35,12 +28,11 @@ class CAN(nn.Module):
 
     Attributes:
       width: channels of every layer but the last: 24 for CAN24, 32 for CAN32.
-      dilations: distance of the taps, layer by layer; (1, 2, ..., 64, 1) for CAN24, up to 128 for
-        CAN32.
-      conditions: channels beyond red, green and blue that are the same at every pixel: the strength
+      dilations: of the 3 x 3 layers; (1, 2, ..., 64, 1) for CAN24, up to 128 for CAN32.
+      conditions: input channels beyond red, green and blue, constant over the image: the strength
         of a parameterised operator, or indicators of one operator among several.
-      channel_order: "bgr" as the published weights, or "rgb", in which the network sees and gives
-        channels; pictures are red, green, blue in any case.
+      channel_order: order of the colours inside the network, "bgr" as the published weights, or
+        "rgb"; images are red, green, blue in both cases.
     """
 
     width: int = 24
@@ -58,12 +50,14 @@ class CAN(nn.Module):
         return (jnp.zeros((1, 1, 1, 3 + self.conditions)),)
 
     @property
-    def statistics(self):
-        """How many statistics of the whole picture the network uses, in order of use."""
-        return len(self.dilations)
+    def inference_method(self):
+        """By row tiles, with the moments of every dilated layer."""
+        return inference_methods.ByRowTiles(
+            statistics=len(self.dilations), features=self.width, conditions=self.conditions
+        )
 
     def __call__(self, image):
-        """Applies the operator to whole pictures.
+        """Applies the operator to whole images.
 
         Args:
           image: `[b, h, w, 3 + conditions]`, colours in [0, 1], then the conditions.
@@ -71,59 +65,43 @@ class CAN(nn.Module):
         Returns:
           `[b, h, w, 3]`, unbounded.
         """
-        return self.run(row_tiles.Strip(image)).values
+        return self.run(row_tiles.RowTile(image)).values
 
     enhance = __call__
 
     @nn.compact
-    def run(self, strip, known=(), *, stop=None):
-        """Runs the network on a strip, with statistics measured before.
+    def run(self, tile, known=(), *, stop=None):
+        """Runs the network on a row tile.
 
         Args:
-          strip: a `Strip` of the picture.
-          known: `Moments` of the first statistics of the whole picture; those missing are measured
-            on the strip, which must then be the whole picture.
-          stop: number of a statistic: return the features that it is measured on.
+          tile: a `RowTile` of the image.
+          known: `Moments` of the whole image for the first norms; the others are measured on the
+            tile, which must then be the whole image.
+          stop: index of a norm: return its input instead.
 
         Returns:
-          A `Strip` that is shorter by the rows near its ends that other rows decide.
+          A `RowTile`; rows near its ends that depend on rows outside the tile are dropped.
         """
-        x = strip.map(self._reorder)
+        x = tile.map(self._reorder)
         for i, dilation in enumerate(self.dilations):
-            x = row_tiles.Convolution(
+            x = row_tiles.convolve(
+                x,
                 self.width,
                 dilation=dilation,
                 use_bias=False,
                 kernel_init=_identity_kernel,
                 name=f"conv_{i}",
-            )(x)
+            )
             if i == stop:
                 return x
-            moments = known[i] if i < len(known) else row_tiles.moments(x)
-            x = AdaptiveNorm(name=f"norm_{i}")(x, moments)
-            x = x.map(lambda y: jnp.maximum(_SLOPE * y, y))
-        last = row_tiles.Convolution(
-            3, kernel_size=1, kernel_init=nn.initializers.glorot_uniform(), name="last"
-        )
-        return last(x).map(self._reorder)
+            moments = known[i] if i < len(known) else norms.moments(x.values)
+            x = x.map(norms.AdaptiveNorm(name=f"norm_{i}"), moments)
+            x = x.map(convolutions.leaky_relu)
+        kernel = nn.initializers.glorot_uniform()
+        x = row_tiles.convolve(x, 3, kernel_size=1, kernel_init=kernel, name="last")
+        return x.map(self._reorder)
 
     def _reorder(self, values):
         if self.channel_order == "rgb":
             return values
         return jnp.concatenate([values[..., 2::-1], values[..., 3:]], axis=-1)
-
-
-class AdaptiveNorm(nn.Module):
-    """`a * x + b * normalised(x)` with two learned numbers a = 1 and b = 0 to start with.
-
-    The normalised part has a shift per channel and no gain.
-    """
-
-    @nn.compact
-    def __call__(self, strip, moments):
-        shift = self.param("shift", nn.initializers.zeros, (strip.values.shape[-1],))
-        kept = self.param("kept", nn.initializers.ones, ())
-        normalised = self.param("normalised", nn.initializers.zeros, ())
-        scale = jax.lax.rsqrt(moments.variance + _EPSILON)
-        shift = shift.reshape(1, 1, 1, -1)
-        return strip.map(lambda x: kept * x + normalised * ((x - moments.mean) * scale + shift))

@@ -1,26 +1,24 @@
-"""The three networks of HDRNet: a grid from a small copy, a full-resolution guide, slice, apply.
+"""The three networks of HDRNet: a grid from a low-res input, a full-resolution guide, slice, apply.
 
-A coefficient network looks at the low-resolution copy and fills a bilateral grid of 3x4 affine
-colour matrices; the guide gives every full-resolution pixel its depth in that grid; the matrix
-found there turns the pixel's colour. Every hyper-parameter has its original name and default;
-fields of ours come last and default to the original's behaviour, so `HDRNetCurves()` is the
-published network.
-
-Receives images from `models/model.py`.
-Hands grids, guides and images to `ops/bilateral.py`.
+A coefficient network predicts a bilateral grid of 3x4 affine colour matrices from the low-res
+input; a guide gives every full-resolution pixel its depth in the grid; the matrix sliced there is
+applied to the pixel's colour. Hyper-parameters have their original names and defaults; additional
+ones come last and default to the original's behaviour, so `HDRNetCurves()` is the published
+network.
 
 Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image
 Enhancement", 2017.
 """
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.models.layers import coefficients, corner_aligned, guides, lowres
+from bilateral_jax import resize
+from bilateral_jax.models import inference_methods
+from bilateral_jax.models.layers import coefficients, corner_aligned, guides
 from bilateral_jax.ops import bilateral, guided
 
 # What "recommended" changes, and what it brought on the held-out demo photos after 250 steps of
@@ -28,7 +26,7 @@ from bilateral_jax.ops import bilateral, guided
 # - identity_start: paper 19.5 dB, with it 22.9-24.2 dB (two seeds). A random start spends its first
 #   steps on unlearning random colours.
 # - lowres_method "area": no gain in PSNR beyond the seeds' spread (paper 19.8, both 23.0-23.5 dB).
-#   It is there for steadiness: moving a 1080p photo by one pixel changes the small copy by 0.016
+#   It is there for stability: moving a 1080p photo by one pixel changes the low-res input by 0.016
 #   (rms) against 0.037, noise of 0.02 by 0.004 against 0.020.
 PRESETS = {
     "paper": {},
@@ -39,24 +37,8 @@ PRESETS = {
 DTYPES = ("float32", "bfloat16")
 
 
-@dataclasses.dataclass(frozen=True)
-class Band:
-    """What a network needs to render a band of rows of a larger picture.
-
-    Attributes:
-      rows: (first, past the last) source row to hand over; outside the picture its border repeats.
-      columns: (first, past the last) source column, likewise.
-      arrays: numbers that depend on where the band stands and on the size of the picture; their
-        shapes depend on the band's size only, so one compiled function serves many pictures.
-    """
-
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    arrays: dict
-
-
 class HDRNet(nn.Module):
-    """What the three networks share; use one of them.
+    """Base class of the three networks.
 
     Attributes:
       net_input_size: side of the square low-resolution input; `spatial_bin` times a power of two.
@@ -65,12 +47,11 @@ class HDRNet(nn.Module):
       channel_multiplier: multiplies every channel width.
       guide_complexity: hidden width of a pointwise guide.
       batch_norm: batch norm in the coefficient network.
-      lowres_method: how `enhance` and the training step shrink the photo, see
-        `models/layers/lowres.py`.
+      lowres_method: how the low-res input is resized, see `bilateral_jax/resize.py`.
       identity_start: start from the identity transform instead of a random one.
       dtype: of the hidden features of the coefficient network, "float32" or "bfloat16"; parameters,
-        grid, guide, slice and apply are float32 in both (a guide in bfloat16 would know 128 depths
-        between a half and one, and the picture 128 values).
+        grid, guide, slice and apply are float32 in both (a bfloat16 guide has 128 values between
+        0.5 and 1, and so has an image).
       axis_name: pmap axis whose devices share batch statistics in training; not a property of the
         weights.
     """
@@ -86,7 +67,7 @@ class HDRNet(nn.Module):
     dtype: str = "float32"
     axis_name: str | None = None
 
-    # Not fields: rows of the predicted matrices, and what `coefficients.py` says of the depths.
+    # Not fields: rows of the predicted matrices; depths as in `layers/coefficients.py`.
     n_out = 3
     global_depth = 1
     local_depth = 1
@@ -107,9 +88,9 @@ class HDRNet(nn.Module):
                 f"net_input_size must be spatial_bin ({self.spatial_bin}) times 2, 4, 8, ..., "
                 f"got {self.net_input_size}"
             )
-        if self.lowres_method not in lowres.METHODS:
+        if self.lowres_method not in resize.METHODS:
             raise ValueError(
-                f"lowres_method must be one of {lowres.METHODS}, got {self.lowres_method!r}"
+                f"lowres_method must be one of {resize.METHODS}, got {self.lowres_method!r}"
             )
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, got {self.dtype!r}")
@@ -131,6 +112,11 @@ class HDRNet(nn.Module):
         )
         self.guide_network = self.make_guide()
 
+    @property
+    def inference_method(self):
+        """By grid."""
+        return inference_methods.ByGrid(self.net_input_size, self.lowres_method)
+
     def make_guide(self) -> nn.Module:
         """Builds the guide network; each of the three differs here."""
         raise NotImplementedError
@@ -141,12 +127,12 @@ class HDRNet(nn.Module):
         return tuple(map(tuple, rows.tolist()))
 
     def __call__(self, lowres_image, fullres, *, window: Any = None, train: bool = False):
-        """Enhances images whose low-resolution copies are given.
+        """Enhances images, given their low-res inputs.
 
         Args:
           lowres_image: `[b, n, n, 3]`, n = `net_input_size`, values in [0, 1].
           fullres: `[b, h, w, 3]`, any size, values in [0, 1].
-          window: where `fullres` lies in the picture that `lowres_image` shows whole: (top, left,
+          window: where `fullres` lies in the image that `lowres_image` shows whole: (top, left,
             full_height, full_width), or an int array `[b, 4]`; None if it is the whole.
           train: use and update batch statistics.
 
@@ -179,26 +165,30 @@ class HDRNet(nn.Module):
         )
 
     def enhance(self, image):
-        """Enhances whole images `[b, h, w, 3]` from their own low-resolution copies."""
-        small = lowres.resize(image, self.net_input_size, self.lowres_method)
+        """Enhances whole images `[b, h, w, 3]`; the low-res input is made here."""
+        small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
 
-    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
-        """Plans the rendering of a band of rows.
+    def plan_row_tile(
+        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.RowTilePlan:
+        """Plans the rendering of a row tile.
 
         Args:
           start: its first row.
-          size: its rows and columns; it may reach beyond the picture below and to the right.
-          full_size: (height, width) of the picture.
+          size: its rows and columns; it may reach beyond the image below and to the right.
+          full_size: (height, width) of the image.
 
         Returns:
           The plan.
         """
         window = np.asarray([[start, 0, *full_size]], np.int32)
-        return Band((start, start + size[0]), (0, size[1]), {"window": window})
+        return inference_methods.RowTilePlan(
+            (start, start + size[0]), (0, size[1]), {"window": window}
+        )
 
-    def render_band(self, grid, rows, arrays: dict):
-        """Renders a planned band: exactly the rows that `render` would give for the whole picture.
+    def render_row_tile(self, grid, rows, arrays: dict):
+        """Renders a planned row tile, equal to the same rows of `render` on the whole image.
 
         Args:
           grid: `[1, gh, gw, gd, n_out, 4]`.
@@ -211,7 +201,7 @@ class HDRNet(nn.Module):
         return self.render(grid, rows, window=arrays["window"])
 
     def example_inputs(self):
-        """Gives the smallest inputs that show every parameter its shape."""
+        """Arguments of `__call__` of the smallest size, for initialisation."""
         return jnp.zeros((1, self.net_input_size, self.net_input_size, 3)), jnp.zeros((1, 4, 4, 3))
 
 
@@ -232,9 +222,9 @@ class HDRNetPointwiseNNGuide(HDRNet):
 class HDRNetGaussianPyrNN(HDRNet):
     """Three levels, full to quarter resolution, each with its guide and matrices, added up.
 
-    With a `window` the levels are those of the crop, placed at half and quarter position: away from
-    the crop's border they are those of the whole picture up to half a pixel of the coarser level.
-    `band` and `render_band` are exact, since they take the neighbouring rows too.
+    With a `window` the levels are those of the crop, at half and quarter its position: away from
+    the crop's border they are the whole image's up to half a pixel of the coarser level. Row tiles
+    are exact, since they include the neighbouring rows.
 
     Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published
     code.
@@ -250,7 +240,7 @@ class HDRNetGaussianPyrNN(HDRNet):
         return self.guide_network[0](fullres, train=train)
 
     def levels(self, fullres):
-        """Gives the three pictures, finest first."""
+        """Computes the three levels of the image pyramid, finest first."""
         axes = [corner_aligned.whole(size) for size in fullres.shape[1:3]]
         return [fullres, *corner_aligned.coarser(fullres, *axes)]
 
@@ -260,20 +250,24 @@ class HDRNetGaussianPyrNN(HDRNet):
         windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
         return self._merge(grid, levels, *axes, windows, train=train)
 
-    def band(self, start: int, size: tuple[int, int], full_size: tuple[int, int]) -> Band:
-        rows, row_spans, row_axis = corner_aligned.band(start, size[0], full_size[0])
-        columns, column_spans, column_axis = corner_aligned.band(0, size[1], full_size[1])
+    def plan_row_tile(
+        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.RowTilePlan:
+        rows, row_spans, row_axis = corner_aligned.row_tile(start, size[0], full_size[0])
+        columns, column_spans, column_axis = corner_aligned.row_tile(0, size[1], full_size[1])
         windows = [
             [[row.start, column.start, row.total, column.total]]
             for row, column in zip(row_spans, column_spans, strict=True)
         ]
         weights = {"rows": row_axis.weights, "columns": column_axis.weights}
-        return Band(rows, columns, weights | {"windows": np.asarray(windows, np.int32)})
+        return inference_methods.RowTilePlan(
+            rows, columns, weights | {"windows": np.asarray(windows, np.int32)}
+        )
 
-    def render_band(self, grid, rows, arrays: dict):
-        axes = [corner_aligned.band_axis(arrays[name]) for name in ("rows", "columns")]
+    def render_row_tile(self, grid, rows, arrays: dict):
+        axes = [corner_aligned.tile_axis(arrays[name]) for name in ("rows", "columns")]
         middle, coarsest = corner_aligned.coarser(rows, *axes)
-        levels = [*corner_aligned.crop_band(rows, middle, *axes), coarsest]
+        levels = [*corner_aligned.crop_tile(rows, middle, *axes), coarsest]
         return self._merge(grid, levels, *axes, list(arrays["windows"]), train=False)
 
     def _merge(self, grid, levels, rows, columns, windows, *, train):

@@ -1,15 +1,15 @@
-"""A trained (or fresh) network as one pytree that is called on pictures.
+"""A network with its parameters as one pytree that is called on images."""
 
-Receives modules from `models/__init__.py`, images from `inference/` and the experiments.
-Hands images to the module's methods and takes its results back.
-"""
-
+import dataclasses
 from typing import Any
 
 import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from bilateral_jax import tree_paths
+from bilateral_jax.models import inference_methods
 
 
 @flax.struct.dataclass
@@ -28,7 +28,7 @@ class Model:
 
     @classmethod
     def init(cls, module: nn.Module, key: jax.Array) -> "Model":
-        """Draws fresh parameters.
+        """Initialises the parameters.
 
         Args:
           module: the network.
@@ -46,7 +46,7 @@ class Model:
 
     @classmethod
     def from_leaves(cls, module: nn.Module, params, batch_stats) -> "Model":
-        """Puts stored leaves into a network.
+        """Builds a model from stored leaves.
 
         Args:
           module: the network.
@@ -57,30 +57,17 @@ class Model:
           The model, on the default device.
 
         Raises:
-          ValueError: leaves are missing, left over or of another shape; each is named.
+          ValueError: leaves are missing, unexpected or of another shape; each is named.
         """
-        shapes = jax.eval_shape(
-            module.init, jax.random.key(0), *jax.eval_shape(module.example_inputs)
-        )
-        expected = leaf_shapes(
-            {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-        )
-        found = leaf_shapes({"params": params, "batch_stats": batch_stats})
-        problems = [f"missing: {name}" for name in expected if name not in found]
-        problems += [f"unexpected: {name}" for name in found if name not in expected]
-        problems += [
-            f"wrong shape: {name} is {found[name]}, expected {shape}"
-            for name, shape in expected.items()
-            if found.get(name, shape) != shape
-        ]
-        if problems:
-            raise ValueError(
-                f"the weights do not fit {type(module).__name__}: " + "; ".join(problems)
-            )
-        return cls(*jax.device_put((params, batch_stats)), module)
+        shapes = variable_shapes(module)
+        target = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+        leaves = tree_paths.flatten({"params": params, "batch_stats": batch_stats})
+        misfit = f"the weights do not fit {type(module).__name__}"
+        filled = tree_paths.fill(target, leaves, misfit=misfit, check_dtypes=False)
+        return cls(*jax.device_put((filled["params"], filled["batch_stats"])), module)
 
     def __call__(self, image):
-        """Enhances whole images; the low-resolution copy is made here.
+        """Enhances whole images in memory.
 
         Args:
           image: `[*b, h, w, 3]`, float, values in [0, 1].
@@ -90,8 +77,9 @@ class Model:
 
         Raises:
           TypeError: integer image.
-          ValueError: not three channels or fewer than three axes.
+          ValueError: not three channels or fewer than three axes, or the network enhances nothing.
         """
+        inference_methods.declared(self.module)
         image = jnp.asarray(image)
         if not jnp.issubdtype(image.dtype, jnp.floating):
             raise TypeError(f"image must be float with values in [0, 1], got {image.dtype}")
@@ -125,12 +113,23 @@ def _init(module, key):
     return module.init(key, *module.example_inputs())
 
 
+def synchronised(module: nn.Module, axis_name: str) -> nn.Module:
+    """Returns the network with batch norms, if any, averaged over the devices of a mapped axis.
+
+    Args:
+      module: a network.
+      axis_name: of the mapped axis.
+    """
+    fields = {field.name for field in dataclasses.fields(module)}
+    return module.clone(axis_name=axis_name) if "axis_name" in fields else module
+
+
+def variable_shapes(module: nn.Module):
+    """Returns a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
+    inputs = jax.eval_shape(module.example_inputs)
+    return jax.eval_shape(module.init, jax.random.key(0), *inputs)
+
+
 def parameter_count(params) -> int:
     """Counts the numbers in a pytree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def leaf_shapes(tree) -> dict[str, tuple[int, ...]]:
-    """Lists the leaves of a pytree of dictionaries: path, joined by slashes, to shape."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {"/".join(key.key for key in path): tuple(leaf.shape) for path, leaf in leaves}

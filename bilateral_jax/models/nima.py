@@ -1,24 +1,24 @@
-"""NIMA: a network that looks at a photo and predicts how people would score it, from 1 to 10.
+"""NIMA: predicts the distribution of human scores, 1 to 10, of a photo.
 
-An ImageNet classifier without its last layer, and ten outputs in place of it: the share of people
-who give the photo 1, 2, ..., 10. Its mean is the score, its spread how much people would disagree.
-Everything from the pixels of a photo of any size to the score can be differentiated, so a trained
-network can be the critic of one that enhances.
-
-Receives photos from `models/model.py`'s users: experiments, `cli/score.py`.
-Hands distributions of scores back.
+An ImageNet classifier whose last layer is replaced by ten outputs: the probability of each score.
+The distribution's mean is the predicted score, its standard deviation the disagreement. Everything
+from the pixels of a photo of any size to the score is differentiable, so a trained network can be
+the critic in the loss of one that enhances.
 
 Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; Howard et al. 2017,
 "MobileNets", table 1; the layers, names and paddings are those of the published graph.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from bilateral_jax import pixels as pixels_lib
+from bilateral_jax import resize as resize_lib
 from bilateral_jax.models import vgg
-from bilateral_jax.models.layers import convolutions, mobilenet
+from bilateral_jax.models.layers import convolutions
 
 SCORES = 10
 RESIZE_METHODS = ("nearest", "antialias")
@@ -27,23 +27,25 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
-_VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; the original takes no deviation
+_VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; no deviation in the original
+# without bias and activation
+_plain = functools.partial(convolutions.Linear, use_bias=False, activate=False)
 
 
 def distribution(model, image, *, method: str | None = None):
     """Predicts the distribution of scores of photos of any size.
 
-    The whole photo is brought to the square that the network sees, whatever its shape; dropout is
-    off and the batch norms use their moving statistics. With `method="antialias"` the gradient
-    reaches every pixel, as a loss needs.
+    The whole photo is resized to the network's square input, whatever its shape; dropout is off and
+    the batch norms use their moving statistics. With `method="antialias"` the gradient reaches
+    every pixel, as a loss needs.
 
     Args:
       model: a `Model` of a network of this file.
       image: float `[*b, h, w, 3]` in [0, 1].
-      method: how to resize, see `resize`; None for the way in which the network was trained.
+      method: how to resize, see `resize`; None for the method that the network was trained with.
 
     Returns:
-      float32 `[*b, 10]`, shares that sum to 1.
+      float32 `[*b, 10]`, probabilities that sum to 1.
 
     Raises:
       TypeError: integer image.
@@ -66,16 +68,16 @@ def of_squares(model, pixels):
     Returns:
       float32 `[b, 10]`.
     """
-    return jax.nn.softmax(model.apply(pixels.astype(jnp.float32) / 255.0))
+    return jax.nn.softmax(model.apply(pixels_lib.to_float(pixels)))
 
 
 def mean_score(model, image, *, method: str | None = "antialias"):
-    """Predicts the mean score of photos: the critic of a loss.
+    """Predicts the mean score of photos, for a loss.
 
     Args:
       model: as for `distribution`.
       image: as for `distribution`.
-      method: as for `distribution`; here smooth in every pixel unless told otherwise.
+      method: as for `distribution`; by default the one that every pixel contributes to.
 
     Returns:
       float32 `[*b]` in [1, 10].
@@ -87,44 +89,43 @@ def mean_score(model, image, *, method: str | None = "antialias"):
     return mean(distribution(model, image, method=method))
 
 
-def mean(shares):
-    """Gives the mean of distributions of the scores 1, 2, ...
+def mean(probabilities):
+    """Computes the mean of distributions of the scores 1, 2, ...
 
     Args:
-      shares: float `[*b, n]`, each summing to 1.
+      probabilities: float `[*b, n]`, each summing to 1.
 
     Returns:
       float32 `[*b]`.
     """
-    shares = jnp.asarray(shares, jnp.float32)
-    return jnp.sum(shares * _scores(shares), axis=-1)
+    probabilities = jnp.asarray(probabilities, jnp.float32)
+    return jnp.sum(probabilities * _scores(probabilities), axis=-1)
 
 
-def deviation(shares):
-    """Gives the standard deviation of distributions of the scores 1, 2, ...
+def deviation(probabilities):
+    """Computes the standard deviation of distributions of the scores 1, 2, ...
 
     Args:
-      shares: float `[*b, n]`, each summing to 1.
+      probabilities: float `[*b, n]`, each summing to 1.
 
     Returns:
-      float32 `[*b]`; its gradient is 0 where all people agree.
+      float32 `[*b]`; its gradient is 0 where one score has probability 1.
     """
-    shares = jnp.asarray(shares, jnp.float32)
-    away = jnp.square(_scores(shares) - mean(shares)[..., None])
-    variance = jnp.sum(shares * away, axis=-1)
+    probabilities = jnp.asarray(probabilities, jnp.float32)
+    squares = jnp.square(_scores(probabilities) - mean(probabilities)[..., None])
+    variance = jnp.sum(probabilities * squares, axis=-1)
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
 
 
 def resize(image, *, size: int, method: str = "antialias"):
-    """Brings photos to a square, whatever their shape.
+    """Resizes photos to a square, whatever their shape.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1].
       size: side of the square.
-      method: "nearest" takes the pixel under the centre of each new one, exactly as
-        `PIL.Image.resize` with `NEAREST` does, which is what the published networks were trained
-        with; "antialias" averages all pixels under a triangle (PIL's `BILINEAR`, unrounded).
+      method: "nearest" (as `PIL.Image.resize` with `NEAREST`, which the published networks were
+        trained with) or "antialias" (PIL's `BILINEAR`, unrounded); see `bilateral_jax/resize.py`.
 
     Returns:
       float32 `[*b, size, size, 3]`.
@@ -140,14 +141,7 @@ def resize(image, *, size: int, method: str = "antialias"):
         raise ValueError(f"image must be [*b, h, w, 3], got {tuple(image.shape)}")
     if method not in RESIZE_METHODS:
         raise ValueError(f"method must be one of {RESIZE_METHODS}, got {method!r}")
-    image = image.astype(jnp.float32)
-    if method == "nearest":
-        rows, columns = (_under(length, size) for length in image.shape[-3:-1])
-        return image[..., rows, :, :][..., columns, :]
-    shape = (*image.shape[:-3], size, size, 3)
-    return jax.image.resize(
-        image, shape, "linear", antialias=True, precision=convolutions.PRECISION
-    )
+    return resize_lib.resize(image.astype(jnp.float32), size, method=method)
 
 
 class NIMAMobileNet(nn.Module):
@@ -161,10 +155,10 @@ class NIMAMobileNet(nn.Module):
     Attributes:
       width: of every layer, relative to the original (its "alpha").
       strides: of the blocks.
-      channels: that come out of the blocks at width 1.
-      input_size: side of the square that the network sees.
-      resize: how photos were brought to it in training, see `resize`.
-      dropout: share of the features in front of the head that are dropped in training.
+      channels: output channels of the blocks at width 1.
+      input_size: side of the square input.
+      resize: how photos were resized to it in training, see `resize`.
+      dropout: dropout rate before the head.
       axis_name: pmap axis whose devices share the batch statistics.
     """
 
@@ -193,12 +187,12 @@ class NIMAMobileNet(nn.Module):
 
     @nn.compact
     def __call__(self, image, *, train: bool = False, moving_statistics: bool = False):
-        """Scores squares.
+        """Predicts the logits of square images.
 
         Args:
-          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`, though any size would do.
+          image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`, but any size works.
           train: dropout, and batch norm by the batch.
-          moving_statistics: batch norm by the moving statistics, and leaves them alone, even in
+          moving_statistics: batch norm by the moving statistics, without updating them, even in
             training: for the phase in which the head alone is trained.
 
         Returns:
@@ -206,12 +200,12 @@ class NIMAMobileNet(nn.Module):
         """
         by_batch = train and not moving_statistics
         x = 2.0 * image - 1.0
-        x = mobilenet.Convolution(self._channels(32), 3, 2, name="conv1")(x)
+        x = _plain(self._channels(32), 3, 2, padding=((1, 1), (1, 1)), name="conv1")(x)
         x = self._norm(x, "conv1_bn", by_batch)
         for i, (stride, channels) in enumerate(zip(self.strides, self.channels), 1):
-            x = mobilenet.Depthwise(stride, name=f"conv_dw_{i}")(x)
+            x = convolutions.Depthwise(stride, name=f"conv_dw_{i}")(x)
             x = self._norm(x, f"conv_dw_{i}_bn", by_batch)
-            x = mobilenet.Convolution(self._channels(channels), 1, 1, name=f"conv_pw_{i}")(x)
+            x = _plain(self._channels(channels), 1, name=f"conv_pw_{i}")(x)
             x = self._norm(x, f"conv_pw_{i}_bn", by_batch)
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
         return _head(x)
@@ -237,9 +231,9 @@ class NIMAVGG16(nn.Module):
     Attributes:
       width: channels of the first block of convolutions, 64 in the original.
       hidden: features of the two layers behind the convolutions.
-      input_size: side of the square that the network sees.
-      resize: how photos were brought to it in training, see `resize`.
-      dropout: share of the features in front of the head that are dropped in training.
+      input_size: side of the square input.
+      resize: how photos were resized to it in training, see `resize`.
+      dropout: dropout rate before the head.
       axis_name: pmap axis; nothing here depends on other devices.
     """
 
@@ -260,12 +254,12 @@ class NIMAVGG16(nn.Module):
 
     @nn.compact
     def __call__(self, image, *, train: bool = False, moving_statistics: bool = False):
-        """Scores squares.
+        """Predicts the logits of square images.
 
         Args:
           image: float `[b, n, n, 3]` in [0, 1]; n is `input_size`.
           train: dropout.
-          moving_statistics: there are none; for the sake of one signature.
+          moving_statistics: not used; the signature is that of `NIMAMobileNet`.
 
         Returns:
           Logits `[b, 10]`.
@@ -298,15 +292,10 @@ def _check_fields(module):
         raise ValueError(f"input_size must be at least 1, got {module.input_size}")
 
 
-def _scores(shares):
-    """1, 2, ..., n, with the rank of `shares`."""
-    count = shares.shape[-1]
-    return jnp.arange(1.0, count + 1.0).reshape((1,) * (shares.ndim - 1) + (count,))
-
-
-def _under(length, size):
-    """The pixel under the centre of each of `size` new ones."""
-    return np.floor((np.arange(size) + 0.5) * (length / size)).astype(np.int32)
+def _scores(probabilities):
+    """1, 2, ..., n, with the rank of `probabilities`."""
+    count = probabilities.shape[-1]
+    return jnp.arange(1.0, count + 1.0).reshape((1,) * (probabilities.ndim - 1) + (count,))
 
 
 NETWORKS = (NIMAMobileNet, NIMAVGG16)

@@ -1,8 +1,4 @@
-"""Networks by name: what a checkpoint stores beside its leaves, and what a config asks for.
-
-Receives names and hyper-parameters from checkpoints and experiments.
-Hands modules to `models/model.py`.
-"""
+"""Networks by name, as checkpoints and configs refer to them."""
 
 import dataclasses
 
@@ -36,7 +32,7 @@ def create(name: str, hyperparameters: dict | None = None, *, preset: str = "pap
       name: of the network, a key of `REGISTRY`.
       hyperparameters: fields of the network to set; JSON-able.
       preset: where the other fields come from, "paper" (strictly the original) or "recommended";
-        the same thing for networks without a recommendation of ours.
+        the same for networks without recommended values.
 
     Returns:
       The linen module.
@@ -62,7 +58,7 @@ def create(name: str, hyperparameters: dict | None = None, *, preset: str = "pap
 
 
 def describe(module: nn.Module) -> tuple[str, dict]:
-    """Gives the name and hyper-parameters from which `create` builds an equal network.
+    """Returns the name and hyper-parameters from which `create` builds an equal network.
 
     Args:
       module: a network of the registry.

@@ -1,13 +1,10 @@
-"""UPE: a photo taken as a well-lit picture times an illumination map, which a bilateral grid gives.
+"""UPE: enhancement of underexposed photos by an illumination map from a bilateral grid.
 
-The network is HDRNet's with more convolutions behind the splat. What it slices is not the picture
-but the illumination S, and the picture is the quotient R = I / (S + .001). Since I <= S <= 1, every
-value of R lies in [I / 1.001, 1): the method brightens and never darkens. A dark photo stretches
-every step of S many times over, so S stays in float until the division; `rendering="script"` keeps
-it in 8 bits, as the published script did, with the bands that this brings.
-
-Receives images from `models/model.py`.
-Hands grids and images to `models/hdrnet.py`'s rendering, pictures and illumination maps back.
+The network is HDRNet's with more convolutions behind the splat. It predicts the illumination S
+instead of the image, which is the quotient R = I / (S + .001). Since I <= S <= 1, every value of R
+lies in [I / 1.001, 1): the method brightens and never darkens. Where the photo is dark, the
+division amplifies steps of S, so S stays in float; `rendering="script"` rounds it to 8 bits, with
+the banding that this brings, as the published script did.
 
 Reference: Wang, Zhang, Fu, Shen, Zheng and Jia 2019, "Underexposed photo enhancement using deep
 illumination estimation"; layers, constants and the order of minimum and maximum as in the published
@@ -43,9 +40,9 @@ class UPE(hdrnet.HDRNetCurves):
     """The published network (998,816 parameters): 12 global and 6 local convolutions.
 
     Attributes:
-      rendering: what becomes of the sliced transform. "graph": the illumination in float, as in
-        training; "script": in 8 bits and without the constant, as the published script wrote its
-        pictures; "direct": it is the picture itself, the paper's network without illumination.
+      rendering: what the sliced transform is used for. "graph": the illumination in float, as in
+        training; "script": in 8 bits and without the constant, as in the published script;
+        "direct": the transform is the image, the paper's network without illumination.
       identity_start: start from an illumination of one half everywhere (every pixel doubled)
         instead of a random one; with "direct" from the identity.
       ...: the others are HDRNet's.
@@ -65,7 +62,7 @@ class UPE(hdrnet.HDRNetCurves):
         return super().starting_matrix() if self.rendering == "direct" else _HALF
 
     def illumination(self, grid, fullres, *, window: Any = None, train: bool = False):
-        """Gives the illumination map: max(min(transform, 1), I), in float.
+        """Computes the illumination map: max(min(transform, 1), I), in float.
 
         Args:
           grid: `[b, gh, gw, gd, 3, 4]`.

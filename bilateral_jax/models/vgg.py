@@ -1,10 +1,8 @@
-"""VGG: stacks of 3 x 3 convolutions between max pools, whose features other systems look at.
+"""VGG: stacks of 3 x 3 convolutions between max pools, used as a feature extractor.
 
-DPED compares pictures by the last convolution of VGG-19; a NIMA may stand on VGG-16. Both are the
-same trunk with other depths. The layers after the trunk belong to whoever builds on it.
-
-Receives pictures from `losses/features.py` (through the experiments) and from other networks.
-Hands feature maps back.
+DPED's content loss compares features of the last convolution of VGG-19; a NIMA may have a VGG-16
+trunk. Both are the same trunk with other depths; layers after the trunk are in the networks that
+use it.
 
 Reference: Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image
 recognition", table 1.
@@ -41,7 +39,7 @@ class Trunk(nn.Module):
             raise ValueError(f'padding must be "SAME" or "VALID", got {self.padding!r}')
 
     def names(self) -> tuple[str, ...]:
-        """Names the layers, first to last, as `__call__` takes them."""
+        """The layers' names, first to last, as `__call__` takes them."""
         named = []
         for block, depth in enumerate(self.depths, start=1):
             named += [f"relu{block}_{i}" for i in range(1, depth + 1)] + [f"pool{block}"]
@@ -106,10 +104,10 @@ class VGG(nn.Module):
 
     @nn.compact
     def __call__(self, image, *, layer=None):
-        """Computes the features of pictures.
+        """Computes the features of images.
 
         Args:
-          image: float `[b, h, w, 3]`, red, green, blue in [0, 1]; what leaves it is not clipped.
+          image: float `[b, h, w, 3]`, red, green, blue in [0, 1]; values outside are not clipped.
           layer: a name of `Trunk.names`; None for the last convolution.
 
         Returns:

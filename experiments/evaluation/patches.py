@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax import inference
+from bilateral_jax import images, inference
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.data.pipeline import augment
 from bilateral_jax.training import evaluation
 from experiments import experiment
 from experiments.evaluation import protocol
@@ -60,7 +59,7 @@ def evaluate(network, state, source, *, size, check, shard=(0, 1), gather=None, 
     totals, count = evaluation.ExactMeans(), 0
     for position in range(shard[0], len(source), shard[1]):
         check()
-        pair = {name: augment.as_float(source[position][name]) for name in ("input", "target")}
+        pair = {name: images.as_float(source[position][name]) for name in ("input", "target")}
         inputs, targets = (cut(pair[name], size) for name in ("input", "target"))
         if len(inputs):
             count += len(inputs)
@@ -109,11 +108,11 @@ def table(results, *, title="held-out photos"):
 def _scores(predictions, targets, inputs):
     """Every metric of each patch, and the squared errors to be pooled."""
     values = {}
-    for prefix, images in (("", predictions), (protocol.INPUT, inputs)):
-        rounded = [metrics_lib.round_to_8bit(each) for each in (images, targets)]
+    for prefix, patches in (("", predictions), (protocol.INPUT, inputs)):
+        rounded = [metrics_lib.round_to_8bit(each) for each in (patches, targets)]
         for name, metric in METRICS.items():
             values[f"{prefix}patch_{name}"] = metric.function(*rounded)
-        difference = np.asarray(images, np.float64) - targets
+        difference = np.asarray(patches, np.float64) - targets
         values[f"{prefix}patch_error"] = np.square(difference).mean((1, 2, 3))
     return values
 

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax import images
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.data.pipeline import augment
 from bilateral_jax.training import evaluation
 
 
@@ -166,7 +166,7 @@ def evaluate(enhance, source, *, metrics=DEFAULT, further=None, keep=0, shard=(0
         if not scored and not returned:
             continue
         element = source[position]
-        photo = {key: augment.as_float(element[key]) for key in ("input", "target")}
+        photo = {key: images.as_float(element[key]) for key in ("input", "target")}
         photo["name"] = element["name"]
         photo["output"] = np.asarray(enhance(photo["input"]))
         if returned:

@@ -8,10 +8,10 @@ import functools
 import jax
 
 import bilateral_jax as bj
-from bilateral_jax import inference, models
+from bilateral_jax import inference, models, resize
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.losses import reconstruction, regularizers
-from bilateral_jax.models.layers import lowres
+from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, schedules, state, step
 from experiments import experiment
@@ -53,7 +53,7 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
     Raises:
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    in_training = module.clone(axis_name=parallel.AXIS)
+    in_training = model_lib.synchronised(module, parallel.AXIS)
     rule = make_optimizer(steps=steps, schedule=schedule, **optimizer)
 
     def init(key):
@@ -123,7 +123,7 @@ def predict_grid(network, batch):
     small = batch.get("lowres")
     if small is None:
         module = network.module
-        small = lowres.resize(batch["input"], module.net_input_size, module.lowres_method)
+        small = resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
     return network.apply(small, method="coefficients", train=True)
 
 

@@ -18,6 +18,7 @@ import optax
 from bilateral_jax import metrics, models
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
 from bilateral_jax.losses import emd
+from bilateral_jax.models import model as model_lib
 from bilateral_jax.models import nima
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, schedules, state, step
@@ -60,7 +61,7 @@ def build(
       ValueError: the first phase is not shorter than the training.
     """
     module = _module(**model)
-    in_training = module.clone(axis_name=parallel.AXIS)
+    in_training = model_lib.synchronised(module, parallel.AXIS)
     distance = _distance(**loss)
     head = dict(head)
     head_steps = head.pop("steps")

@@ -19,7 +19,8 @@ from bilateral_jax import inference, metrics
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
-from bilateral_jax.models import nima
+from bilateral_jax.models import inference_methods, nima
+from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, state, step
 from experiments import experiment
@@ -56,8 +57,7 @@ def build(*, steps, model, loss, critic, optimizer, schedule, average_decay, acc
     module = _module(**model)
     critic = None if critic is None else read_critic(critic)
     gamma, terms = _check_loss(critic, **loss)
-    shared = {"axis_name": parallel.AXIS} if hasattr(module, "axis_name") else {}
-    in_training = module.clone(**shared)
+    in_training = model_lib.synchronised(module, parallel.AXIS)
     rule = hdrnet.make_optimizer(steps=steps, schedule=schedule, **optimizer)
 
     def init(key):
@@ -120,7 +120,7 @@ def _losses(critic, gamma, output, target, *, error, clip):
 
 def _forward(network, batch):
     """Runs the network in training mode: (output, network with new statistics)."""
-    if hasattr(network.module, "coefficients"):
+    if isinstance(inference_methods.declared(network.module), inference_methods.ByGrid):
         _, output, network = hdrnet.forward(network, batch)
         return output, network
     return network.apply(batch["input"], method="enhance"), network
@@ -148,11 +148,13 @@ def _table(results, *, title):
 
 def _module(**options):
     module = hdrnet.create(**options)
-    if not hasattr(module, "enhance"):
-        raise ValueError(f"model.name: {type(module).__name__} does not enhance photos")
-    if getattr(module, "conditions", 0):
+    try:
+        conditions = inference_methods.declared(module).conditions
+    except ValueError as error:
+        raise ValueError(f"model.name: {error}") from None
+    if conditions:
         raise ValueError(
-            f"model.conditions: pairs bring no conditions, so it must be 0, got {module.conditions}"
+            f"model.conditions: pairs bring no conditions, so it must be 0, got {conditions}"
         )
     return module
 

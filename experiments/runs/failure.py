@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from bilateral_jax import atomic
 from experiments.runs import workdir as workdir_lib
 
 

@@ -1,6 +1,7 @@
 """Resuming a run: its newest valid checkpoint, and the hooks that were cut off at that step."""
 
-from bilateral_jax.checkpoints import tree_paths, trees
+from bilateral_jax import tree_paths
+from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import state as state_lib
 from bilateral_jax.training import summary_writer
 from experiments.runs import workdir as workdir_lib
@@ -40,7 +41,11 @@ def restore(folder, target):
         return None, None, None
     step, state, metadata = found or trees.restore(folder, step)
     leaves = state_lib.from_earlier_layout(tree_paths.flatten(state))
-    return step, tree_paths.fill(target, leaves), metadata
+    return (
+        step,
+        tree_paths.fill(target, leaves, misfit="the checkpoint does not fit the experiment"),
+        metadata,
+    )
 
 
 def pending(workdir, first, last, hooks):

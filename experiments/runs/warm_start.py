@@ -2,9 +2,7 @@
 
 import dataclasses
 
-from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
-from bilateral_jax.models import model as model_lib
 from bilateral_jax.training import state as state_lib
 
 
@@ -27,9 +25,8 @@ def put(state, start, paper):
     folders = start if isinstance(start, dict) else {paper.shipped_network: start}
     unknown = sorted(set(folders) - set(paper.networks))
     if unknown:
-        raise ValueError(
-            f"start names {', '.join(unknown)}; the networks are {', '.join(sorted(paper.networks))}"
-        )
+        known = ", ".join(sorted(paper.networks))
+        raise ValueError(f"start names {', '.join(unknown)}; the networks are {known}")
     for group_name, group in state.groups.items():
         networks = dict(group.networks)
         for name in networks.keys() & folders.keys():

@@ -1,7 +1,7 @@
 """Work directory of a run: lock, `config.json` and `environment.json`.
 
-The lock is a kernel lock (`flock`), released when its process ends in any way, so it is never stale.
-With several processes, process 0 alone locks and writes, and the others receive its result.
+The lock is a kernel lock (`flock`), released when its process ends in any way, so it is never
+stale. With several processes, process 0 alone locks and writes, and the others receive its result.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ import subprocess
 
 import jax
 
+from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import distributed
-from bilateral_jax import atomic
 from experiments.runs import config_differences, file_lock
 
 _LOG = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ def _lock(workdir):
 
 def _check_config(workdir, config):
     path = workdir / "config.json"
-    # Without environment.json an earlier start failed before training, perhaps by an error in config.
+    # Without environment.json an earlier start failed before training, perhaps by its config.
     begun = (workdir / "environment.json").exists()
     if not path.exists() or not begun:
         atomic.write_json(path, config)

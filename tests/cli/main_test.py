@@ -171,7 +171,7 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
     assert "is a file; for several photos give a folder" in one_line(capsys)
     assert run("info", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
-    for bad in (["--bits", "12"], ["--quality", "0"], ["--band-rows", "0"]):
+    for bad in (["--bits", "12"], ["--quality", "0"], ["--tile-rows", "0"]):
         with pytest.raises(SystemExit) as stopped:
             run("enhance", tmp_path / "a.png", target, "--checkpoint", checkpoint, *bad)
         assert stopped.value.code == 2

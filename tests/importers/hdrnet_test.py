@@ -42,7 +42,7 @@ def test_network_and_hyperparameters_follow_from_names_and_shapes(name, fields):
     assert model.module == models.create(name, fields)
 
 
-def test_a_grid_whose_size_is_open_can_be_named():
+def test_an_ambiguous_grid_size_is_an_option():
     fields = {"net_input_size": 24, "spatial_bin": 6}
     variables = shapes_only("HDRNetCurves", fields)
     assert hdrnet.load(variables).module.spatial_bin == 8
@@ -52,7 +52,7 @@ def test_a_grid_whose_size_is_open_can_be_named():
 
 
 @pytest.mark.parametrize("name", sorted(n for n in models.REGISTRY if n.startswith("HDRNet")))
-def test_there_and_back(name):
+def test_round_trip(name):
     variables = random_variables(name)
     model = hdrnet.load(variables)
     back = hdrnet.to_variables(model)

@@ -60,7 +60,7 @@ def test_the_published_names_and_shapes():
     assert sum(np.prod(shape) for _, shape in table.values()) == 3_228_864 + 10_250
 
 
-def test_there_and_back(network, variables):
+def test_round_trip(network, variables):
     same(nima.load({f"{name}:0": array for name, array in variables.items()}), network)
     kernel = variables["conv_dw_3/depthwise_kernel"]
     np.testing.assert_array_equal(network.params["conv_dw_3"]["kernel"], kernel[..., 0])

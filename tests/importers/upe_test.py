@@ -46,7 +46,7 @@ def test_names_and_shapes_of_the_published_graph():
     assert upe.load(variables).module == models.create("UPE")
 
 
-def test_there_and_back():
+def test_round_trip():
     variables = random_variables()
     model = upe.load(variables)
     assert model.module == models.create("UPE", SMALL)

@@ -43,26 +43,26 @@ def write_mat(path, layers, *, old=False):
     scipy.io.savemat(path, {"layers": cells, "meta": {"about": "nothing"}})
 
 
-def mat_layers(given):
+def mat_layers(original):
     """A network as MatConvNet has it: kernels with their axes swapped, and dense layers behind."""
     layers = []
-    for layer in given.params["trunk"].values():
+    for layer in original.params["trunk"].values():
         kernel = layer["kernel"].transpose(1, 0, 2, 3)
         layers += [{"weights": (kernel, layer["bias"].reshape(1, -1))}, {}]
     return [*layers, {"weights": (np.zeros((7, 7, 16, 5), np.float32), np.zeros((1, 5)))}]
 
 
-def same(found, given):
-    assert found.module == given.module
-    jax.tree.map(np.testing.assert_array_equal, found.params, given.params)
+def same(found, original):
+    assert found.module == original.module
+    jax.tree.map(np.testing.assert_array_equal, found.params, original.params)
 
 
 @pytest.mark.parametrize("name", ["vgg16", "vgg19"])
 @pytest.mark.parametrize("old", [False, True])
 def test_matconvnet(tmp_path, name, old):
-    given = network(name)
-    write_mat(tmp_path / "vgg.mat", mat_layers(given), old=old)
-    same(vgg.load(tmp_path / "vgg.mat"), given)
+    original = network(name)
+    write_mat(tmp_path / "vgg.mat", mat_layers(original), old=old)
+    same(vgg.load(tmp_path / "vgg.mat"), original)
 
 
 TORCHVISION = {
@@ -76,14 +76,14 @@ TORCHVISION = {
 @pytest.fixture(scope="module")
 def torchvision():
     """A network and its `state_dict`."""
-    given = network("vgg19", **TORCHVISION)
+    original = network("vgg19", **TORCHVISION)
     state_dict = {"classifier.0.weight": np.zeros((2, 3), np.float32)}
-    return given, vgg.to_torchvision(given) | state_dict
+    return original, vgg.to_torchvision(original) | state_dict
 
 
 @pytest.mark.parametrize("kind", ["mapping", "npz", "new.pth", "old.pth"])
 def test_torchvision(tmp_path, torchvision, kind):
-    given, state_dict = torchvision
+    original, state_dict = torchvision
     assert "features.34.weight" in state_dict and "features.35.weight" not in state_dict
     assert state_dict["features.5.weight"].shape == (4, 2, 3, 3)
     path = tmp_path / f"vgg.{kind}"
@@ -93,28 +93,28 @@ def test_torchvision(tmp_path, torchvision, kind):
         np.savez(path, **state_dict)
     else:
         fake_torch_files.write(path, state_dict, zipped=kind == "new.pth")
-    same(vgg.load(path), given)
+    same(vgg.load(path), original)
 
 
 def test_the_command(tmp_path, torchvision, capsys):
-    given, state_dict = torchvision
+    original, state_dict = torchvision
     np.savez(tmp_path / "vgg.npz", **state_dict)
     arguments = ["import", "vgg", str(tmp_path / "vgg.npz"), str(tmp_path / "out")]
     assert command_line.main(arguments) == 0
-    count = model.parameter_count(given.params)
+    count = model.parameter_count(original.params)
     assert f"VGG with {count:,} parameters" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="VGG looks at pictures and gives none"):
-        inference.enhance(given, np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match="VGG declares no way to enhance an image"):
+        inference.enhance(original, np.zeros((4, 4, 3), np.uint8))
 
 
 def test_mistakes_are_named(tmp_path, torchvision):
-    given, state_dict = torchvision
+    original, state_dict = torchvision
     with pytest.raises(FileNotFoundError):
         vgg.load(tmp_path / "absent.mat")
     (tmp_path / "no.mat").write_bytes(b"not a file of numbers, but long enough to look like it")
     with pytest.raises(ValueError, match="cannot be read as MatConvNet's layers"):
         vgg.load(tmp_path / "no.mat")
-    write_mat(tmp_path / "short.mat", mat_layers(given)[4:])
+    write_mat(tmp_path / "short.mat", mat_layers(original)[4:])
     with pytest.raises(ValueError, match="found 14, so this is neither"):
         vgg.load(tmp_path / "short.mat")
     with pytest.raises(ValueError, match="found 0, so this is neither; the first names: other"):

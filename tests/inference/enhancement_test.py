@@ -1,4 +1,4 @@
-"""One picture, any size and depth, whole or in bands."""
+"""Enhancement of one image of any size and depth, by grid; arguments and errors."""
 
 import functools
 
@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import inference, models
-from bilateral_jax.inference import enhancement
+from bilateral_jax import inference, models, resize
+from bilateral_jax.inference import by_grid
 from bilateral_jax.models import model as model_lib
-from bilateral_jax.models.layers import lowres
 
 NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 
@@ -20,7 +19,7 @@ def small_model(name, method="area"):
     fields = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
     module = models.create(name, fields | {"lowres_method": method})
     model = model_lib.Model.init(module, jax.random.key(0))
-    # Random weights stray far outside [0, 1]; halved they fill it, so that clipping hides nothing.
+    # Random weights give values far outside [0, 1]; scaled they fill it: clipping hides nothing.
     return model.replace(params=jax.tree.map(lambda leaf: 0.7 * leaf, model.params))
 
 
@@ -32,7 +31,7 @@ def whole(name, method="area"):
     return jax.jit(lambda image: model(image), compiler_options=quick)
 
 
-def picture(height, width, dtype=np.float32):
+def random_image(height, width, dtype=np.float32):
     pixels = np.random.default_rng(0).uniform(size=(height, width, 3))
     if np.issubdtype(dtype, np.floating):
         return pixels.astype(dtype)
@@ -40,41 +39,41 @@ def picture(height, width, dtype=np.float32):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bands_equal_the_whole(name):
-    image = picture(45, 23)
+def test_row_tiles_equal_the_whole(name):
+    image = random_image(45, 23)
     expected = whole(name)(image)
     assert float(abs(expected).max()) < 1.5
-    for band_rows in (6, None):
-        out = inference.enhance(small_model(name), image, band_rows=band_rows)
+    for tile_rows in (6, None):
+        out = inference.enhance(small_model(name), image, tile_rows=tile_rows)
         assert out.dtype == np.float32
-        np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"bands of {band_rows}")
+        np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"tiles of {tile_rows} rows")
 
 
-def test_bands_are_compiled_once():
-    """Every band, also the last and short one, and pictures of other sizes."""
+def test_row_tiles_share_one_compiled_function():
+    """Also the last, short tile, and images of other sizes."""
     model = small_model("HDRNetGaussianPyrNN")
-    inference.enhance(model, picture(24, 30), band_rows=6)
-    before = enhancement._render._cache_size()
+    inference.enhance(model, random_image(24, 30), tile_rows=6)
+    before = by_grid._render._cache_size()
     for size in ((37, 30), (50, 1), (9, 64)):
-        inference.enhance(model, picture(*size), band_rows=6)
-    assert enhancement._render._cache_size() == before
+        inference.enhance(model, random_image(*size), tile_rows=6)
+    assert by_grid._render._cache_size() == before
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2)])
-def test_tiny_pictures(size):
-    image = picture(*size)
-    out = inference.enhance(small_model("HDRNetGaussianPyrNN"), image, band_rows=4)
+def test_tiny_images(size):
+    image = random_image(*size)
+    out = inference.enhance(small_model("HDRNetGaussianPyrNN"), image, tile_rows=4)
     assert out.shape == image.shape and np.isfinite(out).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_integers_are_rounded_and_clipped(dtype):
-    image = picture(20, 30, dtype)
+    image = random_image(20, 30, dtype)
     top = np.iinfo(dtype).max
     floats = inference.enhance(
         small_model("HDRNetCurves"), image.astype(np.float32) / np.float32(top)
     )
-    out = inference.enhance(small_model("HDRNetCurves"), image, band_rows=8)
+    out = inference.enhance(small_model("HDRNetCurves"), image, tile_rows=8)
     assert out.dtype == dtype
     assert floats.min() < 0 or floats.max() > 1  # so the clip has something to do
     exact = np.clip(floats.astype(np.float64), 0, 1) * top
@@ -83,21 +82,21 @@ def test_integers_are_rounded_and_clipped(dtype):
     assert abs((out - exact).mean()) < 0.05
 
 
-def test_low_precision_floats_come_back_as_they_went_in():
-    out = inference.enhance(small_model("HDRNetCurves"), picture(6, 5).astype(np.float16))
+def test_low_precision_floats_keep_their_dtype():
+    out = inference.enhance(small_model("HDRNetCurves"), random_image(6, 5).astype(np.float16))
     assert out.dtype == np.float16
 
 
-@pytest.mark.parametrize("method", lowres.METHODS)
+@pytest.mark.parametrize("method", resize.METHODS)
 @pytest.mark.parametrize("size", [(70, 33), (5, 90)])
-def test_the_small_copy_is_the_models(method, size):
-    image = picture(*size, np.uint8)
-    expected = lowres.resize(jnp.asarray(image) / np.float32(255), 16, method)
-    np.testing.assert_allclose(enhancement._lowres(image, 16, method), expected, atol=1e-6)
+def test_the_low_res_input_is_the_models(method, size):
+    image = random_image(*size, np.uint8)
+    expected = resize.resize(jnp.asarray(image) / np.float32(255), 16, method=method)
+    np.testing.assert_allclose(resize.resize_pixels(image, 16, method=method), expected, atol=1e-6)
 
 
-def test_the_callers_pixels_stay():
-    image = picture(9, 8, np.uint8)
+def test_the_input_is_not_changed():
+    image = random_image(9, 8, np.uint8)
     before = image.copy()
     inference.enhance(small_model("HDRNetCurves"), image)
     np.testing.assert_array_equal(image, before)
@@ -112,12 +111,21 @@ def test_the_callers_pixels_stay():
         (np.zeros((4, 4, 3), np.int32), {}, TypeError, "uint8 or uint16, got int32"),
         (
             np.zeros((4, 4, 3), np.float32),
-            {"band_rows": 0},
+            {"tile_rows": 0},
             ValueError,
-            "band_rows must be a positive",
+            "tile_rows must be a positive",
         ),
     ],
 )
 def test_bad_arguments_are_named(image, options, error, message):
     with pytest.raises(error, match=message):
         inference.enhance(small_model("HDRNetCurves"), image, **options)
+
+
+@pytest.mark.parametrize("name", ["DPEDCritic", "NIMAMobileNet", "VGG"])
+def test_networks_that_give_no_images_are_named(name):
+    model = model_lib.Model({}, {}, models.create(name))
+    with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
+        inference.enhance(model, random_image(4, 4))
+    with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
+        model(random_image(4, 4))

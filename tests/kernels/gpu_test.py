@@ -11,7 +11,7 @@ import pytest
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas
 from bilateral_jax.kernels.gpu import tuning
-from bilateral_jax.models.layers import convolutions, guides
+from bilateral_jax.models.layers import guides, norms
 from bilateral_jax.ops import bilateral, reference
 from tests import cases, lowering
 
@@ -290,7 +290,7 @@ def guide_parameters(guide, image):
     weights = variables["params"]
     if guide == "pointwise":
         mean, variance = (variables["batch_stats"]["batch_norm"][k] for k in ("mean", "variance"))
-        scale = jax.lax.rsqrt(variance + convolutions.BATCH_NORM_EPSILON)
+        scale = jax.lax.rsqrt(variance + norms.EPSILON)
         weights = {
             "weights": weights["hidden"] * scale[None],
             "offsets": weights["batch_norm"]["beta"] - mean * scale,

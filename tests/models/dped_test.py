@@ -1,4 +1,4 @@
-"""DPED's critic against loops in float64, and first weights (the rest: row_tiles_test.py)."""
+"""DPED's critic against loops in float64, and initial weights (the rest: row_tiles_test.py)."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def leaky(x):
     return np.where(x > 0, x, 0.2 * x)
 
 
-def judged(params, image, *, pooled):
+def critic_by_loops(params, image, *, pooled):
     x = image.astype(np.float64) @ [[0.2989], [0.5870], [0.1140]]
     for i, stride in enumerate((4, 2, 1, 1, 2)):
         x = leaky(convolved(x, params[f"conv_{i}"], stride))
@@ -52,8 +52,8 @@ def test_the_critic_is_the_published_graph(pooled):
     critic = random_critic(size=30, pooled=pooled)
     images = np.random.default_rng(1).random((2, 30, 30, 3), np.float32)
     logits = critic.apply(images)
-    wanted = np.stack([judged(critic.params, image, pooled=pooled) for image in images])
-    np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+    expected = np.stack([critic_by_loops(critic.params, image, pooled=pooled) for image in images])
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_critic_has_the_published_size():
@@ -70,13 +70,13 @@ def test_patches_of_another_size_need_pooling():
     with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
         random_critic(size=30).apply(patches)
     assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
-    with pytest.raises(ValueError, match="16 x 16 pixels shrink to one position"):
+    with pytest.raises(ValueError, match="16 x 16 pixels have one position left"):
         random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
     with pytest.raises(ValueError, match="channels must be five numbers"):
         models.create("DPEDCritic", {"channels": [1, 2]})
 
 
-def test_first_weights_that_let_a_picture_through():
+def test_he_initialisation_keeps_the_signal():
     image = np.random.default_rng(0).random((1, 12, 12, 3), np.float32)
     spread = {}
     for initial in ("published", "he"):

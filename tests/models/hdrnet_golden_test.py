@@ -1,8 +1,8 @@
 """The three networks against the original graph: predictions, one training step, moving statistics.
 
-The original smooths the tent along depth: max(0, 1 - sqrt(d^2 + 1e-8)) in place of max(0, 1 - |d|).
-Its two weights sum to less than 1, by 1e-4 at a cell centre, so its pictures come out up to 1e-4
-darker there. That is the whole difference to ours beyond float32 rounding: `smoothed_slice_apply`
+The original smooths the tent along depth: max(0, 1 - sqrt(d^2 + 1e-8)) instead of max(0, 1 - |d|).
+Its two weights sum to less than 1, by 1e-4 at a cell centre, so its images are up to 1e-4
+darker there. That is the only difference beyond float32 rounding: `smoothed_slice_apply`
 puts the smoothing back and the residual falls tenfold.
 """
 
@@ -28,7 +28,7 @@ PREDICTIONS = [
     ("pyramid_bn", "B"),
     ("alt_pointwise_bn", "C"),
 ]
-# The pictures are small: compiling takes longer than running.
+# The images are small: compiling takes longer than running.
 QUICK = {"xla_backend_optimization_level": 0}
 compiled = functools.partial(jax.jit, compiler_options=QUICK)
 
@@ -63,9 +63,9 @@ def prediction_case(name, image):
     return record, model, small, full
 
 
-def error(ours, theirs):
-    assert ours.shape == theirs.shape
-    return float(np.abs(np.asarray(ours, np.float64) - theirs).max())
+def error(actual, expected):
+    assert actual.shape == expected.shape
+    return float(np.abs(np.asarray(actual, np.float64) - expected).max())
 
 
 def smooth_the_tent(monkeypatch):
@@ -123,10 +123,10 @@ def test_predictions_equal_the_original(name, image, monkeypatch, record_propert
     record, model, small, full = prediction_case(name, image)
     grid = coefficients(model, small)
     guide, output = render(model, grid, full)
-    theirs = f"{image}.guide" if f"{image}.guide" in record else f"{image}.guide_level0"
+    original = f"{image}.guide" if f"{image}.guide" in record else f"{image}.guide_level0"
     errors = {
         "coefficients": error(grid, record[f"{image}.coeffs"]),
-        "guide": error(guide, record[theirs]),
+        "guide": error(guide, record[original]),
         "output": error(output, record[f"{image}.output"]),
     }
     smooth_the_tent(monkeypatch)
@@ -155,9 +155,9 @@ def test_every_block_equals_the_original(name, image):
         if layer != "__call__"
     }
     splat = max(layer for layer in layers if layer.startswith("splat"))
-    for ours, theirs in (TAPS | {splat: "splat_last", "prediction": "prediction"}).items():
-        if f"{image}.{theirs}" in record:
-            assert error(layers[ours], record[f"{image}.{theirs}"]) < 1e-5, theirs
+    for ours, original in (TAPS | {splat: "splat_last", "prediction": "prediction"}).items():
+        if f"{image}.{original}" in record:
+            assert error(layers[ours], record[f"{image}.{original}"]) < 1e-5, original
 
 
 @pytest.mark.parametrize("image", ["A", "B"])
@@ -185,15 +185,17 @@ def loss_of(params, model, small, full, target):
 def gradient_errors(record, model, after, loss, gradients):
     """Largest relative error of loss and gradients, largest error of the moving statistics."""
     ours = importer.to_variables(model.replace(params=gradients))
-    theirs = {key[5:].removesuffix(":0"): v for key, v in record.items() if key.startswith("grad.")}
-    assert theirs.keys() == {key for key in ours if "moving" not in key}
+    original = {
+        key[5:].removesuffix(":0"): v for key, v in record.items() if key.startswith("grad.")
+    }
+    assert original.keys() == {key for key in ours if "moving" not in key}
     statistics = importer.to_variables(after)
     moved = {key[6:].removesuffix(":0"): v for key, v in record.items() if key.startswith("step1.")}
     assert moved.keys() == {key for key in statistics if "moving" in key}
     return {
         "loss": abs(float(loss) / float(record["train.loss"]) - 1),
         "gradients": max(
-            error(ours[key], theirs[key]) / float(np.abs(theirs[key]).max()) for key in theirs
+            error(ours[key], original[key]) / float(np.abs(original[key]).max()) for key in original
         ),
         "statistics": max(error(statistics[key], moved[key]) for key in moved),
     }
@@ -236,7 +238,7 @@ def test_training_with_the_smoothed_tent_follows_the_original(name, monkeypatch,
     np.testing.assert_allclose(losses, record["losses_after_0_1_2_3_steps"], rtol=0, atol=2.5e-6)
 
 
-def test_the_paper_preset_shrinks_photos_by_the_original_rule():
+def test_the_paper_preset_resizes_by_the_original_rule():
     images = golden("images")
     for image in "AB":
         _, model, _, full = prediction_case("curves_bn", image)

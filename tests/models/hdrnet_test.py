@@ -17,7 +17,7 @@ NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
 
 
-# The pictures are small: compiling takes longer than running.
+# The images are small: compiling takes longer than running.
 QUICK = {"xla_backend_optimization_level": 0}
 jit = functools.partial(jax.jit, compiler_options=QUICK)
 
@@ -97,7 +97,7 @@ def test_leading_axes_and_dtypes():
     np.testing.assert_allclose(half.astype(jnp.float32), out, atol=0.1)
 
 
-def test_weights_are_drawn_as_the_original_draws_them():
+def test_initial_weights_have_the_original_distribution():
     weights = convolutions.he_truncated_normal(jax.random.key(0), (3, 3, 64, 256))
     deviation = np.sqrt(1.3 * 2 / (9 * 64))
     assert float(abs(weights).max()) <= 2 * deviation
@@ -158,11 +158,11 @@ def test_replicas_share_their_batch_statistics():
         low.reshape(2, 2, 16, 16, 3), full.reshape(2, 2, 6, 5, 3)
     )
     np.testing.assert_allclose(parts.reshape(out.shape), out, atol=1e-4)
-    for ours, theirs in zip(
+    for shared, single in zip(
         jax.tree.leaves(split.batch_stats), jax.tree.leaves(joint.batch_stats), strict=True
     ):
-        np.testing.assert_allclose(ours[0], theirs, atol=1e-6)
-        np.testing.assert_array_equal(ours[0], ours[1])
+        np.testing.assert_allclose(shared[0], single, atol=1e-6)
+        np.testing.assert_array_equal(shared[0], shared[1])
 
 
 def test_inference_neither_uses_nor_changes_batch_statistics():

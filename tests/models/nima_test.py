@@ -8,7 +8,7 @@ import pytest
 
 from bilateral_jax import models
 from bilateral_jax.models import model, nima, vgg
-from bilateral_jax.models.layers import mobilenet
+from bilateral_jax.models.layers import convolutions
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -87,7 +87,7 @@ def test_mobilenet_has_the_published_parameters():
     assert params["head"]["kernel"].shape == (1024, 10)
 
 
-def test_a_small_network_is_a_matter_of_its_fields():
+def test_fields_make_a_small_network():
     fields = {"strides": [2, 1], "channels": [64, 96], "width": 0.5}
     params = shapes(**fields)["params"]
     assert "conv_dw_3" not in params
@@ -122,7 +122,7 @@ def test_even_sizes_are_padded_on_all_sides(small):
     image = np.zeros((1, 4, 4, 3), np.float32)
     image[0, 0, 0] = 1
     kernel = jnp.arange(27.0).reshape(3, 3, 3, 1)
-    layer = mobilenet.Convolution(1, 3, 2)
+    layer = convolutions.Linear(1, 3, 2, padding=((1, 1), (1, 1)), use_bias=False, activate=False)
     out = layer.apply({"params": {"kernel": kernel}}, image)
     assert float(out[0, 0, 0, 0]) == float(kernel[1, 1, :, 0].sum())
 
@@ -148,8 +148,8 @@ def test_the_smooth_resize_reaches_every_pixel_and_keeps_the_mean():
     np.testing.assert_allclose(nima.resize(image, size=8), 1.0, rtol=1e-6)
 
 
-class Judge:
-    """In place of a model: the logits are sums over a part of the square."""
+class FakeModel:
+    """Stands in for a model: the logits are sums over a part of the square."""
 
     module = models.create("NIMAMobileNet", {"input_size": 20})
 
@@ -161,14 +161,14 @@ class Judge:
 def test_scores_of_photos_of_any_size():
     images = jnp.asarray(np.random.default_rng(2).uniform(size=(2, 3, 40, 50, 3)), jnp.float32)
     for method, meant in (("nearest", "nearest"), ("antialias", "antialias"), (None, "nearest")):
-        got = nima.distribution(Judge(), images, method=method)
+        got = nima.distribution(FakeModel(), images, method=method)
         assert got.shape == (2, 3, 10)
         squares = nima.resize(images, size=20, method=meant).reshape(2, 3, 10, -1)
         np.testing.assert_allclose(got, jax.nn.softmax(squares.sum(-1)), rtol=1e-5)
-    smooth = nima.mean(nima.distribution(Judge(), images, method="antialias"))
+    smooth = nima.mean(nima.distribution(FakeModel(), images, method="antialias"))
     assert not np.allclose(smooth, nima.mean(got), rtol=1e-3)
-    np.testing.assert_array_equal(nima.mean_score(Judge(), images), smooth)
-    one = nima.mean_score(Judge(), images[1, 2], method=None)
+    np.testing.assert_array_equal(nima.mean_score(FakeModel(), images), smooth)
+    one = nima.mean_score(FakeModel(), images[1, 2], method=None)
     np.testing.assert_allclose(one, nima.mean(got)[1, 2], rtol=1e-6)
 
 
@@ -200,7 +200,7 @@ def test_the_score_is_differentiable_in_the_photo(small):
     np.testing.assert_allclose(float((gradient * step).sum()), expected, rtol=0.05)
 
 
-def test_training_moves_the_statistics_unless_told_not_to(small):
+def test_training_moves_the_statistics_unless_they_are_frozen(small):
     image = np.random.default_rng(4).uniform(size=(4, 32, 32, 3)).astype(np.float32)
 
     def trained(key, moving):
@@ -217,7 +217,8 @@ def test_training_moves_the_statistics_unless_told_not_to(small):
         assert np.array_equal(before["mean"], kept.batch_stats[name]["mean"])
         assert not np.array_equal(before["mean"], moved.batch_stats[name]["mean"])
     conv1 = {"params": small.params["conv1"]}
-    features = mobilenet.Convolution(4, 3, 2).apply(conv1, jnp.asarray(2 * image - 1))
+    layer = convolutions.Linear(4, 3, 2, padding=((1, 1), (1, 1)), use_bias=False, activate=False)
+    features = layer.apply(conv1, jnp.asarray(2 * image - 1))
     for leaf, value in (("mean", features.mean((0, 1, 2))), ("var", features.var((0, 1, 2)))):
         expected = 0.99 * small.batch_stats["conv1_bn"][leaf] + 0.01 * value
         np.testing.assert_allclose(moved.batch_stats["conv1_bn"][leaf], expected, rtol=1e-5)
@@ -233,7 +234,7 @@ def test_training_moves_the_statistics_unless_told_not_to(small):
         ({"strides": (1, 2)}, "strides and channels must have one entry per block"),
     ],
 )
-def test_impossible_networks_are_refused(fields, message):
+def test_bad_hyperparameters_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         models.create("NIMAMobileNet", fields)
 

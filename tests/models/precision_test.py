@@ -1,4 +1,4 @@
-"""bfloat16 features: what is short, what stays float32, and how little the picture moves."""
+"""bfloat16 features: what is bfloat16, what stays float32, and how little the image changes."""
 
 import functools
 
@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import models
+from bilateral_jax import models, resize
 from bilateral_jax.models.layers import convolutions as convolutions_lib
-from bilateral_jax.models.layers import lowres
 from bilateral_jax.models.model import Model
 
 _SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
@@ -38,7 +37,7 @@ def _products(network, image):
     """The operand dtypes of every convolution and matrix product, forward and backward."""
 
     def loss(params):
-        small = lowres.resize(image, 16, "area")
+        small = resize.resize(image, 16, method="area")
         grid = network.replace(params=params).apply(small, method="coefficients")
         out = network.apply(grid, image, method="render")
         return jnp.square(out).mean()

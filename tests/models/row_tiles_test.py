@@ -1,4 +1,4 @@
-"""Networks that normalise by the whole picture: published outputs, and strips equal the whole."""
+"""Networks with whole-image statistics: published outputs, and row tiles equal the whole image."""
 
 import functools
 
@@ -10,7 +10,7 @@ import pytest
 from bilateral_jax import images, inference, models
 from bilateral_jax.importers import can as can_importer
 from bilateral_jax.importers import dped as dped_importer
-from bilateral_jax.inference import row_tiles
+from bilateral_jax.inference import by_row_tiles
 from bilateral_jax.models import can, model
 from tests import assets
 
@@ -79,8 +79,8 @@ def test_dped_equals_the_published_generators(phone):
     network = published("dped", phone)
     assert model.parameter_count(network.params) == 401_475
     out = np.asarray(network(ramp()))
-    for found, wanted in zip((out.mean((0, 1)), out.std((0, 1)), out[0, 0]), DPED_RAMP[phone]):
-        np.testing.assert_allclose(found, wanted, atol=2e-6)
+    for found, expected in zip((out.mean((0, 1)), out.std((0, 1)), out[0, 0]), DPED_RAMP[phone]):
+        np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
 def test_dped_equals_the_original_graph_on_photos():
@@ -98,8 +98,8 @@ def test_can_equals_the_published_operators(operator):
     photo = images.read(assets.path("photos", "000001.png")).pixels
     out = np.asarray(network(photo[400:656, 300:556].astype(np.float32) / 255))
     found = (out.mean((0, 1)), out.std((0, 1)), out[0, 0], out[128, 128])
-    for each, wanted in zip(found, CAN_CROP[operator]):
-        np.testing.assert_allclose(each, wanted, atol=2e-6)
+    for each, expected in zip(found, CAN_CROP[operator]):
+        np.testing.assert_allclose(each, expected, atol=2e-6)
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,12 @@ def with_random_weights(module):
 
 @pytest.mark.parametrize("name, conditions", [("DPED", ()), ("CAN", (0.5,))])
 @pytest.mark.parametrize("rows", [7, 32])
-def test_strips_equal_the_whole(small, name, conditions, rows):
+def test_row_tiles_equal_the_whole(small, name, conditions, rows):
     image = np.random.default_rng(0).random((33, 21, 3), np.float32)
     whole = inference.enhance(small[name], image, conditions=conditions)
-    strips = inference.enhance(small[name], image, conditions=conditions, band_rows=rows)
-    np.testing.assert_allclose(strips, whole, atol=2e-5, rtol=2e-5)
-    # Tiles on their own would not do: their statistics differ.
+    tiled = inference.enhance(small[name], image, conditions=conditions, tile_rows=rows)
+    np.testing.assert_allclose(tiled, whole, atol=2e-5, rtol=2e-5)
+    # Independent tiles would not do: their statistics differ.
     alone = inference.enhance(small[name], image[:rows], conditions=conditions)
     assert np.abs(alone - whole[:rows]).max() > 1e-2
 
@@ -138,9 +138,9 @@ def test_strips_equal_the_whole(small, name, conditions, rows):
 def test_integers_are_scaled_and_rounded(small):
     pixels = np.random.default_rng(0).integers(0, 65536, (9, 8, 3)).astype(np.uint16)
     out = inference.enhance(small["DPED"], pixels)
-    wanted = small["DPED"](pixels.astype(np.float32) / 65535)
+    expected = small["DPED"](pixels.astype(np.float32) / 65535)
     assert out.dtype == np.uint16
-    np.testing.assert_allclose(out / 65535, np.clip(wanted, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(out / 65535, np.clip(expected, 0, 1), atol=1e-5)
 
 
 def test_conditions_are_counted(small):
@@ -151,15 +151,15 @@ def test_conditions_are_counted(small):
         inference.enhance(small["DPED"], image, conditions=(1, 2))
 
 
-def test_a_fresh_can_passes_a_picture_through_its_layers():
+def test_initial_layers_of_a_can_are_the_identity():
     network = model.Model.init(can.CAN(), jax.random.key(0))
     kernel = network.params["conv_3"]["kernel"]
     np.testing.assert_array_equal(kernel[1, 1], np.eye(24))
     assert float(jnp.abs(kernel).sum()) == 24
     image = np.random.default_rng(0).random((1, 5, 6, 3), np.float32)
     last = network.params["last"]
-    wanted = image @ np.asarray(last["kernel"])[0, 0, :3] + np.asarray(last["bias"])
-    np.testing.assert_allclose(network.apply(image), wanted, atol=1e-5)
+    expected = image @ np.asarray(last["kernel"])[0, 0, :3] + np.asarray(last["bias"])
+    np.testing.assert_allclose(network.apply(image), expected, atol=1e-5)
 
 
 def test_channel_order_mirrors_input_and_output(small):
@@ -180,7 +180,7 @@ def test_channel_order_mirrors_input_and_output(small):
         (can_importer, "CAN", {"width": 32, "conditions": 10, "channel_order": "bgr", **CAN32}),
     ],
 )
-def test_weights_go_there_and_back(importer, name, fields):
+def test_weights_round_trip(importer, name, fields):
     network = with_random_weights(models.create(name, fields))
     variables = importer.to_variables(network)
     again = importer.load({f"{key}:0": array for key, array in variables.items()})
@@ -195,6 +195,6 @@ def test_weights_go_there_and_back(importer, name, fields):
         importer.load({"somebody/else": np.zeros(3)})
 
 
-def test_reach_is_what_the_layers_sum_up_to():
-    assert row_tiles._reach(models.create("DPED"), None) == 18
-    assert row_tiles._reach(models.create("CAN"), 7) == 128
+def test_the_halo_is_the_sum_over_layers():
+    assert by_row_tiles._halo(models.create("DPED"), None) == 18
+    assert by_row_tiles._halo(models.create("CAN"), 7) == 128

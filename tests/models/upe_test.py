@@ -1,4 +1,4 @@
-"""UPE: size, illumination and quotient, bands, 8-bit illumination, gradients, mistakes."""
+"""UPE: size, illumination and quotient, row tiles, 8-bit illumination, gradients, mistakes."""
 
 import functools
 
@@ -13,7 +13,7 @@ from bilateral_jax.models import model as model_lib
 
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 
-# The pictures are small: compiling takes longer than running.
+# The images are small: compiling takes longer than running.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
@@ -37,7 +37,7 @@ def matrices(scale, offset):
     return jnp.broadcast_to(matrix, (1, 4, 4, 2, 3, 4))
 
 
-def picture(height, width, dtype=np.float32):
+def dark_image(height, width, dtype=np.float32):
     """Dark colours with a black and a white pixel."""
     pixels = np.random.default_rng(0).uniform(size=(height, width, 3)) ** 2
     pixels[0, 0], pixels[-1, -1] = 0, 1
@@ -77,8 +77,8 @@ def test_global_convolutions_halve_at_the_first_and_the_seventh():
     assert sides == [4] * 6 + [2] * 6
 
 
-def test_the_picture_is_between_the_photo_and_white():
-    image = picture(11, 7)[None]
+def test_the_output_is_between_the_input_and_white():
+    image = dark_image(11, 7)[None]
     model = small_model()
     grid = model.apply(jnp.ones((1, 16, 16, 3)), method="coefficients")
     light = compiled("illumination")(grid, image)
@@ -98,7 +98,7 @@ def test_the_picture_is_between_the_photo_and_white():
     ],
 )
 def test_illumination_of_known_grids(scale, offset, divisor):
-    image = picture(6, 5)
+    image = dark_image(6, 5)
     expected = divisor(image)
     light = compiled("illumination")(matrices(scale, offset), image[None])
     np.testing.assert_allclose(light[0], expected, atol=1e-6)
@@ -109,25 +109,25 @@ def test_illumination_of_known_grids(scale, offset, divisor):
     np.testing.assert_allclose(direct[0], scale * image + offset, atol=1e-6)
 
 
-def test_a_constant_picture_stays_constant():
+def test_a_constant_image_stays_constant():
     image = np.full((9, 13, 3), [0.1, 0.2, 0.05], np.float32)
     out = np.asarray(compiled("render")(matrices(0.3, 0.2), image[None]))[0]
     np.testing.assert_allclose(out, np.broadcast_to(out[0, 0], out.shape), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.uint16])
-def test_bands_equal_the_whole(dtype):
-    image = picture(45, 23, dtype)
+def test_row_tiles_equal_the_whole(dtype):
+    image = dark_image(45, 23, dtype)
     top = 1 if dtype == np.float32 else np.iinfo(dtype).max
     expected = np.asarray(compiled("enhance")(image[None].astype(np.float32) / np.float32(top)))[0]
-    out = inference.enhance(small_model(), image, band_rows=8)
+    out = inference.enhance(small_model(), image, tile_rows=8)
     assert out.dtype == dtype
-    # A band is a traced window, with positions in float32: 5e-6 in a slice, by any implementation.
+    # A row tile is a traced window with float32 positions: 5e-6 in a slice, by any implementation.
     np.testing.assert_allclose(out, expected * top, atol=1e-5 if top == 1 else 0.5 + 1e-5 * top)
 
 
 def test_the_script_divides_by_8_bits():
-    image = picture(12, 10)
+    image = dark_image(12, 10)
     light = np.asarray(compiled("illumination")(matrices(0.7, 0.2), image[None]))[0]
     divisor = np.clip(np.trunc(light * 255) / 255, image, 1)
     expected = np.divide(image, divisor, out=np.zeros_like(image), where=divisor > 0)
@@ -156,7 +156,7 @@ def test_float_illumination_keeps_the_levels_of_a_dark_ramp():
 
 def test_gradients_are_finite_at_black_and_unlit_pixels():
     module = models.create("UPE", SMALL)
-    image = jnp.asarray(picture(6, 6)).at[:3].set(0)[None]
+    image = jnp.asarray(dark_image(6, 6)).at[:3].set(0)[None]
 
     @jit
     def gradient(grid, image):
@@ -174,7 +174,7 @@ def test_the_recommended_start_doubles_the_light():
     model = model_lib.Model.init(
         models.create("UPE", SMALL, preset="recommended"), jax.random.key(3)
     )
-    image = picture(8, 8)
+    image = dark_image(8, 8)
     np.testing.assert_allclose(
         jit(lambda x: model(x))(image), np.minimum(image / 0.501, 1 / 1.001), atol=0.05
     )
@@ -206,6 +206,6 @@ def test_slicing_gives_the_golden_values_of_the_original_op():
         (5, 4): [0.99230767, 1.62307689, 1.75384612],
         (2, 3): [1.30484428, 0.9903388, 1.04630949],
     }
-    for place, expected in golden.items():
-        np.testing.assert_allclose(out[place], expected, atol=1e-4)
+    for pixel, expected in golden.items():
+        np.testing.assert_allclose(out[pixel], expected, atol=1e-4)
     np.testing.assert_allclose(out.mean((0, 1)), [0.95878827, 1.01971043, 0.98592625], atol=1e-4)

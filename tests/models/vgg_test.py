@@ -44,7 +44,7 @@ def random_network(**fields):
 
 
 def convolved(x, layer):
-    """Loops over the taps of a 3 x 3 kernel; zeros beyond the picture; ReLU."""
+    """Loops over the taps of a 3 x 3 kernel; zeros beyond the image; ReLU."""
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
     height, width, _ = x.shape
     out = np.zeros((height, width, layer["kernel"].shape[-1])) + layer["bias"]
@@ -63,9 +63,9 @@ def test_the_arithmetic():
     padded = np.pad(first, ((0, 1), (0, 0), (0, 0)), constant_values=-np.inf)
     pooled = padded.reshape(3, 2, 3, 2, -1).max((1, 3))
     second = convolved(pooled, trunk["conv2_1"])
-    wanted = {"relu1_1": first, "pool1": pooled, "relu2_1": second}
-    wanted[None] = convolved(second, trunk["conv2_2"])
-    for layer, features in wanted.items():
+    expected = {"relu1_1": first, "pool1": pooled, "relu2_1": second}
+    expected[None] = convolved(second, trunk["conv2_2"])
+    for layer, features in expected.items():
         found = network.apply(image[None], layer=layer)[0]
         np.testing.assert_allclose(found, features, atol=1e-4 * features.max(), err_msg=layer)
 

@@ -1,4 +1,4 @@
-"""Augmentation of a pair: flips, rotations, crops, colour jitter; and the low-resolution input.
+"""Augmentation of a pair: flips, rotations, crops, colour jitter.
 
 An augmentation is `(element, rng, members=...) -> element` and does not write into its argument. It
 changes all `members` by one random draw; for unpaired images call it once for each. Images are
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bilateral_jax import color, images
+from bilateral_jax import color
 
-LOWRES_METHODS = ("nearest_legacy", "area")
 PAIR = ("input", "target")
 
 
@@ -112,64 +111,6 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
     return change
 
 
-def as_float(pixels) -> np.ndarray:
-    """Scales pixels of any depth to float32 in [0, 1]; float32 is returned unchanged.
-
-    Args:
-      pixels: uint8, uint16 or float32 array.
-
-    Returns:
-      float32, same shape.
-
-    Raises:
-      TypeError: any other dtype.
-    """
-    pixels = np.asarray(pixels)
-    return pixels if pixels.dtype == np.float32 else images.to_float(pixels)
-
-
-def lowres(image, size: int, method: str = "area") -> np.ndarray:
-    """Makes the square low-resolution input of a coefficient network, in NumPy.
-
-    The same arithmetic as the models' own; the aspect ratio is not kept.
-
-    Args:
-      image: uint8, uint16 or float32 `[..., h, w, 3]`.
-      size: side n of the result.
-      method: "area", see `resize`; "nearest_legacy" takes pixel floor(i * h / n), as the original
-        did.
-
-    Returns:
-      float32 `[..., n, n, 3]` in the range of `as_float`.
-
-    Raises:
-      ValueError: unknown method.
-    """
-    if method == "nearest_legacy":
-        rows, columns = (_nearest(extent, size) for extent in image.shape[-3:-1])
-        return as_float(image[..., rows[:, None], columns, :])
-    if method != "area":
-        raise ValueError(f"method must be one of {LOWRES_METHODS}, got {method!r}")
-    return resize(image, (size, size))
-
-
-def resize(image, size) -> np.ndarray:
-    """Averages the pixels under each new one, by the part covered; interpolates where it enlarges.
-
-    Args:
-      image: uint8, uint16 or float32 `[..., h, w, 3]`.
-      size: (height, width) of the result.
-
-    Returns:
-      float32 `[..., height, width, 3]` in the range of `as_float`.
-    """
-    image = np.asarray(image)
-    if image.ndim > 3:  # frame by frame, so that each is what it would be alone
-        return np.stack([resize(frame, size) for frame in image])
-    image = _shrink_rows(image, size[0])
-    return np.ascontiguousarray(_shrink_rows(image.swapaxes(0, 1), size[1]).swapaxes(0, 1))
-
-
 def both_sides(size) -> tuple[int, int]:
     """Returns (height, width) of a size given as one side or as both."""
     height, width = (size, size) if np.ndim(size) == 0 else size
@@ -210,32 +151,6 @@ def check_one_size(element: dict, *, members=PAIR):
             f"the photos of pair {element.get('name', '')!r} must have one size: "
             f"{' and '.join(sizes)}"
         )
-
-
-def _shrink_rows(image, size):
-    """Averages along the rows; only the few source rows under each output row are touched."""
-    extent = image.shape[0]
-    if extent == size:
-        return as_float(image)
-    shrunk = np.empty((size, *image.shape[1:]), np.float32)
-    for row in range(size):
-        if size <= extent:
-            start, stop = row * extent / size, (row + 1) * extent / size
-            first, last = int(start), min(int(np.ceil(stop)), extent)
-            taken = np.arange(first, last)
-            weights = np.minimum(stop, taken + 1) - np.maximum(start, taken)
-        else:
-            centre = np.clip((row + 0.5) * extent / size - 0.5, 0, extent - 1)
-            first, last = int(centre), min(int(centre) + 2, extent)
-            weights = 1 - np.abs(centre - np.arange(first, last))
-        weights = (weights / weights.sum()).astype(np.float32)
-        shrunk[row] = np.tensordot(weights, as_float(image[first:last]), 1)
-    return shrunk
-
-
-def _nearest(extent, size):
-    positions = np.arange(size, dtype=np.float32) * np.float32(extent / size)
-    return np.minimum(np.floor(positions).astype(np.int64), extent - 1)
 
 
 def _change(element, members, change):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 
+from bilateral_jax import images, resize
 from bilateral_jax.data.pipeline import augment, batch, loader, pixel_cache, sampling
 
 
@@ -104,7 +105,7 @@ def evaluation_examples(source):
     """
     for index in range(len(source)):
         element = source[index]
-        pair = {member: augment.as_float(element[member]) for member in augment.PAIR}
+        pair = {member: images.as_float(element[member]) for member in augment.PAIR}
         yield pair | {"name": element["name"]}
 
 
@@ -125,7 +126,7 @@ def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres
 
 def _row(photo, crop, lowres, change=None, jitter_target=False):
     """Makes one row of a batch of a photo and a crop of it."""
-    image, target = augment.as_float(crop["input"]), augment.as_float(crop["target"])
+    image, target = images.as_float(crop["input"]), images.as_float(crop["target"])
     if change:
         image = change(image)
         target = change(target) if jitter_target else target
@@ -137,8 +138,8 @@ def _row(photo, crop, lowres, change=None, jitter_target=False):
     if "lowres" in photo:
         small = photo["lowres"]
     else:
-        whole = photo["input"] if change is None else change(augment.as_float(photo["input"]))
-        small = augment.lowres(whole, *lowres)
+        whole = photo["input"] if change is None else change(images.as_float(photo["input"]))
+        small = resize.resize_pixels(whole, lowres[0], method=lowres[1])
     return row | {"window": crop["window"], "lowres": small}
 
 
@@ -146,7 +147,5 @@ def _check(source, batch_size, lowres_from, lowres_method):
     sampling.check(source, batch_size)
     if lowres_from not in ("crop", "photo"):
         raise ValueError(f'lowres_from must be "crop" or "photo", got {lowres_from!r}')
-    if lowres_method not in augment.LOWRES_METHODS:
-        raise ValueError(
-            f"lowres_method must be one of {augment.LOWRES_METHODS}, got {lowres_method!r}"
-        )
+    if lowres_method not in resize.METHODS:
+        raise ValueError(f"lowres_method must be one of {resize.METHODS}, got {lowres_method!r}")

@@ -14,8 +14,7 @@ import pathlib
 
 import numpy as np
 
-from bilateral_jax import atomic
-from bilateral_jax.data.pipeline import augment
+from bilateral_jax import atomic, resize
 from bilateral_jax.data.sources import views
 
 
@@ -30,7 +29,7 @@ class PixelCache(views.View):
     Args:
       source: has a length and random access.
       folder: where the pixels are kept; created if absent.
-      lowres: (size, method) of `augment.lowres`, to keep a copy of each input as `"lowres"`; None
+      lowres: (size, method) of `resize.resize_pixels`, to keep a low-res input as `"lowres"`; None
         for none.
 
     Raises:
@@ -63,7 +62,8 @@ class PixelCache(views.View):
         element = self._source[index]
         arrays = {key: value for key, value in element.items() if isinstance(value, np.ndarray)}
         if self._lowres is not None:
-            arrays["lowres"] = augment.lowres(element["input"], *self._lowres)
+            size, method = self._lowres
+            arrays["lowres"] = resize.resize_pixels(element["input"], size, method=method)
         with atomic.folder(folder, keep_existing=True) as made:
             for name, array in arrays.items():
                 np.save(made / f"{name}.npy", array)

@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from bilateral_jax import images
+from bilateral_jax import images, resize
 from bilateral_jax.data.pipeline import augment, batch, loader, sampling
 from bilateral_jax.data.sources import views
 
@@ -91,8 +91,8 @@ def limit_short_side(pixels, short_side: int) -> np.ndarray:
     """
     size = pixels.shape[-3:-1]
     if min(size) <= short_side:
-        return augment.as_float(pixels)
-    return augment.resize(pixels, [round(side * short_side / min(size)) for side in size])
+        return images.as_float(pixels)
+    return resize.resize_pixels(pixels, [round(side * short_side / min(size)) for side in size])
 
 
 class Resized(views.View):
@@ -145,7 +145,7 @@ def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_
         step = element["position"] // batch_size
         side = int(np.random.default_rng((seed, step)).choice(short_sides))
         pair = [limit_short_side(pixels, side) for pixels in pair]
-    pair, masks = [augment.as_float(pixels) for pixels in pair], {}
+    pair, masks = [images.as_float(pixels) for pixels in pair], {}
     if pad_to is not None:
         pair, (valid, target_valid) = zip(*(_pad(element, pixels, pad_to) for pixels in pair))
         masks = {"valid": valid} | ({} if paired else {"target_valid": target_valid})

@@ -3,9 +3,6 @@
 An HDF5 file has a group per layer (under `model_weights`, if the whole model was saved) and in it
 data sets whose names begin with the layer once more: `conv1/kernel:0` in the group `conv1`. A
 SavedModel has a tensor bundle, `variables/variables.index` and its data. Both give `LAYER/LEAF`.
-
-Receives paths from `importers/nima.py`.
-Hands dictionaries of NumPy arrays to it.
 """
 
 import pathlib

@@ -4,10 +4,7 @@ A checkpoint PREFIX is two kinds of files. `PREFIX.index` is a LevelDB table tha
 names to records (dtype, shape, shard, offset, size, checksum); its blocks hold sorted keys, each
 storing only what differs from the one before. `PREFIX.data-00000-of-0000N` holds the bytes,
 little-endian, one after another. Everything read is checked against the file's size and its
-checksum, so a broken download is named and never becomes weights.
-
-Receives paths from `importers/hdrnet.py` and other importers.
-Hands dictionaries of NumPy arrays to them.
+checksums, so a broken download is an error.
 """
 
 import dataclasses
@@ -19,12 +16,11 @@ import struct
 import ml_dtypes
 import numpy as np
 
-from bilateral_jax.importers import crc32c
-
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _TRAILER = 5  # compression kind and checksum after every block
 _STRING = 7
+_MASK_DELTA = 0xA282EAD8
 _DTYPES = {
     1: np.float32,
     2: np.float64,
@@ -44,7 +40,7 @@ _DTYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where one variable lies.
+    """Position and type of one variable.
 
     Attributes:
       dtype: TensorFlow's number of the type.
@@ -66,7 +62,7 @@ class Entry:
 
 
 def find(source) -> pathlib.Path:
-    """Resolves what a user points at to a checkpoint prefix.
+    """Finds the prefix of a checkpoint.
 
     Args:
       source: the prefix, its `.index` file, or a folder with a `checkpoint` file or with exactly
@@ -91,7 +87,7 @@ def find(source) -> pathlib.Path:
 
 
 def entries(source) -> dict[str, Entry]:
-    """Reads the index: every variable's name and place; strings are left out.
+    """Reads the index: every variable's name and position; strings are left out.
 
     Args:
       source: see `find`.
@@ -134,6 +130,29 @@ def read(source) -> dict[str, np.ndarray]:
     return variables
 
 
+def masked_checksum(data: bytes) -> int:
+    """Computes the CRC-32C of bytes, rotated and shifted as TensorFlow stores it.
+
+    Args:
+      data: the bytes.
+
+    Returns:
+      Int in [0, 2**32).
+
+    Raises:
+      ImportError: google-crc32c is not installed.
+    """
+    try:
+        import google_crc32c
+    except ImportError as error:
+        raise ImportError(
+            "reading TensorFlow checkpoints needs google-crc32c: "
+            'pip install "bilateral_jax[images]"'
+        ) from error
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
 def _find_in_folder(folder):
     named = folder / "checkpoint"
     if named.is_file():
@@ -168,7 +187,7 @@ def _variable(path, data, name, entry):
             f"of {data.size}"
         )
     content = data[entry.offset : entry.offset + entry.size].tobytes()
-    if entry.checksum is not None and crc32c.masked(content) != entry.checksum:
+    if entry.checksum is not None and masked_checksum(content) != entry.checksum:
         raise ValueError(f"{path} is damaged: the checksum of variable {name} does not match")
     return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype).reshape(entry.shape)
 
@@ -212,7 +231,7 @@ def _block(content, offset, size):
         raise ValueError(
             "its blocks are compressed (snappy), which is not supported; save it uncompressed"
         )
-    if crc32c.masked(content[offset : end + 1]) != stored:
+    if masked_checksum(content[offset : end + 1]) != stored:
         raise ValueError(f"the checksum of the block at byte {offset} does not match")
     data = content[offset:end]
     restarts = struct.unpack("<I", data[-4:])[0]

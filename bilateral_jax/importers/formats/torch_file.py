@@ -1,11 +1,8 @@
-"""Tensors out of a file that PyTorch saved, without PyTorch.
+"""Tensors of a file that PyTorch saved, read without PyTorch.
 
-Such a file is a pickle whose numbers lie beside it: in a zip archive since PyTorch 1.6, behind one
-another in a single file before (the VGGs of torchvision are of the old kind). A pickle can run any
-code when it is read; here it can only name the few things that a dictionary of tensors is made of.
-
-Receives a file from `importers/vgg.py`.
-Hands names and NumPy arrays back.
+Such a file is a pickle and the tensors' bytes: in a zip archive since PyTorch 1.6, concatenated in
+one file before (the VGGs of torchvision are of the old kind). A pickle can run any code when it is
+read; here it can only name the few types that a dictionary of tensors consists of.
 """
 
 import collections
@@ -34,7 +31,7 @@ _HOW = (
 
 
 class _Storage(NamedTuple):
-    """Numbers that lie elsewhere in the file."""
+    """A tensor's numbers, stored elsewhere in the file."""
 
     dtype: np.dtype
     key: str
@@ -130,14 +127,14 @@ def _array(tensor, numbers):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows dictionaries, tensors and the storages behind them, and nothing else."""
+    """Unpickles dictionaries, tensors and their storages, and nothing else."""
 
     def __init__(self, file):
         super().__init__(file)
         self.storages = {}
 
     def find_class(self, module, name) -> Any:
-        """Gives what stands for a name of the pickle."""
+        """Looks up a name of the pickle."""
         full = f"{module} {name}"
         if full in _DTYPES:
             return _DTYPES[full]
@@ -151,7 +148,7 @@ class _Unpickler(pickle.Unpickler):
         return known[full]
 
     def persistent_load(self, pid) -> _Storage:
-        """Notes a storage."""
+        """Records a storage."""
         kind, dtype, key, _, count = pid[:5]
         if kind != "storage" or (len(pid) > 5 and pid[5] is not None):
             raise ValueError(f"unknown reference {kind!r}")

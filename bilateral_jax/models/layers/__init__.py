@@ -1,1 +1,1 @@
-"""What the papers' networks share: norms, convolutions, guides, coefficients, row tiles."""
+"""Layers that several papers' networks share: convolutions, norms, guides, grids, row tiles."""

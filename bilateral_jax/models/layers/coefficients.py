@@ -1,8 +1,4 @@
-"""The coefficient network of HDRNet: a low-resolution photo to a bilateral grid of colour matrices.
-
-Receives low-resolution images from `models/hdrnet.py` (and `models/upe.py`, its deeper kin).
-Hands grids back.
-"""
+"""The coefficient network of HDRNet: low-res input to a bilateral grid of colour matrices."""
 
 import math
 
@@ -16,10 +12,10 @@ N_IN = 4  # input colours and the constant 1
 
 
 class CoefficientNetwork(nn.Module):
-    """Predicts the grid of colour matrices from the low-resolution image (481,968 parameters).
+    """Predicts the grid of colour matrices from the low-res input (481,968 parameters).
 
     With `dtype` "bfloat16" the last layer still works in float32: the 8-bit mantissa would move the
-    entries of a matrix by up to 1/512 of their size, half a step of an 8-bit picture.
+    entries of a matrix by up to 1/512 of their size, half a step of an 8-bit image.
 
     Attributes:
       global_depth: convolutions at each of the two sizes of the global path, the first of which
@@ -55,34 +51,34 @@ class CoefficientNetwork(nn.Module):
         for i in range(int(math.log2(self.net_input_size / self.spatial_bin))):
             norm = self.batch_norm and i > 0
             x = layer(f"splat_conv{i + 1}", 2**i * width, norm, stride=2)(x, train=train)
-        scene = x
+        summary = x
         for i in range(2 * self.global_depth):
             stride = 1 if i % self.global_depth else 2
-            scene = layer(f"global_conv{i + 1}", 8 * width, stride=stride)(scene, train=train)
-        scene = scene.reshape(scene.shape[0], -1)
-        scene = layer("global_fc1", 32 * width, kernel_size=0)(scene, train=train)
-        scene = layer("global_fc2", 16 * width, kernel_size=0)(scene, train=train)
-        scene = layer("global_fc3", 8 * width, False, kernel_size=0, activate=False)(scene)
+            summary = layer(f"global_conv{i + 1}", 8 * width, stride=stride)(summary, train=train)
+        summary = summary.reshape(summary.shape[0], -1)
+        summary = layer("global_fc1", 32 * width, kernel_size=0)(summary, train=train)
+        summary = layer("global_fc2", 16 * width, kernel_size=0)(summary, train=train)
+        summary = layer("global_fc3", 8 * width, False, kernel_size=0, activate=False)(summary)
         x = layer("local_conv1", 8 * width)(x, train=train)
         linear = {"use_bias": False, "activate": False}
         for i in range(self.local_depth):
             x = layer(f"local_conv{i + 2}", 8 * width, False, **linear)(x)
-        x = nn.relu(x.astype(jnp.float32) + scene[:, None, None, :].astype(jnp.float32))
+        x = nn.relu(x.astype(jnp.float32) + summary[:, None, None, :].astype(jnp.float32))
         last = {"kernel_size": 1, "activate": False, "dtype": "float32"}
         if self.start is not None:
-            last |= {"kernel_init": _small, "bias_init": self._everywhere}
+            last |= {"kernel_init": _small_kernel, "bias_init": self._repeated_start}
         channels = self.luma_bins * self.n_out * N_IN
         x = layer("prediction", channels, False, **last)(x)
         x = x.reshape(*x.shape[:3], N_IN, self.n_out, self.luma_bins)
         return x.transpose(0, 1, 2, 5, 4, 3)
 
-    def _everywhere(self, key, shape, dtype=jnp.float32):
-        """Places the starting matrix at every depth."""
+    def _repeated_start(self, key, shape, dtype=jnp.float32):
+        """Repeats the starting matrix at every depth."""
         del key
         matrix = np.asarray(self.start, np.float64).T[..., None]
         matrix = np.broadcast_to(matrix, (N_IN, self.n_out, self.luma_bins))
         return jnp.asarray(matrix.reshape(shape), dtype)
 
 
-def _small(key, shape, dtype=jnp.float32):
+def _small_kernel(key, shape, dtype=jnp.float32):
     return 0.01 * convolutions.he_truncated_normal(key, shape, dtype)

@@ -1,16 +1,12 @@
-"""Convolution, dense layer and batch norm as the original networks have them.
+"""Convolutions and dense layers as the published networks have them.
 
-The originals were trained with TensorFlow 1; three of its habits decide whether published weights
-give the published picture, so they live here once: SAME padding whose odd row goes to the bottom
-and right, batch norm without a gain that replaces the bias, and weights from a normal distribution
-cut at two standard deviations. Products of float32 run at `Precision.HIGHEST`: the coefficient
-network costs 41 M multiply-adds whatever the size of the photo, and its result is a colour
-transform, where the shorter mantissa of a fast product would show as banding. Where a network asks
-for bfloat16, its hidden features are stored and multiplied in that; weights, biases, batch moments
-and the sums of a product stay float32.
-
-Receives low-resolution feature maps from `models/hdrnet.py`.
-Hands feature maps of the next layer to `models/hdrnet.py`.
+Three habits of TensorFlow 1 decide whether published weights give the published image: SAME padding
+whose odd row goes to the bottom and right, batch norm without a gain that replaces the bias, and
+weights from a normal distribution cut at two standard deviations. MobileNet alone pads all four
+sides. Products of float32 run at `Precision.HIGHEST`: a network's result is a colour transform or
+an image, where the shorter mantissa of a fast product shows as banding. Where a network asks for
+bfloat16, hidden features are stored and multiplied in that; weights, biases, batch moments and the
+sums of a product stay float32.
 """
 
 import math
@@ -22,9 +18,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from bilateral_jax.models.layers import norms
+
 PRECISION = lax.Precision.HIGHEST
-BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_DECAY = 0.999
+LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
 
 
 def he_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32):
@@ -44,35 +41,9 @@ def he_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp
     return deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
 
 
-def across_replicas(value, axis_name: str | None):
-    """Averages over the devices of a pmap axis; the value itself where there is none."""
-    return value if axis_name is None else lax.pmean(value, axis_name)
-
-
-class BatchNorm(nn.Module):
-    """Batch norm without gain: y = (x - mean) / sqrt(variance + 1e-3) + beta.
-
-    The caller passes a function for the batch moments, since the guide network knows those of its
-    hidden layer without computing it. Moving values start at 0 and 1 and follow .999 * old + .001 *
-    batch, with the biased variance and no start-up correction, as in the original.
-    """
-
-    features: int
-
-    @nn.compact
-    def __call__(self, moments: Callable[[], tuple[jax.Array, jax.Array]], *, train: bool):
-        shape = (self.features,)
-        beta = self.param("beta", nn.initializers.zeros, shape)
-        mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
-        variance = self.variable("batch_stats", "variance", jnp.ones, shape)
-        if not train:
-            return mean.value, lax.rsqrt(variance.value + BATCH_NORM_EPSILON), beta
-        batch_mean, batch_variance = moments()
-        if not self.is_initializing():
-            keep, take = BATCH_NORM_DECAY, 1 - BATCH_NORM_DECAY
-            mean.value = keep * mean.value + take * lax.stop_gradient(batch_mean)
-            variance.value = keep * variance.value + take * lax.stop_gradient(batch_variance)
-        return batch_mean, lax.rsqrt(batch_variance + BATCH_NORM_EPSILON), beta
+def leaky_relu(x):
+    """Computes max(0.2 x, x)."""
+    return jnp.maximum(LEAKY_SLOPE * x, x)
 
 
 class Linear(nn.Module):
@@ -82,6 +53,8 @@ class Linear(nn.Module):
       features: output channels.
       kernel_size: side of the square kernel; 0 for a dense layer on `[b, c]`.
       stride: step of the convolution on both axes.
+      dilation: pixels from tap to tap.
+      padding: "SAME" as TensorFlow, or ((top, bottom), (left, right)) zeros.
       batch_norm: normalise over every axis but the last; replaces the bias.
       use_bias: add a bias where there is no batch norm.
       activate: end in a ReLU.
@@ -94,6 +67,8 @@ class Linear(nn.Module):
     features: int
     kernel_size: int = 3
     stride: int = 1
+    dilation: int = 1
+    padding: Any = "SAME"
     batch_norm: bool = False
     use_bias: bool = True
     activate: bool = True
@@ -106,7 +81,7 @@ class Linear(nn.Module):
     def __call__(self, x, *, train: bool = False):
         y = self._product(x.astype(self.dtype)).astype(jnp.float32)
         if self.batch_norm:
-            norm = BatchNorm(self.features, name="batch_norm")
+            norm = norms.BatchNorm(self.features, name="batch_norm")
             mean, scale, beta = norm(lambda: self._moments(y), train=train)
             y = (y - _last(mean, y)) * _last(scale, y) + _last(beta, y)
         elif self.use_bias:
@@ -124,18 +99,44 @@ class Linear(nn.Module):
             x,
             kernel,
             (self.stride, self.stride),
-            "SAME",
+            self.padding,
+            rhs_dilation=(self.dilation, self.dilation),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             precision=precision,
         )
 
     def _moments(self, y):
         axes = tuple(range(y.ndim - 1))
-        mean = across_replicas(y.mean(axes), self.axis_name)
-        variance = across_replicas(jnp.square(y - _last(mean, y)).mean(axes), self.axis_name)
+        mean = norms.across_replicas(y.mean(axes), self.axis_name)
+        variance = norms.across_replicas(jnp.square(y - _last(mean, y)).mean(axes), self.axis_name)
         return mean, variance
 
 
+class Depthwise(nn.Module):
+    """Depthwise 3 x 3 convolution without bias, one zero on all four sides.
+
+    The sum over the nine taps is written out: XLA's grouped convolution takes tens of times as long
+    on a CPU.
+
+    Reference: Howard et al. 2017, "MobileNets", section 3.1.
+    """
+
+    stride: int
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", he_truncated_normal, (3, 3, x.shape[-1]))
+        rows, columns = ((length - 1) // self.stride for length in x.shape[1:3])
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        out = 0.0
+        for i in range(3):
+            for j in range(3):
+                down = slice(i, i + self.stride * rows + 1, self.stride)
+                right = slice(j, j + self.stride * columns + 1, self.stride)
+                out = out + x[:, down, right] * kernel[i, j].reshape(1, 1, 1, -1)
+        return out
+
+
 def _last(vector, like):
-    """Gives a vector the rank of `like`, so that it meets the last axis."""
+    """Reshapes a vector to the rank of `like`, its own axis last."""
     return vector.reshape((1,) * (like.ndim - 1) + vector.shape)

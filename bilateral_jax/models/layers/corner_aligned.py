@@ -1,13 +1,9 @@
-"""Halving and doubling a picture with aligned corners, as HDRNet's pyramid network does it.
+"""Resizing to half and double size with aligned corners, as in HDRNet's pyramid network.
 
 From `size` to `size // 2` pixels and back, the position of an output pixel drifts by less than one
 pixel from twice (half) its index. So a level needs three fixed taps per output pixel, weighted by a
-tent around the true position: no gather, and the transpose is as regular. The weights depend on
-where a row stands in the whole picture, and on nothing else; a band of rows therefore gets exactly
-the values that the whole picture would give it.
-
-Receives images and level outputs from `models/hdrnet.py`.
-Hands resized ones back.
+tent around the true position: no gather, and the transpose is as regular. The weights depend on a
+row's position in the whole image only; a row tile therefore gets exactly the whole image's values.
 """
 
 import dataclasses
@@ -17,20 +13,20 @@ import numpy as np
 
 
 def half(size: int) -> int:
-    """Gives the size of the next coarser level; a single pixel stays one."""
+    """Returns the size of the next coarser level; a single pixel stays one."""
     return max(size // 2, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """Rows `start` to `start + count` of `total`; those outside [0, total) mean nothing."""
+    """Rows `start` to `start + count` of `total`; those outside [0, total) are ignored."""
 
     start: int
     count: int
     total: int
 
     def halved(self) -> "Span":
-        """Gives the whole next level of a whole axis."""
+        """Returns the whole next level of a whole axis."""
         return Span(0, half(self.total), half(self.total))
 
 
@@ -53,10 +49,10 @@ def _tents(positions, first):
 
 
 def halving_weights(target: Span, source_total: int) -> np.ndarray:
-    """Gives the weights of source rows 2i, 2i + 1, 2i + 2 for every target row i.
+    """Returns the weights of source rows 2i, 2i + 1, 2i + 2 for every target row i.
 
     Args:
-      target: rows wanted, of a level with `half(source_total)` rows.
+      target: rows to compute, of a level with `half(source_total)` rows.
       source_total: rows of the finer level.
 
     Returns:
@@ -67,10 +63,10 @@ def halving_weights(target: Span, source_total: int) -> np.ndarray:
 
 
 def doubling_weights(target: Span, source_total: int) -> np.ndarray:
-    """Gives the weights of source rows m - 1, m, m + 1, with m = i // 2, for every target row i.
+    """Returns the weights of source rows m - 1, m, m + 1, with m = i // 2, for every target row i.
 
     Args:
-      target: rows wanted, of the finer level.
+      target: rows to compute, of the finer level.
       source_total: rows of the coarser level, `half(target.total)`.
 
     Returns:
@@ -142,13 +138,13 @@ def _take(x, axis, start, count, step):
 
 
 def _along(vector, rank, axis):
-    """Gives a vector `rank` axes, its own at `axis`."""
+    """Returns a vector `rank` axes, its own at `axis`."""
     shape = [1] * rank
     shape[axis] = -1
     return vector.reshape(shape)
 
 
-# Rows that a band computes ahead of the ones it slices: of the finest level, of the middle one.
+# Rows that a row tile computes ahead of the ones it slices: of the finest level, of the middle one.
 _AHEAD = (8, 2)
 
 
@@ -173,16 +169,16 @@ def whole(size: int) -> Axis:
     return Axis(_weights((finest, middle, coarsest), middle))
 
 
-def band(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Span, ...], Axis]:
-    """Plans rows `[start, start + count)` of a picture of `total` rows.
+def row_tile(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Span, ...], Axis]:
+    """Plans rows `[start, start + count)` of an image of `total` rows.
 
     Args:
-      start: first row wanted, a multiple of 4.
-      count: rows wanted; the last may lie beyond the picture.
-      total: rows of the picture.
+      start: first row, a multiple of 4.
+      count: number of rows; the last may lie beyond the image.
+      total: rows of the image.
 
     Returns:
-      (first, past the last) full-resolution row needed, which may lie outside the picture; the rows
+      (first, past the last) full-resolution row needed, which may lie outside the image; the rows
       of each level that are sliced, finest first; the plan for `coarser` and `finer`.
 
     Raises:
@@ -197,11 +193,11 @@ def band(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Spa
     computed = Span(start // 2 - 4, max(2 * coarsest.count + 1, middle.count + 2), sizes[1])
     source = (start - _AHEAD[0], start - _AHEAD[0] + max(2 * computed.count + 1, count + _AHEAD[0]))
     spans = (finest, middle, coarsest)
-    return source, spans, band_axis(_weights(spans, computed))
+    return source, spans, tile_axis(_weights(spans, computed))
 
 
-def band_axis(weights: dict) -> Axis:
-    """Plans the rows of a band from its weights, which may be traced."""
+def tile_axis(weights: dict) -> Axis:
+    """Plans the rows of a row tile from its weights, which may be traced."""
     return Axis(weights, (2, 1))
 
 
@@ -216,7 +212,7 @@ def _weights(spans, middle_computed):
 
 
 def coarser(finest, rows: Axis, columns: Axis):
-    """Gives the middle and the coarsest level of images `[b, h, w, c]`."""
+    """Returns the middle and the coarsest level of images `[b, h, w, c]`."""
     levels = [finest]
     for name in ("halve_1", "halve_2"):
         x = halve(levels[-1], rows.weights[name], axis=1)
@@ -231,8 +227,8 @@ def finer(x, level: int, rows: Axis, columns: Axis):
     return double(x, columns.weights[name], axis=2, lead=columns.leads[level])
 
 
-def crop_band(finest, middle, rows: Axis, columns: Axis):
-    """Cuts the computed levels `[b, h, w, c]` of a band to the pixels that are sliced."""
+def crop_tile(finest, middle, rows: Axis, columns: Axis):
+    """Cuts the computed levels `[b, h, w, c]` of a row tile to the pixels that are sliced."""
     levels = []
     for x, ahead, name in zip((finest, middle), _AHEAD, ("double_0", "double_1"), strict=True):
         height, width = len(rows.weights[name]), len(columns.weights[name])

@@ -1,11 +1,8 @@
-"""The two learned guide maps of HDRNet: one number in [0, 1] for every full-resolution pixel.
+"""The two learned guides of HDRNet: one value in [0, 1] for every full-resolution pixel.
 
 Both are pointwise functions of a pixel's colour with about a hundred parameters. The functions are
-those of `ops/guides.py`, so that a kernel may compute a guide where it slices; here are their
-parameters: `parameters()` gives them, calling gives the guide itself.
-
-Receives full-resolution images from `models/hdrnet.py`.
-Hands parameters or guides to `models/hdrnet.py`, which slices with them.
+those of `ops/guides.py`, so that a kernel may compute a guide where it slices; the parameters are
+here: `parameters()` returns them, calling computes the guide.
 """
 
 import flax.linen as nn
@@ -13,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bilateral_jax.models.layers import convolutions
+from bilateral_jax.models.layers import convolutions, norms
 from bilateral_jax.ops import guides
 
 KNOTS = 16
@@ -31,7 +28,7 @@ def knots_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
 
 
 def identity_slopes_init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32):
-    """Gives the first ramp slope 1 and the others 0: the identity for values >= 0."""
+    """Returns the first ramp slope 1 and the others 0: the identity for values >= 0."""
     del key
     return jnp.zeros(shape, dtype).at[:, 0].set(1)
 
@@ -84,7 +81,7 @@ class PointwiseGuide(nn.Module):
         self.hidden = self.param("hidden", convolutions.he_truncated_normal, (3, self.complexity))
         self.out = self.param("out", convolutions.he_truncated_normal, (self.complexity, 1))
         self.bias = self.param("bias", nn.initializers.zeros, ())
-        self.batch_norm = convolutions.BatchNorm(self.complexity)
+        self.batch_norm = norms.BatchNorm(self.complexity)
 
     def parameters(self, image, *, train: bool = False):
         """The arguments of `ops/guides.py`'s `pointwise`, with the norm folded in."""
@@ -101,9 +98,9 @@ class PointwiseGuide(nn.Module):
 
     def _moments(self, image, hidden):
         colours = image.reshape(-1, 3)
-        mean = convolutions.across_replicas(colours.mean(0), self.axis_name)
+        mean = norms.across_replicas(colours.mean(0), self.axis_name)
         centred = colours - mean[None]
         covariance = jnp.einsum("pc,pd->cd", centred, centred, precision=lax.Precision.HIGHEST)
-        covariance = convolutions.across_replicas(covariance / len(colours), self.axis_name)
+        covariance = norms.across_replicas(covariance / len(colours), self.axis_name)
         product = jnp.dot(covariance, hidden, precision=lax.Precision.HIGHEST)
         return jnp.dot(mean, hidden, precision=lax.Precision.HIGHEST), (hidden * product).sum(0)

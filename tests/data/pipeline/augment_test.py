@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import color
+from bilateral_jax import color, images, resize
 from bilateral_jax.data.pipeline import augment
-from bilateral_jax.models.layers import lowres as model_lowres
 
 
 def element(height=6, width=9, dtype=np.uint8):
@@ -104,7 +103,7 @@ def test_exposure_contrast_and_saturation_jitter():
     assert np.abs(saturated - image).max() > 0.01
 
 
-@pytest.mark.parametrize("method", augment.LOWRES_METHODS)
+@pytest.mark.parametrize("method", resize.METHODS)
 @pytest.mark.parametrize("shape, size", [((37, 50), 16), ((16, 90), 32), ((5, 3), 8), ((8, 8), 8)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_lowres_equals_that_of_the_models(method, shape, size, dtype):
@@ -113,20 +112,20 @@ def test_lowres_equals_that_of_the_models(method, shape, size, dtype):
         pixels = pixels.astype(np.float32)
     else:
         pixels = (pixels * np.iinfo(dtype).max).astype(dtype)
-    actual = augment.lowres(pixels, size, method)
+    actual = resize.resize_pixels(pixels, size, method=method)
     assert actual.dtype == np.float32 and actual.shape == (size, size, 3)
-    expected = model_lowres.resize(jnp.asarray(augment.as_float(pixels)), size, method)
+    expected = resize.resize(jnp.asarray(images.as_float(pixels)), size, method=method)
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 def test_area_lowres_keeps_the_mean():
     pixels = np.random.default_rng(0).uniform(size=(45, 64, 3)).astype(np.float32)
-    small = augment.lowres(pixels, 12)
+    small = resize.resize_pixels(pixels, 12)
     np.testing.assert_allclose(small.mean((0, 1)), pixels.mean((0, 1)), atol=1e-6)
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="bicubic"):
-        augment.lowres(element()["input"], 4, "bicubic")
+        resize.resize_pixels(element()["input"], 4, method="bicubic")
     with pytest.raises(TypeError, match="int64"):
-        augment.as_float(np.zeros((2, 2, 3), np.int64))
+        images.as_float(np.zeros((2, 2, 3), np.int64))

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax.data.pipeline import augment, batches
+from bilateral_jax import resize
+from bilateral_jax.data.pipeline import batches
 from bilateral_jax.data.synthetic import procedural
 from bilateral_jax.ops import bilateral
 
@@ -232,9 +233,9 @@ def test_window_and_lowres_describe_the_same_photo():
             if view.shape[:2] != (height, width):
                 continue
             if np.array_equal(view[top : top + 24, left : left + 24], image):
-                np.testing.assert_allclose(small, augment.lowres(view, 256), atol=1e-6)
+                np.testing.assert_allclose(small, resize.resize_pixels(view, 256), atol=1e-6)
                 found += 1
-                grid = jnp.asarray(augment.lowres(view, 8)).reshape(8, 8, 1, 3)
+                grid = jnp.asarray(resize.resize_pixels(view, 8)).reshape(8, 8, 1, 3)
                 guide = jnp.zeros((height, width))
                 whole = bilateral.bilateral_slice(grid, guide)
                 part = bilateral.bilateral_slice(

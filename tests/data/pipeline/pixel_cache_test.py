@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from bilateral_jax.data.pipeline import augment, batches, pixel_cache
+from bilateral_jax import resize
+from bilateral_jax.data.pipeline import batches, pixel_cache
 from bilateral_jax.data.synthetic import procedural
 
 pytest.importorskip("grain", reason="Grain is not installed")
@@ -62,7 +63,7 @@ def test_each_photo_is_decoded_once_and_its_copy_made_once(tmp_path, monkeypatch
     stream.close()
     assert sorted(source.read) == [0, 0, 1, 2, 3]  # the first once more, to know the source
     again = Counting()
-    monkeypatch.setattr(augment, "lowres", None)  # calling it would fail
+    monkeypatch.setattr(resize, "resize_pixels", None)  # calling it would fail
     next(make(again, tmp_path, **options))
     assert again.read == [0]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import augment, whole_photos
 from bilateral_jax.data.synthetic import procedural
@@ -39,7 +40,7 @@ def test_photos_keep_their_shape():
         batch = next(stream)
         record = int(batch["record"][0])
         seen.add(record)
-        expected = augment.as_float(source[record]["input"])
+        expected = images.as_float(source[record]["input"])
         np.testing.assert_array_equal(batch["input"], expected[None])
         np.testing.assert_array_equal(batch["window"], [[0, 0, *expected.shape[:2]]])
         assert batch["target"].dtype == np.float32 and batch["weight"].tolist() == [1.0]
@@ -124,7 +125,7 @@ def test_unpaired_photos_are_flipped_independently():
         element, drawn = source[int(batch["record"][0])], []
         np.testing.assert_array_equal(batch["window"], [[0, 0, *element["input"].shape[:2]]])
         for member in augment.PAIR:
-            photo = augment.as_float(element[member])
+            photo = images.as_float(element[member])
             views = {(r, c): photo[::r, ::c] for r in (1, -1) for c in (1, -1)}
             drawn += [k for k, view in views.items() if np.array_equal(view, batch[member][0])]
         flips.add(tuple(drawn))

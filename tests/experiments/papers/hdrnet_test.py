@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import bilateral_jax as bj
-from bilateral_jax import models
+from bilateral_jax import models, resize
 from bilateral_jax.data import registry
-from bilateral_jax.data.pipeline import augment
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel
 from configs import hdrnet as hdrnet_config
@@ -84,7 +83,7 @@ def _network():
 def test_a_crop_is_trained_as_a_part_of_its_photo():
     network = _network()
     photo = np.random.default_rng(0).random((50, 38, 3), np.float32)
-    small = augment.lowres(photo, 16, "nearest_legacy")
+    small = resize.resize_pixels(photo, 16, method="nearest_legacy")
     crop = {"input": photo[None, 11:31, 7:27], "lowres": small[None]}
     crop["window"] = np.array([[11, 7, 50, 38]], np.int32)
     _, output, _ = hdrnet.forward(network, crop)

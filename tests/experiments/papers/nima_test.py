@@ -268,7 +268,7 @@ def test_a_network_that_scores_gives_no_pictures(tmp_path, run, capsys):
     images.write(tmp_path / "in.png", np.zeros((8, 8, 3), np.uint8))
     words = ["enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", run]
     assert command_line.main(list(map(str, words))) == 1
-    assert "NIMAMobileNet looks at pictures and gives none" in capsys.readouterr().err
+    assert "NIMAMobileNet declares no way to enhance an image" in capsys.readouterr().err
 
 
 def test_configs_are_complete_and_mistakes_are_named():

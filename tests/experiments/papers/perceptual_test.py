@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import models
+from bilateral_jax import images, models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
-from bilateral_jax.data.pipeline import augment
 from bilateral_jax.models import nima
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel
@@ -178,7 +177,7 @@ def test_a_run_is_that_of_one_device_and_goes_on_to_the_same_bits(
     assert "mean score by the critic: untouched input" in capsys.readouterr().out
     paper, _, update, *_ = pleasing
     source = registry.make(**config.data.heldout.to_dict())
-    targets = [augment.as_float(source[i]["target"]) for i in range(2)]
+    targets = [images.as_float(source[i]["target"]) for i in range(2)]
     scores = [perceptual._critic_score(paper.frozen[0], target) for target in targets]
     np.testing.assert_allclose(results["target_nima"], np.mean(scores), rtol=1e-5)
 

@@ -67,7 +67,7 @@ def test_a_stopped_run_goes_on_and_brightens(tmp_path, monkeypatch):
     model = networks.load_model(tmp_path)
     assert type(model.module).__name__ == "UPE"
     image = np.full((32, 32, 3), 0.1, np.float32)
-    assert inference.enhance(model, image, band_rows=32).mean() > 0.15
+    assert inference.enhance(model, image, tile_rows=32).mean() > 0.15
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms():

@@ -5,14 +5,14 @@ import sys
 import jax
 import numpy as np
 import pytest
-from tests import toy_experiment
 
 from bilateral_jax.checkpoints import trees
+from bilateral_jax.data import registry
 from bilateral_jax.training import loop, summary_writer
 from configs import smoke
 from experiments import replay, train
-from bilateral_jax.data import registry
 from experiments.runs import workdir as workdir_lib
+from tests import toy_experiment
 
 _TOY = {
     "experiment": "toy",

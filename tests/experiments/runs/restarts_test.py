@@ -14,8 +14,7 @@ import pytest
 
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import summary_writer
-from tests import assets
-from tests import ports
+from tests import assets, ports
 
 _ROOT = assets.ROOT
 _SECONDS = 400  # a busy machine is slow, not wrong

@@ -1,4 +1,4 @@
-"""Halving and doubling with aligned corners: against loops, and band by band."""
+"""Halving and doubling with aligned corners: against loops, and in row tiles."""
 
 import jax
 import jax.numpy as jnp
@@ -27,22 +27,26 @@ def resize_by_loops(column, target):
 def test_halve(size):
     column = np.random.default_rng(0).uniform(size=size).astype(np.float32)
     axis = corner_aligned.whole(size)
-    ours = corner_aligned.halve(jnp.asarray(column)[:, None], axis.weights["halve_1"], axis=0)[:, 0]
-    np.testing.assert_allclose(ours, resize_by_loops(column, max(size // 2, 1)), atol=3e-6)
+    actual = corner_aligned.halve(jnp.asarray(column)[:, None], axis.weights["halve_1"], axis=0)[
+        :, 0
+    ]
+    np.testing.assert_allclose(actual, resize_by_loops(column, max(size // 2, 1)), atol=3e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_double(size):
     column = np.random.default_rng(0).uniform(size=corner_aligned.half(size)).astype(np.float32)
     axis = corner_aligned.whole(size)
-    ours = corner_aligned.double(jnp.asarray(column)[None, :], axis.weights["double_0"], axis=-1)[0]
-    np.testing.assert_allclose(ours, resize_by_loops(column, size), atol=3e-6)
+    actual = corner_aligned.double(jnp.asarray(column)[None, :], axis.weights["double_0"], axis=-1)[
+        0
+    ]
+    np.testing.assert_allclose(actual, resize_by_loops(column, size), atol=3e-6)
 
 
 @pytest.mark.parametrize("total", [1, 3, 18, 37, 64, 101])
 @pytest.mark.parametrize("count", [1, 7, 16])
-def test_bands_get_the_pixels_of_the_whole(total, count):
-    """Down to the coarsest level and up again, for every band, whatever lies outside."""
+def test_row_tiles_equal_the_whole(total, count):
+    """Down to the coarsest level and up again, for every row tile, whatever lies outside."""
     width = 9
     image = jnp.asarray(np.random.default_rng(0).uniform(size=(1, total, width, 3)), jnp.float32)
 
@@ -56,22 +60,22 @@ def test_bands_get_the_pixels_of_the_whole(total, count):
     @jax.jit
     def run(source, *weights):
         return there_and_back(
-            source, *map(corner_aligned.band_axis, weights), corner_aligned.crop_band
+            source, *map(corner_aligned.tile_axis, weights), corner_aligned.crop_tile
         )
 
     whole = there_and_back(image, corner_aligned.whole(total), corner_aligned.whole(width))
-    (left, right), _, columns = corner_aligned.band(0, 16, width)
+    (left, right), _, columns = corner_aligned.row_tile(0, 16, width)
     around = image[:, :, np.clip(np.arange(left, right), 0, width - 1)]
     for start in range(0, total, 4):
-        (first, stop), spans, rows = corner_aligned.band(start, count, total)
+        (first, stop), spans, rows = corner_aligned.row_tile(start, count, total)
         source = around[:, np.clip(np.arange(first, stop), 0, total - 1)]
-        band = run(source, rows.weights, columns.weights)
+        tile = run(source, rows.weights, columns.weights)
         assert spans[0] == corner_aligned.Span(start, count, total)
         kept = min(count, total - start)
         expected = whole[:, start : start + kept]
-        np.testing.assert_allclose(band[:, :kept, :width], expected, atol=1e-6)
+        np.testing.assert_allclose(tile[:, :kept, :width], expected, atol=1e-6)
 
 
-def test_bands_start_at_multiples_of_four():
+def test_row_tiles_start_at_multiples_of_four():
     with pytest.raises(ValueError, match="start must be a multiple of 4, got 6"):
-        corner_aligned.band(6, 8, 40)
+        corner_aligned.row_tile(6, 8, 40)

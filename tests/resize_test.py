@@ -1,10 +1,10 @@
-"""Low-resolution copies: TensorFlow's old nearest rule, and the antialiased one."""
+"""Resizing: TensorFlow 1's and Pillow's rules, area averages, NumPy against JAX."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax.models.layers import lowres
+from bilateral_jax import pixels, resize
 from tests import assets
 
 
@@ -22,12 +22,14 @@ def test_nearest_indices_are_tensorflows():
     with np.load(assets.path("golden", "hdrnet", "resize_nearest.npz")) as tables:
         for name in tables:
             size = int(name.split("_")[2])
-            np.testing.assert_array_equal(lowres.nearest_indices(size, 256), tables[name])
+            np.testing.assert_array_equal(
+                resize.weights(size, 256, "nearest_legacy")[0], tables[name]
+            )
 
 
 def test_nearest_copies_pixels():
     image = jnp.arange(5 * 7 * 3, dtype=jnp.float32).reshape(5, 7, 3)
-    small = lowres.resize(image, 3, "nearest_legacy")
+    small = resize.resize(image, 3, method="nearest_legacy")
     np.testing.assert_array_equal(small, image[np.ix_([0, 1, 3], [0, 2, 4])])
 
 
@@ -35,7 +37,7 @@ def test_nearest_copies_pixels():
 def test_area_averages_what_each_pixel_covers(size, target):
     row = np.random.default_rng(0).uniform(size=size)
     np.testing.assert_allclose(
-        lowres.area_matrix(size, target) @ row, area_by_loops(row, target), atol=1e-6
+        resize.matrix(size, target, "area") @ row, area_by_loops(row, target), atol=1e-6
     )
 
 
@@ -44,35 +46,59 @@ def test_area_interpolates_linearly_when_it_enlarges(size, target):
     row = np.random.default_rng(0).uniform(size=size)
     centres = (np.arange(target) + 0.5) * size / target - 0.5
     expected = np.interp(centres, np.arange(size), row)
-    np.testing.assert_allclose(lowres.area_matrix(size, target) @ row, expected, atol=1e-6)
+    np.testing.assert_allclose(resize.matrix(size, target, "area") @ row, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (40, 17, 3), (2, 3, 90, 31, 2)])
 def test_area_resize_is_the_two_matrices(shape):
     image = np.random.default_rng(0).uniform(size=shape).astype(np.float32)
-    rows, columns = (lowres.area_matrix(shape[axis], 20) for axis in (-3, -2))
+    rows, columns = (resize.matrix(shape[axis], 20, "area") for axis in (-3, -2))
     expected = np.einsum("yh,xw,...hwc->...yxc", rows, columns, image)
-    small = lowres.resize(jnp.asarray(image), 20, "area")
+    small = resize.resize(jnp.asarray(image), 20, method="area")
     assert small.shape == (*shape[:-3], 20, 20, shape[-1])
     np.testing.assert_allclose(small, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", lowres.METHODS)
+@pytest.mark.parametrize("method", resize.METHODS)
 def test_a_constant_stays_and_the_same_size_is_the_identity(method):
     for size in (1, 3, 16, 57):
         np.testing.assert_allclose(
-            lowres.resize(jnp.full((size, 4, 3), 0.3), 16, method), 0.3, rtol=1e-6
+            resize.resize(jnp.full((size, 4, 3), 0.3), 16, method=method), 0.3, rtol=1e-6
         )
     image = jnp.asarray(np.random.default_rng(0).uniform(size=(16, 16, 3)), jnp.float32)
-    np.testing.assert_array_equal(lowres.resize(image, 16, method), image)
+    np.testing.assert_array_equal(resize.resize(image, 16, method=method), image)
 
 
 def test_area_removes_what_nearest_aliases():
     stripes = jnp.tile(jnp.asarray([0.0, 1.0]), 64)[None, :, None] * jnp.ones((128, 1, 3))
-    assert float(lowres.resize(stripes, 64, "nearest_legacy").max()) == 0
-    np.testing.assert_allclose(lowres.resize(stripes, 64, "area"), 0.5, atol=1e-6)
+    assert float(resize.resize(stripes, 64, method="nearest_legacy").max()) == 0
+    np.testing.assert_allclose(resize.resize(stripes, 64, method="area"), 0.5, atol=1e-6)
 
 
 def test_an_unknown_method_is_named():
     with pytest.raises(ValueError, match="method must be one of .*got 'cubic'"):
-        lowres.resize(jnp.zeros((4, 4, 3)), 2, "cubic")
+        resize.resize(jnp.zeros((4, 4, 3)), 2, method="cubic")
+
+
+@pytest.mark.parametrize("method", resize.METHODS)
+@pytest.mark.parametrize("size", [(20, 20), (9, 31), (60, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_numpy_equals_jax(method, size, dtype):
+    image = np.random.default_rng(0).uniform(size=(37, 22, 3))
+    image = (image * pixels.white(dtype)).astype(dtype)
+    small = resize.resize_pixels(image, size, method=method)
+    assert small.dtype == np.float32 and small.shape == (*size, 3)
+    expected = resize.resize(jnp.asarray(pixels.as_float(image)), size, method=method)
+    np.testing.assert_allclose(small, expected, atol=1e-6)
+
+
+def test_white_stays_white():
+    for dtype in (np.uint8, np.uint16):
+        image = np.full((33, 47, 3), np.iinfo(dtype).max, dtype)
+        np.testing.assert_allclose(resize.resize_pixels(image, 16), 1, rtol=2e-7)
+
+
+def test_infinite_pixels_stay_local():
+    image = np.zeros((32, 32, 3), np.float32)
+    image[0, 0] = np.inf
+    assert np.isfinite(resize.resize_pixels(image, 8)).sum() == 3 * 63

@@ -1,0 +1,30 @@
+"""Enhancement of an image in one piece: for small images, and networks that know no other way."""
+
+import jax
+import numpy as np
+
+from bilateral_jax import pixels as pixels_lib
+from bilateral_jax.inference import tiles
+
+
+def enhance(model, image, *, method=None, tile_rows=None, conditions=()):
+    """Enhances an image; see `enhancement.enhance`.
+
+    Args:
+      model: a model of a network with a method `enhance`.
+      image: `[h, w, 3]`, checked.
+      method: not used.
+      tile_rows: not used.
+      conditions: numbers that the network sees beside every pixel.
+
+    Returns:
+      `[h, w, 3]` of the image's dtype.
+    """
+    del method, tile_rows
+    return np.asarray(_enhance(model, image, conditions))
+
+
+@jax.jit
+def _enhance(model, image, conditions):
+    inputs = tiles.network_input(image, conditions)
+    return pixels_lib.to_dtype(model.apply(inputs, method="enhance")[0], image.dtype)

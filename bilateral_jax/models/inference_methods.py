@@ -1,0 +1,133 @@
+"""How a network enhances an image of any size in bounded memory: four methods, one declaration.
+
+A network that enhances images has a property `inference_method` that returns one of the classes
+below, with the methods that the class names, and a method
+
+    enhance(image): float `[b, h, w, 3 + conditions]` to `[b, h, w, 3]`, all in memory.
+
+`bilateral_jax.inference.enhance` does the rest; it asks for nothing that is not declared here. A
+network without an `inference_method` (a critic, a feature extractor) enhances no images.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class ByGrid:
+    """A low-res input gives a bilateral grid; the image is rendered from it in row tiles.
+
+    Methods of the network:
+
+        coefficients(lowres): `[b, n, n, 3]` to a grid.
+        plan_row_tile(start, size, full_size): a `RowTilePlan`.
+        render_row_tile(grid, pixels, arrays): the planned rows, equal to those of the whole image.
+
+    Attributes:
+      net_input_size: side n of the low-res input.
+      lowres_method: how the image is resized to it, one of `resize.METHODS`.
+    """
+
+    net_input_size: int
+    lowres_method: str
+
+    conditions = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ByRowTiles:
+    """Stride-1 convolutions and norms with statistics of the whole image, computed in row tiles.
+
+    Each statistic takes one pass over all tiles; a last pass renders. Method of the network:
+
+        run(tile, known, *, stop): `RowTile` to `RowTile` (models/layers/row_tiles.py) with the
+          `Moments` measured before; `stop` returns the features of one statistic.
+
+    Attributes:
+      statistics: number of moments of the whole image, in the order of use.
+      features: channels of the widest layer; the tiles' size follows from it.
+      conditions: channels beyond red, green and blue, constant over the image.
+    """
+
+    statistics: int
+    features: int
+    conditions: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ByHaloTiles:
+    """A fully convolutional network, computed in overlapping tiles.
+
+    A tile's border towards the rest of the image (its halo) is computed twice and cut off; at the
+    image's own border a tile ends with the image, so that padding acts as it does on the whole.
+    Tiles start at multiples of `stride` and are as long, modulo `stride`, as the image, so that
+    strided layers sample the same pixels. The result is the whole image's to rounding if nothing
+    but `global_features` depends on pixels beyond the halo. Methods of the network:
+
+        enhance_tile(tile, features): `[b, h, w, 3 + conditions]` to `[b, h, w, 3]`; `features` is
+          what `global_features` returned, or None.
+        global_features(lowres): `[b, n, n, 3]` to a pytree; only with `net_input_size`.
+
+    Attributes:
+      halo: largest distance in pixels, per axis, from an output pixel to an input pixel it depends
+        on; the receptive field is at most `2 * halo + 1` wide.
+      features: channels of the widest layer at full resolution; the tiles' size follows from it.
+      stride: the product of all strides on the way to the coarsest layer.
+      conditions: channels beyond red, green and blue, constant over the image.
+      net_input_size: side n of the low-res input of the global features; None without any.
+      lowres_method: how the image is resized to it, one of `resize.METHODS`.
+    """
+
+    halo: int
+    features: int
+    stride: int = 1
+    conditions: int = 0
+    net_input_size: int | None = None
+    lowres_method: str = "area"
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """The image is enhanced in one piece, by `enhance`: memory grows with the image.
+
+    Attributes:
+      conditions: channels beyond red, green and blue, constant over the image.
+    """
+
+    conditions: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RowTilePlan:
+    """What a `ByGrid` network needs to render a row tile of a larger image.
+
+    Attributes:
+      rows: (first, past the last) source row; outside the image its border is repeated.
+      columns: (first, past the last) source column, likewise.
+      arrays: numbers that depend on the tile's position and the image's size; their shapes depend
+        on the tile's size only, so one compiled function serves many images.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    arrays: dict
+
+
+def declared(module) -> ByGrid | ByRowTiles | ByHaloTiles | Whole:
+    """Returns the inference method that a network declares.
+
+    Args:
+      module: a linen module.
+
+    Returns:
+      Its `inference_method`.
+
+    Raises:
+      ValueError: it declares none.
+    """
+    method = getattr(type(module), "inference_method", None)
+    if method is None:
+        raise ValueError(
+            f"{type(module).__name__} declares no way to enhance an image; a network that does has "
+            "an inference_method (models/inference_methods.py)"
+        )
+    return module.inference_method

@@ -1,0 +1,170 @@
+"""Resizing of images by area, linear and nearest-neighbour sampling, for NumPy and JAX.
+
+Every method is a few weights per output pixel and axis (`weights`), applied to one axis after the
+other. Training and inference therefore see the same low-resolution input.
+
+Methods:
+  nearest_legacy: pixel floor(i * h / n), TensorFlow 1's rule.
+  nearest: the pixel under the centre of the output pixel, Pillow's NEAREST.
+  area: the mean of the pixels under the output pixel, each weighted by the part covered; linear
+    interpolation where the image is enlarged.
+  antialias: a triangle filter as wide as the output pixel's spacing, Pillow's BILINEAR without its
+    rounding.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from bilateral_jax import pixels as pixels_lib
+
+METHODS = ("nearest_legacy", "area", "nearest", "antialias")
+# Output rows per product: the weights are banded, one dense product would multiply zeros.
+_ROWS = 16
+
+
+def weights(size: int, target: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Computes the weights of a resize along one axis.
+
+    Args:
+      size: input pixels along the axis.
+      target: output pixels along the axis.
+      method: one of `METHODS`.
+
+    Returns:
+      (int64 `[target]`, float32 `[target, taps]`): the first input pixel of every output pixel, and
+      the weights of it and those after it, which sum to 1. Pixels beyond the input have weight 0.
+
+    Raises:
+      ValueError: unknown method.
+    """
+    outputs = np.arange(target, dtype=np.float64)
+    if method == "nearest_legacy":
+        positions = np.arange(target, dtype=np.float32) * np.float32(size / target)
+        first = np.minimum(np.floor(positions).astype(np.int64), size - 1)
+        return first, np.ones((target, 1), np.float32)
+    if method == "nearest":
+        first = np.floor((outputs + 0.5) * (size / target)).astype(np.int64)
+        return first, np.ones((target, 1), np.float32)
+    if method == "area" and target <= size:
+        start, stop = outputs * size / target, (outputs + 1) * size / target
+        first = np.floor(start).astype(np.int64)
+        index = first[:, None] + np.arange(int((np.ceil(stop) - first).max()))
+        covered = np.minimum(stop[:, None], index + 1) - np.maximum(start[:, None], index)
+    elif method in ("area", "antialias"):
+        width = max(size / target, 1.0)
+        centres = (outputs + 0.5) * size / target - 0.5
+        if method == "area":
+            centres = np.clip(centres, 0, size - 1)
+        first = np.maximum(np.ceil(centres - width).astype(np.int64), 0)
+        index = first[:, None] + np.arange(2 * int(np.ceil(width)) + 1)
+        covered = np.where(index < size, 1 - np.abs(centres[:, None] - index) / width, 0)
+    else:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+    covered = np.clip(covered, 0, None)
+    return first, (covered / covered.sum(1, keepdims=True)).astype(np.float32)
+
+
+def resize(image, size, *, method: str):
+    """Resizes images in JAX; the aspect ratio is not kept.
+
+    Args:
+      image: float `[*b, h, w, c]`, any height and width from 1.
+      size: side of the square result, or (height, width).
+      method: one of `METHODS`.
+
+    Returns:
+      `[*b, height, width, c]` of the image's dtype.
+
+    Raises:
+      ValueError: unknown method.
+    """
+    for axis, target in zip((-3, -2), _sides(size, method)):
+        extent = image.shape[axis]
+        if extent == target:
+            continue  # every method is the identity
+        if method in ("nearest_legacy", "nearest"):
+            image = jnp.take(image, weights(extent, target, method)[0], axis=axis)
+        else:
+            image = _multiply(matrix(extent, target, method), image, axis)
+    return image
+
+
+def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
+    """Resizes an image in NumPy, reading it a few rows at a time.
+
+    Args:
+      image: uint8, uint16 or float `[*b, h, w, c]`; each image is resized by itself.
+      size: side of the square result, or (height, width); the aspect ratio is not kept.
+      method: one of `METHODS`.
+
+    Returns:
+      float32 `[*b, height, width, c]`; integer pixels are scaled to [0, 1].
+
+    Raises:
+      TypeError: another dtype.
+      ValueError: unknown method.
+    """
+    image = np.asarray(image)
+    height, width = _sides(size, method)
+    if image.ndim > 3:
+        return np.stack([resize_pixels(each, size, method=method) for each in image])
+    if image.shape[:2] == (height, width):
+        return pixels_lib.as_float(image)
+    if method in ("nearest_legacy", "nearest"):
+        rows, columns = (weights(*each, method)[0] for each in zip(image.shape, (height, width)))
+        return pixels_lib.as_float(image[rows[:, None], columns])
+    white = np.float32(pixels_lib.white(image.dtype))
+    small = _averaged_rows(image, height, method)
+    small = _averaged_rows(small.swapaxes(0, 1), width, method).swapaxes(0, 1)
+    return np.ascontiguousarray(small) / white
+
+
+def matrix(size: int, target: int, method: str) -> np.ndarray:
+    """Returns the weights of a resize along one axis as a dense float32 matrix `[target, size]`.
+
+    Args:
+      size: as for `weights`.
+      target: as for `weights`.
+      method: as for `weights`.
+    """
+    first, taps = weights(size, target, method)
+    index = first[:, None] + np.arange(taps.shape[1])
+    dense = np.zeros((target, max(size, int(index.max()) + 1)), np.float32)
+    np.put_along_axis(dense, index, taps, 1)
+    return dense[:, :size]
+
+
+def _sides(size, method):
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}")
+    return (size, size) if np.ndim(size) == 0 else tuple(size)
+
+
+def _multiply(dense, image, axis):
+    """Multiplies one axis by a banded matrix, a few output rows at a time."""
+    parts = []
+    for first in range(0, len(dense), _ROWS):
+        rows = dense[first : first + _ROWS]
+        used = np.flatnonzero(rows.any(0))
+        start, stop = int(used[0]), int(used[-1]) + 1
+        source = jnp.moveaxis(image, axis, -2)[..., start:stop, :]
+        part = jnp.matmul(
+            rows[:, start:stop].astype(image.dtype), source, precision=lax.Precision.HIGHEST
+        )
+        parts.append(part)
+    return jnp.moveaxis(jnp.concatenate(parts, -2), -2, axis)
+
+
+def _averaged_rows(image, target, method):
+    """Resizes the first axis; integers are not scaled."""
+    extent, *rest = image.shape
+    if extent == target:
+        return image.astype(np.float32)
+    out = np.empty((target, *rest), np.float32)
+    for row, (first, taps) in enumerate(zip(*weights(extent, target, method))):
+        used = np.flatnonzero(taps)
+        source = image[first + used[0] : first + used[-1] + 1].astype(np.float32)
+        taps = taps[used[0] : used[-1] + 1]
+        out[row] = (taps @ source.reshape(len(taps), -1)).reshape(rest)
+    return out
