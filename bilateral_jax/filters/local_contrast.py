@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from bilateral_jax import color
 from bilateral_jax.filters import guided, haze, local_laplacian, pyramids
-
-# ITU-R BT.601, which the published results of `boost` were made with.
-LUMA = (0.299, 0.587, 0.114)
 
 
 def boost(
@@ -29,7 +27,7 @@ def boost(
     levels: int | None = None,
     span: tuple[float, float] | None = (0.0, 1.0),
     kernel: pyramids.Kernel = pyramids.PUBLISHED,
-    weights: tuple[float, float, float] = LUMA,
+    weights: tuple[float, float, float] = color.LUMA_BT601,
 ):
     """Raises local contrast by the fast local Laplacian filter.
 
@@ -61,7 +59,7 @@ def boost(
       parameters were found.
     """
     image = haze.photo(image)
-    plane = luma(image, weights=weights)
+    plane = color.luma(image, weights=weights)
     filtered = local_laplacian.fast(
         plane,
         sigma=sigma,
@@ -87,7 +85,7 @@ def layers(
     edge=0.2,
     radii: tuple[int, ...] = (2, 8, 32),
     epsilon=0.01,
-    weights: tuple[float, float, float] = LUMA,
+    weights: tuple[float, float, float] = color.LUMA_BT601,
 ):
     """Splits the luma into layers of detail, raises each by an S-curve, and evens out the rest.
 
@@ -125,7 +123,7 @@ def layers(
         raise ValueError(
             f"radii must be as many as gains, got {len(radii)} radii and {len(gains)} gains"
         )
-    plane = luma(image, weights=weights)
+    plane = color.luma(image, weights=weights)
     rest, detail = plane, jnp.zeros_like(plane)
     for gain, radius in zip(gains, radii):
         smooth = guided.smooth(rest, rest[..., None], radius=radius, epsilon=epsilon)
@@ -135,19 +133,6 @@ def layers(
     mean = rest.mean((-2, -1), keepdims=True)
     rest = mean + compression * (rest - mean) + lift * jnp.square(1.0 - rest) * rest
     return recolor(image, plane, rest + detail)
-
-
-def luma(image, *, weights: tuple[float, float, float] = LUMA):
-    """Weighs red, green and blue.
-
-    Args:
-      image: float `[*b, h, w, 3]`.
-      weights: of the three.
-
-    Returns:
-      `[*b, h, w]`.
-    """
-    return sum(weight * image[..., i] for i, weight in enumerate(weights))
 
 
 def recolor(image, before, after):

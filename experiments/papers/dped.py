@@ -117,7 +117,7 @@ class _Losses:
       variation: weight of the differences between neighbouring pixels.
       mse: weight of the plain squared error, for training without a VGG; not in the original.
       form: "code" or "paper", of content, color and variation.
-      blur: of color, see `blurred.profile`.
+      blur: of color, see `blurred.blur_taps`.
       adversarial: form of texture and of the critic's loss, see `adversarial.FORMS`.
       texture_examples: the mean of texture over the batch counts as a sum over so many examples.
         None: over those there are (of all devices), as in the original; texture then weighs more
@@ -142,13 +142,15 @@ class _Losses:
         terms = {"mse": reconstruction.mse(output, target)}
         if self.content:
             look = frozen[0].apply
-            terms["content"] = features.content(output, target, features=look, form=self.form)
+            terms["content"] = features.content_loss(output, target, features=look, form=self.form)
         if self.color:
-            terms["color"] = blurred.color(output, target, blur=self.blur, form=self.form)
+            terms["color"] = blurred.blurred_color(output, target, blur=self.blur, form=self.form)
         if self.texture:
-            terms["texture"] = adversarial.generator(critic.apply(output), form=self.adversarial)
+            terms["texture"] = adversarial.generator_loss(
+                critic.apply(output), form=self.adversarial
+            )
         if self.variation:
-            terms["variation"] = variation.picture(output, form=self.form)
+            terms["variation"] = variation.total_variation(output, form=self.form)
         return terms
 
     def value(self, terms, examples):
@@ -185,7 +187,7 @@ def _critics(losses, judge, generator, batch):
         coin = real.reshape(-1, 1, 1, 1)
         seen = jnp.where(coin, batch["target"], generator.apply(batch["input"]))
         logits = critic.apply(seen)
-        value = adversarial.critic(logits, real, form=losses.adversarial)
+        value = adversarial.critic_loss(logits, real, form=losses.adversarial)
         if losses.gradient_penalty:
             steep = adversarial.gradient_penalty(critic.apply, batch["target"])
             value = value + losses.gradient_penalty * steep

@@ -72,12 +72,12 @@ def _losses(photo, light, result, target, *, fidelity, smoothness, colour, recon
 
     The first three keywords are weights. `recon`: "div" compares the quotient with the target (the
     graph), "mul" the photo with target times illumination (the paper). `colour_form`: see
-    `illumination.colour`.
+    `illumination.color_loss`.
     """
     error = reconstruction.mse(result, target)
     fit = error if recon == "div" else reconstruction.mse(light * target, photo)
-    rough = illumination.smoothness(light, photo)
-    apart = illumination.colour(result, target, form=colour_form)
+    rough = illumination.smoothness_loss(light, photo)
+    apart = illumination.color_loss(result, target, form=colour_form)
     value = fidelity * fit + smoothness * rough + colour * apart
     shown = {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
     return value, shown | {"smoothness": rough, "colour": apart}

@@ -295,11 +295,11 @@ def test_large_pictures_are_judged_in_blocks_with_the_same_result(monkeypatch):
     whole = [metric(prediction, target) for metric in _ALL[1:]]
     # Blocks of 7 rows: 43 rows of windows are not a multiple. Another shape than above: a compiled
     # function does not look at the constant again.
-    monkeypatch.setattr(checks, "_BLOCK_PIXELS", 7 * 2 * 41)
+    monkeypatch.setattr(checks, "_TILE_PIXELS", 7 * 2 * 41)
     for metric, value in zip(_ALL[1:], whole):
         got = jax.jit(metric)(prediction[None], target[None])
         np.testing.assert_allclose(got[0], value, rtol=3e-6)
-    monkeypatch.setattr(checks, "_BLOCK_PIXELS", 42 * 2 * 41)
+    monkeypatch.setattr(checks, "_TILE_PIXELS", 42 * 2 * 41)
     pair = (x[None, None] for x in (prediction, target))
     np.testing.assert_allclose(metrics.ssim(*pair)[0, 0], whole[0], rtol=3e-6)
 

@@ -36,11 +36,11 @@ def test_extremes():
 
 def test_agreement_counts_scores_on_one_side_of_the_threshold():
     predicted, true = [5.1, 4.0, 5.0, 9.0], [6.0, 5.2, 4.9, 5.0]
-    assert metrics.agreement(predicted, true) == 0.5  # 5 is not above 5
-    assert metrics.agreement(predicted, true, threshold=0.0) == 1.0
+    assert metrics.binary_accuracy(predicted, true) == 0.5  # 5 is not above 5
+    assert metrics.binary_accuracy(predicted, true, threshold=0.0) == 1.0
 
 
-@pytest.mark.parametrize("name", ["linear_correlation", "rank_correlation", "agreement"])
+@pytest.mark.parametrize("name", ["linear_correlation", "rank_correlation", "binary_accuracy"])
 def test_other_shapes_are_refused(name):
     for pair in (([1.0], [1.0]), ([1, 2], [1, 2, 3]), (np.ones((2, 2)), np.ones((2, 2)))):
         with pytest.raises(ValueError, match=r"must both be \[n\] with n of at least 2"):

@@ -150,9 +150,11 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     critic = jax.jit(Model(before.critic.params, {}, judge).apply)
     output = Model(before.generator.params, {}, module).apply(ours["input"])
     pair = output, ours["target"]
-    value = adversarial.generator(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
-    value += 0.5 * blurred.color(*pair).mean() + 2000 * variation.picture(output).mean()
-    value += 10 * features.content(*pair, features=vgg[0].apply).mean()
+    value = adversarial.generator_loss(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
+    value += (
+        0.5 * blurred.blurred_color(*pair).mean() + 2000 * variation.total_variation(output).mean()
+    )
+    value += 10 * features.content_loss(*pair, features=vgg[0].apply).mean()
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
 
     # The critic judges what the generator gives after its own step, about half of it by a coin.
@@ -160,7 +162,7 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     real = jax.random.bernoulli(key, 0.5, (8,))
     made = Model(state.generator.params, {}, module).apply(theirs["input"])
     logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), theirs["target"], made))
-    value = adversarial.critic(logits, real).sum()
+    value = adversarial.critic_loss(logits, real).sum()
     value += 0.1 * adversarial.gradient_penalty(critic, theirs["target"]).sum()
     np.testing.assert_allclose(shown["critic_loss"], value, 1e-4)
     right = (logits[:, 0] > logits[:, 1]) == real
@@ -204,10 +206,10 @@ def test_the_objective_is_the_weighted_sum_of_its_terms(form, kind):
     pair = terms.output, terms.target
     wanted = {
         "mse": reconstruction.mse(*pair),
-        "content": features.content(*pair, features=lambda x: x[:, ::2, ::2], form=form),
-        "color": blurred.color(*pair, blur=form, form=form),
-        "texture": adversarial.generator(terms.output[:, 0, 0, :2], form=kind),
-        "variation": variation.picture(terms.output, form=form),
+        "content": features.content_loss(*pair, features=lambda x: x[:, ::2, ::2], form=form),
+        "color": blurred.blurred_color(*pair, blur=form, form=form),
+        "texture": adversarial.generator_loss(terms.output[:, 0, 0, :2], form=kind),
+        "variation": variation.total_variation(terms.output, form=form),
     }
     assert set(terms.values) == set(wanted)
     for name, value in wanted.items():
