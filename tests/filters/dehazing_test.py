@@ -72,8 +72,10 @@ def test_air_light_is_the_brightest_pixel_where_the_dark_channel_is_brightest():
     image[0, 3] = AIR + 0.05
     image[15, 15] = 1.0  # a lamp: brighter, but its surroundings are dark
     options = {"patch": 5, "share": 0.05}
-    np.testing.assert_allclose(dark_channel.find_air_light(image, **options), AIR + 0.05, atol=1e-6)
-    mean = dark_channel.find_air_light(image, pick="mean", **options)
+    np.testing.assert_allclose(
+        dark_channel.estimate_air_light(image, **options), AIR + 0.05, atol=1e-6
+    )
+    mean = dark_channel.estimate_air_light(image, pick="mean", **options)
     assert np.all(mean >= AIR - 1e-6) and np.all(mean < AIR + 0.02)
 
 
@@ -132,9 +134,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="patch must be an odd int of at least 1, got 4"):
         dark_channel.dehaze(image, patch=4)
     with pytest.raises(ValueError, match="share must be above 0 and at most 1, got 0"):
-        dark_channel.find_air_light(image, share=0)
+        dark_channel.estimate_air_light(image, share=0)
     with pytest.raises(ValueError, match="pick must be one of .*, got 'median'"):
-        dark_channel.find_air_light(image, pick="median")
+        dark_channel.estimate_air_light(image, pick="median")
     with pytest.raises(ValueError, match=r"air_light must be \[\*b, 3\], got shape \(4,\)"):
         dark_channel.dehaze(image, air_light=jnp.zeros(4))
     with pytest.raises(ValueError, match="transmission must have the guide's height"):

@@ -86,7 +86,7 @@ def test_least_squares_gradients_agree_with_differences():
 
 
 def test_directions_are_even():
-    spiral = haze_lines.directions(500)
+    spiral = haze_lines.fibonacci_sphere(500)
     np.testing.assert_allclose(np.linalg.norm(spiral, axis=1), 1.0, atol=1e-6)
     closest = np.sort(spiral @ spiral.T, axis=1)[:, -2]
     angles = np.degrees(np.arccos(closest))
@@ -98,7 +98,7 @@ def literal(image, lines, floor):
     """One pixel after the other in float64: its line, the farthest of the line, the bound."""
     offset = image.astype(np.float64) - AIR
     radius = np.linalg.norm(offset, axis=-1)
-    spiral, line = haze_lines.directions(lines), np.empty(radius.shape, int)
+    spiral, line = haze_lines.fibonacci_sphere(lines), np.empty(radius.shape, int)
     for place in np.ndindex(radius.shape):
         line[place] = np.argmax(spiral @ (offset[place] / radius[place]))
     shares = np.empty(radius.shape)

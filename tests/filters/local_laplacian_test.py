@@ -67,12 +67,12 @@ def test_remap_agrees_with_the_scalar_curve(alpha, beta):
 
 def loop_filter(plane, levels, **options):
     """Algorithm 1 of the paper in float64, with the pyramid loops of the pyramid's own test."""
-    from tests.filters.pyramids_test import enlarge_loop, shrink_loop
+    from tests.filters.pyramids_test import downsample_loop, upsample_loop
 
     def gaussian(source, depth):
         stack = [source]
         for _ in range(depth):
-            stack.append(shrink_loop(stack[-1]))
+            stack.append(downsample_loop(stack[-1]))
         return stack
 
     guide = gaussian(plane, levels)
@@ -84,8 +84,8 @@ def loop_filter(plane, levels, **options):
                 plane
             )
             fine, coarse = gaussian(bent, level + 1)[level:]
-            band[place] = (fine - enlarge_loop(coarse, *fine.shape))[place]
-        result = band + enlarge_loop(result, *band.shape)
+            band[place] = (fine - upsample_loop(coarse, *fine.shape))[place]
+        result = band + upsample_loop(result, *band.shape)
     return result
 
 
