@@ -1,4 +1,4 @@
-"""Pyramids against loops in float64, and the properties that filters rely on."""
+"""Pyramids against loops in float64, and their properties."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def plane(height, width):
 
 
 def downsample_loop(source):
-    """Every output pixel is the weighted sum of the 5x5 pixels around its place."""
+    """Every output pixel is the weighted sum of the 5x5 pixels around it."""
     height, width = source.shape
     result = np.zeros(((height + 1) // 2, (width + 1) // 2))
     for row in range(result.shape[0]):
@@ -32,7 +32,7 @@ def downsample_loop(source):
 
 
 def upsample_loop(source, height, width):
-    """Every coarse pixel spreads the kernel over the fine ones; border pixels are repeated."""
+    """Every coarse pixel adds its kernel to the fine ones; border pixels are repeated."""
     rows, columns = source.shape
     result = np.zeros((height, width))
     for y in range(height):
@@ -60,7 +60,7 @@ def test_upsample_agrees_with_the_loop(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_constant_stays_constant(size):
+def test_constants_are_kept(size):
     levels = jax.jit(lambda source: pyramids.laplacian(source, 3))(jnp.full(size, 0.7))
     for band in levels[:-1]:
         np.testing.assert_allclose(band, 0.0, atol=1e-6)
@@ -69,7 +69,7 @@ def test_a_constant_stays_constant(size):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("levels", [0, 1, 3])
-def test_collapse_undoes_laplacian_and_batches_are_separate(size, levels):
+def test_collapse_inverts_laplacian_and_batches_are_independent(size, levels):
     stack = jnp.asarray(np.stack([plane(*size), -2 * plane(*size)]), jnp.float32)
     laplacian = jax.jit(lambda source: pyramids.laplacian(source, levels))
     bands = laplacian(stack)
