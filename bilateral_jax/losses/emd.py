@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from bilateral_jax.ops import roots
+
 EXPONENTS = (1, 2)
 
 
@@ -35,6 +37,4 @@ def emd(prediction, target, *, exponent: int = 2):
     error = jnp.cumsum(jnp.asarray(prediction, jnp.float32) - target, axis=-1)
     if exponent == 1:
         return jnp.mean(jnp.abs(error), axis=-1)
-    square = jnp.mean(jnp.square(error), axis=-1)
-    positive = square > 0  # the square root has an infinite slope at 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+    return roots.sqrt(jnp.mean(jnp.square(error), axis=-1))

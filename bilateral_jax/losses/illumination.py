@@ -61,9 +61,7 @@ def smoothness_loss(illumination, image, *, valid=None):
     for axis in (-3, -2):
         weight = _STRENGTH / (jnp.abs(_differences(log_luma, axis)) ** _EXPONENT + _EPSILON)
         weighted = weighted + weight * jnp.square(_differences(illumination, axis))
-    if valid is not None:
-        valid = masks.windows(valid, 2, 1)[..., :-1] & masks.windows(valid, 1, 2)[..., :-1, :]
-    return masks.mean(weighted, valid) / 2
+    return masks.mean(weighted, masks.neighbours(valid)) / 2
 
 
 def color_loss(prediction, target, *, form: str = "cosine", valid=None):

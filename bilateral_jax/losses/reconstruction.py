@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from bilateral_jax.ops import masks
+from bilateral_jax.ops import masks, roots
 
 
 def mse(prediction, target, *, valid=None):
@@ -53,9 +53,7 @@ def l2_norm(values):
     Returns:
       float32 `[*b]`. The gradient is finite everywhere, 0 where the norm is 0.
     """
-    squares = jnp.square(jnp.asarray(values, jnp.float32)).sum(axis=(-3, -2, -1))
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
+    return roots.sqrt(jnp.square(jnp.asarray(values, jnp.float32)).sum(axis=(-3, -2, -1)))
 
 
 def difference(prediction, target, *, valid=None):

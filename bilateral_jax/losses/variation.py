@@ -46,6 +46,5 @@ def total_variation(image, *, form="code", valid=None):
     total = down[..., :-1, :] + right[..., :-1, :, :]
     if valid is None:
         return reconstruction.l2_norm(total) / math.prod(shape[-3:])
-    inside = masks.windows(valid, 2, 1)[..., :-1] & masks.windows(valid, 1, 2)[..., :-1, :]
-    norm = reconstruction.l2_norm(masks.zero(total, inside))
-    return norm / (math.prod(shape[-3:]) * masks.share(valid))
+    norm = reconstruction.l2_norm(masks.zero(total, masks.neighbours(valid)))
+    return norm / (math.prod(shape[-3:]) * masks.valid_fraction(valid))

@@ -88,7 +88,7 @@ def mean_over_windows(function, prediction, target, *, size=1, valid=None):
         means = jax.tree.map(lambda total: total.sum(axis=0) / rows, totals)
     if inside is None:
         return means
-    return jax.tree.map(lambda v: v / masks.share(inside)[..., None], means)
+    return jax.tree.map(lambda v: v / masks.valid_fraction(inside)[..., None], means)
 
 
 def _sum_rows(value, counted):

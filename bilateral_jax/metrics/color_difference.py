@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import color
 from bilateral_jax.metrics import checks
+from bilateral_jax.ops import roots
 
 _TURN = 2 * math.pi
 
@@ -92,13 +93,13 @@ def ciede2000(lab, other):
 @jax.jit
 def _ciede2000(lab, other):
     lightness, a, b = (jnp.stack([lab[..., k], other[..., k]]) for k in range(3))
-    chroma = _root(a * a + b * b).mean(axis=0)
+    chroma = roots.sqrt(a * a + b * b).mean(axis=0)
     a = a * (1.5 - 0.5 * _saturation(chroma))[None]
-    chroma = _root(a * a + b * b)
+    chroma = roots.sqrt(a * a + b * b)
     hue_step, hue = _hues(a, b)
     lightness_step, lightness = lightness[1] - lightness[0], lightness.mean(axis=0)
     chroma_step, mean_chroma = chroma[1] - chroma[0], chroma.mean(axis=0)
-    hue_step = 2 * _root(chroma[0] * chroma[1]) * jnp.sin(hue_step / 2)
+    hue_step = 2 * roots.sqrt(chroma[0] * chroma[1]) * jnp.sin(hue_step / 2)
 
     from_middle = jnp.square(lightness - 50)
     lightness_step /= 1 + 0.015 * from_middle / jnp.sqrt(20 + from_middle)
@@ -107,7 +108,7 @@ def _ciede2000(lab, other):
     blue = jnp.exp(-jnp.square((jnp.rad2deg(hue) - 275) / 25))
     turn = -2 * _saturation(mean_chroma) * jnp.sin(jnp.deg2rad(60.0) * blue)
     squares = jnp.square(lightness_step) + jnp.square(chroma_step) + jnp.square(hue_step)
-    return _root(squares + turn * chroma_step * hue_step)
+    return roots.sqrt(squares + turn * chroma_step * hue_step)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -119,7 +120,7 @@ def _mean_difference(function, prediction, target, valid):
 
 
 def _distance(lab, other):
-    return _root(jnp.square(lab - other).sum(axis=-1))
+    return roots.sqrt(jnp.square(lab - other).sum(axis=-1))
 
 
 def _hues(a, b):
@@ -155,9 +156,3 @@ def _saturation(chroma):
     """`sqrt(chroma^7 / (chroma^7 + 25^7))`, without numbers too large for float32."""
     relative = chroma / 25
     return relative**3.5 / jnp.sqrt(relative**7 + 1)
-
-
-def _root(square):
-    """A square root whose gradient at 0 is 0."""
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)

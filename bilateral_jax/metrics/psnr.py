@@ -31,5 +31,5 @@ def psnr(prediction, target, *, valid=None):
     # Axis by axis: one float32 sum over megapixels would lose the last digits.
     error = error.mean(axis=-2).mean(axis=-2).mean(axis=-1)
     if valid is not None:
-        error = jnp.where(valid.any((-2, -1)), error / masks.share(valid), 1.0)
+        error = jnp.where(valid.any((-2, -1)), error / masks.valid_fraction(valid), 1.0)
     return -10.0 * jnp.log10(error)

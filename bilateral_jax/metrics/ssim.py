@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax.metrics import checks
-from bilateral_jax.ops import masks
+from bilateral_jax.ops import masks, roots
 
 _SIZE, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
@@ -86,7 +86,7 @@ def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apa
         term = similarity if scale == len(weights) - 1 else contrast
         if channels == "together":
             term = term.mean(axis=-1, keepdims=True)
-        value = value * _power(term, weight)
+        value = value * roots.power(term, weight)
     return value.mean(axis=-1)
 
 
@@ -111,7 +111,7 @@ def _similarity(prediction, target, valid, *, size):
     # A constant subtracted from both images cancels in the variances and keeps float32 sums small.
     offset = target.mean(axis=-2, keepdims=True).mean(axis=(-3, -1), keepdims=True)
     if valid is not None:
-        offset = offset / masks.share(valid)[..., None, None, None]
+        offset = offset / masks.valid_fraction(valid)[..., None, None, None]
     terms = functools.partial(_terms, offset=offset, size=size)
     return checks.mean_over_windows(terms, prediction, target, size=size, valid=valid)
 
@@ -152,8 +152,3 @@ def _halve(image):
         shape = (*image.shape[:axis], image.shape[axis] // 2, 2, *image.shape[axis + 1 :])
         image = image.reshape(shape).mean(axis=axis + 1)
     return image
-
-
-def _power(base, exponent):
-    positive = base > 0
-    return jnp.where(positive, jnp.where(positive, base, 1.0) ** exponent, 0.0)

@@ -77,8 +77,22 @@ def windows(valid, height: int, width: int):
     return lax.reduce_window(valid, True, lax.bitwise_and, size, (1,) * valid.ndim, "VALID")
 
 
-def share(valid):
-    """The share of valid positions, by which a mean over all positions is divided.
+def neighbours(valid):
+    """Which pixels are valid together with their right and lower neighbours.
+
+    Args:
+      valid: bool `[*b, h, w]`, or None.
+
+    Returns:
+      bool `[*b, h - 1, w - 1]`, or None.
+    """
+    if valid is None:
+        return None
+    return windows(valid, 2, 1)[..., :-1] & windows(valid, 1, 2)[..., :-1, :]
+
+
+def valid_fraction(valid):
+    """Fraction of valid positions; a mean of `zero` values over all positions is divided by it.
 
     Args:
       valid: bool `[*b, h, w]`.
@@ -101,4 +115,4 @@ def mean(values, valid):
       `[*b]`, dtype of the values; 0 where nothing is valid.
     """
     means = jnp.mean(zero(values, valid), axis=(-3, -2, -1))
-    return means if valid is None else means / share(valid).astype(means.dtype)
+    return means if valid is None else means / valid_fraction(valid).astype(means.dtype)

@@ -73,15 +73,15 @@ def test_the_renormalised_kernel_agrees_with_the_loop():
     taps, plane = np.array([1, 5, 8, 5, 1]) / 20, np.random.default_rng(0).standard_normal((5, 4))
     expected, doubled = np.zeros((3, 2)), np.zeros((5, 4))
     for target, source, step in ((expected, plane, 1), (doubled, plane[:3, :2], 2)):
-        for place in np.ndindex(target.shape):
+        for pixel in np.ndindex(target.shape):
             total = weight = 0.0
             for other in np.ndindex(source.shape):
                 # Per axis, the tap of the source pixel.
-                index = [step * o - (2 // step) * p + 2 for o, p in zip(other, place, strict=True)]
+                index = [step * o - (2 // step) * p + 2 for o, p in zip(other, pixel, strict=True)]
                 if all(0 <= tap < 5 for tap in index):
                     product = taps[index[0]] * taps[index[1]]
                     total, weight = total + product * source[other], weight + product
-            target[place] = total / weight
+            target[pixel] = total / weight
     actual = pyramids.downsample(jnp.float32(plane), kernel=pyramids.PUBLISHED)
     np.testing.assert_allclose(actual, expected, atol=1e-6)
     actual = pyramids.upsample(jnp.float32(plane[:3, :2]), 5, 4, kernel=pyramids.PUBLISHED)

@@ -79,12 +79,12 @@ def loop_filter(plane, levels, **options):
     result = guide[-1]
     for level in reversed(range(levels)):
         band = np.zeros(guide[level].shape)
-        for place in np.ndindex(band.shape):
-            bent = np.vectorize(lambda v, g=guide[level][place]: remap_scalar(v, g, **options))(
+        for pixel in np.ndindex(band.shape):
+            remapped = np.vectorize(lambda v, g=guide[level][pixel]: remap_scalar(v, g, **options))(
                 plane
             )
-            fine, coarse = gaussian(bent, level + 1)[level:]
-            band[place] = (fine - upsample_loop(coarse, *fine.shape))[place]
+            fine, coarse = gaussian(remapped, level + 1)[level:]
+            band[pixel] = (fine - upsample_loop(coarse, *fine.shape))[pixel]
         result = band + upsample_loop(result, *band.shape)
     return result
 
