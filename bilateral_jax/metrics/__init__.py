@@ -4,7 +4,8 @@ The image metrics (`psnr`, `ssim`, `ms_ssim`, `delta_e`, `delta_e_2000`, `percep
 display-referred sRGB in [0, 1] as `[*b, h, w, c]` and return one value per example, `[*b]`;
 `training/evaluation.py` averages them over a data set. Published numbers are measured on 8-bit
 images: apply `round_to_8bit` to both first. `valid` masks leave out padding. Gradients are finite
-everywhere but in `psnr` of equal images, yet the metrics are not meant as losses.
+everywhere but in `psnr` of equal images, yet the metrics are not meant as losses. `psnr_from_mse`
+converts an error that is already averaged.
 
 The rating metrics (`linear_correlation`, `rank_correlation`, `binary_accuracy`) take the scores of
 a whole data set, `[n]`, and return one number.
@@ -15,7 +16,7 @@ Hands values [*b] to training/evaluation.py.
 
 from bilateral_jax.metrics.color_difference import ciede2000, delta_e, delta_e_2000
 from bilateral_jax.metrics.feature_distance import perceptual
-from bilateral_jax.metrics.psnr import psnr
+from bilateral_jax.metrics.psnr import psnr, psnr_from_mse
 from bilateral_jax.metrics.rating_agreement import (
     binary_accuracy,
     linear_correlation,
@@ -33,6 +34,7 @@ __all__ = [
     "ms_ssim",
     "perceptual",
     "psnr",
+    "psnr_from_mse",
     "rank_correlation",
     "round_to_8bit",
     "ssim",

@@ -33,3 +33,15 @@ def psnr(prediction, target, *, valid=None):
     if valid is not None:
         error = jnp.where(valid.any((-2, -1)), error / masks.valid_fraction(valid), 1.0)
     return -10.0 * jnp.log10(error)
+
+
+def psnr_from_mse(error):
+    """PSNR in dB of a mean squared error, peak value 1, at most 100 dB.
+
+    Args:
+      error: float array, at least 0.
+
+    Returns:
+      Shape and dtype of `error`.
+    """
+    return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))

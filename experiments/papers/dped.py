@@ -19,7 +19,7 @@ import logging
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import inference, models
+from bilateral_jax import inference, metrics, models
 from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
 from bilateral_jax.models import vgg as vgg_lib
 from bilateral_jax.models.model import Model
@@ -171,7 +171,7 @@ def _generators(losses, module, critic, batch, frozen):
         output = Model(params, {}, module).apply(batch["input"])
         terms = losses.terms(output, batch["target"], critic, frozen)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        shown = terms | {"psnr": -10.0 * jnp.log10(jnp.maximum(terms["mse"], 1e-10))}
+        shown = terms | {"psnr": metrics.psnr_from_mse(terms["mse"])}
         return mean(losses.value(terms, examples)), (batch_stats, jax.tree.map(mean, shown))
 
     return objective

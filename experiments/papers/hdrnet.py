@@ -9,10 +9,9 @@ Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enha
 import functools
 
 import jax
-import jax.numpy as jnp
 
 import bilateral_jax as bj
-from bilateral_jax import inference, models
+from bilateral_jax import inference, metrics, models
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.losses import reconstruction, regularizers
 from bilateral_jax.models.layers import lowres
@@ -67,9 +66,9 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
 
     def objective(params, batch_stats, batch, key):
         del key  # nothing is drawn at random while training
-        value, metrics, network = terms(Model(params, batch_stats, in_training), batch)
+        value, shown, network = terms(Model(params, batch_stats, in_training), batch)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        return mean(value), (network.batch_stats, jax.tree.map(mean, metrics))
+        return mean(value), (network.batch_stats, jax.tree.map(mean, shown))
 
     def update(current, batch):
         return step.gradient_step(
@@ -103,7 +102,7 @@ def _losses(grid, output, target, *, mse, grid_variation, identity):
         + grid_variation * bj.total_variation(grid, feature_axes=2)
         + identity * regularizers.identity_distance(grid)
     )
-    return value, {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+    return value, {"psnr": metrics.psnr_from_mse(error)}
 
 
 def look(network, batch):

@@ -106,7 +106,7 @@ def _losses(judge, gamma, output, target, *, error, clip):
     "straight_through" one, which lets it pass.
     """
     squared = reconstruction.mse(output, target)
-    shown = {"psnr": -10.0 * jnp.log10(jnp.maximum(squared, 1e-10))}
+    shown = {"psnr": metrics.psnr_from_mse(squared)}
     value = ERRORS[error](output, target)
     if judge is None:
         return value, shown

@@ -11,6 +11,7 @@ import functools
 
 import jax.numpy as jnp
 
+from bilateral_jax import metrics
 from bilateral_jax.losses import illumination, reconstruction
 from bilateral_jax.models import upe
 from experiments.papers import hdrnet
@@ -79,5 +80,5 @@ def _losses(photo, light, result, target, *, fidelity, smoothness, colour, recon
     rough = illumination.smoothness_loss(light, photo)
     apart = illumination.color_loss(result, target, form=colour_form)
     value = fidelity * fit + smoothness * rough + colour * apart
-    shown = {"psnr": -10.0 * jnp.log10(jnp.maximum(error, 1e-10))}
+    shown = {"psnr": metrics.psnr_from_mse(error)}
     return value, shown | {"smoothness": rough, "colour": apart}

@@ -307,6 +307,9 @@ def test_large_images_are_computed_in_tiles_with_the_same_result(monkeypatch):
 def test_known_values():
     grey = jnp.full((12, 12, 3), 0.5)
     assert metrics.psnr(grey, grey) == jnp.inf
+    np.testing.assert_allclose(
+        metrics.psnr_from_mse(jnp.array([0.01, 0.0])), [20.0, 100.0], rtol=1e-6
+    )
     np.testing.assert_allclose(metrics.psnr(grey + 0.1, grey), 20.0, atol=1e-4)
     np.testing.assert_allclose(metrics.ssim(grey, grey), 1.0, atol=1e-6)
     black_and_white = jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3))
