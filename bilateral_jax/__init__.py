@@ -3,8 +3,8 @@
     import bilateral_jax as bj
     out = bj.slice_apply(grid, guide, image)
 
-The conventions (axis letters, value ranges, where a pixel falls in a grid) stand in
-`bilateral_jax.lattice`.
+`bilateral_jax.lattice` states the conventions: axis letters, value ranges, the position of a pixel
+in a grid.
 """
 
 # Grids: from pixels to a grid, inside it, and back.
@@ -18,10 +18,10 @@ from bilateral_jax.ops.grids import sample as sample
 from bilateral_jax.ops.grids import total_variation as total_variation
 from bilateral_jax.ops.guided import guided_slice_apply as guided_slice_apply
 
-# Filters made of them.
+# Filters built on them.
 from bilateral_jax.filters.bilateral import bilateral_filter as bilateral_filter  # isort: skip
 
-# The one builtin name that is rebound, here and nowhere else: write `bj.slice`.
+# The only builtin name that is rebound, and only here: write `bj.slice`.
 slice = bilateral_slice
 
 __version__ = "0.1.0"

@@ -1,12 +1,8 @@
-"""Colour: the sRGB curve, luminance, CIE Lab and ProPhoto, for NumPy and JAX arrays alike.
+"""Colour: the sRGB curve, luminance and luma, CIE Lab and ProPhoto, for NumPy and JAX arrays alike.
 
-An image is float `[..., 3]` in the order red, green, blue; 0 is black and 1 is white. Every
-function answers in the kind it was asked in: a NumPy array gives a NumPy array (of its own dtype,
-so float64 stays float64), anything else gives a JAX array. All are differentiable with finite
-gradients everywhere, at 0 and below too.
-
-Receives pixels from `images`, `models` or `filters`.
-Hands curves, luminance and Lab coordinates to `filters`, `losses`, `metrics` and `data`.
+An image is float `[..., 3]` in the order red, green, blue; 0 is black and 1 is white. A NumPy array
+gives a NumPy array (of its own dtype, so float64 stays float64), anything else a JAX array. All
+functions are differentiable with finite gradients everywhere, at 0 and below too.
 """
 
 from __future__ import annotations
@@ -27,7 +23,11 @@ _XYZ_FROM_LINEAR = np.array(
 _RELATIVE_XYZ_FROM_LINEAR = _XYZ_FROM_LINEAR / _XYZ_FROM_LINEAR.sum(axis=1, keepdims=True)
 _LAB_FROM_ROOTS = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
 
-LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
+# Weights of red, green and blue.
+LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
+LUMA_BT601 = (0.299, 0.587, 0.114)  # ITU-R BT.601
+# BT.601 as TensorFlow's rgb_to_grayscale rounds it, and so the published graphs of UPE and DPED.
+LUMA_RGB_TO_GRAYSCALE = (0.2989, 0.5870, 0.1140)
 
 # Chromaticities (x, y) of red, green, blue and white.
 _ROMM = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001), (0.3457, 0.3585))
@@ -58,11 +58,11 @@ _LINEAR_SRGB_FROM_ROMM = _srgb_from_romm()
 
 
 def srgb_to_linear(image):
-    """Undoes the sRGB curve: display-referred values to linear light.
+    """Display-referred sRGB values to linear light: the inverse of the sRGB curve.
 
     Args:
-      image: float array of any shape, 1 is white. Below 0 the straight part of the curve goes on,
-        above 1 the power does.
+      image: float array of any shape, 1 is white. The linear part of the curve continues below 0,
+        the power above 1.
 
     Returns:
       Linear values, same shape and dtype.
@@ -78,12 +78,12 @@ def srgb_to_linear(image):
 
 
 def linear_to_srgb(image):
-    """Applies the sRGB curve: linear light to display-referred values.
+    """Linear light to display-referred sRGB values: the sRGB curve.
 
     The inverse of `srgb_to_linear`.
 
     Args:
-      image: float array of any shape, 1 is white. Below 0 the straight part of the curve goes on.
+      image: float array of any shape, 1 is white. The linear part of the curve continues below 0.
 
     Returns:
       Display-referred values, same shape and dtype.
@@ -94,16 +94,13 @@ def linear_to_srgb(image):
     Reference: IEC 61966-2-1:1999.
     """
     xp, image = _floats(image)
-    # The power is taken of a clamped value: its slope at 0 is infinite, and `where` would make that
-    # a NaN.
+    # The power is taken of a clamped value: its infinite slope at 0 would become a NaN in `where`.
     curved = 1.055 * xp.maximum(image, 0.0031308) ** (1.0 / 2.4) - 0.055
     return xp.where(image <= 0.0031308, image * 12.92, curved)
 
 
 def luminance(image):
-    """Weighs red, green and blue to one brightness per pixel, with the weights of BT.709.
-
-    Of linear values this is the luminance Y; of display-referred ones it is the luma.
+    """Luminance Y of linear values, luma of display-referred ones, with the weights of BT.709.
 
     Args:
       image: float `[..., 3]`.
@@ -117,13 +114,30 @@ def luminance(image):
 
     Reference: ITU-R BT.709-6, item 3.2.
     """
-    xp, image = _colors(image)
-    red, green, blue = LUMINANCE_WEIGHTS
+    return luma(image, weights=LUMINANCE_WEIGHTS)
+
+
+def luma(image, *, weights):
+    """Weighted sum of red, green and blue.
+
+    Args:
+      image: float `[..., 3]`.
+      weights: of the three channels, for example `LUMA_BT601`.
+
+    Returns:
+      `[...]`, same dtype.
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis of `image` is not 3.
+    """
+    _, image = _colors(image)
+    red, green, blue = weights
     return image[..., 0] * red + image[..., 1] * green + image[..., 2] * blue
 
 
 def srgb_to_lab(image):
-    """Maps display-referred sRGB to CIE L*a*b* under D65 (2 degree observer).
+    """Display-referred sRGB to CIE L*a*b* under D65 (2 degree observer).
 
     Args:
       image: float `[..., 3]`, display-referred, usually in [0, 1].
@@ -147,17 +161,17 @@ def srgb_to_lab(image):
 
 
 def prophoto_to_srgb(image):
-    """Maps ProPhoto RGB (ROMM RGB) to display-referred sRGB.
+    """ProPhoto RGB (ROMM RGB) to display-referred sRGB.
 
-    The curve (power 1.8, straight below 1/512) is undone, the primaries are changed with Bradford
-    adaptation from D50 to D65, the sRGB curve is applied.
+    Inverts the ROMM curve (power 1.8, linear below 1/512), converts the primaries with Bradford
+    adaptation from D50 to D65, and applies the sRGB curve.
 
     Args:
       image: float `[..., 3]`, display-referred ROMM RGB in [0, 1].
 
     Returns:
-      `[..., 3]`, same dtype, not clipped: colours that sRGB lacks lie outside [0, 1]. Greys stay
-      grey.
+      `[..., 3]`, same dtype, not clipped: colours outside the sRGB gamut lie outside [0, 1].
+      Greys stay grey.
 
     Raises:
       TypeError: `image` is not of a floating dtype.
@@ -179,7 +193,7 @@ def _mix(xp, image, matrix):
 
 
 def _floats(image):
-    """Chooses NumPy or JAX by the argument's kind and refuses whole numbers."""
+    """NumPy or JAX, by the type of the argument, and the argument as a floating-point array."""
     xp = np if isinstance(image, np.ndarray | np.generic) else jnp
     image = xp.asarray(image)
     if not jnp.issubdtype(image.dtype, jnp.floating):

@@ -4,8 +4,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
@@ -131,8 +129,3 @@ def check_images(batch):
             "this experiment takes images [b, h, w, c] and no frame axis t: got input "
             f"{list(batch['input'].shape)}; use a source of single images"
         )
-
-
-def psnr(error):
-    """PSNR in dB of mean squared errors of values in [0, 1], at most 100: `[*b]` to `[*b]`."""
-    return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))

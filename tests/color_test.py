@@ -19,7 +19,7 @@ def image():
 
 def test_lab_agrees_with_scikit_image(image):
     skimage_color = pytest.importorskip("skimage.color", reason="scikit-image is not installed")
-    # The only difference is the white point: ours is the exact sum of the primaries.
+    # The only difference is the white point: here it is the exact sum of the primaries.
     np.testing.assert_allclose(color.srgb_to_lab(image), skimage_color.rgb2lab(image), atol=0.02)
 
 
@@ -43,6 +43,8 @@ def test_known_values():
         color.srgb_to_linear(np.array([0.0, 0.5, 1.0])), [0, 0.2140411, 1], atol=1e-7
     )
     np.testing.assert_allclose(color.luminance(np.eye(3)), color.LUMINANCE_WEIGHTS)
+    luma = color.luma(np.eye(3), weights=color.LUMA_BT601)
+    np.testing.assert_allclose(luma, color.LUMA_BT601)
     white = color.srgb_to_lab(np.ones((1, 3)))
     np.testing.assert_allclose(white, [[100.0, 0.0, 0.0]], atol=1e-10)
 
@@ -76,7 +78,7 @@ def test_gradients_are_finite(function, value):
     assert bool(jnp.any(gradient != 0))
 
 
-def test_gradient_agrees_with_a_difference():
+def test_gradients_agree_with_differences():
     with jax.enable_x64(True):
         x = jnp.asarray([[0.3, 0.02, 0.7]])
         for function in (color.srgb_to_linear, color.linear_to_srgb, color.srgb_to_lab):
@@ -85,7 +87,7 @@ def test_gradient_agrees_with_a_difference():
             np.testing.assert_allclose(tangent, numeric, rtol=1e-5, atol=1e-6)
 
 
-def test_bad_input_is_named():
+def test_errors_name_the_argument():
     with pytest.raises(TypeError, match="uint8"):
         color.srgb_to_linear(np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(ValueError, match=r"\(2, 4\)"):

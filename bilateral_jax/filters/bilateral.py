@@ -7,14 +7,14 @@ import jax.numpy as jnp
 
 from bilateral_jax.ops import bilateral, checks, grids
 
-# Variance, in cells, that splatting and slicing add by themselves: two tents of 1/6 each.
+# Variance in cells that splatting and slicing add: two tents of 1/6 each.
 _TENT_VARIANCE = 1 / 3
 
 
 def bilateral_filter(
     image, guide, *, sigma_space: float, sigma_range: float, cells_per_sigma: float = 2.0
 ) -> jax.Array:
-    """Smooths an image but keeps the edges of the guide; its time does not grow with the sigmas.
+    """Edge-preserving smoothing by the bilateral filter, in time independent of the sigmas.
 
     Approximates `out_p = sum_q w_pq image_q / sum_q w_pq` with
     `w_pq = exp(-|p - q|^2 / 2 sigma_space^2) exp(-(guide_p - guide_q)^2 / 2 sigma_range^2)` by the
@@ -27,15 +27,15 @@ def bilateral_filter(
         total = bj.slice(weights, guide)[..., None]
         out = bj.slice(values, guide) / total
 
-    with a joint filter where the guide is another picture than the image.
+    If the guide comes from another image, this is the joint (cross) bilateral filter.
 
     Args:
       image: `[*b, h, w, c]`, any range.
-      guide: `[*b, h, w]` in [0, 1]; the luminance of the image, or of another one (joint filter).
+      guide: `[*b, h, w]` in [0, 1]; the luminance of the image or, for a joint filter, of another.
       sigma_space: standard deviation in pixels, > 0.
       sigma_range: standard deviation in units of the guide, > 0.
-      cells_per_sigma: resolution of the grid; 2 stays within about a hundredth of the exact filter,
-        more is closer and takes more memory (the grid has `cells_per_sigma^3 h w / (sigma_space^2
+      cells_per_sigma: resolution of the grid; 2 is within about 0.01 of the exact filter, more is
+        closer and takes more memory (the grid has `cells_per_sigma^3 h w / (sigma_space^2
         sigma_range)` cells).
 
     Returns:
@@ -48,7 +48,7 @@ def bilateral_filter(
 
     Reference:
       Tomasi, Manduchi 1998 (the filter); Paris, Durand 2006 and Chen, Paris, Durand 2007, section
-      4.1 (this way).
+      4.1 (on a grid).
     """
     image = checks.floating("image", image, 3, "[*b, h, w, c]")
     guide = checks.floating("guide", guide, 2, "[*b, h, w]")
@@ -67,8 +67,7 @@ def bilateral_filter(
 
     extents = (guide.shape[-2] / sigma_space, guide.shape[-1] / sigma_space, 1 / sigma_range)
     grid_shape = tuple(math.ceil(extent * cells_per_sigma) for extent in extents)
-    # Rounding the number of cells up made them a little smaller than asked for: per axis, sigma in
-    # cells.
+    # Sigma in cells, per axis: rounding up the number of cells made them a little smaller.
     in_cells = (cells / extent for cells, extent in zip(grid_shape, extents, strict=True))
     sigmas = tuple(math.sqrt(max(sigma**2 - _TENT_VARIANCE, 0)) for sigma in in_cells)
     values, weights = bilateral.splat(image, guide, grid_shape, weights=jnp.ones_like(guide))

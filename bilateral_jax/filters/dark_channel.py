@@ -1,10 +1,7 @@
-"""Dehazing by the dark channel: near every pixel of a clear photo some channel is almost zero.
+"""Dehazing by the dark channel prior.
 
-So what the darkest channel of a hazy photo shows there is air light, and how much of it tells the
-transmission.
-
-Receives photos from `filters/operators.py` and users.
-Hands clear photos, transmissions and air lights back; the air light to `filters/haze_lines.py`.
+In a haze-free photo almost every patch holds a pixel with a channel near 0. What the minimum over
+the patch shows in a hazy photo is therefore air light, and tells the transmission.
 
 Reference: He, Sun, Tang 2011, "Single image haze removal using dark channel prior", section 4; the
 soft matting of its section 4.2 is replaced by the guided filter, as the same authors do in He, Sun,
@@ -18,43 +15,43 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax.filters import guided, haze, windows
+from bilateral_jax.filters import arguments, guided, haze, windows
 
 PICKS = ("brightest", "mean")
 
 
 def dark_channel(image, *, patch: int = 15):
-    """Takes the least value of all channels and all pixels of the patch around a pixel.
+    """Dark channel: the minimum over the channels and over the patch around each pixel.
 
     Args:
       image: float `[*b, h, w, 3]`.
-      patch: side of the patch in pixels, odd; at the border it ends with the picture.
+      patch: side of the patch in pixels, odd; cropped at the border of the image.
 
     Returns:
       `[*b, h, w]`, same dtype.
 
     Raises:
       TypeError: `image` is not floating point.
-      ValueError: it is not `[*b, h, w, 3]`, or the patch is no odd int.
+      ValueError: it is not `[*b, h, w, 3]`, or the patch is not an odd int.
 
     Reference: He, Sun, Tang 2011, equation 5.
     """
-    image, radius = haze.photo(image), _radius(patch)
+    image, radius = arguments.rgb_image(image), _radius(patch)
     return windows.minimum(image.min(-1), radius)
 
 
-def find_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = "brightest"):
-    """Estimates the colour of the air: that of a bright pixel where the dark channel is brightest.
+def estimate_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = "brightest"):
+    """Air light: the colour of a bright pixel where the dark channel is brightest.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1].
       patch: as for `dark_channel`.
-      share: of the pixels, those with the brightest dark channel, to choose from.
-      pick: "brightest" takes the pixel of the highest mean of its channels, as published, so one
-        noisy or burnt pixel decides; "mean" averages the candidates.
+      share: fraction of the pixels, those with the brightest dark channel, to choose from.
+      pick: "brightest" takes the pixel of the highest mean of its channels, as published, so a
+        single noisy or overexposed pixel decides; "mean" averages the candidates.
 
     Returns:
-      `[*b, 3]`, same dtype. The gradient goes to the pixels that were chosen.
+      `[*b, 3]`, same dtype. Only the chosen pixels get a gradient.
 
     Raises:
       TypeError: `image` is not floating point.
@@ -62,7 +59,7 @@ def find_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = 
 
     Reference: He, Sun, Tang 2011, section 4.3.
     """
-    image = haze.photo(image)
+    image = arguments.rgb_image(image)
     if pick not in PICKS:
         raise ValueError(f"pick must be one of {PICKS}, got {pick!r}")
     if not 0 < share <= 1:
@@ -70,8 +67,8 @@ def find_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = 
     dark = dark_channel(image, patch=patch)
     pixels = image.reshape(*image.shape[:-3], -1, 3)
     count = math.ceil(share * pixels.shape[-2])
-    _, places = jax.lax.top_k(dark.reshape(*dark.shape[:-2], -1), count)
-    candidates = jnp.take_along_axis(pixels, places[..., None], axis=-2)
+    _, indices = jax.lax.top_k(dark.reshape(*dark.shape[:-2], -1), count)
+    candidates = jnp.take_along_axis(pixels, indices[..., None], axis=-2)
     if pick == "mean":
         return candidates.mean(-2)
     best = candidates.mean(-1).argmax(-1)[..., None, None]
@@ -79,24 +76,24 @@ def find_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = 
 
 
 def rough_transmission(image, *, air_light, patch: int = 15, omega: float = 0.95):
-    """Estimates how much light comes through: `1 - omega dark_channel(image / air_light)`.
+    """Unrefined transmission: `1 - omega dark_channel(image / air_light)`.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1].
       air_light: float `[*b, 3]`.
       patch: as for `dark_channel`.
-      omega: share of the haze to remove; a little left over keeps the depth.
+      omega: fraction of the haze to remove; below 1 some of it is left, which preserves depth.
 
     Returns:
-      `[*b, h, w]`, constant over patches: `dehaze` refines it.
+      `[*b, h, w]`, constant over patches; `dehaze` refines it.
 
     Raises:
       TypeError: an argument is not floating point.
-      ValueError: a shape that does not fit, or a patch that is no odd int.
+      ValueError: a shape that does not fit, or a patch that is not an odd int.
 
     Reference: He, Sun, Tang 2011, equation 12.
     """
-    image, air = haze.photo(image), haze.color("air_light", air_light)
+    image, air = arguments.rgb_image(image), arguments.rgb_color("air_light", air_light)
     ratio = image / jnp.maximum(air, 1e-3)[..., None, None, :]
     return 1.0 - omega * dark_channel(ratio, patch=patch)
 
@@ -113,18 +110,18 @@ def dehaze(
     radius: int = 60,
     epsilon: float = 1e-4,
 ):
-    """Removes haze from a photo.
+    """Dehazing by the dark channel prior, with the transmission refined by a guided filter.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1], display-referred.
       air_light: float `[*b, 3]` where it is known; None estimates it.
       patch: side of the patch of the dark channel, odd.
-      omega: share of the haze to remove; 0 removes none.
-      floor: least transmission to divide by.
-      share: see `find_air_light`.
-      pick: see `find_air_light`.
-      radius: of the guided filter that fits the transmission to the photo's edges; patch and radius
-        are for photos of about half a megapixel and grow with the picture.
+      omega: fraction of the haze to remove; 0 removes none.
+      floor: lower bound of the transmission that is divided by.
+      share: see `estimate_air_light`.
+      pick: see `estimate_air_light`.
+      radius: of the guided filter that aligns the transmission to the photo's edges; the defaults
+        of patch and radius are for photos of about half a megapixel.
       epsilon: of the guided filter.
 
     Returns:
@@ -134,9 +131,9 @@ def dehaze(
       TypeError: an argument is not floating point.
       ValueError: a shape that does not fit, or an option out of range.
     """
-    given = haze.photo(image)
-    image = given.astype(jnp.float32)
-    air, shares = estimate(
+    original = arguments.rgb_image(image)
+    image = original.astype(jnp.float32)
+    air, transmission = estimate(
         image,
         air_light=air_light,
         patch=patch,
@@ -146,8 +143,8 @@ def dehaze(
         radius=radius,
         epsilon=epsilon,
     )
-    clear = haze.remove(image, transmission=shares, air_light=air, floor=floor)
-    return jnp.clip(clear, 0.0, 1.0).astype(given.dtype)
+    clear = haze.remove(image, transmission=transmission, air_light=air, floor=floor)
+    return jnp.clip(clear, 0.0, 1.0).astype(original.dtype)
 
 
 def estimate(
@@ -161,15 +158,15 @@ def estimate(
     radius: int = 60,
     epsilon: float = 1e-4,
 ):
-    """Estimates air light and refined transmission, as `dehaze` uses them.
+    """Air light and refined transmission, as `dehaze` uses them.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1].
       air_light: float `[*b, 3]` where it is known; None estimates it.
       patch: see `dehaze`.
       omega: see `dehaze`.
-      share: see `find_air_light`.
-      pick: see `find_air_light`.
+      share: see `estimate_air_light`.
+      pick: see `estimate_air_light`.
       radius: see `dehaze`.
       epsilon: see `dehaze`.
 
@@ -180,11 +177,11 @@ def estimate(
       TypeError: an argument is not floating point.
       ValueError: a shape that does not fit, or an option out of range.
     """
-    image = haze.photo(image)
+    image = arguments.rgb_image(image)
     if air_light is None:
-        air = find_air_light(image, patch=patch, share=share, pick=pick)
+        air = estimate_air_light(image, patch=patch, share=share, pick=pick)
     else:
-        air = haze.color("air_light", air_light)
+        air = arguments.rgb_color("air_light", air_light)
     rough = rough_transmission(image, air_light=air, patch=patch, omega=omega)
     return air, guided.smooth(rough, image, radius=radius, epsilon=epsilon)
 

@@ -1,32 +1,29 @@
-"""The guided filter: smooths a plane, but keeps the edges that a guide has.
+"""The guided filter: smoothing that preserves the edges of a guide.
 
-In every window the result is an affine function of the guide, the one that comes nearest to the
-plane; where windows overlap the functions are averaged. The time does not depend on the radius.
-
-Receives planes and guides from `filters/dark_channel.py`, `filters/local_contrast.py` and users.
-Hands smoothed planes back.
+In every window the result is the affine function of the guide that fits the plane best; overlapping
+windows are averaged. The time does not depend on the radius.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
-from bilateral_jax.filters import windows
+from bilateral_jax.filters import arguments, windows
 from bilateral_jax.ops import checks
 
 
 def smooth(plane, guide, *, radius: int, epsilon: float):
-    """Smooths a plane along a guide.
+    """Guided filter of a plane.
 
-    In the window around each place k the plane is taken for `a_k . guide + b_k` with
+    In the window around each pixel k the plane is approximated by `a_k . guide + b_k` with
     `a_k = (covariance(guide) + epsilon I)^-1 covariance(guide, plane)`, `b_k = mean(plane) - a_k .
-    mean(guide)`; a pixel gets `mean(a) . guide + mean(b)` over the windows that it lies in.
+    mean(guide)`; a pixel becomes `mean(a) . guide + mean(b)` over the windows that contain it.
 
     Args:
       plane: float `[*b, h, w]`, any range.
-      guide: float `[*b, h, w, c]`, usually in [0, 1]: `plane[..., None]` for the plane itself, a
-        colour photo (c = 3) for a plane that belongs to it.
-      radius: of the square windows, in pixels; at the border they end with the picture.
+      guide: float `[*b, h, w, c]`, usually in [0, 1]: `plane[..., None]` for self-guided
+        filtering, a colour image (c = 3) for a plane that belongs to it.
+      radius: of the square windows, in pixels; they are cropped at the border of the image.
       epsilon: variance of the guide, in its units squared, below which it counts as flat, > 0.
 
     Returns:
@@ -34,8 +31,8 @@ def smooth(plane, guide, *, radius: int, epsilon: float):
 
     Raises:
       TypeError: plane or guide is not floating point.
-      ValueError: sizes that differ, leading axes that do not broadcast, a radius that is no int of
-        at least 0, an epsilon that is not positive.
+      ValueError: sizes that differ, leading axes that do not broadcast, a radius that is not an int
+        of at least 0, an epsilon that is not positive.
 
     Reference: He, Sun, Tang 2013, "Guided image filtering", sections 3.1 and 3.5 (colour).
     """
@@ -43,34 +40,34 @@ def smooth(plane, guide, *, radius: int, epsilon: float):
     guide = checks.floating("guide", guide, 3, "[*b, h, w, c]")
     checks.same_pixels("plane", plane.shape[-2:], guide.shape[-3:-1])
     checks.broadcast(plane=plane.shape[:-2], guide=guide.shape[:-3])
-    radius = windows.whole("radius", radius)
+    radius = arguments.integer("radius", radius)
     if isinstance(epsilon, int | float) and not epsilon > 0:
         raise ValueError(f"epsilon must be above 0, got {epsilon!r}")
-    # Differences from the picture's own mean: the covariances below are small differences of
-    # means of squares, which would lose digits.
+    # The mean of the whole image is subtracted: the covariances below are differences of means of
+    # squares, which would lose digits.
     value = plane.astype(jnp.float32)
-    middle = value.mean((-2, -1), keepdims=True)
-    value = value - middle
-    steer = jnp.moveaxis(guide.astype(jnp.float32), -1, 0)
-    steer = steer - steer.mean((-2, -1), keepdims=True)
-    slopes, offset = _fit(value, list(steer), radius, epsilon)
-    result = windows.mean(offset, radius) + middle
-    for slope, channel in zip(slopes, steer):
+    offset = value.mean((-2, -1), keepdims=True)
+    value = value - offset
+    channels = jnp.moveaxis(guide.astype(jnp.float32), -1, 0)
+    channels = channels - channels.mean((-2, -1), keepdims=True)
+    slopes, intercept = _fit(value, list(channels), radius, epsilon)
+    result = windows.mean(intercept, radius) + offset
+    for slope, channel in zip(slopes, channels):
         result = result + windows.mean(slope, radius) * channel
     return result.astype(plane.dtype)
 
 
-def _fit(value, steer, radius, epsilon):
-    """The affine function of every window: one slope per channel of the guide, and the offset."""
-    means = [windows.mean(channel, radius) for channel in steer]
+def _fit(value, channels, radius, epsilon):
+    """The affine function of every window: a slope per channel of the guide, and the intercept."""
+    means = [windows.mean(channel, radius) for channel in channels]
     mean = windows.mean(value, radius)
-    count = len(steer)
+    count = len(channels)
     matrix = [[None] * count for _ in range(count)]
     for i in range(count):
         for j in range(i + 1):
-            covariance = windows.mean(steer[i] * steer[j], radius) - means[i] * means[j]
+            covariance = windows.mean(channels[i] * channels[j], radius) - means[i] * means[j]
             matrix[i][j] = matrix[j][i] = covariance + (epsilon if i == j else 0.0)
-    right = [windows.mean(c * value, radius) - m * mean for c, m in zip(steer, means)]
+    right = [windows.mean(c * value, radius) - m * mean for c, m in zip(channels, means)]
     slopes = _solve(matrix, right)
     for slope, channel_mean in zip(slopes, means):
         mean = mean - slope * channel_mean
@@ -78,7 +75,7 @@ def _fit(value, steer, radius, epsilon):
 
 
 def _solve(matrix, right):
-    """Gaussian elimination of one small positive definite system per pixel, written out."""
+    """Gaussian elimination, unrolled, of one small positive definite system per pixel."""
     matrix, right, count = [list(row) for row in matrix], list(right), len(right)
     for pivot in range(count):
         for row in range(pivot + 1, count):

@@ -1,16 +1,13 @@
-"""Dehazing by haze lines: a photo has few colours, and haze pulls each towards the air light.
+"""Non-local dehazing by haze lines.
 
-Seen from the air light, the pixels of one colour lie on a line; the farthest of them is the least
-hazy, and how near another has come tells its transmission. Unlike the dark channel this looks at no
-neighbourhood, until the transmission is smoothed.
+A photo has few distinct colours, and haze moves each along a line towards the air light. The pixel
+of a line that is farthest from the air light is the least hazy; the relative distance of the others
+is their transmission. No neighbourhood is used until the transmission is smoothed.
 
-What differs from the published code: the directions are a Fibonacci spiral, not a file of samples;
-the smoothing's equations are the same, but solved by conjugate gradients to a tolerance; the air
-light is that of `dark_channel.py` where none is given; the final stretch takes the limits over all
-channels together.
-
-Receives photos from `filters/operators.py` and users.
-Hands clear photos, transmissions and air lights back.
+Differences from the published code: the directions are a Fibonacci spiral, not a file of samples;
+the equations of the smoothing are the same, but solved by conjugate gradients to a tolerance; the
+air light is that of `dark_channel.py` where none is given; the final contrast stretch takes its
+limits over all channels together.
 
 Reference: Berman, Treibitz, Avidan 2016, "Non-local image dehazing", section 3.
 """
@@ -21,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.filters import dark_channel, haze, windows, wls
+from bilateral_jax.filters import arguments, dark_channel, haze, wls
 
 
 def dehaze(
@@ -35,16 +32,16 @@ def dehaze(
     stretch: float = 0.005,
     iterations: int = 500,
 ):
-    """Removes haze from a photo.
+    """Non-local dehazing of a photo.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1], display-referred.
-      air_light: float `[*b, 3]` where it is known; None takes `dark_channel.find_air_light`.
-      lines: directions into which the colours are sorted.
-      floor: least transmission.
-      kept: share of the air light that is given back.
+      air_light: float `[*b, 3]` where it is known; None takes `dark_channel.estimate_air_light`.
+      lines: number of directions that the colours are clustered into.
+      floor: lower bound of the transmission.
+      kept: fraction of the air light that is added everywhere.
       smoothness: of the transmission, see `wls.smooth`.
-      stretch: share of the values at either end that becomes black and white; 0 leaves the range.
+      stretch: fraction of the values that becomes black, and white; 0 does not stretch.
       iterations: of the smoothing, see `wls.smooth`.
 
     Returns:
@@ -54,11 +51,11 @@ def dehaze(
       TypeError: an argument is not floating point.
       ValueError: a shape that does not fit, or an option out of range.
     """
-    given = haze.photo(image)
+    original = arguments.rgb_image(image)
     if not 0 <= stretch < 0.5:
         raise ValueError(f"stretch must be at least 0 and below 0.5, got {stretch!r}")
-    image = given.astype(jnp.float32)
-    air, shares = estimate(
+    image = original.astype(jnp.float32)
+    air, transmission = estimate(
         image,
         air_light=air_light,
         lines=lines,
@@ -66,13 +63,13 @@ def dehaze(
         smoothness=smoothness,
         iterations=iterations,
     )
-    clear = haze.remove(image, transmission=shares, air_light=air, floor=floor, kept=kept)
+    clear = haze.remove(image, transmission=transmission, air_light=air, floor=floor, kept=kept)
     clear = jnp.clip(clear, 0.0, 1.0)
     if stretch:
         ends = jnp.asarray([stretch, 1 - stretch], jnp.float32)
         low, high = jnp.quantile(clear, ends, axis=(-3, -2, -1), keepdims=True)
         clear = jnp.clip((clear - low) / jnp.maximum(high - low, 1e-3), 0.0, 1.0)
-    return clear.astype(given.dtype)
+    return clear.astype(original.dtype)
 
 
 def estimate(
@@ -84,14 +81,14 @@ def estimate(
     smoothness: float = 0.1,
     iterations: int = 500,
 ):
-    """Estimates air light and smoothed transmission, as `dehaze` uses them.
+    """Air light and smoothed transmission, as `dehaze` uses them.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1].
       air_light: see `dehaze`.
       lines: see `dehaze`.
       floor: see `dehaze`.
-      smoothness: see `dehaze`; 0 leaves the transmission as it was found pixel by pixel.
+      smoothness: see `dehaze`; 0 does not smooth the transmission.
       iterations: see `dehaze`.
 
     Returns:
@@ -101,66 +98,67 @@ def estimate(
       TypeError: an argument is not floating point.
       ValueError: a shape that does not fit, or an option out of range.
     """
-    image = haze.photo(image)
-    windows.whole("lines", lines, least=1)
+    image = arguments.rgb_image(image)
+    arguments.integer("lines", lines, least=1)
     if air_light is None:
-        air = dark_channel.find_air_light(image)
+        air = dark_channel.estimate_air_light(image)
     else:
-        air = haze.color("air_light", air_light)
+        air = arguments.rgb_color("air_light", air_light)
     size, batch = image.shape[-3:], image.shape[:-3]
     flat = image.reshape(-1, *size)
     airs = jnp.broadcast_to(air, (*batch, 3)).reshape(-1, 3)
 
-    def one(photo, air):
-        return _lines(photo, air, lines, floor)
+    def one(image, air):
+        return _transmission(image, air, lines, floor)
 
-    rough, trust = jax.vmap(one)(flat, airs)
+    transmission, reliability = jax.vmap(one)(flat, airs)
     if not (isinstance(smoothness, int | float) and smoothness == 0):
         options = {"smoothness": smoothness, "iterations": iterations}
-        rough = wls.smooth(rough, flat, reliability=trust, **options)
-    shares = jnp.clip(rough, floor, 1.0).reshape(*batch, *size[:2])
-    return jnp.broadcast_to(air, (*batch, 3)), shares
+        transmission = wls.smooth(transmission, flat, reliability=reliability, **options)
+    transmission = jnp.clip(transmission, floor, 1.0).reshape(*batch, *size[:2])
+    return jnp.broadcast_to(air, (*batch, 3)), transmission
 
 
-def directions(count: int) -> np.ndarray:
-    """Spreads points evenly over the sphere, along a spiral.
+def fibonacci_sphere(count: int) -> np.ndarray:
+    """Points evenly distributed over the unit sphere, along a Fibonacci spiral.
 
     Args:
-      count: of them.
+      count: number of points.
 
     Returns:
       float32 `[count, 3]`, unit vectors.
     """
-    places = np.arange(count) + 0.5
-    z = 1 - 2 * places / count
-    angle = np.pi * (1 + np.sqrt(5)) * places
-    ring = np.sqrt(1 - z * z)
-    return np.stack([ring * np.cos(angle), ring * np.sin(angle), z], -1).astype(np.float32)
+    index = np.arange(count) + 0.5
+    z = 1 - 2 * index / count
+    angle = np.pi * (1 + np.sqrt(5)) * index
+    radius = np.sqrt(1 - z * z)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], -1).astype(np.float32)
 
 
-def _lines(image, air, count, floor):
-    """The transmission of every pixel by its line, and how much to trust it."""
+def _transmission(image, air, count, floor):
+    """The transmission of every pixel by its haze line, and its reliability, `[h, w]` each."""
     air = air[None, None]
     offset = image - air
     radius = jnp.sqrt(jnp.sum(jnp.square(offset), -1) + 1e-12)
-    line = _nearest(jax.lax.stop_gradient(offset / radius[..., None]), directions(count))
-    flat, places = radius.reshape(-1), line.reshape(-1)
-    farthest = jax.ops.segment_max(flat, places, count)
-    # Colours beyond black do not exist: a bound from below.
+    line = _nearest(jax.lax.stop_gradient(offset / radius[..., None]), fibonacci_sphere(count))
+    flat, lines = radius.reshape(-1), line.reshape(-1)
+    farthest = jax.ops.segment_max(flat, lines, count)
+    # The haze-free colour cannot be below black: a lower bound.
     bound = 1.0 - jnp.min(image / jnp.maximum(air, 1e-3), -1)
-    shares = jnp.clip(radius / jnp.maximum(farthest[line], 1e-6), floor, 1.0)
-    shares = jnp.maximum(shares, bound)
-    trust = jax.lax.stop_gradient(_trust(flat, places, count)[line])
-    # (The published code takes the least away first: where all lines are alike, nothing is left.)
-    trust = trust / jnp.maximum(trust.max(), 1e-5)
-    # The top row, where it is not to be trusted, is as far away as anything below it.
-    doubtful = trust[0] < 0.6
-    first = jnp.where(doubtful, shares.min(0), shares[0])
-    return shares.at[0].set(first), trust.at[0].set(jnp.where(doubtful, 0.8, trust[0]))
+    transmission = jnp.clip(radius / jnp.maximum(farthest[line], 1e-6), floor, 1.0)
+    transmission = jnp.maximum(transmission, bound)
+    reliability = jax.lax.stop_gradient(_reliability(flat, lines, count)[line])
+    # (The published code subtracts the minimum first: 0 everywhere if all lines are alike.)
+    reliability = reliability / jnp.maximum(reliability.max(), 1e-5)
+    # Where the top row is unreliable, it gets the minimum of its column.
+    unreliable = reliability[0] < 0.6
+    top = jnp.where(unreliable, transmission.min(0), transmission[0])
+    top_reliability = jnp.where(unreliable, 0.8, reliability[0])
+    return transmission.at[0].set(top), reliability.at[0].set(top_reliability)
 
 
 def _nearest(unit, spiral):
-    """The index of the direction nearest to every pixel, row by row to bound the memory."""
+    """The index of the nearest direction of every pixel, row by row to bound the memory."""
 
     def row(pixels):
         return jnp.argmax(jnp.matmul(pixels, spiral.T, precision=jax.lax.Precision.HIGHEST), -1)
@@ -168,12 +166,12 @@ def _nearest(unit, spiral):
     return jax.lax.map(row, unit)
 
 
-def _trust(radius, places, count):
-    """Lines with many pixels, spread over many distances, tell more."""
-    number = jax.ops.segment_sum(jnp.ones_like(radius), places, count)
-    mean = jax.ops.segment_sum(radius, places, count) / jnp.maximum(number, 1.0)
-    square = jax.ops.segment_sum(jnp.square(radius - mean[places]), places, count)
+def _reliability(radius, lines, count):
+    """Of every line: high for many pixels with a large spread of distances."""
+    number = jax.ops.segment_sum(jnp.ones_like(radius), lines, count)
+    mean = jax.ops.segment_sum(radius, lines, count) / jnp.maximum(number, 1.0)
+    square = jax.ops.segment_sum(jnp.square(radius - mean[lines]), lines, count)
     spread = jnp.sqrt(square / jnp.maximum(number - 1.0, 1.0))
     spread = spread / jnp.maximum(spread.max(), 1e-6)
-    told = jnp.clip(3.0 * jnp.maximum(spread - 0.1, 1e-3), 0.0, 1.0)
-    return told * jnp.minimum(number / 50.0, 1.0)
+    spread = jnp.clip(3.0 * jnp.maximum(spread - 0.1, 1e-3), 0.0, 1.0)
+    return spread * jnp.minimum(number / 50.0, 1.0)

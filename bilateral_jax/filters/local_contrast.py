@@ -1,20 +1,15 @@
-"""Local contrast of display-referred photos: the luma is filtered, colours keep their ratios to it.
+"""Local contrast enhancement of display-referred photos; colours keep their ratios to the luma.
 
-`boost` is the fast local Laplacian filter with the parameters behind published results; `layers`
-splits the luma into layers of detail by guided filters and raises each by a factor of its own.
-
-Receives photos from `filters/operators.py` and users.
-Hands photos back.
+`boost` is the fast local Laplacian filter with the parameters of published results; `multilayer`
+splits the luma into detail layers by guided filters and amplifies each.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
-from bilateral_jax.filters import guided, haze, local_laplacian, pyramids
-
-# ITU-R BT.601, which the published results of `boost` were made with.
-LUMA = (0.299, 0.587, 0.114)
+from bilateral_jax import color
+from bilateral_jax.filters import arguments, guided, local_laplacian, pyramids
 
 
 def boost(
@@ -29,13 +24,13 @@ def boost(
     levels: int | None = None,
     span: tuple[float, float] | None = (0.0, 1.0),
     kernel: pyramids.Kernel = pyramids.PUBLISHED,
-    weights: tuple[float, float, float] = LUMA,
+    weights: tuple[float, float, float] = color.LUMA_BT601,
 ):
-    """Raises local contrast by the fast local Laplacian filter.
+    """Local contrast enhancement by the fast local Laplacian filter.
 
-    The defaults are those behind published results of the fast filter: differences of luma up to
-    0.1 are tripled, larger ones are moved apart by 0.2. They reproduce those pictures (8 bits,
-    short side 341 to 344 pixels) within one level, 99.8 % of the values exactly.
+    The defaults are those of published results of the fast filter: differences of luma up to 0.1
+    are tripled, larger ones increased by 0.2. They reproduce those images (8 bits, short side 341
+    to 344 pixels) within one level, 99.8 % of the values exactly.
 
     Args:
       image: float `[*b, h, w, 3]`, display-referred in [0, 1].
@@ -43,7 +38,7 @@ def boost(
       alpha: exponent of detail.
       beta: factor for edges.
       gain: factor for detail.
-      noise: difference of luma taken for noise.
+      noise: difference of luma considered noise.
       samples: see `local_laplacian.fast`.
       levels: see `local_laplacian.fast`.
       span: see `local_laplacian.fast`.
@@ -60,8 +55,8 @@ def boost(
     Reference: Aubry, Paris, Hasinoff, Kautz, Durand 2014, section 4; docs/filters.md says how the
       parameters were found.
     """
-    image = haze.photo(image)
-    plane = luma(image, weights=weights)
+    image = arguments.rgb_image(image)
+    plane = color.luma(image, weights=weights)
     filtered = local_laplacian.fast(
         plane,
         sigma=sigma,
@@ -77,7 +72,7 @@ def boost(
     return recolor(image, plane, filtered)
 
 
-def layers(
+def multilayer(
     image,
     *,
     gains=(1.0, 1.0, 1.0),
@@ -87,25 +82,25 @@ def layers(
     edge=0.2,
     radii: tuple[int, ...] = (2, 8, 32),
     epsilon=0.01,
-    weights: tuple[float, float, float] = LUMA,
+    weights: tuple[float, float, float] = color.LUMA_BT601,
 ):
-    """Splits the luma into layers of detail, raises each by an S-curve, and evens out the rest.
+    """Multilayer detail enhancement: S-curves on detail layers, range compression of the base.
 
-    Layer k is what the k-th guided filter (of the rest of the layer before, by itself) takes away.
-    A value d of it becomes `d (1 + (gain - 1) (1 - exp(-(d / noise)^2)) exp(-(d / edge)^2))`: what
-    is small (noise) or large (edges) stays. The rest r becomes `mean + compression (r - mean) +
-    lift (1 - r)^2 r`, which lights up shadows. The defaults of `gains`, `compression` and `lift`
+    Layer k is what the k-th guided filter (self-guided, of the base of the layer before) removes. A
+    value d of it becomes `d (1 + (gain - 1) (1 - exp(-(d / noise)^2)) exp(-(d / edge)^2))`: small
+    values (noise) and large ones (edges) stay. The base r becomes `mean + compression (r - mean) +
+    lift (1 - r)^2 r`, which brightens shadows. The defaults of `gains`, `compression` and `lift`
     are the identity; all numbers may be traced, and have gradients.
 
     Args:
       image: float `[*b, h, w, 3]`, display-referred in [0, 1].
-      gains: factor of every layer, finest first; above 1 raises, below 1 smooths.
-      compression: factor for the rest's distance from its mean over the photo.
+      gains: factor of every layer, finest first; above 1 enhances, below 1 smooths.
+      compression: factor for the difference of the base from its mean over the photo.
       lift: of the shadows.
-      noise: difference of luma taken for noise, > 0.
-      edge: difference of luma taken for an edge, > 0.
+      noise: difference of luma considered noise, > 0.
+      edge: difference of luma considered an edge, > 0.
       radii: of the guided filters, one per gain.
-      epsilon: of the guided filters: variance of luma below which it counts as flat.
+      epsilon: of the guided filters: variance of luma below which a window counts as flat.
       weights: of red, green and blue in the luma.
 
     Returns:
@@ -120,38 +115,25 @@ def layers(
       of growing support, S-curves), with guided filters (He, Sun, Tang 2013, section 4) for their
       smoothers; no published output was at hand to compare with.
     """
-    image = haze.photo(image)
+    image = arguments.rgb_image(image)
     if len(gains) != len(radii):
         raise ValueError(
             f"radii must be as many as gains, got {len(radii)} radii and {len(gains)} gains"
         )
-    plane = luma(image, weights=weights)
-    rest, detail = plane, jnp.zeros_like(plane)
+    plane = color.luma(image, weights=weights)
+    base, detail = plane, jnp.zeros_like(plane)
     for gain, radius in zip(gains, radii):
-        smooth = guided.smooth(rest, rest[..., None], radius=radius, epsilon=epsilon)
-        layer, rest = rest - smooth, smooth
-        share = -jnp.expm1(-jnp.square(layer / noise)) * jnp.exp(-jnp.square(layer / edge))
-        detail = detail + layer * (1.0 + (gain - 1.0) * share)
-    mean = rest.mean((-2, -1), keepdims=True)
-    rest = mean + compression * (rest - mean) + lift * jnp.square(1.0 - rest) * rest
-    return recolor(image, plane, rest + detail)
-
-
-def luma(image, *, weights: tuple[float, float, float] = LUMA):
-    """Weighs red, green and blue.
-
-    Args:
-      image: float `[*b, h, w, 3]`.
-      weights: of the three.
-
-    Returns:
-      `[*b, h, w]`.
-    """
-    return sum(weight * image[..., i] for i, weight in enumerate(weights))
+        smooth = guided.smooth(base, base[..., None], radius=radius, epsilon=epsilon)
+        layer, base = base - smooth, smooth
+        weight = -jnp.expm1(-jnp.square(layer / noise)) * jnp.exp(-jnp.square(layer / edge))
+        detail = detail + layer * (1.0 + (gain - 1.0) * weight)
+    mean = base.mean((-2, -1), keepdims=True)
+    base = mean + compression * (base - mean) + lift * jnp.square(1.0 - base) * base
+    return recolor(image, plane, base + detail)
 
 
 def recolor(image, before, after):
-    """Scales every pixel's channels by what became of its luma.
+    """Scales the channels of every pixel by the ratio of filtered to original luma.
 
     Args:
       image: float `[*b, h, w, 3]`.
@@ -159,7 +141,7 @@ def recolor(image, before, after):
       after: the filtered luma, `[*b, h, w]`.
 
     Returns:
-      `[*b, h, w, 3]`, clipped to [0, 1]. Black has no ratios to keep and stays black.
+      `[*b, h, w, 3]`, clipped to [0, 1]. Black stays black.
     """
     ratio = after / jnp.maximum(before, 1e-6)
     return jnp.clip(image * ratio[..., None], 0.0, 1.0)

@@ -1,13 +1,10 @@
-"""The local Laplacian filter: edge-aware control of detail and of range, without halos.
+"""The local Laplacian filter: edge-aware detail manipulation and tone mapping, without halos.
 
-Every coefficient of the output's Laplacian pyramid is that of a remapped input: remapped around the
-local brightness g, so that differences up to sigma count as detail and larger ones as edges.
-`exact` does that literally; `fast` remaps around a few fixed brightnesses and interpolates between
-them. Both work on one plane; `enhance` is the filter for colour photos, in stops of linear light;
-`filters/local_contrast.py` has it for display-referred ones.
-
-Receives planes or photos from `data/synthetic/demo_photos.py` and users.
-Hands filtered planes or photos back.
+Every coefficient of the output's Laplacian pyramid is that of an input remapped around the local
+brightness g: differences up to sigma count as detail, larger ones as edges. `exact` is the
+definition; `fast` remaps around a few fixed brightnesses and interpolates between them. Both filter
+planes; `enhance` filters colour photos in stops of linear light, `filters/local_contrast.py`
+display-referred ones.
 """
 
 from __future__ import annotations
@@ -17,39 +14,39 @@ import jax.numpy as jnp
 
 from bilateral_jax import color
 from bilateral_jax.filters import pyramids
+from bilateral_jax.ops import checks
 
 
 def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, gain=1.0, noise=0.01):
-    """Bends brightness around a centre: small differences by a power, large ones by a factor.
+    """Remapping function around a centre: a power of small differences, a factor for large ones.
 
     With d = plane - center: center + sign(d) gain sigma (|d| / sigma)^alpha for |d| <= sigma, else
-    center + sign(d) (beta (|d| - sigma) + gain sigma). Where detail is raised (alpha < 1 or gain >
-    1), differences below `noise` stay as they are, up to twice that the two are blended.
+    center + sign(d) (beta (|d| - sigma) + gain sigma). Where detail is enhanced (alpha < 1 or
+    gain > 1), differences below `noise` stay; up to twice that the two are blended.
 
     Args:
       plane: float `[*b, h, w]`.
-      center: brightness around which to bend; a number, or an array that broadcasts against
-        `plane`.
+      center: brightness to remap around; a number, or an array that broadcasts against `plane`.
       sigma: limit between detail and edges, > 0, in the units of `plane`.
-      alpha: exponent of detail, > 0: below 1 raises it, above 1 smooths it.
+      alpha: exponent of detail, > 0: below 1 enhances it, above 1 smooths it.
       beta: factor for edges, >= 0: below 1 compresses the range, above 1 expands it.
-      gain: factor for detail, > 0; edges keep its step at sigma. The paper has no such factor.
-      noise: difference taken for noise, > 0, in the units of `plane`.
+      gain: factor for detail, > 0; the curve is continuous at sigma. The paper has no such factor.
+      noise: difference considered noise, > 0, in the units of `plane`.
 
     Returns:
-      The shape of `plane` and `center` together.
+      The broadcast shape of `plane` and `center`.
 
     Reference: Paris, Hasinoff, Kautz 2011, sections 4.1 and 5.1.
     """
     difference = plane - center
     size = jnp.abs(difference)
-    # As difference * ratio (not sign * size) the slope is right at difference 0, too; the floor
-    # keeps a power below 1 finite there, where the blend has left it already.
-    raised = (jnp.clip(size, 1e-6 * sigma, sigma) / sigma) ** (alpha - 1.0)
+    # As difference * ratio (not sign * size) the slope is right at difference 0, too; the lower
+    # bound keeps a power below 1 finite there, where the blend is 0 already.
+    power = (jnp.clip(size, 1e-6 * sigma, sigma) / sigma) ** (alpha - 1.0)
     blend = jnp.clip(size / noise - 1.0, 0.0, 1.0)
-    raising = jnp.logical_or(alpha < 1.0, gain > 1.0)
-    blend = jnp.where(raising, blend * blend * (3.0 - 2.0 * blend), 1.0)
-    detail = 1.0 + blend * (gain * raised - 1.0)
+    enhancing = jnp.logical_or(alpha < 1.0, gain > 1.0)
+    blend = jnp.where(enhancing, blend * blend * (3.0 - 2.0 * blend), 1.0)
+    detail = 1.0 + blend * (gain * power - 1.0)
     edge = beta + (gain - beta) * sigma / jnp.maximum(size, sigma)
     return center + difference * jnp.where(size <= sigma, detail, edge)
 
@@ -67,7 +64,7 @@ def fast(
     span: tuple[float, float] | None = None,
     kernel: pyramids.Kernel = pyramids.BINOMIAL,
 ):
-    """Filters a plane, remapping it around `samples` brightnesses and interpolating between them.
+    """Fast local Laplacian filter: remaps around `samples` brightnesses and interpolates.
 
     Differentiable, and usable under jit, vmap and pmap. Time and memory grow with h w, time with
     `samples` too.
@@ -78,12 +75,12 @@ def fast(
       alpha: exponent of detail.
       beta: factor for edges.
       gain: factor for detail.
-      noise: difference taken for noise, in the units of `plane`.
-      samples: brightnesses over `span`, at least 2. Their distance should not exceed sigma.
-      levels: bands of detail to filter; None goes down to a rest of about two pixels. The rest is
-        kept.
-      span: (first, last) brightness; None takes the plane's minimum and maximum. What lies outside
-        is treated as the nearest.
+      noise: difference considered noise, in the units of `plane`.
+      samples: number of brightnesses over `span`, at least 2. Their spacing should not exceed
+        sigma.
+      levels: bands to filter; None: down to a residual of about two pixels. The residual is kept.
+      span: (first, last) brightness; None takes the plane's minimum and maximum. Values outside
+        are clamped.
       kernel: of the pyramids.
 
     Returns:
@@ -101,16 +98,16 @@ def fast(
     guide = pyramids.gaussian(plane, levels, kernel=kernel)
     low, step = _nodes(plane, samples, span)
     options = {"sigma": sigma, "alpha": alpha, "beta": beta, "gain": gain, "noise": noise}
-    places = [(level - low) / step for level in guide[:-1]]
+    positions = [(level - low) / step for level in guide[:-1]]
     if span is not None:
-        places = [jnp.clip(place, 0, samples - 1) for place in places]
+        positions = [jnp.clip(position, 0, samples - 1) for position in positions]
 
     @jax.checkpoint
     def add(bands, index):
-        bent = remap(plane, low + index * step, **options)
-        bent = pyramids.laplacian(bent, levels, kernel=kernel)[:-1]
-        shares = [jnp.maximum(1 - jnp.abs(place - index), 0) for place in places]
-        return [band + share * b for band, share, b in zip(bands, shares, bent)], None
+        remapped = remap(plane, low + index * step, **options)
+        remapped = pyramids.laplacian(remapped, levels, kernel=kernel)[:-1]
+        weights = [jnp.maximum(1 - jnp.abs(position - index), 0) for position in positions]
+        return [band + weight * r for band, weight, r in zip(bands, weights, remapped)], None
 
     bands = [jnp.zeros_like(level) for level in guide[:-1]]
     bands, _ = jax.lax.scan(add, bands, jnp.arange(samples, dtype=plane.dtype))
@@ -128,7 +125,7 @@ def exact(
     levels: int | None = None,
     kernel: pyramids.Kernel = pyramids.BINOMIAL,
 ):
-    """Filters a plane by the definition: one remapped pyramid per coefficient; for small images.
+    """Local Laplacian filter by its definition, one remapped pyramid per coefficient: slow.
 
     Args:
       plane: float `[*b, h, w]`, any range. Time grows with (h w)^2.
@@ -136,9 +133,8 @@ def exact(
       alpha: exponent of detail.
       beta: factor for edges.
       gain: factor for detail.
-      noise: difference taken for noise, in the units of `plane`.
-      levels: bands of detail to filter; None goes down to a rest of about two pixels. The rest is
-        kept.
+      noise: difference considered noise, in the units of `plane`.
+      levels: bands to filter; None: down to a residual of about two pixels. The residual is kept.
       kernel: of the pyramids.
 
     Returns:
@@ -158,12 +154,12 @@ def exact(
     bands = []
     for level, brightness in enumerate(guide[:-1]):
 
-        def coefficient(place, level=level, brightness=brightness):
-            bent = remap(plane, brightness[tuple(place)], **options)
-            return pyramids.laplacian(bent, level + 1, kernel=kernel)[level][tuple(place)]
+        def coefficient(position, level=level, brightness=brightness):
+            remapped = remap(plane, brightness[tuple(position)], **options)
+            return pyramids.laplacian(remapped, level + 1, kernel=kernel)[level][tuple(position)]
 
-        places = jnp.stack(jnp.indices(brightness.shape), -1).reshape(-1, 2)
-        bands.append(jax.lax.map(coefficient, places, batch_size=64).reshape(brightness.shape))
+        positions = jnp.stack(jnp.indices(brightness.shape), -1).reshape(-1, 2)
+        bands.append(jax.lax.map(coefficient, positions, batch_size=64).reshape(brightness.shape))
     return pyramids.collapse([*bands, guide[-1]], kernel=kernel)
 
 
@@ -182,25 +178,25 @@ def enhance(
     samples: int = 12,
     levels: int | None = None,
 ):
-    """Filters a colour photo in stops (powers of two of linear light).
+    """Local Laplacian filter of a colour photo in stops (powers of two of linear light).
 
-    With the defaults it is the identity: each of `alpha`, `beta`, `key_value`, `shoulder` and
+    With the defaults it is the identity; each of `alpha`, `beta`, `key_value`, `shoulder` and
     `saturation` adds one effect.
 
     Args:
       image: float `[*b, h, w, 3]`, display-referred sRGB in [0, 1].
       sigma: limit between detail and edges, in stops.
-      alpha: exponent of detail: below 1 raises local contrast, above 1 smooths.
-      beta: factor for edges: below 1 lights up shadows and calms highlights.
-      noise: difference taken for noise, in stops.
-      key_value: linear light to which the mean (over the photo, in stops) is brought; None leaves
+      alpha: exponent of detail: below 1 enhances local contrast, above 1 smooths.
+      beta: factor for edges: below 1 brightens shadows and darkens highlights.
+      noise: difference considered noise, in stops.
+      key_value: linear light that the mean (over the photo, in stops) is scaled to; None keeps
         the exposure.
-      shoulder: exponent p of y / (1 + y^p)^(1/p), which bends highlights softly below 1; None lets
-        them clip.
+      shoulder: exponent p of y / (1 + y^p)^(1/p), which rolls off highlights below 1; None clips
+        them.
       saturation: factor for the distance of each linear channel from the luminance.
-      black: linear light added before the logarithm; what is darker stays dark.
+      black: linear light added before the logarithm; darker values stay dark.
       colors: "ratios" filters the luminance and keeps the channels' ratios to it; "each" filters
-        each channel alone, which lets colours drift too.
+        each channel alone, which changes colours.
       samples: see `fast`.
       levels: see `fast`.
 
@@ -217,10 +213,10 @@ def enhance(
         raise ValueError(f'colors must be "ratios" or "each", got {colors!r}')
     image = jnp.asarray(image)
     linear = color.srgb_to_linear(image)
-    # Channels lead, so that one plane and three go the same way.
+    # Channels first: one plane or three.
     planes = jnp.moveaxis(linear, -1, 0)
-    measured = color.luminance(linear)[None] if colors == "ratios" else planes
-    stops = jnp.log2(jnp.maximum(measured, 0.0) + black)
+    brightness = color.luminance(linear)[None] if colors == "ratios" else planes
+    stops = jnp.log2(jnp.maximum(brightness, 0.0) + black)
     filtered = fast(
         stops, sigma=sigma, alpha=alpha, beta=beta, noise=noise, samples=samples, levels=levels
     )
@@ -229,7 +225,7 @@ def enhance(
     light = jnp.exp2(filtered)
     if shoulder is not None:
         light = light / (1.0 + light**shoulder) ** (1.0 / shoulder)
-    linear = jnp.moveaxis(planes * light / (measured + black), 0, -1)
+    linear = jnp.moveaxis(planes * light / (brightness + black), 0, -1)
     grey = color.luminance(linear)[..., None]
     return color.linear_to_srgb(jnp.clip(grey + (linear - grey) * saturation, 0.0, 1.0))
 
@@ -238,27 +234,22 @@ def _check(plane, levels, sigma, noise):
     for name, value in (("sigma", sigma), ("noise", noise)):
         if isinstance(value, int | float) and not value > 0:
             raise ValueError(f"{name} must be above 0, got {value}")
-    plane = jnp.asarray(plane)
-    if not jnp.issubdtype(plane.dtype, jnp.floating):
-        raise TypeError(f"plane must be floating point, got dtype {plane.dtype}")
-    if plane.ndim < 2 or 0 in plane.shape:
-        raise ValueError(f"plane must be [*b, h, w] with pixels, got shape {plane.shape}")
+    plane = checks.floating("plane", plane, 2, "[*b, h, w]")
     if levels is None:
-        levels = pyramids.full_depth(*plane.shape[-2:])
+        levels = pyramids.max_levels(*plane.shape[-2:])
     if levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
     return plane, levels
 
 
 def _nodes(plane, samples, span):
-    """The first brightness and the distance of the others."""
+    """The first brightness and the spacing of the others."""
     if span is not None:
         low, high = span
         if not low < high:
             raise ValueError(f"span must be (first, last) with first < last, got {span!r}")
         return jnp.asarray(low, plane.dtype), jnp.asarray((high - low) / (samples - 1), plane.dtype)
-    # The brightnesses are nodes of an interpolation, not part of what is computed: no gradient
-    # through them.
+    # No gradient through the nodes of the interpolation.
     low = jax.lax.stop_gradient(plane.min(axis=(-2, -1), keepdims=True))
     step = jax.lax.stop_gradient(plane.max(axis=(-2, -1), keepdims=True)) - low
     return low, jnp.maximum(step / (samples - 1), 1e-6)

@@ -1,10 +1,7 @@
-"""Operators on photos by name: what a network can be taught to imitate, or be compared with.
+"""Registry of photo operators: teachers and baselines of networks, by name.
 
-Every operator takes a display-referred photo `[*b, h, w, 3]` in [0, 1] and keyword options, and
-gives a photo in [0, 1]. docs/filters.md shows them.
-
-Receives names and options from `experiments/`.
-Hands functions of a photo back.
+Every operator maps a display-referred photo `[*b, h, w, 3]` in [0, 1] and keyword options to a
+photo in [0, 1]; see docs/filters.md.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ OPERATORS = {
         },
     ),
     "multilayer": (
-        local_contrast.layers,
+        local_contrast.multilayer,
         {"gains": (1.3, 1.8, 1.8), "compression": 0.8, "lift": 0.6},
     ),
     "nonlocal_dehazing": (haze_lines.dehaze, {}),
@@ -41,18 +38,18 @@ OPERATORS = {
 
 
 def make(name: str, **options) -> Callable:
-    """Looks an operator up and fixes its options.
+    """The operator of that name, with its options bound.
 
     Args:
       name: a key of `OPERATORS`.
-      **options: of its function, over those of the table.
+      **options: of its function; they override those of the table.
 
     Returns:
-      A pure function `image -> image`; may be jitted, and differentiated in what it was given.
+      A pure function `image -> image`; may be jitted, and differentiated by image and options.
 
     Raises:
       ValueError: unknown operator.
-      TypeError: an option that the operator does not know.
+      TypeError: an unknown option.
     """
     if name not in OPERATORS:
         known = ", ".join(map(repr, sorted(OPERATORS)))
@@ -66,7 +63,7 @@ def make(name: str, **options) -> Callable:
 
 
 def defaults(name: str) -> dict:
-    """Lists the options of an operator with the values that it takes by itself.
+    """The options of an operator and their default values.
 
     Args:
       name: a key of `OPERATORS`.

@@ -1,10 +1,7 @@
 """Gaussian and Laplacian pyramids over the last two axes.
 
-A level has half the rows and columns of the one below, rounded up. A constant plane stays constant
-on every level, up to the border: by default that repeats the edge pixel.
-
-Receives planes from `filters/local_laplacian.py`.
-Hands pyramids back to it.
+A level has half the rows and columns of the one before, rounded up. A constant plane is constant on
+every level, at the border too: by default that repeats the edge pixel.
 """
 
 from __future__ import annotations
@@ -17,11 +14,11 @@ BORDERS = ("repeat", "renormalise")
 
 
 class Kernel(NamedTuple):
-    """The five taps `(1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2)`, and what they see beyond the border.
+    """The five taps `(1/4 - a/2, 1/4, a, 1/4, 1/4 - a/2)`, and the rule at the border.
 
     Attributes:
       center: a; 3/8 gives (1 4 6 4 1) / 16, 0.4 the (1 5 8 5 1) / 20 of Burt and Adelson's figures.
-      border: "repeat" goes on with the edge pixel; "renormalise" leaves the taps beyond it out and
+      border: "repeat" pads with the edge pixel; "renormalise" drops the taps beyond the border and
         divides by the sum of the others.
     """
 
@@ -30,12 +27,12 @@ class Kernel(NamedTuple):
 
 
 BINOMIAL = Kernel()
-# What the code published with the local Laplacian filter uses.
+# Of the code published with the local Laplacian filter.
 PUBLISHED = Kernel(0.4, "renormalise")
 
 
-def shrink(plane, *, kernel: Kernel = BINOMIAL):
-    """Halves a plane: the kernel along both axes, then every second pixel.
+def downsample(plane, *, kernel: Kernel = BINOMIAL):
+    """Halves a plane: filters along both axes and keeps every second pixel.
 
     Args:
       plane: float `[*b, h, w]`.
@@ -51,12 +48,12 @@ def shrink(plane, *, kernel: Kernel = BINOMIAL):
     """
     if kernel.border not in BORDERS:
         raise ValueError(f"border must be one of {BORDERS}, got {kernel.border!r}")
-    narrow = _shrink_last(plane, *kernel).swapaxes(-1, -2)
-    return _shrink_last(narrow, *kernel).swapaxes(-1, -2)
+    narrow = _downsample_last(plane, *kernel).swapaxes(-1, -2)
+    return _downsample_last(narrow, *kernel).swapaxes(-1, -2)
 
 
-def enlarge(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL):
-    """Doubles a plane with the same filter, scaled so that a constant stays constant.
+def upsample(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL):
+    """Doubles a plane: inserts pixels and filters; a constant stays constant.
 
     Args:
       plane: float `[*b, ceil(height / 2), ceil(width / 2)]`.
@@ -69,16 +66,16 @@ def enlarge(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL):
 
     Reference: Burt and Adelson 1983, section III.
     """
-    tall = _enlarge_last(plane.swapaxes(-1, -2), height, *kernel).swapaxes(-1, -2)
-    return _enlarge_last(tall, width, *kernel)
+    tall = _upsample_last(plane.swapaxes(-1, -2), height, *kernel).swapaxes(-1, -2)
+    return _upsample_last(tall, width, *kernel)
 
 
 def gaussian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
-    """Stacks ever smaller copies of a plane.
+    """Gaussian pyramid of a plane.
 
     Args:
       plane: float `[*b, h, w]`.
-      levels: how many times to halve.
+      levels: number of halvings.
       kernel: taps and border.
 
     Returns:
@@ -86,12 +83,12 @@ def gaussian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
     """
     stack = [plane]
     for _ in range(levels):
-        stack.append(shrink(stack[-1], kernel=kernel))
+        stack.append(downsample(stack[-1], kernel=kernel))
     return stack
 
 
 def laplacian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
-    """Splits a plane into bands of detail and a small rest.
+    """Laplacian pyramid of a plane.
 
     Args:
       plane: float `[*b, h, w]`.
@@ -99,30 +96,30 @@ def laplacian(plane, levels: int, *, kernel: Kernel = BINOMIAL) -> list:
       kernel: taps and border.
 
     Returns:
-      `levels` bands, finest first, then the rest.
+      `levels` bands, finest first, then the residual.
     """
-    return differences(gaussian(plane, levels, kernel=kernel), kernel=kernel)
+    return laplacian_from_gaussian(gaussian(plane, levels, kernel=kernel), kernel=kernel)
 
 
-def differences(stack: list, *, kernel: Kernel = BINOMIAL) -> list:
-    """Turns a Gaussian pyramid into the Laplacian pyramid of the same plane.
+def laplacian_from_gaussian(stack: list, *, kernel: Kernel = BINOMIAL) -> list:
+    """Laplacian pyramid from the Gaussian pyramid of the same plane.
 
     Args:
       stack: planes from `gaussian`.
       kernel: taps and border.
 
     Returns:
-      As many planes: the bands, then the rest.
+      As many planes: the bands, then the residual.
     """
     bands = [
-        fine - enlarge(coarse, *fine.shape[-2:], kernel=kernel)
+        fine - upsample(coarse, *fine.shape[-2:], kernel=kernel)
         for fine, coarse in zip(stack, stack[1:])
     ]
     return [*bands, stack[-1]]
 
 
 def collapse(bands: list, *, kernel: Kernel = BINOMIAL):
-    """Adds a Laplacian pyramid up to a plane: the inverse of `laplacian`.
+    """Sums a Laplacian pyramid to a plane: the inverse of `laplacian`.
 
     Args:
       bands: planes from `laplacian`.
@@ -133,12 +130,12 @@ def collapse(bands: list, *, kernel: Kernel = BINOMIAL):
     """
     plane = bands[-1]
     for band in reversed(bands[:-1]):
-        plane = band + enlarge(plane, *band.shape[-2:], kernel=kernel)
+        plane = band + upsample(plane, *band.shape[-2:], kernel=kernel)
     return plane
 
 
-def full_depth(height: int, width: int) -> int:
-    """Counts the halvings after which the shorter side has come down to about two pixels.
+def max_levels(height: int, width: int) -> int:
+    """Number of halvings that reduce the shorter side to about two pixels.
 
     Args:
       height: rows.
@@ -150,12 +147,12 @@ def full_depth(height: int, width: int) -> int:
     return max(1, min(height, width).bit_length() - 2)
 
 
-def _shrink_last(plane, center, border):
+def _downsample_last(plane, center, border):
     total = _halved(_pad(plane, 2, border), center)
     return total / _halved(_pad(_ones(plane), 2, border), center) if border != "repeat" else total
 
 
-def _enlarge_last(plane, size, center, border):
+def _upsample_last(plane, size, center, border):
     total = _doubled(_pad(plane, 1, border), center)
     if border != "repeat":
         total = total / _doubled(_pad(_ones(plane), 1, border), center)

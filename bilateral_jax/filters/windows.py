@@ -1,12 +1,8 @@
-"""Means and minima over square windows around every pixel, as fast for wide windows as for small.
+"""Box filter and minimum filter, in time logarithmic in the radius.
 
-A window of 2^n pixels is two of 2^(n-1) beside each other, so a window of any width is reached in
+A window of 2^n pixels is two adjacent ones of 2^(n-1), so a window of any width takes
 logarithmically many additions of shifted planes. Unlike differences of running sums this loses no
-digits, and unlike a loop over the taps it does not slow down with the radius. Windows are cut off
-at the border of the picture.
-
-Receives planes from `filters/guided.py` and `filters/dark_channel.py`.
-Hands planes of the same size back.
+digits. Windows are cropped at the border of the image.
 """
 
 from __future__ import annotations
@@ -14,99 +10,81 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax.filters import arguments
 from bilateral_jax.ops import checks
 
 
 def mean(plane, radius: int):
-    """Averages over the `2 radius + 1` rows and columns around a pixel, as far as there are any.
+    """Box filter: the mean over `2 radius + 1` rows and columns around each pixel.
 
     Args:
       plane: float `[*b, h, w]`.
-      radius: of the window, in pixels; 0 changes nothing.
+      radius: of the window in pixels; 0 is the identity.
 
     Returns:
       `[*b, h, w]`, same dtype.
 
     Raises:
       TypeError: `plane` is not of a floating dtype.
-      ValueError: fewer than two axes, no pixels, or a radius that is no int of at least 0.
+      ValueError: fewer than two axes, no pixels, or a radius that is not an int of at least 0.
     """
     plane = checks.floating("plane", plane, 2, "[*b, h, w]")
-    radius = whole("radius", radius)
+    radius = arguments.integer("radius", radius)
     wide = plane.astype(jnp.promote_types(plane.dtype, jnp.float32))
     for axis in (-1, -2):
-        places = np.arange(plane.shape[axis])
-        first, last = np.maximum(places - radius, 0), np.minimum(places + radius, places[-1])
+        index = np.arange(plane.shape[axis])
+        first, last = np.maximum(index - radius, 0), np.minimum(index + radius, index[-1])
         count = (last - first + 1).astype(wide.dtype)
-        total = _along(wide, radius, jnp.add, 0.0, axis)
+        total = _reduce(wide, radius, jnp.add, 0.0, axis)
         wide = total / count.reshape((1,) * (plane.ndim + axis) + (-1,) + (1,) * (-1 - axis))
     return wide.astype(plane.dtype)
 
 
 def minimum(plane, radius: int):
-    """Takes the least value among the `2 radius + 1` rows and columns around a pixel.
+    """Minimum filter (erosion): the minimum over `2 radius + 1` rows and columns around each pixel.
 
     Args:
       plane: float `[*b, h, w]`.
-      radius: of the window, in pixels; 0 changes nothing.
+      radius: of the window in pixels; 0 is the identity.
 
     Returns:
       `[*b, h, w]`, same dtype.
 
     Raises:
       TypeError: `plane` is not of a floating dtype.
-      ValueError: fewer than two axes, no pixels, or a radius that is no int of at least 0.
+      ValueError: fewer than two axes, no pixels, or a radius that is not an int of at least 0.
     """
     plane = checks.floating("plane", plane, 2, "[*b, h, w]")
-    radius = whole("radius", radius)
+    radius = arguments.integer("radius", radius)
     for axis in (-1, -2):
-        plane = _along(plane, radius, jnp.minimum, jnp.inf, axis)
+        plane = _reduce(plane, radius, jnp.minimum, jnp.inf, axis)
     return plane
 
 
-def whole(name: str, value, *, least: int = 0) -> int:
-    """Checks a size that must be an int.
-
-    Args:
-      name: of the argument, for the message.
-      value: what came.
-      least: the smallest that is accepted.
-
-    Returns:
-      The value.
-
-    Raises:
-      ValueError: it is no int, or too small.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")
-    return value
-
-
-def _along(values, radius, join, nothing, axis):
-    """Joins the 2 radius + 1 values around each place of one axis."""
+def _reduce(values, radius, function, identity, axis):
+    """Reduces the 2 radius + 1 values around each position of one axis."""
     size = values.shape[axis]
-    # Beyond the far border there is nothing that a wider window could find.
+    # A wider window would only reach beyond the border.
     radius = min(radius, size - 1)
     width = 2 * radius + 1
     pad = [(0, 0)] * values.ndim
     pad[axis] = (radius, radius)
-    values = jnp.pad(values, pad, constant_values=nothing)
+    values = jnp.pad(values, pad, constant_values=identity)
 
-    def part(array, start, length):
+    def section(array, start, length):
         index = [slice(None)] * array.ndim
         index[axis] = slice(start, start + length)
         return array[tuple(index)]
 
-    # `values` holds what is joined from `span` places on; a bit of the width takes its share.
+    # `values` holds the reductions of `span` values; the bits of the width say which to combine.
     result, start, span = None, 0, 1
     while True:
         if width & span:
-            share = part(values, start, size)
-            result = share if result is None else join(result, share)
+            window = section(values, start, size)
+            result = window if result is None else function(result, window)
             start += span
         if 2 * span > width:
             return result
         length = values.shape[axis] - span
-        values = join(part(values, 0, length), part(values, span, length))
+        values = function(section(values, 0, length), section(values, span, length))
         span *= 2

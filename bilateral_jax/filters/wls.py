@@ -1,10 +1,7 @@
-"""Smoothing by weighted least squares: near to given values, and smooth where a guide is smooth.
+"""Edge-preserving smoothing by weighted least squares (WLS).
 
-The linear system (one equation per pixel, its neighbours coupled) is solved by conjugate gradients,
-so memory is a few planes; the gradient is that of the exact solution, one more solve.
-
-Receives planes, reliabilities and guides from `filters/haze_lines.py` and users.
-Hands smoothed planes back.
+The sparse linear system is solved by conjugate gradients, so memory is a few planes; the gradient
+is that of the exact solution and takes one more solve.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.sparse.linalg
 
-from bilateral_jax.filters import windows
+from bilateral_jax.filters import arguments
 from bilateral_jax.ops import checks
 
 
@@ -30,27 +27,27 @@ def smooth(
     iterations: int = 500,
     tolerance: float = 1e-4,
 ):
-    """Finds the plane u that minimises `sum r (u - plane)^2 + sum a_x u_x^2 + sum a_y u_y^2`.
+    """The plane u that minimises `sum r (u - plane)^2 + sum a_x u_x^2 + sum a_y u_y^2`.
 
     `u_x`, `u_y` are differences of neighbours, `a = smoothness / (|guide_x|^alpha + epsilon)` with
-    the length over the guide's channels, r the reliability.
+    the Euclidean norm over the guide's channels, r the reliability.
 
     Args:
       plane: float `[*b, h, w]`.
       guide: float `[*b, h, w, c]`; its edges are where u may jump.
       smoothness: weight of the second and third sum, >= 0.
-      reliability: float `[*b, h, w]`, >= 0, how much each given value counts; None: 1 each.
+      reliability: float `[*b, h, w]`, >= 0, weight of each value; None: 1 each.
       alpha: exponent of the guide's differences.
       epsilon: keeps flat regions finite, > 0.
-      iterations: of the conjugate gradients, at most.
-      tolerance: of the residual, relative to that of zero, at which they stop.
+      iterations: maximum of the conjugate gradients.
+      tolerance: of the residual, relative to that of u = 0, at which they stop.
 
     Returns:
       `[*b, h, w]`, dtype of the plane.
 
     Raises:
       TypeError: an argument is not floating point.
-      ValueError: sizes that differ, or iterations that are no int of at least 1.
+      ValueError: sizes that differ, or iterations that are not an int of at least 1.
 
     Reference: Farbman, Fattal, Lischinski, Szeliski 2008, section 3 (with a logarithm of the guide,
       which is the caller's here); Berman, Treibitz, Avidan 2016, section 3.4 (with the
@@ -66,37 +63,36 @@ def smooth(
     batch = checks.broadcast(
         plane=plane.shape[:-2], guide=guide.shape[:-3], reliability=reliability.shape[:-2]
     )
-    windows.whole("iterations", iterations, least=1)
+    arguments.integer("iterations", iterations, least=1)
     size = plane.shape[-2:]
-    given = jnp.broadcast_to(plane, (*batch, *size)).reshape(-1, *size).astype(jnp.float32)
-    trust = jnp.broadcast_to(reliability, (*batch, *size)).reshape(-1, *size).astype(jnp.float32)
-    steer = jnp.broadcast_to(guide, (*batch, *guide.shape[-3:])).reshape(-1, *guide.shape[-3:])
+    flat = jnp.broadcast_to(plane, (*batch, *size)).reshape(-1, *size).astype(jnp.float32)
+    weight = jnp.broadcast_to(reliability, (*batch, *size)).reshape(-1, *size).astype(jnp.float32)
+    guide = jnp.broadcast_to(guide, (*batch, *guide.shape[-3:])).reshape(-1, *guide.shape[-3:])
     solve = functools.partial(_solve, iterations=iterations, tolerance=tolerance)
-    couplings = [_couplings(steer, axis, smoothness, alpha, epsilon) for axis in (-3, -2)]
-    # One by one, so that every picture stops at its own residual.
-    return jax.vmap(solve)(given, trust, *couplings).reshape(*batch, *size).astype(plane.dtype)
+    couplings = [_couplings(guide, axis, smoothness, alpha, epsilon) for axis in (-3, -2)]
+    # Each image stops at its own residual.
+    return jax.vmap(solve)(flat, weight, *couplings).reshape(*batch, *size).astype(plane.dtype)
 
 
 def _couplings(guide, axis, smoothness, alpha, epsilon):
-    step = jnp.diff(guide.astype(jnp.float32), axis=axis)
-    square = jnp.sum(jnp.square(step), -1)
-    # The power of a root has no slope at 0, of the square it has.
-    length = square if alpha == 2.0 else jnp.maximum(square, 1e-12) ** (alpha / 2)
-    return smoothness / (length + epsilon)
+    difference = jnp.diff(guide.astype(jnp.float32), axis=axis)
+    square = jnp.sum(jnp.square(difference), -1)
+    # A power of the norm has no derivative at 0; the square has one.
+    power = square if alpha == 2.0 else jnp.maximum(square, 1e-12) ** (alpha / 2)
+    return smoothness / (power + epsilon)
 
 
-def _solve(given, trust, down, right, *, iterations, tolerance):
+def _solve(plane, reliability, down, right, *, iterations, tolerance):
     def apply(u):
         vertical, horizontal = down * jnp.diff(u, axis=0), right * jnp.diff(u, axis=1)
-        pulled = trust * u - _apart(vertical, 0) - _apart(horizontal, 1)
-        return pulled
+        return reliability * u - _divergence(vertical, 0) - _divergence(horizontal, 1)
 
-    diagonal = trust + _around(down, 0) + _around(right, 1)
+    diagonal = reliability + _sum_of_both(down, 0) + _sum_of_both(right, 1)
     scale = 1.0 / jnp.maximum(diagonal, 1e-12)
     result, _ = jax.scipy.sparse.linalg.cg(
         apply,
-        trust * given,
-        x0=jax.lax.stop_gradient(given),
+        reliability * plane,
+        x0=jax.lax.stop_gradient(plane),
         tol=tolerance,
         maxiter=iterations,
         M=lambda residual: scale * residual,
@@ -104,13 +100,13 @@ def _solve(given, trust, down, right, *, iterations, tolerance):
     return result
 
 
-def _apart(flow, axis):
-    """What flows in from one side less what flows out of the other: minus the transpose of diff."""
+def _divergence(flow, axis):
+    """Minus the transpose of `diff`."""
     return jnp.diff(_padded(flow, axis), axis=axis)
 
 
-def _around(coupling, axis):
-    """The sum of the couplings to both sides."""
+def _sum_of_both(coupling, axis):
+    """Sum of the couplings to both neighbours along an axis."""
     padded = _padded(coupling, axis)
     first, second = ((slice(None, -1), slice(None)), (slice(1, None), slice(None)))
     if axis == 1:

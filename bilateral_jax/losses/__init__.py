@@ -1,1 +1,8 @@
-"""Losses without state: arrays in, one value per example out; experiments weight and sum."""
+"""Losses: pure functions of arrays with one value per example; experiments weight and sum them.
+
+Losses of images take `valid`, `[*b, h, w]`, 0 at the pixels of padding: those count in no mean and
+get no gradient.
+
+Receives images [*b, h, w, c], logits, distributions and grids from experiments.
+Hands values [*b] to training/step.py's weighted mean.
+"""

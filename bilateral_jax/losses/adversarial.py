@@ -1,12 +1,9 @@
-"""What a critic's opinion is worth: to the generator that it judges, and to itself.
+"""Adversarial losses of generators and critics.
 
-A critic gives every picture two logits, of a real one and of a made one. The forms: "minimax" is
-what the published DPED code minimises (the logarithm of the probability of being recognised: its
-gradient fades where the critic is sure); "non_saturating" is the paper's, minus the logarithm of
-the probability of passing for real; "hinge" works on the difference of the logits.
-
-Receives logits [*b, 2] from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean or sum.
+A critic gives every image two logits: real, generated. The forms: "minimax" is what the published
+DPED code minimises, the log probability of being classified as generated (its gradient vanishes
+where the critic is certain); "non_saturating" is the paper's, minus the log probability of being
+classified as real; "hinge" works on the difference of the logits.
 
 References: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", section 3.1; Goodfellow et al. 2014, "Generative adversarial nets"; Lim and Ye 2017,
@@ -20,19 +17,19 @@ import jax.numpy as jnp
 
 FORMS = ("minimax", "non_saturating", "hinge")
 
-_LEAST = math.log(1e-10)  # the published code lets no probability fall below this
+_MIN_LOG_PROBABILITY = math.log(1e-10)  # the published code clips probabilities to 1e-10
 
 
-def generator(logits, *, form="minimax"):
-    """Measures how well a critic sees through made pictures.
+def generator_loss(logits, *, form="minimax"):
+    """Adversarial loss of a generator.
 
     Args:
-      logits: float `[*b, 2]` of made pictures.
+      logits: float `[*b, 2]` of generated images.
       form: one of `FORMS`.
 
     Returns:
-      float32 `[*b]`, to be minimised: `log p(made)`, `-log p(real)`, or the second logit minus the
-      first; probabilities count as at least 1e-10.
+      float32 `[*b]`, to be minimised: `log p(generated)`, `-log p(real)`, or the second logit minus
+      the first; probabilities are clipped to at least 1e-10.
 
     Raises:
       ValueError: an unknown form, or the logits are not `[*b, 2]`.
@@ -45,13 +42,13 @@ def generator(logits, *, form="minimax"):
     return -_margin(logits)
 
 
-def critic(logits, real, *, form="minimax"):
-    """Measures how wrong a critic is.
+def critic_loss(logits, real, *, form="minimax"):
+    """Classification loss of a critic.
 
     Args:
       logits: float `[*b, 2]`.
-      real: bool or 0 and 1 `[*b]`: which pictures are real.
-      form: one of `FORMS`; the first two are the same for the critic, the cross-entropy.
+      real: bool or 0 and 1 `[*b]`: which images are real.
+      form: one of `FORMS`; the first two are the same for a critic: cross-entropy.
 
     Returns:
       float32 `[*b]`, to be minimised.
@@ -69,28 +66,28 @@ def critic(logits, real, *, form="minimax"):
     return -jnp.where(real, log_probability[..., 0], log_probability[..., 1])
 
 
-def gradient_penalty(judge, image):
-    """Measures how steep a critic is: the squared length of its gradient ("R1" at real pictures).
+def gradient_penalty(critic, image):
+    """Squared norm of a critic's gradient with respect to the image ("R1" at real images).
 
     Args:
-      judge: `image [b, h, w, c] -> logits [b, 2]`, each example on its own.
+      critic: `image [b, h, w, c] -> logits [b, 2]`, each example on its own.
       image: float `[b, h, w, c]`.
 
     Returns:
       float32 `[b]`.
     """
-    slope = jax.grad(lambda x: _margin(judge(x)).sum())(image)
-    return jnp.square(slope).sum(axis=(-3, -2, -1))
+    gradient = jax.grad(lambda x: _margin(critic(x)).sum())(image)
+    return jnp.square(gradient).sum(axis=(-3, -2, -1))
 
 
 def _margin(logits):
-    """By how much a picture passes for real: the logit of a sigmoid in place of the softmax."""
+    """The logit of "real" for a sigmoid in place of the softmax."""
     return logits[..., 0] - logits[..., 1]
 
 
 def _log_probability(logits):
-    """Of a made and of a real picture; below the least one there is no gradient, as in the code."""
-    return jnp.maximum(jax.nn.log_softmax(logits, axis=-1), _LEAST)
+    """Clipped, without gradient below the bound, as in the published code."""
+    return jnp.maximum(jax.nn.log_softmax(logits, axis=-1), _MIN_LOG_PROBABILITY)
 
 
 def _checked(logits, form):

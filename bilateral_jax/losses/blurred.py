@@ -1,10 +1,7 @@
-"""How far the colours of two pictures are apart once both are blurred.
+"""Colour difference of two blurred images.
 
-The blur takes away texture, and a shift by a few pixels between two cameras' photos of a scene.
-What lies beyond a picture counts as black in both.
-
-Receives pictures [*b, h, w, c] from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean.
+The blur removes texture, and small shifts between the photos that two cameras took of a scene. What
+lies beyond an image counts as black in both.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", section 3.1, and the published code.
@@ -17,19 +14,22 @@ import numpy as np
 from jax import lax
 
 from bilateral_jax.losses import reconstruction
+from bilateral_jax.ops import masks
 
 BLURS = ("code", "paper")
-_REACH = 10  # taps on either side of the middle
+_RADIUS = 10  # taps on either side of the middle
 
 
-def color(prediction, target, *, blur="code", form="code"):
-    """Adds up the squared differences of two blurred pictures.
+def blurred_color(prediction, target, *, blur="code", form="code", valid=None):
+    """Sum of the squared differences of two blurred images.
 
     Args:
       prediction: float `[*b, h, w, c]`, not clipped.
       target: float `[*b, h, w, c]`.
-      blur: as for `profile`.
+      blur: as for `blur_taps`.
       form: "code" is half the sum over pixels and channels; "paper" the whole sum.
+      valid: `[*b, h, w]`, 0 where a pixel is padding: black in both images, and left out of the
+        sum. None counts all.
 
     Returns:
       float32 `[*b]`; it grows with the number of pixels.
@@ -39,15 +39,15 @@ def color(prediction, target, *, blur="code", form="code"):
     """
     if form not in ("code", "paper"):
         raise ValueError(f'form must be "code" or "paper", got {form!r}')
-    reconstruction.check(prediction, target)
+    difference, valid = reconstruction.difference(prediction, target, valid=valid)
     # Blurring is linear: the difference needs it once.
-    difference = _blur(jnp.asarray(prediction, jnp.float32) - target, profile(blur))
+    difference = masks.zero(_blur(difference, blur_taps(blur)), valid)
     total = jnp.square(difference).sum(axis=(-3, -2, -1))
     return 0.5 * total if form == "code" else total
 
 
-def profile(blur) -> np.ndarray:
-    """Gives the 21 taps of a blur; it applies them along rows and columns.
+def blur_taps(blur) -> np.ndarray:
+    """The 21 taps of a separable blur.
 
     Args:
       blur: "code": the published code's, which is a Gaussian of 4.707 pixels, sum 1; "paper": the
@@ -58,14 +58,14 @@ def profile(blur) -> np.ndarray:
       float64 `[21]`.
 
     Raises:
-      ValueError: neither of these, or not positive.
+      ValueError: another name, or a deviation that is not positive.
     """
-    taps = np.arange(-_REACH, _REACH + 1)
+    taps = np.arange(-_RADIUS, _RADIUS + 1)
     if isinstance(blur, str) and blur in BLURS:
         if blur == "paper":
             return np.sqrt(0.053) * np.exp(-(taps**2) / 6.0)
         # The square root of the mass of a normal distribution in 21 bins that span +-(3 + 1/6).
-        edges = np.linspace(-3 - 1 / 6, 3 + 1 / 6, 2 * _REACH + 2)
+        edges = np.linspace(-3 - 1 / 6, 3 + 1 / 6, 2 * _RADIUS + 2)
         mass = np.diff([0.5 * (1.0 + math.erf(edge / math.sqrt(2.0))) for edge in edges])
         weights = np.sqrt(mass)
     elif not isinstance(blur, str) and blur > 0:
@@ -76,16 +76,17 @@ def profile(blur) -> np.ndarray:
 
 
 def _blur(image, weights):
-    """Blurs `[*b, h, w, c]` along both axes, zeros beyond it.
+    """Blurs `[*b, h, w, c]` along both axes, with zeros beyond the border.
 
-    As products with band matrices: XLA convolves a single channel many times more slowly on a CPU.
+    As products with banded matrices: XLA convolves a single channel many times more slowly on a
+    CPU.
     """
-    down, right = (_band(size, weights) for size in image.shape[-3:-1])
+    down, right = (_blur_matrix(size, weights) for size in image.shape[-3:-1])
     return jnp.einsum("ih,...hwc,jw->...ijc", down, image, right, precision=lax.Precision.HIGHEST)
 
 
-def _band(size, weights):
-    """The matrix `[size, size]` that blurs one axis."""
-    offset = np.subtract.outer(np.arange(size), np.arange(size)) + _REACH
-    inside = (offset >= 0) & (offset <= 2 * _REACH)
-    return jnp.asarray(np.where(inside, weights[np.clip(offset, 0, 2 * _REACH)], 0), jnp.float32)
+def _blur_matrix(size, weights):
+    """The banded matrix `[size, size]` that blurs one axis."""
+    offset = np.subtract.outer(np.arange(size), np.arange(size)) + _RADIUS
+    inside = (offset >= 0) & (offset <= 2 * _RADIUS)
+    return jnp.asarray(np.where(inside, weights[np.clip(offset, 0, 2 * _RADIUS)], 0), jnp.float32)

@@ -1,22 +1,20 @@
-"""How far a predicted distribution of scores is from the true one.
-
-Receives distributions [*b, n] from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean.
-"""
+"""Earth mover's distance of distributions over ordered classes."""
 
 import jax.numpy as jnp
+
+from bilateral_jax.ops import roots
 
 EXPONENTS = (1, 2)
 
 
 def emd(prediction, target, *, exponent: int = 2):
-    """Measures the earth mover's distance of distributions over ordered classes.
+    """Earth mover's distance of distributions over ordered classes.
 
-    `mean_k(|P(k) - Q(k)|^r)^(1/r)`, where P and Q are the cumulative sums of the two: how far
-    opinions have to be moved to make one of the other, in units of the whole scale.
+    `mean_k(|P(k) - Q(k)|^r)^(1/r)`, where P and Q are the cumulative distributions; in units of the
+    whole scale.
 
     Args:
-      prediction: float `[*b, n]`, shares that sum to 1.
+      prediction: float `[*b, n]`, probabilities that sum to 1.
       target: float `[*b, n]`, the same.
       exponent: r: 2 for training, 1 for reporting.
 
@@ -36,9 +34,7 @@ def emd(prediction, target, *, exponent: int = 2):
         )
     if exponent not in EXPONENTS:
         raise ValueError(f"exponent must be one of {EXPONENTS}, got {exponent!r}")
-    away = jnp.cumsum(jnp.asarray(prediction, jnp.float32) - target, axis=-1)
+    error = jnp.cumsum(jnp.asarray(prediction, jnp.float32) - target, axis=-1)
     if exponent == 1:
-        return jnp.mean(jnp.abs(away), axis=-1)
-    square = jnp.mean(jnp.square(away), axis=-1)
-    apart = square > 0  # the slope of the root at 0 is infinite
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
+        return jnp.mean(jnp.abs(error), axis=-1)
+    return roots.sqrt(jnp.mean(jnp.square(error), axis=-1))

@@ -1,7 +1,4 @@
-"""How far a picture's content is from its target's, by the features of a network.
-
-Receives pictures [*b, h, w, c] and a feature function from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean.
+"""Content loss: difference of two images in the features of a network.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", section 3.1, and the published code.
@@ -12,30 +9,33 @@ import math
 import jax.numpy as jnp
 
 from bilateral_jax.losses import reconstruction
+from bilateral_jax.ops import masks
 
 
-def content(prediction, target, *, features, form="code"):
-    """Compares the features of two pictures.
+def content_loss(prediction, target, *, features, form="code", valid=None):
+    """Difference of the features of two images.
 
     Args:
       prediction: float `[*b, h, w, c]`, not clipped.
       target: float `[*b, h, w, c]`.
-      features: `picture [*b, h, w, c] -> [*b, h', w', c']`; DPED's is VGG-19 at `relu5_4`. How
+      features: `image [*b, h, w, c] -> [*b, h', w', c']`; DPED's is VGG-19 at `relu5_4`. How
         large the value is depends on the scale of the features, so other weights of a network
         need another weight in the sum of losses.
-      form: "code": mean squared difference of the features; "paper": the length of the difference
-        divided by the number of features.
+      form: "code": mean squared difference of the features; "paper": the Euclidean norm of the
+        difference divided by the number of features.
+      valid: must be None: features near padding depend on it.
 
     Returns:
       float32 `[*b]`. The gradient is finite everywhere.
 
     Raises:
-      ValueError: the shapes differ or have fewer than three axes, an unknown form, or features with
-        other leading axes.
+      ValueError: the shapes differ or have fewer than three axes, an unknown form, features with
+        other leading axes, or `valid` is given.
     """
     if form not in ("code", "paper"):
         raise ValueError(f'form must be "code" or "paper", got {form!r}')
-    reconstruction.check(prediction, target)
+    masks.refuse(valid, "content_loss", "features near padding depend on it")
+    reconstruction.check_pair(prediction, target)
     difference = features(prediction) - features(target)
     if difference.ndim != jnp.ndim(prediction) or difference.shape[:-3] != prediction.shape[:-3]:
         raise ValueError(
@@ -44,4 +44,4 @@ def content(prediction, target, *, features, form="code"):
         )
     if form == "code":
         return jnp.square(difference.astype(jnp.float32)).mean((-3, -2, -1))
-    return reconstruction.length(difference) / math.prod(difference.shape[-3:])
+    return reconstruction.l2_norm(difference) / math.prod(difference.shape[-3:])

@@ -1,21 +1,20 @@
-"""How far a prediction is from its target.
-
-Receives pictures [*b, h, w, c] from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean.
-"""
+"""Mean squared and mean absolute error of images."""
 
 import jax.numpy as jnp
 
+from bilateral_jax.ops import masks, roots
 
-def mse(prediction, target):
-    """Averages the squared error over pixels and channels.
+
+def mse(prediction, target, *, valid=None):
+    """Mean squared error over pixels and channels.
 
     Args:
       prediction: float `[*b, h, w, c]`, not clipped.
       target: float `[*b, h, w, c]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
-      float32 `[*b]`.
+      float32 `[*b]`; 0 for an example without valid pixels.
 
     Raises:
       ValueError: the shapes differ or have fewer than three axes.
@@ -23,43 +22,61 @@ def mse(prediction, target):
     Reference: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement",
     section 3.4.
     """
-    check(prediction, target)
-    return jnp.mean(jnp.square(jnp.asarray(prediction, jnp.float32) - target), axis=(-3, -2, -1))
+    error, valid = difference(prediction, target, valid=valid)
+    return masks.mean(jnp.square(error), valid)
 
 
-def l1(prediction, target):
-    """Averages the absolute error over pixels and channels.
+def l1(prediction, target, *, valid=None):
+    """Mean absolute error over pixels and channels.
 
     Args:
       prediction: float `[*b, h, w, c]`, not clipped.
       target: float `[*b, h, w, c]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
-      float32 `[*b]`.
+      float32 `[*b]`; 0 for an example without valid pixels.
 
     Raises:
       ValueError: the shapes differ or have fewer than three axes.
     """
-    check(prediction, target)
-    return jnp.mean(jnp.abs(jnp.asarray(prediction, jnp.float32) - target), axis=(-3, -2, -1))
+    error, valid = difference(prediction, target, valid=valid)
+    return masks.mean(jnp.abs(error), valid)
 
 
-def length(difference):
-    """Measures the Euclidean length of a difference of pictures or of features.
+def l2_norm(values):
+    """Euclidean norm over pixels and channels.
 
     Args:
-      difference: float `[*b, h, w, c]`.
+      values: float `[*b, h, w, c]`.
 
     Returns:
-      float32 `[*b]`. The gradient is finite everywhere, 0 where the length is.
+      float32 `[*b]`. The gradient is finite everywhere, 0 where the norm is 0.
     """
-    squares = jnp.square(jnp.asarray(difference, jnp.float32)).sum(axis=(-3, -2, -1))
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
+    return roots.sqrt(jnp.square(jnp.asarray(values, jnp.float32)).sum(axis=(-3, -2, -1)))
 
 
-def check(prediction, target):
-    """Refuses what is no pair of pictures.
+def difference(prediction, target, *, valid=None):
+    """Prediction minus target, 0 at padding.
+
+    Args:
+      prediction: float `[*b, h, w, c]`.
+      target: float `[*b, h, w, c]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding; None: none is.
+
+    Returns:
+      (float32 `[*b, h, w, c]`, valid as bool `[*b, h, w]` or None).
+
+    Raises:
+      ValueError: the shapes differ or have fewer than three axes.
+    """
+    check_pair(prediction, target)
+    valid = masks.check(valid, jnp.shape(prediction))
+    return masks.zero(jnp.asarray(prediction, jnp.float32) - target, valid), valid
+
+
+def check_pair(prediction, target):
+    """Checks that prediction and target are images of one shape.
 
     Args:
       prediction: array.

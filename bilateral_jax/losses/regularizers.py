@@ -1,14 +1,10 @@
-"""What keeps a bilateral grid of colour matrices tame.
-
-Receives affine grids [*b, gh, gw, gd, n_out, n_in + 1] from experiments.
-Hands one value per example [*b] to training/step.py's weighted mean.
-"""
+"""Regularizers of bilateral grids."""
 
 import jax.numpy as jnp
 
 
 def identity_distance(grid):
-    """Averages the squared difference between the matrices of a grid and the identity.
+    """Mean squared difference between the matrices of an affine grid and the identity.
 
     Args:
       grid: float `[*b, gh, gw, gd, n_out, n_in]` or, with the offset last, `[*b, gh, gw, gd,

@@ -1,26 +1,32 @@
-"""How close an enhanced picture is to its target: one number per picture.
+"""Metrics of enhanced images against their targets, and of predicted ratings against people's.
 
-Every function of pictures takes display-referred sRGB in [0, 1] as `[*b, h, w, c]` and returns
-`[*b]`; averaging over a data set is the caller's business (`training/evaluation.py` weights, sums
-and divides once). A published number is measured on 8-bit pictures: pass both sides through
-`round_to_8bit` first. Gradients exist and are finite everywhere but in `psnr` of equal pictures,
-yet none of the functions is meant as a loss.
+The image metrics (`psnr`, `ssim`, `ms_ssim`, `delta_e`, `delta_e_2000`, `perceptual`) take
+display-referred sRGB in [0, 1] as `[*b, h, w, c]` and return one value per example, `[*b]`;
+`training/evaluation.py` averages them over a data set. Published numbers are measured on 8-bit
+images: apply `round_to_8bit` to both first. `valid` masks leave out padding. Gradients are finite
+everywhere but in `psnr` of equal images, yet the metrics are not meant as losses. `psnr_from_mse`
+converts an error that is already averaged.
 
-`ratings.py` is about predicted scores of pictures instead: it compares those of a whole set with
-what people gave.
+The rating metrics (`linear_correlation`, `rank_correlation`, `binary_accuracy`) take the scores of
+a whole data set, `[n]`, and return one number.
 
-Receives prediction and target [*b, h, w, c] from experiments.
+Receives predictions and targets [*b, h, w, c] from experiments.
 Hands values [*b] to training/evaluation.py.
 """
 
-from bilateral_jax.metrics.checks import psnr, round_to_8bit
 from bilateral_jax.metrics.color_difference import ciede2000, delta_e, delta_e_2000
 from bilateral_jax.metrics.feature_distance import perceptual
-from bilateral_jax.metrics.rating_agreement import agreement, linear_correlation, rank_correlation
-from bilateral_jax.metrics.structural_similarity import ms_ssim, ssim
+from bilateral_jax.metrics.psnr import psnr, psnr_from_mse
+from bilateral_jax.metrics.rating_agreement import (
+    binary_accuracy,
+    linear_correlation,
+    rank_correlation,
+)
+from bilateral_jax.metrics.rounding import round_to_8bit
+from bilateral_jax.metrics.ssim import ms_ssim, ssim
 
 __all__ = [
-    "agreement",
+    "binary_accuracy",
     "ciede2000",
     "delta_e",
     "delta_e_2000",
@@ -28,6 +34,7 @@ __all__ = [
     "ms_ssim",
     "perceptual",
     "psnr",
+    "psnr_from_mse",
     "rank_correlation",
     "round_to_8bit",
     "ssim",

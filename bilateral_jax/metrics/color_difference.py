@@ -1,8 +1,4 @@
-"""Colour differences as people see them: CIE76 and CIEDE2000.
-
-Receives prediction and target [*b, h, w, 3] from experiments.
-Hands values [*b] to training/evaluation.py.
-"""
+"""Colour differences (delta E): CIE76 and CIEDE2000."""
 
 import functools
 import math
@@ -12,12 +8,13 @@ import jax.numpy as jnp
 
 from bilateral_jax import color
 from bilateral_jax.metrics import checks
+from bilateral_jax.ops import roots
 
 _TURN = 2 * math.pi
 
 
-def delta_e(prediction, target):
-    """Measures the mean CIE76 colour difference: the distance in CIE L*a*b*, over pixels.
+def delta_e(prediction, target, *, valid=None):
+    """Mean CIE76 colour difference: the distance in CIE L*a*b*, averaged over pixels.
 
     Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just
     noticeable difference.
@@ -26,9 +23,10 @@ def delta_e(prediction, target):
       prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the
         conversion.
       target: float `[*b, h, w, 3]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
-      float32 `[*b]`, at least 0.
+      float32 `[*b]`, at least 0; 0 without valid pixels.
 
     Raises:
       ValueError: the shapes differ or the last axis does not hold three channels.
@@ -36,11 +34,12 @@ def delta_e(prediction, target):
 
     Reference: CIE 015:2018, section 8.2.1.1.
     """
-    return _mean_difference(_distance, *checks.checked(prediction, target, channels=3))
+    pair = checks.image_pair(prediction, target, channels=3, valid=valid)
+    return _mean_difference(_distance, *pair)
 
 
-def delta_e_2000(prediction, target):
-    """Measures the mean CIEDE2000 colour difference over pixels.
+def delta_e_2000(prediction, target, *, valid=None):
+    """Mean CIEDE2000 colour difference over pixels.
 
     Protocol: Lab as for `delta_e`; all parametric factors (kL, kC, kH) are 1. Saturated colours
     count less and blues are corrected, so values are about half those of `delta_e`.
@@ -49,9 +48,10 @@ def delta_e_2000(prediction, target):
       prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the
         conversion.
       target: float `[*b, h, w, 3]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
-      float32 `[*b]`, at least 0.
+      float32 `[*b]`, at least 0; 0 without valid pixels.
 
     Raises:
       ValueError: the shapes differ or the last axis does not hold three channels.
@@ -59,23 +59,22 @@ def delta_e_2000(prediction, target):
 
     Reference: CIE 142-2001.
     """
-    return _mean_difference(ciede2000, *checks.checked(prediction, target, channels=3))
+    pair = checks.image_pair(prediction, target, channels=3, valid=valid)
+    return _mean_difference(ciede2000, *pair)
 
 
 def ciede2000(lab, other):
-    """Measures the CIEDE2000 difference of two colours.
+    """CIEDE2000 difference of two colours.
 
-    The formula jumps where two hues are half a turn apart; which side counts there is decided by
-    the sign of a cross product, which is right for exactly opposite colours where a difference of
-    rounded angles need not be.
+    The formula is discontinuous where two hues are half a turn apart. The sign of a cross product
+    decides there: unlike a difference of rounded angles it is right for exactly opposite colours.
 
     Args:
       lab: float `[..., 3]`, CIE L*a*b*.
       other: float `[..., 3]`.
 
     Returns:
-      float32 `[...]`, at least 0; the same if the two are exchanged. Its gradient is 0 where the
-      two colours are equal.
+      float32 `[...]`, at least 0, symmetric. Its gradient is 0 where the two colours are equal.
 
     Raises:
       ValueError: the shapes differ or do not end in 3.
@@ -94,13 +93,13 @@ def ciede2000(lab, other):
 @jax.jit
 def _ciede2000(lab, other):
     lightness, a, b = (jnp.stack([lab[..., k], other[..., k]]) for k in range(3))
-    chroma = _root(a * a + b * b).mean(axis=0)
+    chroma = roots.sqrt(a * a + b * b).mean(axis=0)
     a = a * (1.5 - 0.5 * _saturation(chroma))[None]
-    chroma = _root(a * a + b * b)
+    chroma = roots.sqrt(a * a + b * b)
     hue_step, hue = _hues(a, b)
     lightness_step, lightness = lightness[1] - lightness[0], lightness.mean(axis=0)
     chroma_step, mean_chroma = chroma[1] - chroma[0], chroma.mean(axis=0)
-    hue_step = 2 * _root(chroma[0] * chroma[1]) * jnp.sin(hue_step / 2)
+    hue_step = 2 * roots.sqrt(chroma[0] * chroma[1]) * jnp.sin(hue_step / 2)
 
     from_middle = jnp.square(lightness - 50)
     lightness_step /= 1 + 0.015 * from_middle / jnp.sqrt(20 + from_middle)
@@ -109,25 +108,25 @@ def _ciede2000(lab, other):
     blue = jnp.exp(-jnp.square((jnp.rad2deg(hue) - 275) / 25))
     turn = -2 * _saturation(mean_chroma) * jnp.sin(jnp.deg2rad(60.0) * blue)
     squares = jnp.square(lightness_step) + jnp.square(chroma_step) + jnp.square(hue_step)
-    return _root(squares + turn * chroma_step * hue_step)
+    return roots.sqrt(squares + turn * chroma_step * hue_step)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _mean_difference(function, prediction, target):
+def _mean_difference(function, prediction, target, valid):
     def differences(*images):
         return function(*(color.srgb_to_lab(jnp.clip(x, 0.0, 1.0)) for x in images))[..., None]
 
-    return checks.mean_over_positions(differences, prediction, target)[..., 0]
+    return checks.mean_over_windows(differences, prediction, target, valid=valid)[..., 0]
 
 
 def _distance(lab, other):
-    return _root(jnp.square(lab - other).sum(axis=-1))
+    return roots.sqrt(jnp.square(lab - other).sum(axis=-1))
 
 
 def _hues(a, b):
-    """The step from the first hue to the second, half a turn at most, and their mean; radians.
+    """Difference of the two hues, at most half a turn, and their mean; radians.
 
-    Grey has no hue: whatever stands here for it, the product of the chromas takes it out.
+    The hue of grey is arbitrary: its chroma, 0, cancels it.
     """
     grey = (a == 0) & (b == 0)
     hue = jnp.where(grey, 0.0, jnp.arctan2(b, jnp.where(grey, 1.0, a)))
@@ -157,9 +156,3 @@ def _saturation(chroma):
     """`sqrt(chroma^7 / (chroma^7 + 25^7))`, without numbers too large for float32."""
     relative = chroma / 25
     return relative**3.5 / jnp.sqrt(relative**7 + 1)
-
-
-def _root(square):
-    """A square root whose gradient at 0 is 0."""
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)

@@ -1,47 +1,45 @@
-"""Distance in the features of a network that the user brings.
-
-Receives prediction and target [*b, h, w, c] and a feature function from experiments.
-Hands values [*b] to training/evaluation.py.
-"""
+"""Perceptual distance in the features of a network (the arithmetic of LPIPS)."""
 
 import jax.numpy as jnp
 
 from bilateral_jax.metrics import checks
+from bilateral_jax.ops import masks
 
 
-def perceptual(prediction, target, *, features, weights=None):
-    """Measures how far apart two pictures are in a network's features, 0 for equal pictures.
+def perceptual(prediction, target, *, features, weights=None, valid=None):
+    """Perceptual distance of two images in the features of a network, 0 for equal images.
 
-    This is the arithmetic of LPIPS: per layer, features are scaled to unit length along the
-    channels, their squared differences weighted per channel and added up, the sum averaged over
-    positions; layers are added. No network ships with this package, so a number is comparable only
-    to numbers of the same features and weights.
+    As LPIPS computes it: per layer, features are scaled to unit length along the channels, their
+    squared differences weighted per channel and summed, and averaged over positions; layers are
+    added. No network is included, so values are comparable only for the same features and weights.
 
     Args:
       prediction: float `[*b, h, w, c]`, values in [0, 1].
       target: float `[*b, h, w, c]`.
-      features: `image [*b, h, w, c] -> sequence of [*b, h_l, w_l, c_l]`, one per layer. Whatever
-        scaling of the pixels the network expects is its business.
+      features: `image [*b, h, w, c] -> sequence of [*b, h_l, w_l, c_l]`, one per layer. It
+        scales the pixels as its network expects.
       weights: one `[c_l]` per layer, at least 0 for a distance; None takes 1 for every channel.
+      valid: must be None: features near padding depend on it.
 
     Returns:
       float32 `[*b]`.
 
     Raises:
-      ValueError: the shapes differ, `features` gives no layers or other leading axes, or `weights`
-        do not fit them.
+      ValueError: the shapes differ, `features` gives no layers or other leading axes, `weights` do
+        not fit them, or `valid` is given.
       TypeError: an argument holds integers, or `features` gives no sequence.
 
     Reference: Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual
     metric", section 3.
     """
-    prediction, target = checks.checked(prediction, target)
+    masks.refuse(valid, "perceptual", "features near padding depend on it")
+    prediction, target, _ = checks.image_pair(prediction, target)
     layers = [_layers(features, image) for image in (prediction, target)]
     weights = _weights(weights, layers[0])
     distance = jnp.zeros(prediction.shape[:-3], jnp.float32)
-    for ours, theirs, weight in zip(*layers, weights, strict=True):
-        squares = jnp.square(_unit(ours) - _unit(theirs)) * weight.reshape(
-            (1,) * (ours.ndim - 1) + weight.shape
+    for predicted, true, weight in zip(*layers, weights, strict=True):
+        squares = jnp.square(_unit(predicted) - _unit(true)) * weight.reshape(
+            (1,) * (true.ndim - 1) + weight.shape
         )
         distance += squares.sum(axis=-1).mean(axis=-1).mean(axis=-1)
     return distance

@@ -14,6 +14,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
+from bilateral_jax import color
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models.layers import convolutions, norms, row_tiles
 
@@ -23,7 +24,6 @@ _INITIAL = {
     "published": (_INIT, _BIAS),
     "he": (convolutions.he_truncated_normal, nn.initializers.zeros),
 }
-_GREY = (0.2989, 0.5870, 0.1140)  # the weights of TensorFlow's rgb_to_grayscale
 
 
 class DPED(nn.Module):
@@ -144,7 +144,9 @@ class DPEDCritic(nn.Module):
         linear = functools.partial(
             convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
         )
-        x = (image * jnp.asarray(_GREY).reshape(1, 1, 1, 3)).sum(-1, keepdims=True)
+        x = (image * jnp.asarray(color.LUMA_RGB_TO_GRAYSCALE).reshape(1, 1, 1, 3)).sum(
+            -1, keepdims=True
+        )
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
         for i, (features, side, stride) in enumerate(steps):
             x = convolutions.leaky_relu(linear(features, side, stride, name=f"conv_{i}")(x))

@@ -1,7 +1,6 @@
 """Draws docs/figures/conventions.png: `python -m docs.figures.conventions`.
 
-Every position in it comes from `bilateral_jax.lattice`, so the figure cannot say anything else than
-the code.
+Every position comes from `bilateral_jax.lattice`, so the figure agrees with the code.
 """
 
 import pathlib
@@ -22,13 +21,13 @@ TITLES = {
 
 
 def pixel_of(cell, convention):
-    """Where a cell's centre lies, in pixel coordinates (pixel k spans [k, k + 1])."""
+    """Pixel coordinate of a cell's centre (pixel k spans [k, k + 1])."""
     ends = lattice.positions(np.array([0, PIXELS - 1]), PIXELS, CELLS, convention)
     return 0.5 + (cell - ends[0]) * (PIXELS - 1) / (ends[1] - ends[0])
 
 
 def draw_centres(axes, convention):
-    """Pixels above, cells below, an arrow from every pixel centre to the place it looks up."""
+    """Pixels above, cells below, lines from every pixel centre to the cells that it reads."""
     centres = pixel_of(np.arange(CELLS), convention)
     half = (centres[1] - centres[0]) / 2
     for index in range(PIXELS):
@@ -57,18 +56,18 @@ def draw_centres(axes, convention):
 
 def draw_tents(axes, convention):
     """The weight of every cell along the image; flat where the border clamps."""
-    place = np.linspace(0, PIXELS, 601)
+    column = np.linspace(0, PIXELS, 601)
     ends = lattice.positions(np.array([0, PIXELS - 1]), PIXELS, CELLS, convention)
-    position = ends[0] + (place - 0.5) * (ends[1] - ends[0]) / (PIXELS - 1)
+    position = ends[0] + (column - 0.5) * (ends[1] - ends[0]) / (PIXELS - 1)
     weights = lattice.tents(position, CELLS, "clamp")
     centres = pixel_of(np.arange(CELLS), convention)
     for left, right in ((0, centres[0]), (centres[-1], PIXELS)):
         axes.axvspan(left, right, color="#dddddd", lw=0)
     for cell in range(CELLS):
         weight = np.where(weights[:, cell] > 0, weights[:, cell], np.nan)
-        axes.plot(place, weight, color=COLORS[cell])
+        axes.plot(column, weight, color=COLORS[cell])
         axes.plot(centres[cell], 1, "o", color=COLORS[cell], ms=6)
-    axes.plot(place, weights.sum(-1), ":", color=GREY, lw=1)
+    axes.plot(column, weights.sum(-1), ":", color=GREY, lw=1)
     shown = "half\na cell" if convention == "half_pixel" else "half\na pixel"
     axes.text(-0.1, 0.5, f"flat:\n{shown}", fontsize=8, color="#444444", ha="right", va="center")
     axes.set(
@@ -81,7 +80,7 @@ def draw_tents(axes, convention):
 
 
 def draw_depth(axes):
-    """Which depth a guide value looks up, in both conventions, clamped."""
+    """Depth position of a guide value, in both conventions, clamped."""
     guide = np.linspace(-0.2, 1.2, 701)
     for convention, style in (("half_pixel", "-"), ("align_corners", "--")):
         position = lattice.unit_positions(guide, CELLS, convention)
@@ -103,7 +102,7 @@ def draw_depth(axes):
 
 
 def draw_window(axes):
-    """A crop of a picture keeps its place on the whole picture's grid."""
+    """The window of a crop on the grid of the whole image."""
     height, width, rows, columns = 12, 18, 3, 4
     top, left, h, w = 4, 6, 6, 8
     for row in range(rows):
@@ -125,7 +124,7 @@ def draw_window(axes):
         axes.text(
             *where, label, fontsize=8, ha=align, va="bottom" if align == "center" else "center"
         )
-    axes.text(left + w / 2, top + h / 2 + 2, "the guide given, [h, w]", fontsize=8, ha="center")
+    axes.text(left + w / 2, top + h / 2 + 2, "guide of the crop, [h, w]", fontsize=8, ha="center")
     axes.set(
         xlim=(-4.5, width + 0.5), ylim=(height + 0.5, -2.2), xticks=[], yticks=[], aspect="equal"
     )
@@ -144,7 +143,7 @@ def main():
     draw_depth(axes[2, 0])
     draw_window(axes[2, 1])
     figure.tight_layout()
-    # Without the date and the version in it, the same figure is the same file.
+    # No date or version in the file: the same figure gives the same bytes.
     path = pathlib.Path(__file__).with_suffix(".png")
     figure.savefig(path, dpi=110, metadata={"Software": None})
 

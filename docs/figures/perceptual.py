@@ -21,17 +21,17 @@ BLUE, GREY = "#3366aa", "#888888"
 
 
 def read(sweep):
-    """The rows of the trials that ended well, by rising gamma."""
+    """The rows of the finished trials, by increasing gamma."""
     rows = [row for row in results.read(sweep)["trials"] if row["status"] == "done"]
     return sorted(rows, key=lambda row: row["overrides"][GAMMA])
 
 
 def table(rows):
-    """The numbers as Markdown."""
+    """The numbers as a Markdown table."""
     first = rows[0]["metrics"]
     lines = ["| gamma | PSNR dB | SSIM | mean score |", "|---|---|---|---|"]
-    given = [first[f"input_{name}"] for name in COLUMNS]
-    named = [("untouched input", given)]
+    inputs = [first[f"input_{name}"] for name in COLUMNS]
+    named = [("untouched input", inputs)]
     named += [
         (f"{row['overrides'][GAMMA]:g}", [row["metrics"][c] for c in COLUMNS]) for row in rows
     ]
@@ -49,8 +49,8 @@ def draw(rows, path):
     axes.plot(scores, psnrs, "-o", color=BLUE)
     for row, score, psnr in zip(rows, scores, psnrs, strict=True):
         text = f"{row['overrides'][GAMMA]:g}"
-        place = {"xytext": (-4, -6), "textcoords": "offset points", "rotation": 35}
-        axes.annotate(text, (score, psnr), ha="right", va="top", fontsize=9, **place)
+        offset = {"xytext": (-4, -6), "textcoords": "offset points", "rotation": 35}
+        axes.annotate(text, (score, psnr), ha="right", va="top", fontsize=9, **offset)
     for name, text, above in (("input_nima", "input", 0.0), ("target_nima", "target", 0.25)):
         axes.axvline(rows[0]["metrics"][name], color=GREY, linestyle="--", linewidth=1)
         axes.text(rows[0]["metrics"][name], min(psnrs) + above, f" {text}", color=GREY, va="bottom")
@@ -63,7 +63,7 @@ def draw(rows, path):
 
 
 def show(sweep, rows, path):
-    """Puts the photos side by side: input, target, then one column for each gamma."""
+    """Writes the photos side by side: input, target, then one column for each gamma."""
     folders = [sweep / "trials" / row["trial"] / "sheets" for row in rows]
     folders = [max(path for path in folder.iterdir() if path.is_dir()) for folder in folders]
     names = sorted(path.name[: -len("_input.jpg")] for path in folders[0].glob("*_input.jpg"))
@@ -71,8 +71,8 @@ def show(sweep, rows, path):
     for name in names:
         files = [folders[0] / f"{name}_{member}.jpg" for member in ("input", "target")]
         files += [folder / f"{name}_output.jpg" for folder in folders]
-        pictures = [contact_sheet.downscale(images.read(file).pixels, height=112) for file in files]
-        lines.append(np.concatenate(pictures, axis=1))
+        columns = [contact_sheet.downscale(images.read(file).pixels, height=112) for file in files]
+        lines.append(np.concatenate(columns, axis=1))
     width = min(line.shape[1] for line in lines)
     sheet = np.concatenate([line[:, :width] for line in lines])
     images.write(path, images.to_integer(sheet, 8), quality=75)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import inference, models
+from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
 from bilateral_jax.models import vgg as vgg_lib
@@ -80,6 +81,8 @@ def build(
 
     def update(current, batch, *frozen):
         experiment.check_images(batch)
+        if "valid" in batch:
+            raise ValueError("DPED trains on crops: its critic and VGG take no batch with `valid`")
         for_generator, for_critic = (
             {name: x[row::2] for name, x in batch.items()} for row in (0, 1)
         )
@@ -126,7 +129,7 @@ class _Losses:
       variation: weight of the differences between neighbouring pixels.
       mse: weight of the plain squared error, for training without a VGG; not in the original.
       form: "code" or "paper", of content, color and variation.
-      blur: of color, see `blurred.profile`.
+      blur: of color, see `blurred.blur_taps`.
       adversarial: form of texture and of the critic's loss, see `adversarial.FORMS`.
       texture_examples: the mean of texture over the batch counts as a sum over so many examples.
         None: over those there are (of all devices), as in the original; texture then weighs more
@@ -151,13 +154,17 @@ class _Losses:
         terms = {"mse": reconstruction.mse(output, target)}
         if self.content:
             extract = frozen[0].apply
-            terms["content"] = features.content(output, target, features=extract, form=self.form)
+            terms["content"] = features.content_loss(
+                output, target, features=extract, form=self.form
+            )
         if self.color:
-            terms["color"] = blurred.color(output, target, blur=self.blur, form=self.form)
+            terms["color"] = blurred.blurred_color(output, target, blur=self.blur, form=self.form)
         if self.texture:
-            terms["texture"] = adversarial.generator(critic.apply(output), form=self.adversarial)
+            terms["texture"] = adversarial.generator_loss(
+                critic.apply(output), form=self.adversarial
+            )
         if self.variation:
-            terms["variation"] = variation.picture(output, form=self.form)
+            terms["variation"] = variation.total_variation(output, form=self.form)
         return terms
 
     def value(self, terms, examples):
@@ -178,7 +185,7 @@ def _generator_loss(losses, batch, frozen):
         output = networks["generator"].apply(batch["input"])
         terms = losses.terms(output, batch["target"], networks["critic"], frozen)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        metrics = terms | {"psnr": experiment.psnr(terms["mse"])}
+        metrics = terms | {"psnr": metrics_lib.psnr_from_mse(terms["mse"])}
         return mean(losses.value(terms, examples)), ({}, jax.tree.map(mean, metrics))
 
     return loss
@@ -194,7 +201,7 @@ def _critic_loss(losses, batch):
         coin = real.reshape(-1, 1, 1, 1)
         images = jnp.where(coin, batch["target"], networks["generator"].apply(batch["input"]))
         logits = critic.apply(images)
-        value = adversarial.critic(logits, real, form=losses.adversarial)
+        value = adversarial.critic_loss(logits, real, form=losses.adversarial)
         if losses.gradient_penalty:
             penalty = adversarial.gradient_penalty(critic.apply, batch["target"])
             value = value + losses.gradient_penalty * penalty

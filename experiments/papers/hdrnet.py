@@ -9,6 +9,7 @@ import jax
 
 import bilateral_jax as bj
 from bilateral_jax import inference, models, resize
+from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.losses import reconstruction, regularizers
 from bilateral_jax.models import model as model_lib
@@ -93,18 +94,18 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
 
 def _terms(network, batch, **weights):
     grid, output, network = forward(network, batch)
-    return *_losses(grid, output, batch["target"], **weights), network
+    return *_losses(grid, output, batch, **weights), network
 
 
-def _losses(grid, output, target, *, mse, grid_variation, identity):
+def _losses(grid, output, batch, *, mse, grid_variation, identity):
     """Per-example loss and metrics; the keywords are the weights of the terms."""
-    error = reconstruction.mse(output, target)
+    error = reconstruction.mse(output, batch["target"], valid=batch.get("valid"))
     value = (
         mse * error
         + grid_variation * bj.total_variation(grid, feature_axes=2)
         + identity * regularizers.identity_distance(grid)
     )
-    return value, {"psnr": experiment.psnr(error)}
+    return value, {"psnr": metrics_lib.psnr_from_mse(error)}
 
 
 def predict_grid(network, batch):

@@ -229,7 +229,7 @@ def agreement(predicted, true, *, references=None):
         "lcc_deviation": metrics.linear_correlation(*deviations),
         "emd": float(np.mean(np.abs(away))),
         "emd_2": float(np.mean(np.sqrt(np.mean(away**2, axis=-1)))),
-        "accuracy": metrics.agreement(*means),
+        "accuracy": metrics.binary_accuracy(*means),
     }
     groups = [] if references is None else np.unique(references[references >= 0])
     within = [[side[references == group] for side in means] for group in groups]

@@ -15,7 +15,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import inference, metrics
+from bilateral_jax import inference
+from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
@@ -71,7 +72,7 @@ def build(*, steps, model, loss, critic, optimizer, schedule, average_decay, acc
         def loss(networks, batch, key):
             del key  # nothing is drawn at random while training
             output, network = _forward(networks["network"], batch)
-            value, metrics = _losses(critic, gamma, output, batch["target"], **terms)
+            value, metrics = _losses(critic, gamma, output, batch, **terms)
             mean = functools.partial(step.weighted_mean, weights=batch["weight"])
             return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
 
@@ -100,17 +101,22 @@ def build(*, steps, model, loss, critic, optimizer, schedule, average_decay, acc
     )
 
 
-def _losses(critic, gamma, output, target, *, error, clip):
+def _losses(critic, gamma, output, batch, *, error, clip):
     """Per-example loss and metrics; without a critic, the error alone.
 
     The error is "mse" or "l1" of the output itself. The critic sees the output clipped to [0, 1]:
     by a "plain" clip, through which no gradient reaches a value outside, or by a
     "straight_through" one, which lets it pass.
     """
-    shown = {"psnr": experiment.psnr(reconstruction.mse(output, target))}
-    value = ERRORS[error](output, target)
+    pair, valid = (output, batch["target"]), batch.get("valid")
+    shown = {"psnr": metrics_lib.psnr_from_mse(reconstruction.mse(*pair, valid=valid))}
+    value = ERRORS[error](*pair, valid=valid)
     if critic is None:
         return value, shown
+    if valid is not None:
+        raise ValueError(
+            "loss.gamma: the critic scores whole images, so batches.pad_to must be None"
+        )
     clipped = jnp.clip(output, 0.0, 1.0)
     if clip == "straight_through":
         clipped = output + jax.lax.stop_gradient(clipped - output)
@@ -134,7 +140,7 @@ def _critic_scores(critic, photo):
 
 @jax.jit
 def _critic_score(critic, image):
-    return nima.mean_score(critic, metrics.round_to_8bit(image))
+    return nima.mean_score(critic, metrics_lib.round_to_8bit(image))
 
 
 def _table(results, *, title):

@@ -8,9 +8,9 @@ import functools
 
 import jax.numpy as jnp
 
+from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.losses import illumination, reconstruction
 from bilateral_jax.models import upe
-from experiments import experiment
 from experiments.papers import hdrnet
 
 RECONS = ("div", "mul")
@@ -62,23 +62,24 @@ def _terms(network, batch, **loss):
     else:
         light, network = network.apply(grid, image, method="illumination", **options)
         result = upe.reflectance(image, light)
-    return *_losses(image, light, result, batch["target"], **loss), network
+    return *_losses(image, light, result, batch, **loss), network
 
 
-def _losses(image, light, result, target, *, fidelity, smoothness, colour, recon, colour_form):
+def _losses(image, light, result, batch, *, fidelity, smoothness, colour, recon, colour_form):
     """Per-example weighted sum of the terms, and metrics.
 
     The first three keywords are weights. `recon`: "div" compares the quotient with the target (the
     graph), "mul" the input with target times illumination (the paper). `colour_form`: see
-    `illumination.colour`.
+    `illumination.color_loss`.
     """
-    error = reconstruction.mse(result, target)
-    fit = error if recon == "div" else reconstruction.mse(light * target, image)
-    smooth_term = illumination.smoothness(light, image)
-    colour_term = illumination.colour(result, target, form=colour_form)
+    target, valid = batch["target"], batch.get("valid")
+    error = reconstruction.mse(result, target, valid=valid)
+    fit = error if recon == "div" else reconstruction.mse(light * target, image, valid=valid)
+    smooth_term = illumination.smoothness_loss(light, image, valid=valid)
+    colour_term = illumination.color_loss(result, target, form=colour_form, valid=valid)
     value = fidelity * fit + smoothness * smooth_term + colour * colour_term
     return value, {
-        "psnr": experiment.psnr(error),
+        "psnr": metrics_lib.psnr_from_mse(error),
         "smoothness": smooth_term,
         "colour": colour_term,
     }

@@ -1,4 +1,4 @@
-"""The grid's bilateral filter against every pixel weighed with every other, on a real photo."""
+"""The bilateral filter on a grid against the exact filter, on a real photo."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 def photo():
-    """A portrait, small enough for the quadratic definition; image and luminance."""
+    """A portrait, small enough for the exact filter; image and luma."""
     image = skimage.transform.resize(skimage.data.astronaut(), (64, 64), anti_aliasing=True)
     image = image.astype(np.float32)
     return image, image @ np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def test_close_to_the_definition_and_closer_with_more_cells():
+def test_error_falls_with_more_cells():
     image, guide = photo()
     sigmas = {"sigma_space": 6.0, "sigma_range": 0.15}
     exact = oracles.bilateral_filter_loops(image, guide, *sigmas.values())
@@ -35,7 +35,7 @@ def test_close_to_the_definition_and_closer_with_more_cells():
     assert np.sqrt(np.mean((image - exact) ** 2)) > 5 * errors[1]
 
 
-def test_the_documented_six_lines_are_the_filter():
+def test_docstring_composition_is_the_filter():
     image, guide = photo()
     grid_shape, sigmas = (22, 22, 14), (np.sqrt((22 * 6 / 64) ** 2 - 1 / 3),) * 2
     sigmas = (*sigmas, np.sqrt((14 * 0.15) ** 2 - 1 / 3))
@@ -48,7 +48,7 @@ def test_the_documented_six_lines_are_the_filter():
     np.testing.assert_allclose(out, filtered, atol=2e-6)
 
 
-def test_an_edge_of_the_guide_stays_and_a_batch_is_each_alone():
+def test_preserves_edges_of_the_guide_and_batches_are_independent():
     guide = np.zeros((2, 24, 24), np.float32)
     guide[:, :, 12:] = 1.0
     image = np.stack([guide, 1 - guide], -1) + 0.1 * np.random.default_rng(0).normal(
@@ -62,7 +62,7 @@ def test_an_edge_of_the_guide_stays_and_a_batch_is_each_alone():
 
 
 @pytest.mark.parametrize("name", ["sigma_space", "sigma_range", "cells_per_sigma"])
-def test_refuses_a_sigma_that_is_not_positive(name):
+def test_options_must_be_positive(name):
     options = {"sigma_space": 2.0, "sigma_range": 0.1} | {name: 0.0}
     with pytest.raises(ValueError, match=f"{name} must be a positive number, got 0.0"):
         bj.bilateral_filter(

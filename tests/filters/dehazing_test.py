@@ -1,4 +1,4 @@
-"""Dehazing: haze that is known is found again, definitions against loops, gradients, errors."""
+"""Dark channel dehazing: recovery of known haze, loops, gradients, errors."""
 
 import functools
 
@@ -16,7 +16,7 @@ AIR = np.float32([0.82, 0.86, 0.92])
 
 
 def scene(height=60, width=72):
-    """Small coloured tiles, many with a dark channel, under haze that thickens upwards into sky."""
+    """Small coloured tiles, many with a dark channel, under haze that grows upwards to a sky."""
     rng = np.random.default_rng(0)
     tiles = rng.uniform(0, 1, (height // 2, width // 2, 3)) * rng.choice(
         [0, 0.9], (height // 2, width // 2, 3)
@@ -72,13 +72,15 @@ def test_air_light_is_the_brightest_pixel_where_the_dark_channel_is_brightest():
     image[0, 3] = AIR + 0.05
     image[15, 15] = 1.0  # a lamp: brighter, but its surroundings are dark
     options = {"patch": 5, "share": 0.05}
-    np.testing.assert_allclose(dark_channel.find_air_light(image, **options), AIR + 0.05, atol=1e-6)
-    mean = dark_channel.find_air_light(image, pick="mean", **options)
+    np.testing.assert_allclose(
+        dark_channel.estimate_air_light(image, **options), AIR + 0.05, atol=1e-6
+    )
+    mean = dark_channel.estimate_air_light(image, pick="mean", **options)
     assert np.all(mean >= AIR - 1e-6) and np.all(mean < AIR + 0.02)
 
 
-def test_known_haze_is_found_again():
-    """The transmission within 0.06 on average where the guided filter does not mix the sky in."""
+def test_known_haze_is_recovered():
+    """The mean error of the transmission is below 0.06."""
     clear, transmission = scene()
     options = {"patch": 5, "omega": 1.0, "radius": 8}
     air, found = jax.jit(lambda x: dark_channel.estimate(x, **options))(hazy())
@@ -91,20 +93,20 @@ def test_known_haze_is_found_again():
     assert after < 0.5 * before, (before, after)
 
 
-def test_omega_zero_changes_nothing_and_a_known_air_light_is_used():
+def test_omega_zero_is_the_identity_and_a_known_air_light_is_used():
     image = np.asarray(hazy())
     run = dehaze(patch=5, radius=8)
     np.testing.assert_allclose(run(image, omega=0.0), image, atol=1e-5)
-    own, given, other = (
+    estimated, known, other = (
         run(image),
         run(image, air_light=AIR),
         run(image, air_light=np.ones_like(AIR)),
     )
-    np.testing.assert_allclose(own, given, atol=2e-3)
-    assert np.abs(other - given).max() > 0.02
+    np.testing.assert_allclose(estimated, known, atol=2e-3)
+    assert np.abs(other - known).max() > 0.02
 
 
-def test_photos_of_a_batch_are_separate_and_half_precision_comes_back():
+def test_batches_are_independent_and_dtype_is_kept():
     pair = np.stack([np.asarray(hazy()), 0.5 * np.asarray(hazy())[::-1]])
     run = dehaze(patch=5, radius=8)
     together, alone = run(pair), run(pair[1])
@@ -115,7 +117,7 @@ def test_photos_of_a_batch_are_separate_and_half_precision_comes_back():
 
 
 def test_gradients_agree_with_differences():
-    """Where nothing is clipped and no minimum changes its place; those are kinks."""
+    """Where nothing is clipped and no minimum changes its position."""
     image = jnp.float32(np.random.default_rng(0).uniform(0.4, 0.8, (6, 7, 3)))
     options = {"patch": 1, "radius": 2, "epsilon": 0.05, "air_light": jnp.full(3, 1.2)}
 
@@ -127,14 +129,14 @@ def test_gradients_agree_with_differences():
     test_util.check_grads(total, at, order=1, modes=["rev"], eps=1e-3, atol=2e-2, rtol=2e-2)
 
 
-def test_bad_input_is_named():
+def test_errors_name_the_argument():
     image = jnp.zeros((4, 5, 3))
     with pytest.raises(ValueError, match="patch must be an odd int of at least 1, got 4"):
         dark_channel.dehaze(image, patch=4)
     with pytest.raises(ValueError, match="share must be above 0 and at most 1, got 0"):
-        dark_channel.find_air_light(image, share=0)
+        dark_channel.estimate_air_light(image, share=0)
     with pytest.raises(ValueError, match="pick must be one of .*, got 'median'"):
-        dark_channel.find_air_light(image, pick="median")
+        dark_channel.estimate_air_light(image, pick="median")
     with pytest.raises(ValueError, match=r"air_light must be \[\*b, 3\], got shape \(4,\)"):
         dark_channel.dehaze(image, air_light=jnp.zeros(4))
     with pytest.raises(ValueError, match="transmission must have the guide's height"):

@@ -1,4 +1,4 @@
-"""Windows and the guided filter against loops in float64; identities, gradients, errors."""
+"""Box, minimum and guided filter against loops in float64; identities, gradients, errors."""
 
 import functools
 
@@ -17,7 +17,7 @@ def plane(*size):
     return np.random.default_rng(0).random(size)
 
 
-def around(values, row, column, radius):
+def window(values, row, column, radius):
     rows = slice(max(row - radius, 0), row + radius + 1)
     return values[rows, max(column - radius, 0) : column + radius + 1]
 
@@ -25,7 +25,7 @@ def around(values, row, column, radius):
 def over_windows(values, radius, measure):
     result = np.empty(values.shape)
     for row, column in np.ndindex(values.shape):
-        result[row, column] = measure(around(values, row, column, radius))
+        result[row, column] = measure(window(values, row, column, radius))
     return result
 
 
@@ -54,18 +54,18 @@ def smooth(radius):
 def guided_loop(values, guide, radius, epsilon):
     """The definition: one affine fit per window, then the mean of the fits over windows."""
     slopes, offsets = np.empty(guide.shape), np.empty(values.shape)
-    for place in np.ndindex(values.shape):
-        inside = around(guide, *place, radius).reshape(-1, guide.shape[-1])
-        wanted = around(values, *place, radius).ravel()
-        spread = inside - inside.mean(0)
-        covariance = spread.T @ spread / len(spread) + epsilon * np.eye(guide.shape[-1])
-        together = spread.T @ (wanted - wanted.mean()) / len(spread)
-        slopes[place] = np.linalg.solve(covariance, together)
-        offsets[place] = wanted.mean() - slopes[place] @ inside.mean(0)
+    for pixel in np.ndindex(values.shape):
+        inside = window(guide, *pixel, radius).reshape(-1, guide.shape[-1])
+        values_inside = window(values, *pixel, radius).ravel()
+        centred = inside - inside.mean(0)
+        covariance = centred.T @ centred / len(centred) + epsilon * np.eye(guide.shape[-1])
+        cross_covariance = centred.T @ (values_inside - values_inside.mean()) / len(centred)
+        slopes[pixel] = np.linalg.solve(covariance, cross_covariance)
+        offsets[pixel] = values_inside.mean() - slopes[pixel] @ inside.mean(0)
     result = np.empty(values.shape)
-    for place in np.ndindex(values.shape):
-        slope = around(slopes, *place, radius).mean((0, 1))
-        result[place] = slope @ guide[place] + around(offsets, *place, radius).mean()
+    for pixel in np.ndindex(values.shape):
+        slope = window(slopes, *pixel, radius).mean((0, 1))
+        result[pixel] = slope @ guide[pixel] + window(offsets, *pixel, radius).mean()
     return result
 
 
@@ -80,7 +80,7 @@ def test_guided_filter_agrees_with_the_loop(channels, radius, epsilons):
         np.testing.assert_allclose(found, expected, atol=2e-4 if epsilon < 1e-3 else 1e-5)
 
 
-def test_an_affine_function_of_the_guide_stays_and_a_flat_guide_gives_means():
+def test_affine_functions_of_the_guide_are_kept_and_a_flat_guide_gives_means():
     guide = jnp.float32(plane(8, 11, 3))
     values = guide @ jnp.float32([0.5, -1.0, 2.0]) + 0.3
     np.testing.assert_allclose(smooth(2)(values, guide, epsilon=1e-7), values, atol=1e-4)
@@ -89,7 +89,7 @@ def test_an_affine_function_of_the_guide_stays_and_a_flat_guide_gives_means():
     np.testing.assert_allclose(flat, twice, atol=1e-5)
 
 
-def test_batches_broadcast_and_agree_with_one_by_one():
+def test_batches_broadcast_and_are_independent():
     guide, values = jnp.float32(plane(8, 11, 3)), jnp.float32(plane(2, 8, 11))
     both = smooth(2)(values, guide[None], epsilon=0.01)
     for index in range(2):
@@ -98,7 +98,7 @@ def test_batches_broadcast_and_agree_with_one_by_one():
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-def test_half_precision_goes_in_and_out(dtype):
+def test_half_precision(dtype):
     values, guide = jnp.asarray(plane(8, 11), dtype), jnp.asarray(plane(8, 11, 1), dtype)
     found = smooth(2)(values, guide, epsilon=0.01)
     exact = smooth(2)(values.astype(jnp.float32), guide.astype(jnp.float32), epsilon=0.01)
@@ -113,7 +113,7 @@ def test_gradients_agree_with_differences():
     test_util.check_grads(total, (values, guide), order=1, modes=["fwd", "rev"], rtol=2e-2)
 
 
-def test_bad_input_is_named():
+def test_errors_name_the_argument():
     values, guide = jnp.zeros((4, 5)), jnp.zeros((4, 5, 3))
     with pytest.raises(ValueError, match=r"plane must have the guide's height and width \(4, 5\)"):
         guided.smooth(jnp.zeros((5, 4)), guide, radius=1, epsilon=0.1)

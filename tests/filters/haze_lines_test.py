@@ -1,4 +1,4 @@
-"""Haze lines and weighted least squares: literal oracles, known haze, gradients, errors."""
+"""Haze lines and weighted least squares: dense solutions, known haze, gradients, errors."""
 
 import functools
 
@@ -85,8 +85,8 @@ def test_least_squares_gradients_agree_with_differences():
     test_util.check_grads(total, at, order=1, modes=["rev"], atol=2e-2, rtol=2e-2)
 
 
-def test_directions_are_even():
-    spiral = haze_lines.directions(500)
+def test_fibonacci_sphere_is_even():
+    spiral = haze_lines.fibonacci_sphere(500)
     np.testing.assert_allclose(np.linalg.norm(spiral, axis=1), 1.0, atol=1e-6)
     closest = np.sort(spiral @ spiral.T, axis=1)[:, -2]
     angles = np.degrees(np.arccos(closest))
@@ -94,32 +94,32 @@ def test_directions_are_even():
     assert angles.min() > 7.0 and angles.max() < 10.0
 
 
-def literal(image, lines, floor):
-    """One pixel after the other in float64: its line, the farthest of the line, the bound."""
+def loop(image, lines, floor):
+    """Pixel by pixel in float64: its line, the farthest of the line, the bound."""
     offset = image.astype(np.float64) - AIR
     radius = np.linalg.norm(offset, axis=-1)
-    spiral, line = haze_lines.directions(lines), np.empty(radius.shape, int)
-    for place in np.ndindex(radius.shape):
-        line[place] = np.argmax(spiral @ (offset[place] / radius[place]))
-    shares = np.empty(radius.shape)
-    for place in np.ndindex(radius.shape):
-        share = np.clip(radius[place] / radius[line == line[place]].max(), floor, 1)
-        shares[place] = max(share, 1 - (image[place] / AIR).min())
-    return shares
+    spiral, line = haze_lines.fibonacci_sphere(lines), np.empty(radius.shape, int)
+    for pixel in np.ndindex(radius.shape):
+        line[pixel] = np.argmax(spiral @ (offset[pixel] / radius[pixel]))
+    transmission = np.empty(radius.shape)
+    for pixel in np.ndindex(radius.shape):
+        value = np.clip(radius[pixel] / radius[line == line[pixel]].max(), floor, 1)
+        transmission[pixel] = max(value, 1 - (image[pixel] / AIR).min())
+    return transmission
 
 
 def test_lines_agree_with_the_loop():
     image = hazy()
     _, found = estimate(lines=200, smoothness=0)(image, air_light=AIR)
-    expected = literal(image, 200, 0.1)
-    # The first row is set by the smoothing's boundary; a pixel between two directions may go to
-    # either, as float32 rounds.
+    expected = loop(image, 200, 0.1)
+    # The first row has a rule of its own; rounding to float32 decides about pixels between two
+    # directions.
     differs = np.abs(np.asarray(found) - expected)[1:] > 1e-4
     assert differs.mean() < 0.01, differs.mean()
 
 
-def test_known_haze_is_found_again():
-    """The transmission within 0.02 on average, the photo's error a fifth of the haze's."""
+def test_known_haze_is_recovered():
+    """The mean error of the transmission is below 0.02, that of the photo a fifth of the haze's."""
     clear, transmission = scene()
     air, found = estimate(lines=500)(hazy(), air_light=AIR)
     np.testing.assert_array_equal(air, AIR)
@@ -130,7 +130,7 @@ def test_known_haze_is_found_again():
     assert after < 0.2 * before, (before, after)
 
 
-def test_photos_of_a_batch_are_separate_and_have_finite_gradients():
+def test_batches_are_independent_and_gradients_finite():
     run = jax.jit(functools.partial(haze_lines.dehaze, lines=50, iterations=20))
     image = hazy()[::2, ::3]
     pair = np.stack([image, 0.7 * image[::-1]])
@@ -141,7 +141,7 @@ def test_photos_of_a_batch_are_separate_and_have_finite_gradients():
     assert bool(jnp.all(jnp.isfinite(slope))) and float(jnp.abs(slope).max()) > 0
 
 
-def test_bad_input_is_named():
+def test_errors_name_the_argument():
     image = jnp.zeros((4, 5, 3))
     with pytest.raises(ValueError, match="lines must be an int of at least 1, got 0"):
         haze_lines.dehaze(image, lines=0)

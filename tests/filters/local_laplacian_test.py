@@ -13,7 +13,7 @@ from bilateral_jax.filters import local_laplacian
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 CURVES = {
-    "raise detail": {"sigma": 0.3, "alpha": 0.5, "beta": 1.0},
+    "enhance detail": {"sigma": 0.3, "alpha": 0.5, "beta": 1.0},
     "smooth detail": {"sigma": 0.3, "alpha": 2.0, "beta": 1.0},
     "compress": {"sigma": 0.2, "alpha": 1.0, "beta": 0.2},
     "both": {"sigma": 0.25, "alpha": 0.6, "beta": 0.0},
@@ -43,16 +43,16 @@ def root_mean_square(values):
 
 
 def remap_scalar(value, center, sigma, alpha, beta, noise):
-    """The curve, one number at a time in float64."""
+    """The remapping function of scalars in float64."""
     difference = value - center
     size, sign = abs(difference), np.sign(difference)
     if size > sigma:
         return center + sign * (beta * (size - sigma) + sigma)
-    bent = sigma * (size / sigma) ** alpha
+    detail = sigma * (size / sigma) ** alpha
     if alpha < 1:
         t = min(max(size / noise - 1, 0), 1)
-        bent = size + t * t * (3 - 2 * t) * (bent - size)
-    return center + sign * bent
+        detail = size + t * t * (3 - 2 * t) * (detail - size)
+    return center + sign * detail
 
 
 @pytest.mark.parametrize("alpha", [0.25, 1.0, 3.0])
@@ -67,25 +67,25 @@ def test_remap_agrees_with_the_scalar_curve(alpha, beta):
 
 def loop_filter(plane, levels, **options):
     """Algorithm 1 of the paper in float64, with the pyramid loops of the pyramid's own test."""
-    from tests.filters.pyramids_test import enlarge_loop, shrink_loop
+    from tests.filters.pyramids_test import downsample_loop, upsample_loop
 
     def gaussian(source, depth):
         stack = [source]
         for _ in range(depth):
-            stack.append(shrink_loop(stack[-1]))
+            stack.append(downsample_loop(stack[-1]))
         return stack
 
     guide = gaussian(plane, levels)
     result = guide[-1]
     for level in reversed(range(levels)):
         band = np.zeros(guide[level].shape)
-        for place in np.ndindex(band.shape):
-            bent = np.vectorize(lambda v, g=guide[level][place]: remap_scalar(v, g, **options))(
+        for pixel in np.ndindex(band.shape):
+            remapped = np.vectorize(lambda v, g=guide[level][pixel]: remap_scalar(v, g, **options))(
                 plane
             )
-            fine, coarse = gaussian(bent, level + 1)[level:]
-            band[place] = (fine - enlarge_loop(coarse, *fine.shape))[place]
-        result = band + enlarge_loop(result, *band.shape)
+            fine, coarse = gaussian(remapped, level + 1)[level:]
+            band[pixel] = (fine - upsample_loop(coarse, *fine.shape))[pixel]
+        result = band + upsample_loop(result, *band.shape)
     return result
 
 
@@ -98,7 +98,7 @@ def test_exact_agrees_with_the_loops():
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_fast_nears_exact_as_samples_grow(name):
+def test_fast_converges_to_exact_with_more_samples(name):
     expected = EXACT(scene(), CURVES[name])
     effect = root_mean_square(expected - scene())
     errors = [
@@ -117,22 +117,22 @@ def test_identity_parameters_are_the_identity(function, shape):
 
 
 @pytest.mark.parametrize("function", [compiled(3), EXACT])
-def test_a_constant_stays(function):
+def test_constants_are_kept(function):
     plane = jnp.full((12, 14), 0.4)
     np.testing.assert_allclose(function(plane, CURVES["both"]), plane, atol=1e-6)
 
 
 @pytest.mark.parametrize("shift", [-3.0, 10.0])
-def test_brightness_may_be_shifted(shift):
-    """In stops a shift is another exposure: it must not change what the filter does."""
+def test_filter_commutes_with_brightness_shifts(shift):
+    """In stops a shift is another exposure."""
     plain = compiled(10)(scene(), CURVES["both"])
     shifted = compiled(10)(scene() + shift, CURVES["both"]) - shift
     np.testing.assert_allclose(shifted, plain, atol=2e-4)
 
 
-def test_parameters_do_what_they_say():
+def test_parameters_have_their_effect():
     def roughness(plane):
-        """How much neighbours differ away from the edge."""
+        """Standard deviation of neighbour differences, away from the edge."""
         return float(np.std(np.diff(plane[:4, :4], axis=1)))
 
     plane = np.asarray(scene())
@@ -203,7 +203,7 @@ def test_enhance_defaults_are_the_identity(colors):
     np.testing.assert_allclose(enhancer(colors=colors)(image), image, atol=2e-5)
 
 
-def test_ratios_keep_the_ratios_and_each_does_not():
+def test_only_ratios_keeps_channel_ratios():
     image = np.random.default_rng(0).uniform(0.1, 0.4, size=(7, 9, 3)).astype(np.float32)
     options = {"sigma": 1.0, "alpha": 0.6, "beta": 0.3}
     before = color.srgb_to_linear(image)
@@ -215,7 +215,7 @@ def test_ratios_keep_the_ratios_and_each_does_not():
     assert deviations["ratios"] < 1e-3 < 0.05 < deviations["each"]
 
 
-def test_key_sets_the_mean_and_saturation_the_color():
+def test_key_value_and_saturation():
     image = np.random.default_rng(0).uniform(0.3, 0.5, size=(2, 7, 9, 3)).astype(np.float32)
     image[1] *= 0.8
     result = np.asarray(enhancer(key_value=0.2)(image))
@@ -226,7 +226,7 @@ def test_key_sets_the_mean_and_saturation_the_color():
     np.testing.assert_allclose(grey, grey.mean(-1, keepdims=True) * np.ones(3), atol=1e-5)
 
 
-def test_shoulder_keeps_highlights_apart():
+def test_shoulder_keeps_highlights_distinct():
     image = np.linspace(0.5, 1.0, 8, dtype=np.float32)[None, :, None] * np.ones(
         (8, 1, 3), np.float32
     )
@@ -236,7 +236,7 @@ def test_shoulder_keeps_highlights_apart():
     assert (np.diff(bent[0, :, 0]) > 0).all()
 
 
-def test_bad_input_is_named():
+def test_errors_name_the_argument():
     fast, plane = local_laplacian.fast, jnp.zeros((4, 4))
     with pytest.raises(TypeError, match="int32"):
         fast(jnp.zeros((4, 4), jnp.int32), sigma=1.0)

@@ -1,4 +1,4 @@
-"""Pyramids against loops in float64, and the properties that filters rely on."""
+"""Pyramids against loops in float64, and their properties."""
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,8 @@ def plane(height, width):
     return np.random.default_rng(0).standard_normal((height, width))
 
 
-def shrink_loop(source):
-    """Every output pixel is the weighted sum of the 5x5 pixels around its place."""
+def downsample_loop(source):
+    """Every output pixel is the weighted sum of the 5x5 pixels around it."""
     height, width = source.shape
     result = np.zeros(((height + 1) // 2, (width + 1) // 2))
     for row in range(result.shape[0]):
@@ -31,8 +31,8 @@ def shrink_loop(source):
     return result
 
 
-def enlarge_loop(source, height, width):
-    """Every coarse pixel spreads the kernel over the fine ones; border pixels are repeated."""
+def upsample_loop(source, height, width):
+    """Every coarse pixel adds its kernel to the fine ones; border pixels are repeated."""
     rows, columns = source.shape
     result = np.zeros((height, width))
     for y in range(height):
@@ -47,20 +47,20 @@ def enlarge_loop(source, height, width):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_shrink_agrees_with_the_loop(size):
-    actual = pyramids.shrink(jnp.asarray(plane(*size), jnp.float32))
-    np.testing.assert_allclose(actual, shrink_loop(plane(*size)), atol=2e-6)
+def test_downsample_agrees_with_the_loop(size):
+    actual = pyramids.downsample(jnp.asarray(plane(*size), jnp.float32))
+    np.testing.assert_allclose(actual, downsample_loop(plane(*size)), atol=2e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_enlarge_agrees_with_the_loop(size):
+def test_upsample_agrees_with_the_loop(size):
     coarse = plane((size[0] + 1) // 2, (size[1] + 1) // 2)
-    actual = pyramids.enlarge(jnp.asarray(coarse, jnp.float32), *size)
-    np.testing.assert_allclose(actual, enlarge_loop(coarse, *size), atol=2e-6)
+    actual = pyramids.upsample(jnp.asarray(coarse, jnp.float32), *size)
+    np.testing.assert_allclose(actual, upsample_loop(coarse, *size), atol=2e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_constant_stays_constant(size):
+def test_constants_are_kept(size):
     levels = jax.jit(lambda source: pyramids.laplacian(source, 3))(jnp.full(size, 0.7))
     for band in levels[:-1]:
         np.testing.assert_allclose(band, 0.0, atol=1e-6)
@@ -69,7 +69,7 @@ def test_a_constant_stays_constant(size):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("levels", [0, 1, 3])
-def test_collapse_undoes_laplacian_and_batches_are_separate(size, levels):
+def test_collapse_inverts_laplacian_and_batches_are_independent(size, levels):
     stack = jnp.asarray(np.stack([plane(*size), -2 * plane(*size)]), jnp.float32)
     laplacian = jax.jit(lambda source: pyramids.laplacian(source, levels))
     bands = laplacian(stack)
@@ -80,10 +80,10 @@ def test_collapse_undoes_laplacian_and_batches_are_separate(size, levels):
         np.testing.assert_allclose(together[1], single, atol=1e-6)
 
 
-def test_full_depth_leaves_about_two_pixels():
-    assert pyramids.full_depth(1, 1) == 1
+def test_max_levels_leaves_about_two_pixels():
+    assert pyramids.max_levels(1, 1) == 1
     for size in (4, 5, 63, 64, 300, 1080):
-        levels = pyramids.full_depth(size, 2 * size)
+        levels = pyramids.max_levels(size, 2 * size)
         plane = jax.ShapeDtypeStruct((size, 2 * size), jnp.float32)
         rest = jax.eval_shape(lambda p, n=levels: pyramids.gaussian(p, n), plane)
         assert 2 <= rest[-1].shape[0] <= 4

@@ -1,4 +1,4 @@
-"""The earth mover's distance: exact values, and a slope of zero where nothing is to be moved."""
+"""Earth mover's distance: exact values, and a gradient of 0 for equal distributions."""
 
 import jax
 import jax.numpy as jnp
@@ -26,29 +26,29 @@ def test_exact_values(one, other, exponent, expected):
         np.testing.assert_allclose(emd.emd(*pair, exponent=exponent), expected, rtol=1e-6)
 
 
-def test_one_value_per_example_and_training_is_the_default():
+def test_one_value_per_example_and_exponent_2_by_default():
     rng = np.random.default_rng(0)
     one, other = (rng.dirichlet(np.ones(10), (2, 3)) for _ in range(2))
     got = emd.emd(one, other)
-    away = np.cumsum(one, -1) - np.cumsum(other, -1)
-    np.testing.assert_allclose(got, np.sqrt((away**2).mean(-1)), rtol=1e-5)
+    error = np.cumsum(one, -1) - np.cumsum(other, -1)
+    np.testing.assert_allclose(got, np.sqrt((error**2).mean(-1)), rtol=1e-5)
     assert got.shape == (2, 3) and got.dtype == jnp.float32
     assert emd.emd(jnp.asarray(one, jnp.bfloat16), jnp.asarray(other)).dtype == jnp.float32
 
 
 def test_the_gradient_is_finite_everywhere():
-    slope = jax.grad(lambda p, q: emd.emd(p, q))
+    gradient = jax.grad(lambda p, q: emd.emd(p, q))
     even = jnp.asarray(EVEN, jnp.float32)
-    assert not np.asarray(slope(even, even)).any()
+    assert not np.asarray(gradient(even, even)).any()
     near = even.at[3].add(1e-7)
-    assert np.isfinite(slope(near, even)).all()
+    assert np.isfinite(gradient(near, even)).all()
     step = jnp.linspace(-1e-3, 1e-3, 10)
     change = emd.emd(even + step, jnp.asarray(FIRST)) - emd.emd(even - step, jnp.asarray(FIRST))
-    expected = 2 * float(slope(even, jnp.asarray(FIRST, jnp.float32)) @ step)
+    expected = 2 * float(gradient(even, jnp.asarray(FIRST, jnp.float32)) @ step)
     np.testing.assert_allclose(change, expected, rtol=1e-3)
 
 
-def test_mistakes_are_named():
+def test_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"must both be \[\*b, n\], got \(10,\) and \(9,\)"):
         emd.emd(EVEN, EVEN[:9])
     with pytest.raises(ValueError, match="must both be"):

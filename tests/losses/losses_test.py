@@ -1,4 +1,4 @@
-"""losses/: closed forms, one value per example, gradients, mistakes."""
+"""Mean squared error and grid regularizers: closed forms, gradients, errors."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import pytest
 from bilateral_jax.losses import reconstruction, regularizers
 
 
-def test_mse_is_the_mean_over_one_picture():
+def test_mse_is_the_mean_over_one_image():
     rng = np.random.default_rng(0)
     prediction, target = rng.normal(size=(2, 4, 5, 6, 3)).astype(np.float32)
     expected = ((prediction.astype(np.float64) - target) ** 2).mean((1, 2, 3))
@@ -18,7 +18,7 @@ def test_mse_is_the_mean_over_one_picture():
     assert not gradient[0].any()
 
 
-def test_half_precision_is_summed_in_float32():
+def test_half_precision_is_accumulated_in_float32():
     prediction = jnp.full((1, 64, 64, 3), 1.0, jnp.bfloat16)
     loss = reconstruction.mse(prediction, prediction + jnp.bfloat16(0.5))
     assert loss.dtype == jnp.float32
@@ -26,14 +26,14 @@ def test_half_precision_is_summed_in_float32():
 
 
 @pytest.mark.parametrize("columns", [3, 4])
-def test_identity_distance_is_zero_at_the_identity_and_counts_every_entry(columns):
+def test_identity_distance_is_zero_at_the_identity_and_averages_all_entries(columns):
     grid = np.broadcast_to(np.eye(3, columns, dtype=np.float32), (2, 4, 5, 6, 3, columns)).copy()
     np.testing.assert_array_equal(regularizers.identity_distance(grid), [0, 0])
     grid[1] += 0.5
     np.testing.assert_allclose(regularizers.identity_distance(grid), [0, 0.25])
 
 
-def test_mistakes_are_named():
+def test_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"\(4, 4, 3\) and \(4, 5, 3\)"):
         reconstruction.mse(np.zeros((4, 4, 3)), np.zeros((4, 5, 3)))
     with pytest.raises(ValueError, match=r"got \(4, 4, 2, 3, 5\)"):

@@ -1,4 +1,4 @@
-"""The metrics against scikit-image, closed forms and the published numbers of a few real photos."""
+"""Image metrics against scikit-image, closed forms and published values of real photos."""
 
 import functools
 
@@ -24,7 +24,7 @@ _NAMES = ["psnr", "ssim", "ms_ssim", "delta_e", "delta_e_2000"]
 _SAMPLE = ("a0535", "a1305", "a2995", "a3451", "a4963")
 
 
-def _pictures(kind):
+def _images(kind):
     rng = np.random.default_rng(3)
     if kind == "random":
         return rng.random((37, 53, 3), np.float32), rng.random((37, 53, 3), np.float32)
@@ -40,7 +40,7 @@ def _sample(side, name):
 
 
 def _by_scikit_image(prediction, target):
-    """PSNR, SSIM, CIE76 and CIEDE2000 of two float64 pictures."""
+    """PSNR, SSIM, CIE76 and CIEDE2000 of two float64 images."""
     from skimage import color
     from skimage import metrics as oracle
 
@@ -63,7 +63,7 @@ def _by_scikit_image(prediction, target):
 
 
 def _terms_by_scipy(prediction, target, scales, *, shrink=False):
-    """What MS-SSIM multiplies, in float64: `[scales, channels]`, the last row with luminance."""
+    """The factors of MS-SSIM in float64: `[scales, channels]`, the last row with luminance."""
     from scipy import ndimage, signal
 
     x, y = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
@@ -87,7 +87,7 @@ def _terms_by_scipy(prediction, target, scales, *, shrink=False):
 
 @pytest.mark.parametrize("kind", ["random", "photo"])
 def test_all_agree_with_scikit_image(kind):
-    prediction, target = _pictures(kind)
+    prediction, target = _images(kind)
     expected = _by_scikit_image(prediction.astype(np.float64), target.astype(np.float64))
     for name, tolerance in {
         "psnr": 1e-4,
@@ -112,7 +112,7 @@ def test_real_pairs_agree_with_scikit_image(name):
 def test_ms_ssim_agrees_with_scipy():
     weights = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
     pair = [images.to_float(_sample(side, "a1305")) for side in ("npea", "expert_c")]
-    pair[0][..., 0] = pair[1][..., 0]  # so that the channels differ in likeness
+    pair[0][..., 0] = pair[1][..., 0]  # so that the channels differ in similarity
     terms = _terms_by_scipy(*pair, 5)
     apart = np.prod(terms ** weights[:, None], axis=0).mean()
     together = np.prod(terms.mean(-1) ** weights)
@@ -122,7 +122,7 @@ def test_ms_ssim_agrees_with_scipy():
 
 
 @pytest.mark.parametrize("shape", [(80, 100), (37, 91)])  # last windows of 10 and of 5
-def test_ms_ssim_of_small_pictures_lets_its_window_shrink(shape):
+def test_ms_ssim_with_shrinking_windows(shape):
     rng = np.random.default_rng(5)
     target = rng.random((*shape, 3), np.float32)
     prediction = 0.7 * target + 0.3 * rng.random((*shape, 3), np.float32)
@@ -135,7 +135,7 @@ def test_ms_ssim_of_small_pictures_lets_its_window_shrink(shape):
     )
 
 
-def test_the_log_of_dpeds_code_on_a_made_up_pair():
+def test_values_of_dpeds_code_on_a_synthetic_pair():
     y, x, c = np.mgrid[0:100, 0:100, 0:3].astype(np.float32)
     first = 0.5 + 0.4 * np.sin(0.11 * x + 0.07 * y + c)
     second = 0.8 * first + 0.05 + 0.05 * np.sin(0.9 * x + 0.4 * y)
@@ -147,7 +147,7 @@ def test_the_log_of_dpeds_code_on_a_made_up_pair():
     np.testing.assert_allclose(whole, 21.60424 + 10 * np.log10(2), atol=1e-4)
 
 
-def test_ms_ssim_counts_negative_structure_as_nothing():
+def test_ms_ssim_counts_negative_structure_as_zero():
     checks = jnp.asarray((np.indices((48, 48)).sum(0) % 2)[..., None], jnp.float32)
     metric = functools.partial(metrics.ms_ssim, weights=(0.5, 0.5))
     value, slope = jax.jit(jax.value_and_grad(metric))(checks, 1.0 - checks)
@@ -202,7 +202,7 @@ def test_ciede2000_on_the_published_pairs():
     np.testing.assert_array_equal(metrics.ciede2000(first, first), 0.0)
 
 
-def test_ciede2000_agrees_with_scikit_image_over_the_whole_of_lab():
+def test_ciede2000_agrees_with_scikit_image_all_over_lab():
     from skimage import color
 
     rng = np.random.default_rng(4)
@@ -223,25 +223,25 @@ def test_perceptual_is_the_weighted_distance_of_unit_features():
     prediction, target = rng.random((2, 4, 8, 10, 3), np.float32)
     prediction[0, :2, :2] = 0  # no features there: nothing to scale to unit length
     weights = [np.array([0.5, 1.0, 0.25], np.float32), np.array([2.0, 0.0], np.float32)]
-    for given in (weights, None):
+    for option in (weights, None):
         expected = 0
-        for mine, theirs, weight in zip(
-            _layers(prediction), _layers(target), given or [np.ones(3), np.ones(2)]
+        for predicted, true, weight in zip(
+            _layers(prediction), _layers(target), option or [np.ones(3), np.ones(2)]
         ):
-            mine, theirs = (
+            predicted, true = (
                 x / (np.linalg.norm(x, axis=-1, keepdims=True) + 1e-10)
-                for x in (np.asarray(mine, np.float64), np.asarray(theirs, np.float64))
+                for x in (np.asarray(predicted, np.float64), np.asarray(true, np.float64))
             )
-            squares = (mine - theirs) ** 2 * weight[None, None, None]
+            squares = (predicted - true) ** 2 * weight[None, None, None]
             expected = expected + squares.sum(-1).mean((1, 2))
-        metric = jax.jit(functools.partial(metrics.perceptual, features=_layers, weights=given))
+        metric = jax.jit(functools.partial(metrics.perceptual, features=_layers, weights=option))
         got = metric(prediction, target)
         np.testing.assert_allclose(got, expected, rtol=1e-5)
     slope = jax.jit(jax.grad(lambda x: metric(x, target).sum()))(prediction)
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0
 
 
-def test_mistakes_in_features_are_named():
+def test_errors_of_features():
     image = np.zeros((8, 8, 3), np.float32)
     perceptual = functools.partial(metrics.perceptual, image, image)
     with pytest.raises(TypeError, match="features must give a list or tuple of layers, got "):
@@ -257,7 +257,7 @@ def test_mistakes_in_features_are_named():
 
 
 @pytest.mark.parametrize("metric", _ALL, ids=_NAMES)
-def test_each_example_is_judged_alone_in_any_dtype_and_transformation(metric):
+def test_examples_are_independent_in_any_dtype_and_transformation(metric):
     rng = np.random.default_rng(0)
     prediction, target = rng.random((2, 2, 3, 24, 22, 3), np.float32)
     alone = jax.jit(metric)
@@ -274,7 +274,7 @@ def test_each_example_is_judged_alone_in_any_dtype_and_transformation(metric):
 
 
 @pytest.mark.parametrize("metric", _ALL, ids=_NAMES)
-def test_gradients_are_the_slopes(metric):
+def test_gradients_agree_with_differences(metric):
     rng = np.random.default_rng(8)
     target = rng.random((22, 24, 3), np.float32)
     prediction = np.clip(target + rng.normal(0, 0.1, target.shape), 0.02, 0.98).astype(np.float32)
@@ -289,17 +289,17 @@ def test_gradients_are_the_slopes(metric):
     np.testing.assert_allclose((ahead - behind) / 2, np.vdot(slope, step), rtol=0.02, atol=2e-6)
 
 
-def test_large_pictures_are_judged_in_blocks_with_the_same_result(monkeypatch):
+def test_large_images_are_computed_in_tiles_with_the_same_result(monkeypatch):
     rng = np.random.default_rng(9)
     prediction, target = rng.random((2, 2, 53, 41, 3), np.float32)
     whole = [metric(prediction, target) for metric in _ALL[1:]]
-    # Blocks of 7 rows: 43 rows of windows are not a multiple. Another shape than above: a compiled
-    # function does not look at the constant again.
-    monkeypatch.setattr(checks, "_BLOCK_PIXELS", 7 * 2 * 41)
+    # Tiles of 7 rows: 43 rows of windows are not a multiple. Another shape than above, since a
+    # compiled function does not read the constant again.
+    monkeypatch.setattr(checks, "_TILE_PIXELS", 7 * 2 * 41)
     for metric, value in zip(_ALL[1:], whole):
         got = jax.jit(metric)(prediction[None], target[None])
         np.testing.assert_allclose(got[0], value, rtol=3e-6)
-    monkeypatch.setattr(checks, "_BLOCK_PIXELS", 42 * 2 * 41)
+    monkeypatch.setattr(checks, "_TILE_PIXELS", 42 * 2 * 41)
     pair = (x[None, None] for x in (prediction, target))
     np.testing.assert_allclose(metrics.ssim(*pair)[0, 0], whole[0], rtol=3e-6)
 
@@ -307,6 +307,9 @@ def test_large_pictures_are_judged_in_blocks_with_the_same_result(monkeypatch):
 def test_known_values():
     grey = jnp.full((12, 12, 3), 0.5)
     assert metrics.psnr(grey, grey) == jnp.inf
+    np.testing.assert_allclose(
+        metrics.psnr_from_mse(jnp.array([0.01, 0.0])), [20.0, 100.0], rtol=1e-6
+    )
     np.testing.assert_allclose(metrics.psnr(grey + 0.1, grey), 20.0, atol=1e-4)
     np.testing.assert_allclose(metrics.ssim(grey, grey), 1.0, atol=1e-6)
     black_and_white = jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 3))
@@ -316,21 +319,21 @@ def test_known_values():
     assert metrics.ssim(checks, 1.0 - checks) < -0.99
 
 
-def test_ssim_is_one_for_equal_dark_and_bright_pictures():
+def test_ssim_is_one_for_equal_dark_and_bright_images():
     noise = np.random.default_rng(1).random((32, 32, 3), np.float32)
     for scale, shift in ((1e-3, 0.0), (1e-3, 0.999), (1.0, 0.0)):
         image = noise * np.float32(scale) + np.float32(shift)
         np.testing.assert_allclose(metrics.ssim(image, image), 1.0, atol=1e-5)
 
 
-def test_eight_bit_values_are_what_a_file_holds():
+def test_round_to_8bit():
     values = np.array([-0.2, 0.0, 0.4999 / 255, 0.5001 / 255, 254.6 / 255, 1.0, 1.7], np.float32)
     np.testing.assert_array_equal(
         np.rint(metrics.round_to_8bit(values) * 255), [0, 0, 0, 1, 255, 255, 255]
     )
 
 
-def test_mistakes_are_named():
+def test_errors_name_the_argument():
     image = np.zeros((16, 16, 3), np.float32)
     with pytest.raises(TypeError, match="prediction has dtype uint8"):
         metrics.psnr(image.astype(np.uint8), image)
@@ -357,7 +360,7 @@ def test_mistakes_are_named():
         metrics.ciede2000(image[..., :2], image[..., :2])
 
 
-# PSNR in dB of 8-bit RGB against expert C, as published with the pictures (a0535 ... a4963).
+# PSNR in dB of 8-bit RGB against expert C, as published with the photos (a0535 ... a4963).
 @pytest.mark.parametrize(
     ("side", "expected"),
     [

@@ -1,4 +1,4 @@
-"""Agreement of scores over a set, against SciPy."""
+"""Correlations and accuracy of ratings, against SciPy."""
 
 import math
 
@@ -10,7 +10,7 @@ from bilateral_jax import metrics
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_correlations_are_those_of_scipy(ties):
+def test_correlations_agree_with_scipy(ties):
     rng = np.random.default_rng(0)
     one = rng.normal(size=50)
     other = one + rng.normal(size=50)
@@ -25,7 +25,7 @@ def test_correlations_are_those_of_scipy(ties):
     np.testing.assert_allclose(shuffled, spearman, rtol=1e-12)
 
 
-def test_extremes():
+def test_perfect_and_undefined_correlations():
     rising = np.array([1, 2, 4, 8, 16.0])
     assert metrics.rank_correlation(rising, rising**3) == 1
     assert metrics.rank_correlation(rising, -rising) == -1
@@ -34,14 +34,14 @@ def test_extremes():
     assert math.isnan(metrics.rank_correlation(np.ones(5), rising))
 
 
-def test_agreement_counts_scores_on_one_side_of_the_threshold():
+def test_binary_accuracy():
     predicted, true = [5.1, 4.0, 5.0, 9.0], [6.0, 5.2, 4.9, 5.0]
-    assert metrics.agreement(predicted, true) == 0.5  # 5 is not above 5
-    assert metrics.agreement(predicted, true, threshold=0.0) == 1.0
+    assert metrics.binary_accuracy(predicted, true) == 0.5  # 5 is not above 5
+    assert metrics.binary_accuracy(predicted, true, threshold=0.0) == 1.0
 
 
-@pytest.mark.parametrize("name", ["linear_correlation", "rank_correlation", "agreement"])
-def test_other_shapes_are_refused(name):
+@pytest.mark.parametrize("name", ["linear_correlation", "rank_correlation", "binary_accuracy"])
+def test_wrong_shapes_are_refused(name):
     for pair in (([1.0], [1.0]), ([1, 2], [1, 2, 3]), (np.ones((2, 2)), np.ones((2, 2)))):
         with pytest.raises(ValueError, match=r"must both be \[n\] with n of at least 2"):
             getattr(metrics, name)(*pair)

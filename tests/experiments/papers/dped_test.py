@@ -156,9 +156,11 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     critic = jax.jit(Model(before.networks["critic"].params, {}, critic_module).apply)
     output = Model(before.networks["generator"].params, {}, module).apply(for_generator["input"])
     pair = output, for_generator["target"]
-    value = adversarial.generator(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
-    value += 0.5 * blurred.color(*pair).mean() + 2000 * variation.picture(output).mean()
-    value += 10 * features.content(*pair, features=vgg[0].apply).mean()
+    value = adversarial.generator_loss(critic(output)).sum() + 3 * reconstruction.mse(*pair).mean()
+    value += (
+        0.5 * blurred.blurred_color(*pair).mean() + 2000 * variation.total_variation(output).mean()
+    )
+    value += 10 * features.content_loss(*pair, features=vgg[0].apply).mean()
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
 
     # The critic sees outputs of the generator after its step, in about half of the rows by a coin.
@@ -166,7 +168,7 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     real = jax.random.bernoulli(key, 0.5, (8,))
     generated = Model(state.networks["generator"].params, {}, module).apply(for_critic["input"])
     logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), for_critic["target"], generated))
-    value = adversarial.critic(logits, real).sum()
+    value = adversarial.critic_loss(logits, real).sum()
     value += 0.1 * adversarial.gradient_penalty(critic, for_critic["target"]).sum()
     np.testing.assert_allclose(shown["critic_loss"], value, 1e-4)
     right = (logits[:, 0] > logits[:, 1]) == real
@@ -217,10 +219,10 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(form, kind):
     pair = terms.output, terms.target
     expected = {
         "mse": reconstruction.mse(*pair),
-        "content": features.content(*pair, features=lambda x: x[:, ::2, ::2], form=form),
-        "color": blurred.color(*pair, blur=form, form=form),
-        "texture": adversarial.generator(terms.output[:, 0, 0, :2], form=kind),
-        "variation": variation.picture(terms.output, form=form),
+        "content": features.content_loss(*pair, features=lambda x: x[:, ::2, ::2], form=form),
+        "color": blurred.blurred_color(*pair, blur=form, form=form),
+        "texture": adversarial.generator_loss(terms.output[:, 0, 0, :2], form=kind),
+        "variation": variation.total_variation(terms.output, form=form),
     }
     assert set(terms.values) == set(expected)
     for name, value in expected.items():

@@ -103,7 +103,9 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
     rng = np.random.default_rng(0)
     grid = rng.normal(size=(2, 4, 4, 3, 3, 4)).astype(np.float32)
     output, target = rng.random((2, 2, 6, 6, 3), np.float32)
-    value, shown = hdrnet._losses(grid, output, target, mse=2.0, grid_variation=0.5, identity=0.25)
+    value, shown = hdrnet._losses(
+        grid, output, {"target": target}, mse=2.0, grid_variation=0.5, identity=0.25
+    )
     error = ((output - target) ** 2).mean((1, 2, 3))
     distance = ((grid - np.eye(3, 4, dtype=np.float32)) ** 2).mean((1, 2, 3, 4, 5))
     variation = bj.total_variation(grid, feature_axes=2)

@@ -143,7 +143,9 @@ def test_only_a_straight_through_clip_lets_gradients_out_of_range(monkeypatch, c
 
     def loss(output):
         target = jax.lax.stop_gradient(output)
-        return perceptual._losses(3.0, 2.0, output, target, error="mse", clip=clip)[0][0]
+        return perceptual._losses(3.0, 2.0, output, {"target": target}, error="mse", clip=clip)[0][
+            0
+        ]
 
     gradient = np.asarray(jax.grad(loss)(output))
     outside = np.asarray((output < 0) | (output > 1))

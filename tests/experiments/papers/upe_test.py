@@ -75,16 +75,16 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
     photo, target = rng.uniform(0.05, 1, (2, 2, 6, 5, 3)).astype(np.float32)
     light = np.maximum(rng.uniform(0.2, 1, photo.shape).astype(np.float32), photo)
     result = photo / (light + 1e-3)
-    rough = illumination.smoothness(light, photo)
+    rough = illumination.smoothness_loss(light, photo)
     weights = {"fidelity": 2.0, "smoothness": 0.5, "colour": 0.25}
     for recon, form, fit in (
         ("div", "cosine", (target - result) ** 2),
         ("mul", "angle", (photo - light * target) ** 2),
     ):
         value, shown = upe._losses(
-            photo, light, result, target, **weights, recon=recon, colour_form=form
+            photo, light, result, {"target": target}, **weights, recon=recon, colour_form=form
         )
-        apart = illumination.colour(result, target, form=form)
+        apart = illumination.color_loss(result, target, form=form)
         expected = 2 * fit.mean((1, 2, 3)) + 0.5 * rough + 0.25 * apart
         np.testing.assert_allclose(value, expected, rtol=1e-5)
         error = ((target - result) ** 2).mean((1, 2, 3))

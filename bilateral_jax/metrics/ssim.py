@@ -1,8 +1,4 @@
-"""Structural similarity, at one scale and at several.
-
-Receives prediction and target [*b, h, w, c] from experiments.
-Hands values [*b] to training/evaluation.py.
-"""
+"""Structural similarity, at one scale (SSIM) and at several (MS-SSIM)."""
 
 import functools
 
@@ -11,25 +7,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax.metrics import checks
+from bilateral_jax.ops import masks, roots
 
 _SIZE, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(prediction, target):
-    """Measures the structural similarity index, 1 for equal pictures.
+def ssim(prediction, target, *, valid=None):
+    """Structural similarity index, 1 for equal images.
 
     Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2
-    = 0.03, data range 1, only windows that lie wholly inside the picture, each channel on its own,
+    = 0.03, data range 1, only windows that lie wholly inside the image, each channel on its own,
     mean over positions and channels.
 
     Args:
       prediction: float `[*b, h, w, c]`, values in [0, 1].
       target: float `[*b, h, w, c]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding; only windows of valid pixels count. None
+        counts all.
 
     Returns:
-      float32 `[*b]` in [-1, 1].
+      float32 `[*b]` in [-1, 1]; 0 where no window counts.
 
     Raises:
       ValueError: the shapes differ, or a side is shorter than 11 pixels.
@@ -38,19 +37,19 @@ def ssim(prediction, target):
     Reference: Wang et al. 2004, "Image quality assessment: from error visibility to structural
     similarity", section III.
     """
-    prediction, target = checks.checked(prediction, target)
+    prediction, target, valid = checks.image_pair(prediction, target, valid=valid)
     if min(prediction.shape[-3:-1]) < _SIZE:
         raise ValueError(
             f"ssim needs at least {_SIZE} x {_SIZE} pixels, got shape {prediction.shape}"
         )
-    return _similarity(prediction, target, _SIZE)[0].mean(axis=-1)
+    return _similarity(prediction, target, valid, size=_SIZE)[0].mean(axis=-1)
 
 
-def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apart"):
-    """Measures the structural similarity at several scales, 1 for equal pictures.
+def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apart", valid=None):
+    """Multiscale structural similarity index, 1 for equal images.
 
-    Protocol: at every scale the window and constants of `ssim`; between scales the picture is
-    halved by 2 x 2 means (an odd side repeats its last row or column). The product over the scales
+    Protocol: at every scale the window and constants of `ssim`; between scales the image is halved
+    by 2 x 2 means (an odd side repeats its last row or column). The product over the scales
     of the mean contrast-structure term, and at the last scale of the mean `ssim`, each to the power
     of its weight. A negative mean counts as 0, where the plain formula has no value.
 
@@ -59,32 +58,35 @@ def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apa
       target: float `[*b, h, w, c]`.
       weights: exponents, the finest scale first; as many scales as weights.
       window: "full" keeps the 11 x 11 window; with five scales both sides need 161 pixels.
-        "shrinking" lets it shrink to the shorter side at small scales, and sigma with it
+        "shrinking" reduces it to the shorter side at small scales, and sigma with it
         (`1.5 * size / 11`), as DPED's code does for its 100 x 100 patches.
       channels: "apart" multiplies within each channel and averages the products; "together"
         averages the means over the channels before the powers, as DPED's code does.
+      valid: must be None: the scales mix valid pixels with padding.
 
     Returns:
       float32 `[*b]` in [0, 1].
 
     Raises:
-      ValueError: the shapes differ, the picture is too small, or an option is unknown.
+      ValueError: the shapes differ, the image is too small, an option is unknown, or `valid` is
+        given.
       TypeError: an argument holds integers.
 
     Reference: Wang et al. 2003, "Multiscale structural similarity for image quality assessment".
     """
-    prediction, target = checks.checked(prediction, target)
+    masks.refuse(valid, "ms_ssim", "its scales mix valid pixels with padding")
+    prediction, target, _ = checks.image_pair(prediction, target)
     _check_options(prediction.shape, weights, window, channels)
     value = 1.0
     for scale, weight in enumerate(weights):
         if scale:
             prediction, target = _halve(prediction), _halve(target)
         size = min(_SIZE, *prediction.shape[-3:-1])
-        similarity, contrast = _similarity(prediction, target, size)
+        similarity, contrast = _similarity(prediction, target, None, size=size)
         term = similarity if scale == len(weights) - 1 else contrast
         if channels == "together":
             term = term.mean(axis=-1, keepdims=True)
-        value = value * _power(term, weight)
+        value = value * roots.power(term, weight)
     return value.mean(axis=-1)
 
 
@@ -99,35 +101,37 @@ def _check_options(shape, weights, window, channels):
     if window == "full" and min(shape[-3:-1]) < smallest:
         raise ValueError(
             f"ms_ssim with {len(weights)} scales needs at least {smallest} x {smallest} pixels, "
-            f'got shape {shape}; fewer weights or window="shrinking" take smaller pictures'
+            f'got shape {shape}; fewer weights or window="shrinking" allow smaller images'
         )
 
 
 @functools.partial(jax.jit, static_argnames="size")
-def _similarity(prediction, target, size):
+def _similarity(prediction, target, valid, *, size):
     """Means over positions of the index and of its contrast-structure part, `[*b, c]` each."""
-    # A constant taken from both pictures cancels in the variances and keeps float32 sums small.
-    middle = target.mean(axis=-2, keepdims=True).mean(axis=(-3, -1), keepdims=True)
-    terms = functools.partial(_terms, middle=middle, size=size)
-    return checks.mean_over_positions(terms, prediction, target, size=size)
+    # A constant subtracted from both images cancels in the variances and keeps float32 sums small.
+    offset = target.mean(axis=-2, keepdims=True).mean(axis=(-3, -1), keepdims=True)
+    if valid is not None:
+        offset = offset / masks.valid_fraction(valid)[..., None, None, None]
+    terms = functools.partial(_terms, offset=offset, size=size)
+    return checks.mean_over_windows(terms, prediction, target, size=size, valid=valid)
 
 
-def _terms(prediction, target, *, middle, size):
-    x, y = prediction - middle, target - middle
-    # All five under the window at once: one small program instead of five.
+def _terms(prediction, target, *, offset, size):
+    x, y = prediction - offset, target - offset
+    # All five window means at once: one small program instead of five.
     mean_x, mean_y, square_x, square_y, product = _window_mean(
         jnp.stack([x, y, x * x, y * y, x * y]), size
     )
     variance_x, variance_y = square_x - mean_x * mean_x, square_y - mean_y * mean_y
     covariance = product - mean_x * mean_y
-    mean_x, mean_y = mean_x + middle, mean_y + middle
+    mean_x, mean_y = mean_x + offset, mean_y + offset
     luminance = (2 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
     contrast = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
     return luminance * contrast, contrast
 
 
 def _window_mean(image, size):
-    """Averages `[*b, h, w, c]` under the Gaussian window, over positions where the window fits."""
+    """Gaussian-weighted means of `[*b, h, w, c]`, at the positions where the window fits."""
     sigma = _SIGMA * size / _SIZE
     taps = np.exp(-0.5 * np.square((np.arange(size) - (size - 1) / 2) / sigma))
     taps = (taps / taps.sum()).astype(np.float32)
@@ -148,8 +152,3 @@ def _halve(image):
         shape = (*image.shape[:axis], image.shape[axis] // 2, 2, *image.shape[axis + 1 :])
         image = image.reshape(shape).mean(axis=axis + 1)
     return image
-
-
-def _power(base, exponent):
-    positive = base > 0
-    return jnp.where(positive, jnp.where(positive, base, 1.0) ** exponent, 0.0)

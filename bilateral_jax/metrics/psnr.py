@@ -1,0 +1,47 @@
+"""Peak signal-to-noise ratio."""
+
+import jax.numpy as jnp
+
+from bilateral_jax.metrics import checks
+from bilateral_jax.ops import masks
+
+
+def psnr(prediction, target, *, valid=None):
+    """Peak signal-to-noise ratio in dB: `-10 log10(mean squared error)`, peak value 1.
+
+    Protocol: the error is averaged over pixels and channels of one image; nothing is clipped or
+    rounded here. DPED's code averages the error over a whole batch of 50 patches before the
+    logarithm, which gives less: to compare with its log, pass the batch as one image
+    (`[b, h, w, c]` reshaped to `[b * h, w, c]`).
+
+    Args:
+      prediction: float `[*b, h, w, c]`, values nominally in [0, 1].
+      target: float `[*b, h, w, c]`.
+      valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
+
+    Returns:
+      float32 `[*b]`; infinite where the two images are equal, 0 without valid pixels.
+
+    Raises:
+      ValueError: the shapes differ or have fewer than three axes.
+      TypeError: an argument holds integers.
+    """
+    prediction, target, valid = checks.image_pair(prediction, target, valid=valid)
+    error = jnp.square(prediction - target)
+    # Axis by axis: one float32 sum over megapixels would lose the last digits.
+    error = error.mean(axis=-2).mean(axis=-2).mean(axis=-1)
+    if valid is not None:
+        error = jnp.where(valid.any((-2, -1)), error / masks.valid_fraction(valid), 1.0)
+    return -10.0 * jnp.log10(error)
+
+
+def psnr_from_mse(error):
+    """PSNR in dB of a mean squared error, peak value 1, at most 100 dB.
+
+    Args:
+      error: float array, at least 0.
+
+    Returns:
+      Shape and dtype of `error`.
+    """
+    return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))
