@@ -19,7 +19,7 @@ demo: venv ## train HDRNet on a few photos for minutes, then enhance photos it n
 	$(PY) -m experiments.demo $(ARGS)
 
 test: venv ## run the tests on eight simulated CPU devices
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal --max-worker-restart 0 $(ARGS)
 
 lint: venv ## check style and formatting
 	$(PY) -m ruff check .

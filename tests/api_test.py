@@ -39,7 +39,7 @@ OTHER_ARRAYS = {
     "blur": (("grid", "sigma"), "a blur without its width means nothing"),
     "sample": (("grid", "coordinates"), "positions take the place of a guide"),
     "identity_grid": (("shape",), "a grid comes out, none goes in"),
-    "bilateral_filter": (("image", "guide"), "a filter of pictures: the grid is inside it"),
+    "bilateral_filter": (("image", "guide"), "a filter of images: the grid is inside it"),
 }
 
 # function -> reason why an option of it may be given by position.

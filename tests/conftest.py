@@ -34,34 +34,6 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
-# Files that take longest, in falling order of their time: begun first, no worker of pytest-xdist is
-# left alone with one of them at the end (`--no-loadscope-reorder` keeps it from reordering).
-_LONGEST = (
-    "kernels/gpu_test.py",
-    "kernels/tpu_test.py",
-    "experiments/runs/restarts_test.py",
-    "experiments/sweep_test.py",
-    "training/distributed_test.py",
-    "ops/xla_test.py",
-    "models/hdrnet_test.py",
-    "ops/bilateral_test.py",
-    "alignment/align_command_test.py",
-    "alignment/align_test.py",
-    "experiments/train_test.py",
-    "experiments/papers/hdrnet_test.py",
-    "cli/main_test.py",
-    "docs/notebooks_test.py",
-    "benchmarks/train_step_test.py",
-    "experiments/evaluate_test.py",
-)
-
-
-def pytest_collection_modifyitems(items):
-    """Puts the files that take longest first; within a file nothing moves."""
-    places = {name: place for place, name in enumerate(_LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
-
-
 @contextlib.contextmanager
 def _configured(**options):
     before = {name: jax.config.values[name] for name in options}
