@@ -20,12 +20,11 @@ import jax.numpy as jnp
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas, tpu
-from bilateral_jax.ops import reference
-from bilateral_jax.ops.xla import slicing
+from bilateral_jax.ops import reference, xla
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "reference": reference,
-    "xla": slicing,
+    "xla": xla,
     "gpu": gpu,
     "tpu": tpu,
 }

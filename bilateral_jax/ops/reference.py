@@ -116,13 +116,7 @@ def accumulation_dtype(*arrays):
 
 def _slice(grid, guide, window, lattice, order):
     """Per-pixel features `[n, h, w, o, j]` of a grid `[n, gh, gw, gd, o, j]`."""
-    if window is None:
-        rows, columns = jnp.asarray(lattice.rows())[None], jnp.asarray(lattice.columns())[None]
-    else:
-        top, left, height, width = (window[:, k, None] for k in range(4))
-        rows = lattice.pixel_positions(0, top, height)
-        columns = lattice.pixel_positions(1, left, width)
-    rows, columns = rows.astype(guide.dtype), columns.astype(guide.dtype)
+    rows, columns = (jnp.asarray(lattice.axis_positions(k, window), guide.dtype) for k in (0, 1))
     example = jnp.arange(grid.shape[0])[:, None, None]
     result = jnp.zeros((*guide.shape, *grid.shape[-2:]), grid.dtype)
     for (y, y_weight), (x, x_weight), (z, z_weight) in itertools.product(

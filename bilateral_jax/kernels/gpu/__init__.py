@@ -1,8 +1,8 @@
 """The kernels for NVIDIA GPUs, through Pallas and Triton.
 
 One module per operation: `slicing.py` looks matrices up and applies them, `splatting.py` is its
-transpose, `guided.py` slices with a guide that it computes itself. They share `geometry.py` and the
-block sizes in `tuning.py`.
+transpose, `guided.py` slices with a guide that it computes itself. They share `tiling.py` and the
+tile sizes in `tuning.py`.
 """
 
 import jax.numpy as jnp

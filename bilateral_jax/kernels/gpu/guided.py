@@ -66,7 +66,7 @@ def _read(guide, lattice, pixels, at):
     """The depths and colours of pixels."""
     image, vector = pixels
     colours = [slicing.load(image, at, c, 3) for c in range(3)]
-    return slicing.grid_depth(guide(colours, vector), lattice, 0), colours
+    return lattice.plane_positions(guide(colours, vector), 0), colours
 
 
 def _curves_vector(ccm, ccm_bias, shifts, slopes, mix, mix_bias):

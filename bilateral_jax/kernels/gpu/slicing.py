@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.gpu import geometry, tuning
+from bilateral_jax.kernels.gpu import tiling, tuning
 
 # Outputs that a program computes together; their running sums live in registers.
 OUTPUTS = 4
@@ -29,7 +29,7 @@ OUTPUTS = 4
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """`ops/reference.py`'s `slice_apply`, argument for argument."""
     outputs = grid.shape[4]
-    if not len(geometry.plane_cells(lattice, order)) or not guide.size:
+    if not lattice.plane_count(order) or not guide.size:
         return jnp.zeros((*guide.shape, outputs), dtype)
     pixels = [guide] if image is None else [guide, image]
     read = functools.partial(_read, channels=0 if image is None else image.shape[-1])
@@ -51,7 +51,7 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
 
     It reads what a slice of order 1 reads and the values, and writes one number per pixel.
     """
-    if not len(geometry.plane_cells(lattice, 1)) or not guide.size:
+    if not lattice.plane_count(1) or not guide.size:
         return jnp.zeros(guide.shape, dtype)
     pixels = [guide, values] if image is None else [guide, values, image]
     read = functools.partial(_read, channels=0 if image is None else image.shape[-1])
@@ -97,13 +97,13 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
     largest = max(results, table.size, *(array.size for array in pixels))
     if largest >= 1 << 31:
         raise ValueError(f"{name} takes arrays of less than 2**31 numbers, got {largest}: split n")
-    tuned = tuning.blocks()
-    blocks = geometry.cut(lattice, window, 1, tuned.slice_columns)
+    sizes = tuning.tile_sizes()
+    tiles = tiling.cut(lattice, window, 1, sizes.slice_columns)
     job = _Job(
         lattice=lattice,
         order=order,
-        length=blocks.length,
-        one_interval=geometry.cells_met(lattice, window, 1, blocks)[1] == 2,
+        length=tiles.length,
+        one_interval=tiling.cells_met(lattice, window, 1, tiles)[1] == 2,
         outputs=outputs,
         some_outputs=min(outputs, OUTPUTS),
         table_shape=table.shape[1:],
@@ -113,13 +113,13 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
     out = pallas.core.pallas_call(
         functools.partial(_slice_kernel, read, job),
         out_shape=jax.ShapeDtypeStruct((batch * height * lattice.size[1] * stored,), dtype),
-        grid=(blocks.count, height, batch * job.groups),
-        compiler_params=pallas.triton.CompilerParams(num_warps=tuned.slice_warps, num_stages=1),
+        grid=(tiles.count, height, batch * job.groups),
+        compiler_params=pallas.triton.CompilerParams(num_warps=sizes.slice_warps, num_stages=1),
         name=name,
     )(
         table.ravel(),
-        jnp.asarray(blocks.starts),
-        geometry.affine_positions(lattice, window, 1),
+        jnp.asarray(tiles.starts),
+        lattice.affine_positions(1, window),
         *[array.ravel() for array in pixels],
     )
     return out.reshape(batch, height, lattice.size[1], stored)
@@ -159,11 +159,11 @@ def row_table(grid, lattice, window, order):
     """The grid interpolated along gh: float32 `[n, h, gw, plane, o, j]`, o in full groups."""
     grid = grid.astype(jnp.float32)
     if order == 1 or lattice.boundary[2] == "wrap":
-        cells = geometry.plane_cells(lattice, order)
+        cells = lattice.plane_cells(order)
         grid = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells, precision=jax.lax.Precision.HIGHEST)
     if grid.shape[4] > OUTPUTS:
         grid = jnp.pad(grid, [(0, 0)] * 4 + [(0, -grid.shape[4] % OUTPUTS), (0, 0)])
-    tents = geometry.row_tents(lattice, window)
+    tents = jnp.asarray(lattice.axis_tents(0, window), jnp.float32)
     tents = jnp.broadcast_to(tents, (grid.shape[0], *tents.shape[1:]))
     flat = grid.reshape(*grid.shape[:2], -1)
     rows = jnp.einsum("nhy,nyk->nhk", tents, flat, precision=jax.lax.Precision.HIGHEST)
@@ -285,7 +285,7 @@ def _look_up(job, table, number, first_output, i, depth, offset, channels, plane
         return value
 
     def plane(k, sums):
-        weight = depth_weight(depth, k.astype(jnp.float32), job.order)
+        weight = lattice_lib.plane_weights(depth, k, job.order, jnp.maximum)
         places = tuple(matrices(k))
         return tuple(
             pallas.multiply_add(weight, matrix_row(places, o), sum_) for o, sum_ in enumerate(sums)
@@ -294,29 +294,10 @@ def _look_up(job, table, number, first_output, i, depth, offset, channels, plane
     return jax.lax.fori_loop(*planes, plane, sums)
 
 
-def depth_weight(depth, k, order):
-    """Weight of plane `k`: a tent around centre k, or whether the gap from k to k + 1 holds it."""
-    if order == 1:
-        return jnp.where((depth >= k) & (depth < k + 1), 1.0, 0.0)
-    return jnp.maximum(1.0 - jnp.abs(depth - k), 0.0)
-
-
-def grid_depth(guide, lattice, order):
-    """Positions of guide values along gd: within the first turn of a ring, else clamped."""
-    depth = lattice.depth(guide)
-    cells = float(lattice.grid_shape[2])
-    if lattice.boundary[2] == "wrap":
-        return depth - cells * jnp.floor(depth / cells)
-    if order == 1:
-        return depth
-    depth = jnp.where(depth < 0.0, 0.0, depth)  # lets NaN through
-    return jnp.where(depth > cells - 1.0, cells - 1.0, depth)
-
-
 def _read(pixels, at, *, channels, lattice, order, skipped=0):
     """The depths and channels of pixels whose guide is given; `skipped` arrays stand between."""
     guide, *rest = pixels
-    depth = grid_depth(load(guide, at), lattice, order)
+    depth = lattice.plane_positions(load(guide, at), order)
     return depth, [load(rest[skipped], at, c, channels) for c in range(channels)]
 
 

@@ -17,8 +17,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.gpu import geometry, slicing, tuning
+from bilateral_jax.kernels.gpu import tiling, tuning
 
 _EXACT = jax.lax.Precision.HIGHEST
 
@@ -62,15 +63,15 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     """`ops/reference.py`'s `splat_apply`, argument for argument."""
     batch, outputs = guide.shape[0], values.shape[-1]
     channels = 0 if image is None else image.shape[-1]
-    cells = geometry.plane_cells(lattice, order)
+    cells = lattice.plane_cells(order)
     if not len(cells) or not guide.size:
         shape = (batch, *lattice.grid_shape, outputs, channels + int(offset))
         return jnp.zeros(shape, dtype)
-    tuned = tuning.blocks()
-    rows = geometry.cut(lattice, window, 0, tuned.splat_rows)
-    columns = geometry.cut(lattice, window, 1, tuned.splat_columns)
-    met = [geometry.cells_met(lattice, window, *block) for block in ((0, rows), (1, columns))]
-    share = _shares(outputs, channels + int(offset), len(cells), met, tuned.splat_sums)
+    sizes = tuning.tile_sizes()
+    rows = tiling.cut(lattice, window, 0, sizes.splat_rows)
+    columns = tiling.cut(lattice, window, 1, sizes.splat_columns)
+    met = [tiling.cells_met(lattice, window, *tiles) for tiles in ((0, rows), (1, columns))]
+    share = _shares(outputs, channels + int(offset), len(cells), met, sizes.splat_sums)
     kernel = functools.partial(_splat_kernel, columns.length, share, channels, lattice, order)
     partial = pallas.core.pallas_call(
         kernel,
@@ -86,7 +87,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         jnp.asarray(rows.starts),
         jnp.asarray(columns.starts),
         *[first for first, _ in met],
-        *[geometry.affine_positions(lattice, window, axis) for axis in (0, 1)],
+        *[lattice.affine_positions(axis, window) for axis in (0, 1)],
         values,
         guide,
         *([] if image is None else [image]),
@@ -152,7 +153,7 @@ def _splat_kernel(length, share, channels, lattice, order, *refs):
         # The next row is on its way while this one is worked on.
         coming = read(example, jnp.minimum(row + 1, band_stop - 1), column)
         position = _position(rows, example, row, lattice, 0)
-        pair = [_tent(position, first_row + t) for t in range(2)]
+        pair = [lattice_lib.tent(position, first_row + t, jnp.maximum) for t in range(2)]
         first_plane = share_of[1] * share.some_planes
         return coming, _add_row(ready, index < stop, pair, first_plane, share, lattice, order, sums)
 
@@ -166,7 +167,7 @@ def _splat_kernel(length, share, channels, lattice, order, *refs):
     plane = jnp.arange(share.some_planes, dtype=jnp.int32)
 
     def leave(tap, _):
-        tent = _tent(position, first_column + tap)[None, :]
+        tent = lattice_lib.tent(position, first_column + tap, jnp.maximum)[None, :]
         for number, sum_ in enumerate(sums):
             o, rest = divmod(number, 2 * share.columns)
             at = out.at[example, band, block, *share_of, tap, o, *divmod(rest, 2), plane]
@@ -195,10 +196,6 @@ def _position(affine, example, pixel, lattice, axis):
     return jnp.clip(position, 0.0, lattice.grid_shape[axis] - 1.0)
 
 
-def _tent(position, cell):
-    return jnp.maximum(1.0 - jnp.abs(position - cell.astype(jnp.float32)), 0.0)
-
-
 def _read(pixels, first_output, share, channels, example, row, column):
     """Guide, values and channels of a row of pixels."""
     values, guide, *image = pixels
@@ -221,9 +218,9 @@ def _add_row(pixels, inside, pair, first_plane, share, lattice, order, sums):
     guide, values, channels = pixels
     # A pixel that is nowhere takes its values with it, even NaN.
     inside = inside & (guide == guide)
-    depth = slicing.grid_depth(jnp.where(inside, guide, 0.0), lattice, order)
+    depth = lattice.plane_positions(jnp.where(inside, guide, 0.0), order)
     plane = first_plane + jnp.arange(share.some_planes, dtype=jnp.int32)
-    weights = slicing.depth_weight(depth[None, :], plane.astype(jnp.float32)[:, None], order)
+    weights = lattice_lib.plane_weights(depth[None, :], plane[:, None], order, jnp.maximum)
     added = []
     for o in range(share.some_outputs):
         parts = [jnp.where(inside, values[o], 0.0) * tent for tent in pair]

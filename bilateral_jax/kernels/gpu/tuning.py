@@ -1,4 +1,4 @@
-"""Block sizes by device: numbers that were measured or reasoned, each with where it comes from.
+"""Tile sizes by device: numbers that were measured or reasoned, each with where it comes from.
 
 `benchmarks/gpu.py --tune` measures the alternatives; a new entry here is the whole change.
 """
@@ -9,8 +9,8 @@ import jax
 
 
 @dataclasses.dataclass(frozen=True)
-class Blocks:
-    """Block sizes of the kernels; powers of two.
+class TileSizes:
+    """Tile sizes of the kernels; powers of two.
 
     Attributes:
       device: beginning of the device's kind, as JAX names it.
@@ -32,7 +32,7 @@ class Blocks:
 
 
 TABLE = (
-    Blocks(
+    TileSizes(
         device="",
         origin="reasoned, not measured; 2026-11-20",
         slice_columns=(32, 64, 128, 256),
@@ -44,7 +44,7 @@ TABLE = (
 )
 
 
-def blocks() -> Blocks:
+def tile_sizes() -> TileSizes:
     """The first entry whose device is a beginning of the kind at hand; the last fits every one."""
     kind = jax.local_devices()[0].device_kind
     return next(entry for entry in TABLE if kind.startswith(entry.device))

@@ -10,7 +10,7 @@ Hands pixels or grids back to it.
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.kernels.tpu import depth, guided, slicing, splatting, tiling
+from bilateral_jax.kernels.tpu import guided, slicing, splatting, tiling
 
 GUIDES = guided.GUIDES
 _DTYPES = ("float32", "bfloat16")
@@ -31,7 +31,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     Returns:
       `[n, h, w, o]`.
     """
-    if not len(depth.plane_cells(lattice, order)) or not guide.size:
+    if not lattice.plane_count(order) or not guide.size:
         return jnp.zeros((*guide.shape, grid.shape[-2]), dtype)
     return _slice(grid, guide, image, window, lattice, order, dtype)
 
@@ -51,7 +51,7 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
     Returns:
       `[n, h, w]`.
     """
-    if not len(depth.plane_cells(lattice, 1)) or not guide.size:
+    if not lattice.plane_count(1) or not guide.size:
         return jnp.zeros(guide.shape, dtype)
     out = _slice(
         grid,
@@ -93,7 +93,7 @@ def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, 
 
 def _slice(grid, guide, image, window, lattice, order, dtype, **options):
     outputs, columns = grid.shape[-2:]
-    cells = depth.plane_cells(lattice, order)
+    cells = lattice.plane_cells(order)
     grid = jnp.einsum(
         "nyxzoj,uz->nojyux",
         grid.astype(jnp.float32),
@@ -133,7 +133,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     """
     outputs = values.shape[-1]
     columns = (0 if image is None else image.shape[-1]) + int(offset)
-    cells = depth.plane_cells(lattice, order)
+    cells = lattice.plane_cells(order)
     if not len(cells) or not guide.size:
         return jnp.zeros((guide.shape[0], *lattice.grid_shape, outputs, columns), dtype)
     grid = splatting.splat_planar(
@@ -180,7 +180,7 @@ def unsupported(
     others = sorted({jnp.dtype(dtype).name for dtype in dtypes} - {*_DTYPES, "int32"})
     if others:
         return f"TPU kernels take float32 and bfloat16, not {', '.join(others)}"
-    planes = len(depth.plane_cells(lattice, order))
+    planes = lattice.plane_count(order)
     if tiling.choose(lattice, outputs=outputs, columns=columns, planes=planes, channels=columns):
         return None
     return (
@@ -203,4 +203,4 @@ def _planar(pixels):
 def _whole_registers(cells):
     """Adds planes of weight 0 to `[plane, gd]`, so that they fill vector registers."""
     planes = tiling.padded(len(cells), tiling.SUBLANES)
-    return np.pad(cells, ((0, planes - len(cells)), (0, 0))).astype(np.float32)
+    return np.pad(cells, ((0, planes - len(cells)), (0, 0)))

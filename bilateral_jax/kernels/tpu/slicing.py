@@ -24,9 +24,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.tpu import depth as depth_lib
-from bilateral_jax.kernels.tpu import tents, tiling
+from bilateral_jax.kernels.tpu import tiling
 
 NAME = "bilateral_slice_apply_tpu"
 # Three bfloat16 pieces of each float32 factor: without it the matrix unit rounds to one.
@@ -103,8 +103,8 @@ def _operands(grid, guide, image, window, lattice, tile, learned, values):
     """`{name: (array, its blocks)}` of what goes into the kernel."""
     columns, cells, gw = grid.shape[2:]
     per_example = 0 if window is None else 1
-    positions, met = tents.rows(lattice, window, tile.rows, tiling.CHUNK_ROWS)
-    column_tents = tents.columns(lattice, window, tile.columns)
+    positions, met = tiling.row_positions(lattice, window, tile.rows, tiling.CHUNK_ROWS)
+    column_tents = tiling.column_tents(lattice, window, tile.columns)
     spec, pixels = pallas.core.BlockSpec, (tile.rows, tile.columns)
     scalars = spec(memory_space=pallas.tpu.SMEM)
     guides = spec((None, *pixels), lambda n, o, x, y: (n, y, x))
@@ -172,18 +172,18 @@ def _kernel(*refs, names, lattice, order, planes, windows, learned):
 
 def _matrices(strip, guide, positions, cells, lanes, planes, lattice, order):
     """The looked-up matrices `[o, j, rows, lanes]` of a chunk of pixels."""
-    depth = depth_lib.position(guide, lattice, order)
+    depth = lattice.plane_positions(guide, order)
     register = tiling.SUBLANES
 
     def add_cell(cell, sums):
-        row_tent = tent(positions, cell)
+        row_tent = lattice_lib.tent(positions, cell, jnp.maximum)
         row = on_ring(cell, strip.shape[2]) if lattice.boundary[0] == "wrap" else cell
 
         def add_register(index, sums, planes=register):
             first = pallas.core.multiple_of(index * register, register)
             table = strip[:, :, row, pallas.core.ds(first, register), lanes]
             for k in range(planes):
-                weight = row_tent * depth_lib.plane_weight(depth, first + k, order)
+                weight = row_tent * lattice_lib.plane_weights(depth, first + k, order, jnp.maximum)
                 sums += weight[None, None] * table[:, :, k : k + 1]
             return sums
 
@@ -210,11 +210,6 @@ def _write(matrices, colours, values, out, rows, lanes):
             contracted += total * values[o, rows, lanes].astype(jnp.float32)
     if values is not None:
         out[0, rows, lanes] = contracted.astype(out.dtype)
-
-
-def tent(position, cell):
-    """The tent of a cell."""
-    return jnp.maximum(1 - jnp.abs(position - jnp.float32(cell)), 0)
 
 
 def on_ring(cell, cells):

@@ -23,9 +23,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.tpu import depth as depth_lib
-from bilateral_jax.kernels.tpu import slicing, tents, tiling
+from bilateral_jax.kernels.tpu import slicing, tiling
 
 NAME = "bilateral_splat_apply_tpu"
 
@@ -52,9 +52,9 @@ def splat_planar(values, guide, image, window, *, lattice, order, offset, planes
     registers = tiling.padded(planes, tiling.SUBLANES)
     per_example = 0 if window is None else 1
     row_tiles, strips = tile.count(lattice.size)
-    positions, met = tents.rows(lattice, window, tile.rows, tile.rows)
+    positions, met = tiling.row_positions(lattice, window, tile.rows, tile.rows)
     spec, pixels = pallas.core.BlockSpec, (tile.rows, tile.columns)
-    operands = [met, positions, tents.columns(lattice, window, tile.columns), values, guide]
+    operands = [met, positions, tiling.column_tents(lattice, window, tile.columns), values, guide]
     specs = [
         spec(memory_space=pallas.tpu.SMEM),
         spec((None, tile.rows, 1), lambda n, o, x, y: (n * per_example, y, 0)),
@@ -111,7 +111,9 @@ def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, 
         _multiply(values, image, products, lanes, counts)
 
         def cell(cell):
-            row_tents[...] = jnp.broadcast_to(slicing.tent(positions[...], cell), row_tents.shape)
+            row_tents[...] = jnp.broadcast_to(
+                lattice_lib.tent(positions[...], cell, jnp.maximum), row_tents.shape
+            )
             gh = lattice.grid_shape[0]
             row = slicing.on_ring(cell, gh) if lattice.boundary[0] == "wrap" else cell
             _add_row(strip, products, weights, row_tents, row, lanes)
@@ -137,7 +139,7 @@ def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, 
 
 def _weigh(guide, weights, lanes, corner, lattice, order):
     """Writes the depth weights of a chunk; returns which of its pixels count."""
-    depth = depth_lib.position(guide[:, lanes].astype(jnp.float32), lattice, order)
+    depth = lattice.plane_positions(guide[:, lanes].astype(jnp.float32), order)
     # Blocks at the picture's end are filled with anything.
     row = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 0) + corner[0]
     column = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 1) + corner[1] + lanes.start
@@ -146,7 +148,7 @@ def _weigh(guide, weights, lanes, corner, lattice, order):
     depth = jnp.where(counts, depth, 0)
 
     def plane(k):
-        weights[k] = depth_lib.plane_weight(depth, k.astype(jnp.float32), order)
+        weights[k] = lattice_lib.plane_weights(depth, k, order, jnp.maximum)
 
     slicing.repeat(weights.shape[0], plane)
     return counts

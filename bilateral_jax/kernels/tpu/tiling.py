@@ -10,6 +10,8 @@ Hands tile sizes back to it.
 
 import dataclasses
 
+import jax.numpy as jnp
+
 # XLA grants a kernel 16 MiB of vector memory unless asked; what the compiler spills needs room too.
 BUDGET_BYTES = 14 << 20
 # A vector register holds 8 sublanes of 128 lanes of float32; 16 sublanes of bfloat16.
@@ -42,7 +44,7 @@ def choose(lattice, *, outputs: int, columns: int, planes: int, channels: int) -
       lattice: the `Lattice`.
       outputs: rows of the matrices.
       columns: their columns.
-      planes: depth planes (`depth.plane_cells`).
+      planes: depth planes (`Lattice.plane_count`).
       channels: of the image; 0 without one.
 
     Returns:
@@ -82,3 +84,41 @@ def vector_memory(lattice, tile: Tile, columns: int, planes: int, channels: int)
 def padded(count: int, multiple: int) -> int:
     """The first multiple that is not below `count`."""
     return -(-count // multiple) * multiple
+
+
+def column_tents(lattice, window, tile: int):
+    """Weights of the grid's columns at each pixel column: `[1 or n, gw, tiles * tile]`.
+
+    Columns past the image's end weigh 0.
+    """
+    tents = lattice.axis_tents(1, window)
+    padding = ((0, 0), (0, -lattice.size[1] % tile), (0, 0))
+    return jnp.swapaxes(jnp.pad(jnp.asarray(tents, jnp.float32), padding), 1, 2)
+
+
+def row_positions(lattice, window, tile: int, chunk: int):
+    """Positions of the pixel rows along gh, and the cells that each chunk of them meets.
+
+    Args:
+      lattice: the `Lattice`.
+      window: int32 `[n, 4]` or None.
+      tile: rows of a tile, a multiple of `chunk`.
+      chunk: rows of a chunk.
+
+    Returns:
+      `(positions, met)`: float32 `[1 or n, tiles * tile, 1]`, and int32 `[(1 or n) * chunks * 2]`,
+      the first cell of each chunk and the one after its last. Tents of any other cell are 0 there.
+      On a ring cells go on past both ends: -1 is the last one, `gh` the first again.
+    """
+    cells, boundary = lattice.grid_shape[0], lattice.boundary[0]
+    positions = jnp.asarray(lattice.axis_positions(0, window), jnp.float32)
+    if boundary == "clamp":
+        positions = jnp.clip(positions, 0, cells - 1)
+    padding = ((0, 0), (0, -lattice.size[0] % tile))
+    positions = jnp.pad(positions, padding, mode="edge")
+    ends = positions.reshape(len(positions), -1, chunk)[..., :: chunk - 1]
+    first, last = jnp.floor(ends[..., 0]), jnp.floor(ends[..., 1]) + 1
+    if boundary == "clamp":
+        last = jnp.minimum(last, cells - 1)
+    met = jnp.stack([first, last + 1], axis=-1).astype(jnp.int32)
+    return positions[..., None], met.reshape(-1)
