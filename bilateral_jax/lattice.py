@@ -48,8 +48,8 @@ class Lattice:
 
     Attributes:
       grid_shape: `(gh, gw, gd)`.
-      size: `(h, w)` of the pixels at hand.
-      full_size: `(height, width)` of the image that the pixels at hand are a crop of.
+      size: `(h, w)` of the pixels.
+      full_size: `(height, width)` of the image that the pixels are a crop of.
       origin: `(top, left)` of the crop in that image.
       convention: `"half_pixel"` or `"align_corners"`.
       boundary: `"clamp"` or `"wrap"` for each of gh, gw, gd.
@@ -75,8 +75,8 @@ class Lattice:
 
         Args:
           axis: 0 for rows, 1 for columns.
-          window: int32 `[n, 4]`, (top, left, full height, full width) per example, which takes the
-            place of `origin` and `full_size`; or None.
+          window: int32 `[n, 4]`, (top, left, full height, full width) per example, used
+            instead of `origin` and `full_size`; or None.
 
         Returns:
           `[1, pixels]`, float64; for a window `[n, pixels]`, float32.
@@ -140,7 +140,7 @@ class Lattice:
         return self.grid_shape[2] + (self.boundary[2] == "wrap") - order
 
     def plane_positions(self, guide, order: int):
-        """Positions along gd for `plane_weights`: within the first turn of a ring, else clamped.
+        """Positions along gd for `plane_weights`: on a ring modulo gd, else clamped.
 
         Not clamped for the derivative, which is 0 beyond the outermost centres. NaN stays NaN.
         """
@@ -234,7 +234,7 @@ def tents(position, cells: int, boundary: Boundary):
     # On a ring a cell is met from both sides; with one or two cells the two sides overlap and add
     # up.
     offset = (position % cells)[..., None] - cell
-    return sum(tent(offset, turn, xp.maximum) for turn in (-cells, 0, cells))
+    return sum(tent(offset, shift, xp.maximum) for shift in (-cells, 0, cells))
 
 
 def select_larger(x, low):

@@ -1,11 +1,8 @@
-"""How large the tiles of a picture are, so that a kernel's arrays fit a TPU's vector memory.
+"""Tiles of an image: sizes that fit a TPU's vector memory, and their tents and positions.
 
 Compiled, not measured: candidates and budget were chosen in November 2026 by what libtpu 0.0.50
 compiles for v4, v5e, v5p and v6e, and by the length of its schedules (docs/kernels.md has the
 table). No TPU has run them.
-
-Receives shapes from `kernels/tpu/__init__.py`.
-Hands tile sizes back to it.
 """
 
 import dataclasses
@@ -16,9 +13,9 @@ import jax.numpy as jnp
 BUDGET_BYTES = 14 << 20
 # A vector register holds 8 sublanes of 128 lanes of float32; 16 sublanes of bfloat16.
 LANES, SUBLANES = 128, 8
-# Pixel rows that slicing looks up at a time: with 128 lanes, two registers per plane.
+# Pixel rows that slicing computes at a time: with 128 lanes, two registers per plane.
 CHUNK_ROWS = 16
-# Rows and columns of a tile, best first: wide strips do the work along gw less often.
+# Rows and columns of a tile, best first: wide tiles do the work along gw less often.
 _CANDIDATES = ((64, 512), (64, 256), (64, 128), (32, 128), (16, 128))
 # Entries of a matrix whose sums stay in registers, two or one each.
 _ENTRIES = 16
@@ -38,7 +35,7 @@ class Tile:
 
 
 def choose(lattice, *, outputs: int, columns: int, planes: int, channels: int) -> Tile | None:
-    """The first candidate that fits the budget, no larger than the picture needs; or None.
+    """The first candidate that fits the budget, no larger than the image needs; or None.
 
     Args:
       lattice: the `Lattice`.
@@ -51,21 +48,21 @@ def choose(lattice, *, outputs: int, columns: int, planes: int, channels: int) -
       A `Tile` whose `outputs` divide the rows of the matrices.
     """
     height, width = lattice.size
-    divisors = [share for share in range(outputs, 0, -1) if outputs % share == 0]
+    divisors = [some for some in range(outputs, 0, -1) if outputs % some == 0]
     for rows, tile_columns in _CANDIDATES:
         rows = min(rows, padded(height, CHUNK_ROWS))
         tile_columns = min(tile_columns, padded(width, LANES))
-        for share in divisors:
-            if share > 1 and share * columns > _ENTRIES:
+        for some in divisors:
+            if some > 1 and some * columns > _ENTRIES:
                 continue
-            tile = Tile(rows, tile_columns, share)
+            tile = Tile(rows, tile_columns, some)
             if vector_memory(lattice, tile, columns, planes, channels) <= BUDGET_BYTES:
                 return tile
     return None
 
 
 def vector_memory(lattice, tile: Tile, columns: int, planes: int, channels: int) -> int:
-    """Bytes of vector memory that either kernel keeps: two of each block, scratch, temporaries.
+    """Bytes of vector memory of either kernel: each operand's tile twice, scratch, temporaries.
 
     The last axis of every array is padded to 128 lanes, the one before to 8 sublanes.
     """
@@ -76,9 +73,9 @@ def vector_memory(lattice, tile: Tile, columns: int, planes: int, channels: int)
     tents = padded(gw, SUBLANES) * tile.columns + tile.rows * LANES
     # Values come in or pixels go out; contracting a slope does both.
     planar = (1 + channels + 2 * tile.outputs) * tile.rows * tile.columns
-    strip = entries * cells * tile.columns
+    table = entries * cells * tile.columns
     chunk = (entries + planes + 1) * tile.rows * LANES
-    return 4 * (2 * (grid + tents + planar) + strip + chunk)
+    return 4 * (2 * (grid + tents + planar) + table + chunk)
 
 
 def padded(count: int, multiple: int) -> int:
