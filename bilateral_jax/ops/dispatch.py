@@ -32,13 +32,13 @@ IMPLEMENTATIONS: dict[str, types.ModuleType] = {
 # Kernels are written for one platform, under the name that JAX gives it when lowering.
 _PLATFORM = {"gpu": "cuda", "tpu": "tpu"}
 
-# The default of each platform: the first that takes the call and is fast for it. The kernels compile
-# for their devices and are correct in their interpreters, but have not run on a device; they become
-# defaults once they are measured to be faster (benchmarks/gpu.py).
+# The default of each platform: the first that takes the call and is fast for it. The kernels
+# compile for their devices and are correct in their interpreters, but have not run on a device:
+# they become defaults once they are measured to be faster (benchmarks/gpu.py).
 _DEFAULT = {"cpu": ("reference", "xla"), "cuda": ("xla",), "rocm": ("xla",), "tpu": ("xla",)}
 
 # Of more features than these, none applied to an image, a CPU gathers eight corners faster (20 ns
-# per pixel for 12 of them, against 60): the gathered numbers lie side by side, in one loop.
+# per pixel for 12 of them, against 60): gathered numbers lie side by side, in one loop.
 _GATHERED_FEATURES = 4
 
 

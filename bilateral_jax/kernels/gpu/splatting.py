@@ -150,7 +150,7 @@ def _splat_kernel(length, division, channels, lattice, order, *refs):
         # Loads the next row while this one is added.
         following = read(example, jnp.minimum(row + 1, row_stop - 1), column)
         position = _position(rows, example, row, lattice, 0)
-        pair = [lattice_lib.tent(position, first_row + t, jnp.maximum) for t in range(2)]
+        pair = [_tent(position, first_row + t) for t in range(2)]
         first_plane = index_of[1] * division.some_planes
         return following, _add_row(
             ready, index < stop, pair, first_plane, division, lattice, order, sums
@@ -166,7 +166,7 @@ def _splat_kernel(length, division, channels, lattice, order, *refs):
     plane = jnp.arange(division.some_planes, dtype=jnp.int32)
 
     def write(tap, _):
-        tent = lattice_lib.tent(position, first_column + tap, jnp.maximum)[None, :]
+        tent = _tent(position, first_column + tap)[None, :]
         for number, sum_ in enumerate(sums):
             o, rest = divmod(number, 2 * division.columns)
             at = out.at[example, row_tile, column_tile, *index_of, tap, o, *divmod(rest, 2), plane]
@@ -195,6 +195,10 @@ def _position(affine, example, pixel, lattice, axis):
     return jnp.clip(position, 0.0, lattice.grid_shape[axis] - 1.0)
 
 
+def _tent(position, cell):
+    return lattice_lib.tent(position, cell.astype(jnp.float32), jnp.maximum)
+
+
 def _read(pixels, first_output, division, channels, example, row, column):
     """Guide, values and channels of a row of pixels."""
     values, guide, *image = pixels
@@ -221,7 +225,9 @@ def _add_row(pixels, inside, pair, first_plane, division, lattice, order, sums):
     inside = inside & (guide == guide)
     depth = lattice.plane_positions(jnp.where(inside, guide, 0.0), order)
     plane = first_plane + jnp.arange(division.some_planes, dtype=jnp.int32)
-    weights = lattice_lib.plane_weights(depth[None, :], plane[:, None], order, jnp.maximum)
+    weights = lattice_lib.plane_weights(
+        depth[None, :], plane.astype(jnp.float32)[:, None], order, jnp.maximum
+    )
     added = []
     for o in range(division.some_outputs):
         parts = [jnp.where(inside, values[o], 0.0) * tent for tent in pair]
