@@ -1,7 +1,7 @@
-"""The kernels, interpreted, against what the original's gave, and not what a wrong one gave.
+"""The kernels, interpreted, against published results of the original operation.
 
 A published CUDA kernel has wrong gradients of grid and guide for three channels, which its own
-tests, with one channel or as many outputs as columns, cannot see. Three channels, then.
+tests, with one channel or as many outputs as columns, cannot see: three channels are tested here.
 """
 
 import functools

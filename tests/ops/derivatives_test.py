@@ -1,4 +1,4 @@
-"""Every transformation of JAX, to second order, on every implementation; and which one ran."""
+"""JAX transformations to second order on every implementation, and which implementation ran."""
 
 import chex
 import jax
@@ -18,7 +18,7 @@ CASE = cases.Case("small", (2, 3, 3), (4, 5), n_out=2, n_in=2)
 
 
 def smooth_arrays(seed=0, batch=()):
-    """Arrays whose guides keep a tenth of a cell away from every kink, in float64."""
+    """float64 arrays whose guides stay a tenth of a cell away from every kink."""
     grid, _, image, cotangent = CASE.arrays(seed, batch)
     rng = np.random.default_rng(seed + 100)
     size = (*batch, *CASE.size)
@@ -28,7 +28,7 @@ def smooth_arrays(seed=0, batch=()):
 
 
 def energy(implementation):
-    """A scalar that is not linear in anything, so that second derivatives exist."""
+    """A scalar that is nonlinear in every argument, so that second derivatives exist."""
 
     def function(grid, guide, image):
         out = bj.slice_apply(grid, guide, image, implementation=implementation)

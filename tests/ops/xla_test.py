@@ -58,7 +58,7 @@ class Case:
 
 CASES = {
     "photo": Case(size=(61, 83)),
-    "blocks_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
+    "tiles_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
     "cells": Case(size=(7, 96), batch=2),
     "halves_of_cells": Case(size=(7, 512), batch=2),
     "prime_width_wide": Case(size=(7, 401), grid_shape=(3, 5, 4)),
@@ -90,7 +90,7 @@ CASES = {
     "traced_windows_align_corners": Case(
         batch=2, windows=((0, 0, 13, 17), (1, 2, 14, 19)), convention="align_corners"
     ),
-    "traced_window_beyond_its_picture": Case(
+    "traced_window_beyond_its_image": Case(
         size=(16, 64), windows=((0, 0, 16, 45),), grid_shape=(4, 16, 8)
     ),
     "align_corners": Case(convention="align_corners"),
@@ -100,7 +100,7 @@ CASES = {
     "wrap_one_cell": Case(boundary=("wrap", "wrap", "wrap"), grid_shape=(1, 1, 1)),
     "wrap_align_corners": Case(boundary=("clamp", "wrap", "clamp"), convention="align_corners"),
 }
-# For what is run once to judge the other.
+# For programs that run once, as the expected values.
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 each_order = pytest.mark.parametrize("order", [0, 1])
 
@@ -178,7 +178,7 @@ def test_float64_accumulates_in_float64():
 
 
 @pytest.mark.parametrize("case", [Case(), CASES["many_features"]], ids=["image", "many_features"])
-def test_nan_guide_touches_its_pixel_alone(case):
+def test_nan_guide_affects_its_pixel_alone(case):
     grid, values, guide, image, _ = case.arrays()
     clean = run(xla, "slice_apply", case, (grid, values, guide, image, None), order=0)
     broken = run(
@@ -230,7 +230,7 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
     assert not splatted[:, :, :, [0, 3, 4, 5, 6, 7]].any()
 
 
-BANDED = {
+TILED = {
     "static": Case(size=(29, 83), batch=2),
     "cells": Case(size=(29, 80), batch=2),
     "halves_of_cells": Case(size=(29, 512), batch=2),
@@ -241,30 +241,30 @@ BANDED = {
 
 
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply", "guide_vjp"])
-@pytest.mark.parametrize("case", BANDED.values(), ids=BANDED)
-def test_bands_change_nothing(case, name, monkeypatch):
+@pytest.mark.parametrize("case", TILED.values(), ids=TILED)
+def test_row_tiles_change_nothing(case, name, monkeypatch):
     arrays = case.arrays()
     whole = run(xla, name, case, arrays, order=0)
     monkeypatch.setattr(slicing, "_table_rows", lambda *facts, **others: 0)
-    # Four rows a band: the last one repeats three rows of the one before.
+    # Four rows a tile: the last one repeats three rows of the one before.
     monkeypatch.setattr(row_tiles, "tile_rows", lambda *facts: 4)
-    banded = run(xla, name, case, arrays, order=0)
-    np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+    tiled = run(xla, name, case, arrays, order=0)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize(
     "size, batch, loops",
     [((1080, 1920), 1, False), ((1080, 1920), 32, False), ((768, 1024), 32, True)],
 )
-def test_batches_of_wide_pictures_are_sliced_without_bands(size, batch, loops):
-    """Their table is small beside the result; of bands one core would copy every pixel."""
+def test_batches_of_wide_images_are_sliced_without_row_tiles(size, batch, loops):
+    """Their table is small beside the result; with row tiles one core would copy every pixel."""
     shapes = ((16, 16, 8, 3, 4), size, (*size, 3))
     arrays = (jax.ShapeDtypeStruct((batch, *shape), jnp.float32) for shape in shapes)
     program = jax.jit(functools.partial(bj.slice_apply, implementation="xla")).lower(*arrays)
     assert ("stablehlo.while" in program.as_text()) == loops
 
 
-def test_temporaries_of_a_batch_of_crops_stay_in_memory_that_is_used_again():
+def test_temporaries_of_a_batch_of_crops_stay_below_32_megabytes():
     """Above 32 MB the C library gives them back: every training step would pay for fresh pages."""
     shapes = ((16, 16, 8, 3, 4), (256, 256), (256, 256, 3), (256, 256, 3))
     *arrays, cotangent = (jax.ShapeDtypeStruct((8, *shape), jnp.float32) for shape in shapes)
@@ -279,7 +279,7 @@ def test_temporaries_of_a_batch_of_crops_stay_in_memory_that_is_used_again():
 
 
 @pytest.mark.parametrize("width, per_cell", [(96, 1), (512, 2), (97, 1), (17, 0)])
-def test_a_cell_that_is_not_there_weighs_nothing(width, per_cell):
+def test_cells_beyond_the_border_weigh_nothing(width, per_cell):
     case = Case(size=(7, width), grid_shape=(5, 4, 3))
     tiles = column_tiles.column_tiles(case.lattice, None, slicing.COSTS)
     assert tiles.per_cell == per_cell
@@ -294,7 +294,7 @@ def test_a_cell_that_is_not_there_weighs_nothing(width, per_cell):
             np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
+def test_few_terms_are_unrolled_in_tiles_of_one_vector(monkeypatch):
     """One such program, 36 features in 85 columns, took jax 0.10.2 all memory to compile."""
     case = Case(grid_shape=(16, 16, 8), size=(9, 85), outputs=9)
     assert column_tiles.column_tiles(case.lattice, None, slicing.COSTS).width == 8
@@ -305,7 +305,7 @@ def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
-def test_temporaries_are_bounded_by_bands(name):
+def test_temporaries_are_bounded_by_row_tiles(name):
     def temporary_bytes(size):
         case = Case(grid_shape=(16, 16, 8), size=size)
         lattice, pixels = case.lattice, (1, *size)
@@ -320,11 +320,11 @@ def test_temporaries_are_bounded_by_bands(name):
         compiled = jax.jit(function).lower(first, guide, image).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    # A plane of this picture is 12 MB, the looked-up coefficients 144 MB. 1999 fits no block.
+    # A plane of this image is 12 MB, the sliced coefficients 144 MB. 1999 divides into no tiles.
     assert temporary_bytes((1500, 1999)) < 12e6
     assert temporary_bytes((12000, 1999)) < 12e6
-    # Blocks as wide as cells fill 2000 columns: a table of all rows, a third of the result; where
-    # that is too large, bands again.
+    # Tiles as wide as cells fill 2000 columns: a table of all rows, a third of the result; where
+    # that is too large, row tiles again.
     assert temporary_bytes((1500, 2000)) < 12e6
     assert temporary_bytes((12000, 2000)) < 12e6
     assert temporary_bytes((3000, 4000)) < 19e6
