@@ -1,10 +1,10 @@
-"""How long does a photo take from decoded array to array, and how much memory does it need?
+"""Time and memory of enhancing a photo, from decoded array to array.
 
-Question: `bilateral_jax.inference.enhance` with HDRNet (curves guide, grid 16x16x8, preset
-"recommended", random weights) on 8-bit photos, by part: shrinking the photo to 256x256 (by area),
+Measures `bilateral_jax.inference.enhance` with HDRNet (curves guide, grid 16x16x8, preset
+"recommended", random weights) on 8-bit photos, by part: resizing the photo to 256x256 (by area),
 the network on it, and everything at full resolution (guide, slice_apply, conversion from and to 8
-bit, in bands). Peak memory is that of a process of its own, with Python and XLA in it. The paper
-states 61 ms for 12 megapixels on a phone's GPU.
+bit, in row tiles). Peak memory is that of a process of its own, with Python and XLA in it. The
+paper states 61 ms for 12 megapixels on a phone's GPU.
 
     python -m benchmarks.enhance [--sizes 1080p 12mp 200mp] [--rounds 5] [--quick]
 

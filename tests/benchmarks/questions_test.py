@@ -1,4 +1,4 @@
-"""Every question runs from command line to README table, on pictures of a few pixels."""
+"""Every benchmark runs from command line to README table, on images of a few pixels."""
 
 import subprocess
 import sys
