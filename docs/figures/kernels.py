@@ -1,7 +1,7 @@
 """Draws docs/figures/kernels.png: `python -m docs.figures.kernels`.
 
-The arithmetic of a kernel without gather, on numbers: a small grid of random entries, one strip of
-columns, one chunk of rows. Weights come from `bilateral_jax.lattice`.
+The arithmetic of a kernel without gather: a small grid of random entries, one column tile, one
+chunk of rows. Weights come from `bilateral_jax.lattice`.
 """
 
 import pathlib
@@ -27,18 +27,18 @@ def numbers():
     y, x = np.mgrid[CHUNK, : LATTICE.size[1]]
     guide = 0.5 + 0.45 * np.sin(x / 9.0 + y / 5.0)
     depth_tents = lattice_lib.tents(LATTICE.depth(guide), gd, "clamp")
-    strip = entry.reshape(gh * gd, gw) @ column_tents
-    row = strip[CELL * gd + PLANE]
-    looked_up = np.einsum("yj,yxk,jkx->yx", row_tents, depth_tents, strip.reshape(gh, gd, -1))
+    table = entry.reshape(gh * gd, gw) @ column_tents
+    row = table[CELL * gd + PLANE]
+    sliced = np.einsum("yj,yxk,jkx->yx", row_tents, depth_tents, table.reshape(gh, gd, -1))
     return {
         "entry": entry.reshape(gh * gd, gw),
         "column_tents": column_tents,
-        "strip": strip,
+        "table": table,
         "guide": guide,
         "row_tent": np.broadcast_to(row_tents[:, CELL, None], guide.shape),
         "depth_tent": depth_tents[..., PLANE],
         "row": np.broadcast_to(row, guide.shape),
-        "looked_up": looked_up,
+        "sliced": sliced,
     }
 
 
@@ -53,10 +53,10 @@ def show(axes, array, title, rows, columns, *, weights=False):
 
 
 def join(figure, left, right, symbol):
-    """A sign in the gap between two panels."""
+    """Writes a sign in the gap between two panels."""
     a, b = left.get_position(), right.get_position()
-    place = (a.x1 + b.x0) / 2 - 0.004, (a.y0 + a.y1) / 2
-    figure.text(*place, symbol, ha="center", va="center", fontsize=15)
+    position = (a.x1 + b.x0) / 2 - 0.004, (a.y0 + a.y1) / 2
+    figure.text(*position, symbol, ha="center", va="center", fontsize=15)
 
 
 def main():
@@ -70,7 +70,7 @@ def main():
     ).subplots()
     show(upper[0], arrays["entry"], "one entry of the grid", "(cell, plane)", "gw cells")
     show(upper[1], arrays["column_tents"], "column tents", "gw cells", "columns", weights=True)
-    show(upper[2], arrays["strip"], "the strip's table", "(cell, plane)", "columns")
+    show(upper[2], arrays["table"], "the column tile's table", "(cell, plane)", "columns")
     upper[2].add_patch(
         plt.Rectangle((-0.5, CELL * gd + PLANE - 0.5), 64, 1, fill=False, ec="black", lw=1.5)
     )
@@ -80,15 +80,15 @@ def main():
     for axes, name, title in (
         (lower[0], "row_tent", f"row tent of cell {CELL}"),
         (lower[1], "depth_tent", f"depth weight of plane {PLANE}"),
-        (lower[2], "row", "that row of the table, spread"),
-        (lower[3], "looked_up", "the entry at each pixel"),
+        (lower[2], "row", "that row of the table, broadcast"),
+        (lower[3], "sliced", "the entry at each pixel"),
     ):
         show(axes, arrays[name], title, "rows", "columns", weights=axes in lower[:2])
     for pair, sign in (((upper[0], upper[1]), "@"), ((upper[1], upper[2]), "=")):
         join(figure, *pair, sign)
     for pair, sign in zip(zip(lower, lower[1:], strict=False), ("×", "×", "→"), strict=True):
         join(figure, *pair, sign)
-    figure.text(0.05, 0.95, "1. once per strip: a matrix product along gw", fontsize=11)
+    figure.text(0.05, 0.95, "1. once per column tile: a matrix product along gw", fontsize=11)
     text = "2. per chunk of pixels: arithmetic on planes, summed over the few cells and all planes"
     figure.text(0.05, 0.44, text, fontsize=11)
     note = (

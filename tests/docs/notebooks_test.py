@@ -55,7 +55,7 @@ def test_the_bilateral_grid_notebook_shows_what_it_says(executed):
     assert len(shown) == 7
     assert all(picture.std() > 10 for picture in shown), "an empty picture"
     words = text(outputs)
-    assert "all the weight arrived: 147456.0 for 147456 pixels" in words
+    assert "sum of the weights: 147456.0 for 147456 pixels" in words
     before, after = (
         float(part.split(" dB")[0].split()[-1])
         for part in words.split("PSNR against the target:")[1].split(",")[:2]
