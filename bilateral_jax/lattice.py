@@ -273,3 +273,21 @@ def plane_weights(depth, k, order: int, larger=select_larger):
     if order == 1:
         return ((depth >= k) & (depth < k + 1)).astype(depth.dtype)
     return tent(depth, k, larger)
+
+
+def all_plane_weights(depth, planes: int, order: int):
+    """List of `plane_weights` of every depth plane."""
+    return [plane_weights(depth, k, order) for k in range(planes)]
+
+
+def tap_tents(offset, taps: int):
+    """List of the tents of `taps` >= 2 neighbouring cells at positions among them.
+
+    Args:
+      offset: positions relative to the first of the cells, in [0, taps - 1]. So the tents of the
+        first and the last have one side only.
+      taps: number of cells.
+    """
+    first, last = 1 - offset, offset - (taps - 2)
+    inner = [tent(offset, t) for t in range(1, taps - 1)]
+    return [select_larger(first, 0), *inner, select_larger(last, 0)]

@@ -64,7 +64,8 @@ def unrolled(rows, offsets, depth, image, values, *, tiles, order, dtype):
     Returns:
       `[n, h, count, width, o]`, or without the last axis if there are `values`.
     """
-    planes = [lattice_lib.plane_weights(depth, k, order) for k in range(rows.shape[3])]
+    planes = lattice_lib.all_plane_weights(depth, rows.shape[3], order)
+    tents = lattice_lib.tap_tents(offsets, tiles.taps) if tiles.taps > 2 else None
     tables = [_entries(rows, tiles, t, depth.shape) for t in range(tiles.taps)]
     extended = _extended(image, rows.shape[5])
 
@@ -81,7 +82,7 @@ def unrolled(rows, offsets, depth, image, values, *, tiles, order, dtype):
             _sum(lax.mul(plane, matrix_row(table, k, o)) for k, plane in enumerate(planes))
             for table in tables
         ]
-        return _between_taps(at_taps, offsets)
+        return _between_taps(at_taps, offsets, tents)
 
     channels = (channel(o) for o in range(rows.shape[4]))
     if values is None:
@@ -125,23 +126,14 @@ def _for_pixels(entries, shape):
     return lax.broadcast_in_dim(lax.reshape(entries, shape[:3]), shape, (0, 1, 2))
 
 
-def _between_taps(at_taps, offsets):
+def _between_taps(at_taps, offsets, tents):
     """The sum of the taps' values, weighted by tents of the offsets, which sum to 1."""
-    last = len(at_taps) - 1
-    if last == 0:
+    if len(at_taps) == 1:
         return at_taps[0]
-    if last == 1:
+    if len(at_taps) == 2:
         return (1 - offsets) * at_taps[0] + offsets * at_taps[1]
-
-    def tent(t):
-        if t == 0:
-            return lattice_lib.select_larger(1 - offsets, 0)
-        if t == last:
-            return lattice_lib.select_larger(offsets - (t - 1), 0)
-        return lattice_lib.tent(offsets, t)
-
     # As differences from the second tap, which is a cell of the grid for every tile.
-    others = (tent(t) * (value - at_taps[1]) for t, value in enumerate(at_taps) if t != 1)
+    others = (tents[t] * (value - at_taps[1]) for t, value in enumerate(at_taps) if t != 1)
     return _sum([at_taps[1], *others])
 
 
