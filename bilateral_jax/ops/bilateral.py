@@ -36,14 +36,13 @@ def bilateral_slice(
     Args:
       grid: `[*b, gh, gw, gd, *features]`, any number of feature axes.
       guide: `[*b, h, w]` in [0, 1]; outside it clamps; a NaN makes that pixel NaN and no other, and
-        adds nothing to the gradient of the grid. Its leading axes broadcast against the
-        grid's.
+        adds nothing to the gradient of the grid. Its leading axes broadcast against the grid's.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
         leading axes as the guide has, and the rest are features. Needed to slice one grid by many
         guides, or the reverse.
       window: `(top, left, full_height, full_width)`: the guide is that crop of a larger image,
         and every pixel gets what it would get in the whole. Four ints, or integers `[*b, 4]` for
-        one crop per example (traced; the caller answers for their values).
+        one crop per example (traced; their values are not checked).
       convention: `"half_pixel"`, or `"align_corners"` for grids trained with cells on the image's
         corners.
       boundary: `"clamp"` or `"wrap"`, one for all axes or one for each of (gh, gw, gd).

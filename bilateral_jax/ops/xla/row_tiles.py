@@ -42,8 +42,8 @@ def isolated(function, *arrays):
     return jax.lax.cond(jax.lax.optimization_barrier(True), function, never, *arrays)
 
 
-def joined(function, rows, arrays, filler):
-    """Applies `function` to tiles of `rows` rows (axis 1) of the arrays, joins its results there.
+def map_tiles(function, rows, arrays, filler):
+    """Applies `function` to tiles of `rows` rows (axis 1) of the arrays; concatenates the results.
 
     The buffer for them begins full of `filler`, any scalar of this call: zeros would be one
     constant for all calls in a program, kept until the last and copied for each.
@@ -67,7 +67,7 @@ def joined(function, rows, arrays, filler):
     return jax.lax.bitcast_convert_type(out, shape.dtype)
 
 
-def summed(function, rows, weights, arrays):
+def sum_tiles(function, rows, weights, arrays):
     """The sum over tiles of `function(example, weights, *arrays)`, `[n, ...]`.
 
     A tile has rows of one example, `example` being its index: a tile of all would have few rows,

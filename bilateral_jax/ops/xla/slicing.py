@@ -72,7 +72,7 @@ def _slice(values, grid, guide, image, window, lattice, order, dtype):
         if not unrolls:
             numbers += tiles.taps * planes + outputs * columns
         rows = row_tiles.tile_rows(_TILE_BYTES, guide.shape, numbers)
-    return row_tiles.joined(row_tile, rows, arrays, table.ravel()[0])
+    return row_tiles.map_tiles(row_tile, rows, arrays, table.ravel()[0])
 
 
 def _table_rows(shape, entries, outputs, *, contracted):

@@ -56,7 +56,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     row_tents = jnp.asarray(lattice.axis_tents(0, window), accumulate)
     row_tents = jnp.broadcast_to(row_tents, (batch, *row_tents.shape[1:]))
     rows = row_tiles.tile_rows(_TILE_BYTES, (1, *guide.shape[1:]), numbers)
-    table = row_tiles.summed(row_tile, rows, row_tents, arrays)
+    table = row_tiles.sum_tiles(row_tile, rows, row_tents, arrays)
     table = table.reshape(*table.shape[:2], tiles.taps, len(cells), outputs * columns, -1)
     grid = _table_transposed(table, tiles, cells)
     if not offset or image is None:
