@@ -254,7 +254,7 @@ def tent(position, cell, larger=select_larger):
       position: positions in cells.
       cell: index of the cell, or an array that broadcasts.
       larger: the maximum of an array and a number. GPU and TPU kernels pass `jnp.maximum`, one
-        instruction there.
+        instruction there (a GPU's drops NaN).
     """
     return larger(1 - abs(position - cell), 0)
 

@@ -47,7 +47,7 @@ def curves(image, *, ccm, ccm_bias, shifts, slopes, mix, mix_bias):
         value = sum(planes[d] * ccm[d, c] for d in range(3)) + ccm_bias[c]
         ramps = (slopes[c, k] * jax.nn.relu(value - shifts[c, k]) for k in range(shifts.shape[1]))
         guide = guide + mix[c] * sum(ramps)
-    # `jnp.clip` halves the gradient of a value exactly at a bound (a black pixel's guide is there
+    # `jnp.clip` halves the gradient of a value exactly at a bound (that of a black pixel is 0
     # at the start of training).
     return jnp.where(guide < 0, 0.0, jnp.where(guide > 1, 1.0, guide))
 

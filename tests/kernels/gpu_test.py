@@ -203,8 +203,8 @@ def test_lowers_for_cuda(name, order, operation):
     program = lowering.for_cuda(bound(gpu, operation, options), *arrays[operation])
     assert "triton" in program
     assert f"bilateral_{operation}_gpu_order{order}" in program
-    # What XLA does beside the kernel must not round factors to TF32, which no interpreter shows;
-    # and sums must not depend on who comes first.
+    # XLA's products beside the kernel must not round factors to TF32, which no interpreter shows;
+    # and sums must not depend on the order of programs.
     assert "stablehlo.dot_general" in program
     assert not lowering.products_without_precision(program)
     assert "atomic" not in program

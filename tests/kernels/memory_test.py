@@ -118,8 +118,7 @@ def one_program_at_a_time(monkeypatch):
 
 
 # More than one segment, the last one shorter; several row tiles; a group of outputs that is not
-# full. Of 41 pixels, number 20 lies on the centre of cell 1, and in float32 at
-# 0.9999999.
+# full. Of 41 pixels, number 20 lies on the centre of cell 1, and in float32 at 0.9999999.
 CASE = cases.Case("small", (2, 3, 3), (3, 41), n_out=2, n_in=1)
 MANY = dataclasses.replace(CASE, size=(2, 35), n_out=6)
 SMALL_IMAGE = dataclasses.replace(CASE, grid_shape=(4, 7, 2), size=(2, 5))

@@ -12,7 +12,7 @@ import pytest
 import bilateral_jax as bj
 from tests import assets, cases, oracles
 
-# Optimised programs are the matter of ops/xla_test.py.
+# Optimised programs are tested in ops/xla_test.py.
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -332,7 +332,7 @@ def test_align_corners_matches_radiance_field_libraries():
     close(out, expected)
 
 
-# A user's mistakes.
+# Invalid arguments.
 
 GRID = np.zeros((2, 3, 4, 3, 4), np.float32)
 GUIDE = np.zeros((6, 7), np.float32)

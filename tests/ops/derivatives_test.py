@@ -10,7 +10,7 @@ import bilateral_jax as bj
 from bilateral_jax.ops import binding
 from tests import cases
 
-# Optimised programs are the matter of ops/xla_test.py.
+# Optimised programs are tested in ops/xla_test.py.
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -89,7 +89,7 @@ def test_hessian_in_the_guide_is_symmetric(implementation):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5 * np.abs(matrix).max())
 
 
-# The rules stand above the implementations, so one case is enough for the slower of them.
+# The rules are common to all implementations, so one case is enough for the slower of them.
 @pytest.mark.parametrize(
     "implementation, axes",
     [

@@ -285,7 +285,7 @@ def test_cells_beyond_the_border_weigh_nothing(width, per_cell):
     assert tiles.per_cell == per_cell
     grid, values, guide, image, _ = case.arrays()
     for far, near in ((-1, np.s_[:, :, : width // 8]), (0, np.s_[:, :, -(width // 8) :])):
-        # Row after row in one line, the other end of the row is the next cell.
+        # In the flattened rows the other end of the row is the next cell.
         large = grid.at[:, :, far].set(1e20)
         for name in ("slice_apply", "guide_vjp"):
             arrays = (large, values, guide, image, None)

@@ -105,8 +105,8 @@ def _entries(rows, tiles, t, shape):
             return _for_pixels(cut, shape)
 
         return entry
-    # Row after row in one line, a cell beyond a row's end is one of the next row. What is in it
-    # does not count, and further rows before the first and after the last keep it inside.
+    # In the flattened rows a cell beyond a row's end is one of the next row. Its weight is 0, and
+    # padding rows before the first and after the last keep the index inside.
     start, entries = tiles.per_cell * (cells + t) - 1, (height - 2) * tiles.count
     lines = lax.reshape(rows, (n, height * cells, *rows.shape[3:]))
 
