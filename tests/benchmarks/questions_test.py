@@ -50,7 +50,7 @@ EXPECTED = {
     shapes: "over 4 cases `reference` takes",
     batches: "| tiny, forward + gradients |",
     enhance: "| 123 MB |",
-    pages: "| picture | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
+    pages: "| image | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
 }
 
 
