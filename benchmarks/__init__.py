@@ -1,1 +1,1 @@
-"""One script per question; each writes `results/<device>/<question>-<jax version>.json`."""
+"""Benchmarks; each writes `results/<device>/<question>-<jax version>.json`."""

@@ -1,4 +1,4 @@
-"""The whole suite: every question in a process of its own, then the report.
+"""Runs all benchmarks, each in a process of its own, then renders the report.
 
     python -m benchmarks [slice_apply splat shapes batches pages enhance train_step] [--quick]
 

@@ -1,18 +1,18 @@
-"""How accurate is an alignment, and does a wrong pair ever pass?
+"""Accuracy of the alignment, and whether wrong pairs pass its checks.
 
-Question: `bilateral_jax.alignment.align` on real photos. A photo serves as the camera's; the
-phone's is made from it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4,
-perspective, translation; SciPy's splines in float64) and by typical degradations: exposure, gamma
-and a colour cast, noise, blur, JPEG, all of these. Beyond the camera's photo the phone's is
-mirrored, so that no empty border shows the outline.
+Measures `bilateral_jax.alignment.align` on real photos. A photo serves as the camera's; the phone's
+is made from it by a known homography (rotation up to 8 degrees, scale 0.7 to 1.4, perspective,
+translation; resampled by SciPy in float64) and the degradations of phones: exposure, gamma and a
+colour cast, noise, blur, JPEG, or all of these. Where the phone sees more than the camera, the
+photo is mirrored: an empty border would show the outline.
 
-- `corner`: error of the corners of the whole phone photo under the estimated homography, in its
-  pixels.
+- `corner`: distance between the corners of the whole phone photo under the found and the true
+  homography, in its pixels.
 - `patches`: share of the kept patches whose centre is right to 1 pixel, after the shift that the
   correlation filter chose.
 - wrong pairs: every ordered pair of different photos, photos against their mirror images, different
-  photos that carry the same date stamp or the same frame, halves of one photo that share nothing,
-  and images without texture or with nothing but a repeated or random one. None may pass.
+  photos that carry the same date stamp or the same frame, disjoint halves of one photo, and images
+  without texture or with only a repeated or random one. None may pass.
 
     python -m benchmarks.align --assets FOLDER [--part PART] [--quick]
 
@@ -44,9 +44,9 @@ def homography(rng, size):
     """A random view of a photo of this size by another camera of the same size."""
     height, width = size
     angle, scale = np.radians(rng.uniform(-8, 8)), np.exp(rng.uniform(np.log(0.7), np.log(1.4)))
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear, tilt = np.eye(3), np.eye(3)
-    linear[:2, :2] = turn
+    linear[:2, :2] = rotation
     tilt[2, :2] = rng.uniform(-0.1, 0.1, 2) / max(size)
     middle = np.array([width, height]) / 2
     there, back = np.eye(3), np.eye(3)
@@ -56,7 +56,7 @@ def homography(rng, size):
 
 
 def view(photo, matrix, fine=2):
-    """Draws a photo through a homography: cubic splines, the mean of `fine` x `fine` samples."""
+    """Warps a photo by a homography: cubic splines, the mean of `fine` x `fine` samples."""
     height, width = photo.shape[:2]
     steps = (np.arange(fine) + 0.5) / fine - 0.5
     y = (np.arange(height)[:, None] + steps).ravel()
@@ -73,7 +73,7 @@ def view(photo, matrix, fine=2):
 
 
 def degraded(image, kind, rng):
-    """Degrades an image in [0, 1] as a phone does; gives uint8."""
+    """An image in [0, 1] with the degradations of a phone, uint8."""
     every = kind == "all"
     if every or kind == "blur":
         image = ndimage.gaussian_filter(image, (1.2, 1.2, 0))
@@ -90,8 +90,8 @@ def degraded(image, kind, rng):
     return np.ascontiguousarray(pixels)
 
 
-def measured(camera, phone, truth):
-    """Aligns a pair and compares with the true homography."""
+def aligned(camera, phone, truth):
+    """The row of an aligned pair, compared with the true homography."""
     start = time.process_time()
     fit = align.find_homography(camera, phone)
     seconds = time.process_time() - start
@@ -128,21 +128,21 @@ def warped(photos, *, views, kinds, enlarged=False):
             image = view(photo, truth, fine=1 if enlarged else 2)
             for kind in kinds:
                 row = {"photo": name, "view": seed, "kind": kind}
-                yield row | measured(photo, degraded(image, kind, rng), truth)
+                yield row | aligned(photo, degraded(image, kind, rng), truth)
 
 
 def retouched(folder):
-    """Rows of photos against their retouched versions, in which nothing moved."""
+    """Rows of photos against retouched versions: the true homography is the identity."""
     for before in sorted((folder / "input").glob("*.png")):
         for kind in RETOUCHED:
             after = folder / kind / before.name
             if after.is_file():
                 pair = [images.read(path).pixels for path in (before, after)]
-                yield {"photo": before.stem, "kind": kind} | measured(*pair, np.eye(3))
+                yield {"photo": before.stem, "kind": kind} | aligned(*pair, np.eye(3))
 
 
 def wrong_pairs(photos):
-    """(Kind, name, camera, phone) of pairs that show different things."""
+    """(Kind, name, camera, phone) of pairs of different scenes."""
     for (a, first), (b, second) in itertools.permutations(photos.items(), 2):
         yield "two photos", f"{a} {b}", first, second
     for name, photo in photos.items():
@@ -162,13 +162,13 @@ def wrong_pairs(photos):
 
 def stamped(photo):
     photo = photo.copy()
-    place = (photo.shape[1] // 3, photo.shape[0] - 40)
+    corner = (photo.shape[1] // 3, photo.shape[0] - 40)
     font = cv2.FONT_HERSHEY_SIMPLEX
-    return cv2.putText(photo, "2026:11:24 17:05:33", place, font, 1.6, (255, 160, 0), 3)
+    return cv2.putText(photo, "2026:11:24 17:05:33", corner, font, 1.6, (255, 160, 0), 3)
 
 
 def framed(photo):
-    """The photo inside a frame that is the same for every photo."""
+    """The photo inside a frame of texture that is the same for every photo."""
     frame = texture(9, size=(900, 900))
     frame[120:780, 120:780] = cv2.resize(photo, (660, 660), interpolation=cv2.INTER_AREA)
     return frame
@@ -196,8 +196,8 @@ def gradient(seed):
     return images.to_integer(np.clip(ramp + rng.normal(0, 0.01, ramp.shape), 0, 1), 8)
 
 
-def wrong(photos):
-    """Rows of all wrong pairs; the features of an image are computed once."""
+def wrong_pair_rows(photos):
+    """Rows of every wrong pair; the features of an image are computed once."""
     known, find = {}, matching._features
 
     def features(grey):
@@ -222,7 +222,7 @@ def wrong(photos):
 
 
 def summary(rows):
-    """One line of a table."""
+    """Row of the table of pairs."""
     found = [row for row in rows if row["reason"] is None]
     corner = np.array([row["corner"] for row in found]).reshape(-1)
     patches = sum(row["patches"] for row in found)
@@ -238,8 +238,8 @@ def summary(rows):
     }
 
 
-def counted(rows):
-    """One line of the table of wrong pairs."""
+def passed_summary(rows):
+    """Row of the table of wrong pairs."""
     passed = sum(row["reason"] is None for row in rows)
     return {"pairs": len(rows), "passed": passed, "most_inliers": max(r["inliers"] for r in rows)}
 
@@ -251,14 +251,14 @@ def grouped(rows):
     return groups
 
 
-def read_all(folder):
+def photos_of(folder):
     return {path.stem: images.read(path).pixels for path in sorted(folder.glob("*.png"))}
 
 
 def parts_of(folder, quick):
     """Part -> generator of its rows."""
-    large = read_all(folder / "photos")
-    small = read_all(folder / "fivek_sample" / "input") | read_all(folder / "internet")
+    large = photos_of(folder / "photos")
+    small = photos_of(folder / "fivek_sample" / "input") | photos_of(folder / "internet")
     if quick:
         large, small = (dict(list(photos.items())[:2]) for photos in (large, small))
     views = 1 if quick else 3
@@ -267,14 +267,14 @@ def parts_of(folder, quick):
         "512 pixels": warped(small, views=views, kinds=("clean", "all")),
         "12 megapixels": warped(large, views=1, kinds=("all",), enlarged=True),
         "retouched, 512 pixels": retouched(folder / "fivek_sample"),
-        "wrong pairs": wrong(large | small),
+        "wrong pairs": wrong_pair_rows(large | small),
     }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--assets", type=pathlib.Path, required=True, help="folder of photos")
-    parser.add_argument("--part", help="only this one; the file keeps what it holds of others")
+    parser.add_argument("--part", help="only this one; the file keeps the results of the others")
     parser.add_argument("--quick", action="store_true", help="two photos, nothing written")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -285,7 +285,7 @@ def main():
     record = json.loads(path.read_text()) if options.part and path.is_file() else {}
     for part in (options.part,) if options.part else parts:
         rows = list(parts[part])
-        line = counted if part == "wrong pairs" else summary
+        line = passed_summary if part == "wrong pairs" else summary
         table = {kind: line(group) for kind, group in grouped(rows).items()}
         for kind, numbers in table.items():
             print(part, kind, *(f"{key} {value}" for key, value in numbers.items()), flush=True)

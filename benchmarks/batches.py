@@ -1,15 +1,15 @@
-"""Does a pixel of four pictures cost more than a pixel of one?
+"""Time per pixel of a batch of four images against one image.
 
-Question: `slice_apply`, forward and with gradients, of one picture, of a batch of four like it, and
-of one picture with as many pixels as the four, all in the same rounds; torch, too, whose
-`grid_sample` has a thread per picture, so that a batch is where it gains (not at the largest size:
-no candidate here needs gigabytes, which a system takes its time to give back to whoever is measured
-next). And all again where the C library gives no memory back at all (`environments.py`).
+Measures `slice_apply`, forward and with gradients, of one image, of a batch of four of its size,
+and of one image with as many pixels as the four, all in the same rounds; also torch, whose
+`grid_sample` has a thread per image and gains from batches (not at the largest size: gigabytes that
+the system takes back slowly would slow the candidate that is measured next). All is repeated where
+the C library gives no memory back (`environments.py`).
 
     python -m benchmarks.batches [--rounds 15] [--quick]
 
 prints a table and writes `results/<device>/batches-<jax version>.json`; `pixel_ratio` is time per
-pixel over that of the one picture, in the same round.
+pixel over that of the one image, in the same round.
 """
 
 import numpy as np

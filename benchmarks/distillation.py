@@ -1,15 +1,15 @@
-"""What does a bilateral grid gain and lose against the network that taught it?
+"""Quality and speed of a distilled bilateral-grid network against its teacher.
 
-Question: how near does an HDRNet trained on a teacher's pictures (`configs/distil_can.py`) come to
-the teacher on photos that neither was trained on, and how long do both take for a whole photo, side
-by side: `bilateral_jax.inference.enhance`, decoded array to array, 8 bit, in turns.
+Measures the PSNR of an HDRNet trained on a teacher's outputs (`configs/distil_can.py`) to the
+teacher on photos that neither was trained on, and the time of both for a whole photo, interleaved:
+`bilateral_jax.inference.enhance`, decoded array to array, 8 bit.
 
     python -m benchmarks.distillation TEACHER STUDENT --name NAME [--photos FOLDER] [--sizes 1080p
     12mp]
         [--rounds 3] [--quick]
 
 TEACHER and STUDENT are folders of models (`import can`, a run). Without `--photos` the demo's
-held-out photos are judged. Prints a table; without `--quick` writes
+held-out photos are used. Prints a table; without `--quick` writes
 `results/<device>/distillation-<jax version>.json`, one row per operator NAME, size or set of
 photos; rows of other names stay.
 """
@@ -35,13 +35,13 @@ def main():
     parser.add_argument("teacher")
     parser.add_argument("student")
     parser.add_argument("--name", required=True, help="what the teacher does, for the table")
-    parser.add_argument("--photos", help="folder of photos to judge; default: the demo's")
+    parser.add_argument("--photos", help="folder of photos to compare; default: the demo's")
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=["1080p"])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a small picture, nothing written")
+    parser.add_argument("--quick", action="store_true", help="a small image, nothing written")
     options = parser.parse_args()
     teacher, student = (networks.load_model(path) for path in (options.teacher, options.student))
-    rows = [{"operator": options.name} | judged(teacher, student, options.photos)]
+    rows = [{"operator": options.name} | compared(teacher, student, options.photos)]
     print(f"{options.name}, PSNR to the teacher: {rows[0]['mean_student']} dB")
     print(f"that of the untouched photos: {rows[0]['mean_untouched']} dB", flush=True)
     sizes = {"quick": (96, 128)} if options.quick else {size: SIZES[size] for size in options.sizes}
@@ -53,17 +53,17 @@ def main():
         records.write("distillation", kept(options.name, rows) + rows)
 
 
-def judged(teacher, student, folder):
-    """PSNR of the student, and of the untouched photo, to what the teacher gives."""
+def compared(teacher, student, folder):
+    """PSNR to the teacher's output, of the student and of the unchanged photo."""
     source = operator_targets.photo_folder(folder, long_side=768) if folder else None
     source = source or operator_targets.DemoInputs("heldout")
     photos = {}
     for index in range(len(source)):
         photo = source[index]["image"]
-        wanted = inference.enhance(teacher, photo)
+        target = inference.enhance(teacher, photo)
         photos[pathlib.Path(source[index]["name"]).stem] = {
-            "student": psnr(inference.enhance(student, photo), wanted),
-            "untouched": psnr(photo, wanted),
+            "student": psnr(inference.enhance(student, photo), target),
+            "untouched": psnr(photo, target),
         }
     means = {
         f"mean_{name}": round(float(np.mean([photo[name] for photo in photos.values()])), 2)
@@ -72,13 +72,13 @@ def judged(teacher, student, folder):
     return {"set": "folder" if folder else "demo", "photos": photos} | means
 
 
-def psnr(found, wanted):
-    pair = (np.asarray(x, np.float32) / np.iinfo(x.dtype).max for x in (found, wanted))
+def psnr(image, target):
+    pair = (np.asarray(x, np.float32) / np.iinfo(x.dtype).max for x in (image, target))
     return round(float(metrics.psnr(*pair)), 2)
 
 
 def timed(teacher, student, size, rounds):
-    """Seconds of both on one photo of noise, in turns after a run of each for nothing."""
+    """Seconds of both on one photo of noise, interleaved, after an untimed run of each."""
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     samples = {"teacher": [], "student": []}
     for attempt in range(rounds + 1):

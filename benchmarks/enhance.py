@@ -1,4 +1,4 @@
-"""How long does a photo take from decoded array to array, and how much memory does it need?
+"""Time and memory of enhancing a photo, from decoded array to array.
 
 Question: `bilateral_jax.inference.enhance` with HDRNet (curves guide, grid 16x16x8, preset
 "recommended", random weights) on 8-bit photos, by part: resizing the photo to 256x256 (by area),

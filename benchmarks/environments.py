@@ -1,9 +1,9 @@
-"""Processes that begin with other rules for the C library's memory.
+"""Benchmarks in processes with different settings of the C library's allocator.
 
-By default a block of more than 32 MB goes back to the system when it is freed, and the next one
-begins with pages that the system has to clear one by one. `kept` gives nothing back (one arena:
-those of other threads give back at 64 MB, whatever the thresholds); with huge pages there are 512
-times fewer of them.
+By default an allocation of more than 32 MB is returned to the system when it is freed, and the next
+one begins with pages that the system has to clear one by one. `kept` returns nothing (one arena:
+those of other threads return at 64 MB, whatever the thresholds); with huge pages there are 512
+times fewer pages.
 """
 
 import argparse
@@ -27,16 +27,16 @@ ENVIRONMENTS = {
 
 
 def ask(module, measured_rows, names, *, rounds, sizes, quick, ratio):
-    """The `main` of a question that is measured in processes of several environments.
+    """The `main` of a benchmark that runs in processes of several environments.
 
     Args:
-      module: the question's module, `benchmarks.QUESTION`, as `python -m` takes it.
-      measured_rows: its function `(sizes, rounds)` that measures in the process that it is in.
+      module: the benchmark's module, `benchmarks.QUESTION`, as `python -m` takes it.
+      measured_rows: its function `(sizes, rounds)` that measures in the current process.
       names: of the environments.
-      rounds: how many unless the command line says so.
+      rounds: default number of rounds.
       sizes: labels of all sizes.
       quick: those of a quick run.
-      ratio: `(key, words)`: the ratio of a row that the console shows, and to what it is.
+      ratio: `(key, words)`: the ratio of a row that the console shows, and its description.
     """
     parser = argparse.ArgumentParser(
         description=measured_rows.__globals__["__doc__"].splitlines()[0]
@@ -62,7 +62,7 @@ def ask(module, measured_rows, names, *, rounds, sizes, quick, ratio):
 
 
 def rows(module, environment, names, rounds):
-    """What `python -m MODULE --rows NAMES --rounds ROUNDS` prints as JSON, started there."""
+    """The JSON rows that `python -m MODULE --rows NAMES --rounds ROUNDS` prints there."""
     command = [sys.executable, "-m", module, "--rounds", str(rounds), "--rows", *names]
     variables = os.environ | ENVIRONMENTS[environment]
     run = subprocess.run(command, env=variables, stdout=subprocess.PIPE, check=True, text=True)

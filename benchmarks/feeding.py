@@ -1,8 +1,8 @@
-"""Does the step wait for its photos? Part of `benchmarks/train_step.py`.
+"""Idle time of a training step that loads photos. Part of `benchmarks/train_step.py`.
 
 Pairs of photos are written to a temporary folder: sample photos that ship in packages, enlarged,
-with noise added so that they compress like photos of their size. Few different ones suffice, since
-every access decodes anew; they come from the system's memory then, not from a disk. The training
+with noise added so that they compress like photos of their size. A few suffice, since every access
+decodes them again; they are read from the system's memory, not from a disk. The training
 step runs on crops of 256 x 256 pixels with the whole photo's low-resolution copy, as
 `configs/hdrnet.py` says, and the seconds spent in `next(batches)` are its idle time. The first
 batches, which include those prepared in advance, are not counted.
@@ -25,19 +25,19 @@ from bilateral_jax.data.synthetic import demo_photos
 
 CROP, BATCH, PREFETCH = 256, 8, 2
 PHOTOS = 4
-STRETCHES = 2  # each feed is measured so many times, all in turn
+STRETCHES = 2  # measurements of each feed, interleaved
 
 
 @dataclasses.dataclass(frozen=True)
 class Feed:
-    """One way to keep photos and to read them.
+    """One way to store photos and to load them.
 
     Attributes:
       name: for the table.
-      size: (height, width) of the photos; None for one batch in memory, the bar.
+      size: (height, width) of the photos; None for one batch in memory, the baseline.
       suffix: ".jpg" or ".png".
       keep: keep photos decoded (`decoded_folder`).
-      workers: processes that read; 0 for two threads.
+      workers: processes that load; 0 for two threads.
       steps: steps that are timed per stretch.
     """
 
@@ -68,19 +68,19 @@ QUICK = (
 
 
 def rows(trainer, batch, *, quick=False):
-    """A row per feed, measured in turn.
+    """A row per feed, measured interleaved.
 
     Args:
-      trainer: has `step(batch)`, which gives metrics that may still be on their way.
-      batch: the one that lies in memory.
+      trainer: has `step(batch)`, which returns metrics that may still be computed.
+      batch: the one in memory.
       quick: small photos.
     """
     feeds = QUICK if quick else FEEDS
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for feed in feeds:
-            if feed.size and not place(folder, feed).exists():
-                write_photos(place(folder, feed), feed.size, feed.suffix)
+            if feed.size and not photo_folder(folder, feed).exists():
+                write_photos(photo_folder(folder, feed), feed.size, feed.suffix)
         samples = {feed: [] for feed in feeds}
         for _ in range(STRETCHES):
             for feed in feeds:
@@ -99,8 +99,8 @@ def rows(trainer, batch, *, quick=False):
         }
 
 
-def place(folder, feed):
-    """Where the photos of a feed are."""
+def photo_folder(folder, feed):
+    """Folder of the photos of a feed."""
     height, width = feed.size
     return folder / f"{width}x{height}{feed.suffix}"
 
@@ -124,7 +124,7 @@ def write_photos(root, size, suffix):
 
 
 def stretch(trainer, feed, stream):
-    """Trains for a while: (seconds of each step with its wait, seconds waited)."""
+    """Trains some steps: (seconds of each step with its wait, seconds waited)."""
     stock = PREFETCH * max(feed.workers, 1) + 1 if feed.size else 1
     seconds, idle, waiting = [], [], None
     for step in range(stock + feed.steps):
@@ -132,7 +132,7 @@ def stretch(trainer, feed, stream):
         batch = next(stream)
         waited = time.perf_counter() - start
         metrics = trainer.step(batch)
-        jax.device_get(waiting)  # as the loop does: the metrics of the step before
+        jax.device_get(waiting)  # as the loop does: the metrics of the previous step
         waiting = metrics
         if step >= stock:
             seconds.append(time.perf_counter() - start)
@@ -144,10 +144,10 @@ def stretch(trainer, feed, stream):
 
 
 def open_stream(feed, folder, batch):
-    """Batches as `experiments/train.py` asks for them."""
+    """Batches as `experiments/train.py` loads them."""
     if feed.size is None:
         return itertools.repeat(batch)
-    photos = place(folder, feed)
+    photos = photo_folder(folder, feed)
     kept = folder / f"{photos.name}.decoded"
     stream = batches.train_batches(
         pairs.PairedFolder(photos),

@@ -1,4 +1,4 @@
-"""Draws how cost grows: time against megapixels for each implementation."""
+"""Figure of time against megapixels for each implementation."""
 
 import matplotlib
 
@@ -35,7 +35,7 @@ def draw(results, folder):
 
 
 def draw_panel(panel, found, task):
-    """Newest jax as lines; ours under the oldest one beside them, dashed."""
+    """Lines for the newest jax; `xla` under the oldest one, dashed."""
     newest, oldest = found[-1], found[0]
     lines = [(newest, name, "-") for name in COLORS]
     if oldest is not newest:
@@ -51,10 +51,10 @@ def draw_panel(panel, found, task):
         megapixels, low, middle, high = zip(*sorted(points), strict=True)
         label = f"{NAMES.get(name, name)}, jax {record['metadata']['jax']}"
         label = label if name not in ("torch", "scipy") else NAMES.get(name, "SciPy")
-        look = {"color": COLORS[name], "lw": 2.2 if name == "xla" else 1.4, "ms": 3.5}
-        panel.plot(megapixels, middle, style + "o", label=label, **look)
+        options = {"color": COLORS[name], "lw": 2.2 if name == "xla" else 1.4, "ms": 3.5}
+        panel.plot(megapixels, middle, style + "o", label=label, **options)
         panel.fill_between(megapixels, low, high, color=COLORS[name], alpha=0.2, lw=0)
-        say_where_it_ends(panel, record, task, name, (megapixels[-1], middle[-1]))
+        annotate_memory(panel, record, task, name, (megapixels[-1], middle[-1]))
     panel.set(xscale="log", yscale="log", xlabel="megapixels")
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter("{x:g}")
@@ -62,18 +62,18 @@ def draw_panel(panel, found, task):
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def say_where_it_ends(panel, record, task, name, point):
-    """A line that stops short stops for want of memory: how much stands at its end."""
+def annotate_memory(panel, record, task, name, point):
+    """Writes the memory that a line's next size would need, where that is why the line ends."""
     for row in record["rows"]:
         if (row["task"], row["implementation"]) == (task, name) and "exceed" in row.get(
             "skipped", ""
         ):
             needs = f"{row['temporary_megabytes'] / 1e3:.0f} GB at {pixels(row) / 1e6:.0f} MP"
-            look = {"color": COLORS[name], "fontsize": 8, "ha": "right"}
-            panel.annotate(needs, point, (-3, 6), textcoords="offset points", **look)
+            options = {"color": COLORS[name], "fontsize": 8, "ha": "right"}
+            panel.annotate(needs, point, (-3, 6), textcoords="offset points", **options)
 
 
 def pixels(row):
-    """Pixels of a row's picture."""
+    """Number of pixels of a row's image."""
     height, width, _ = slice_apply.SIZES[row["size"]]
     return height * width

@@ -1,19 +1,20 @@
-"""How much of the memory bandwidth do the GPU kernels reach, and how do they compare?
+"""Memory bandwidth of the GPU kernels, against a copy and against other libraries.
 
-Question: bytes that must move, over time, against a copy measured on the same device: forward
-slice_apply, HDRNet's full-resolution path in one kernel, and forward with all gradients, of a 12
-megapixel photo; beside plain XLA, PyTorch's grid_sample where torch with CUDA is installed, and the
+Measures the bytes that must move over time, against a copy on the same device: forward slice_apply,
+HDRNet's full-resolution path in one kernel, and forward with all gradients, of a 12 megapixel
+photo; beside plain XLA, PyTorch's grid_sample where torch with CUDA is installed, and the
 CUDA kernels of fused-bilagrid, for their own operation, where they are installed.
 
     python -m benchmarks.gpu [--size 3000 4000] [--rounds 20] [--tune | --rehearse]
 
 needs an NVIDIA GPU. It prints a table and writes `results/<device>/gpu-<jax version>.json`; with
-`--tune` it times block sizes instead, for bilateral_jax/kernels/gpu/tuning.py. `--rehearse` goes
-through all of it on any device, on a tiny picture with kernels interpreted, and writes nothing: it
-shows that the script works, and its times mean nothing.
+`--tune` it times tile sizes instead, for bilateral_jax/kernels/gpu/tuning.py. `--rehearse` runs
+all of it on any device, on a tiny image with kernels interpreted, and writes nothing: it shows that
+the script works, and its times mean nothing.
 
-A sample is a queue of calls, waited for once, over their number: a call takes as long as the host
-needs to launch it. Candidates take turns, so that a change of clocks meets all alike.
+A sample is the time of a queue of calls, waited for once, divided by their number: a single call
+takes as long as the host needs to launch it. Candidates are interleaved, so that a change of clocks
+affects all alike.
 """
 
 import argparse
@@ -61,7 +62,7 @@ LUMA = {
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A call to time; `wait` blocks until its result is there."""
+    """A call to time; `wait` blocks until its result is computed."""
 
     task: str
     name: str
@@ -137,7 +138,7 @@ def with_gradients(forward):
 
 
 def learned(image):
-    """Options of `guided_slice_apply`: HDRNet's guides at their start, and a luma."""
+    """Options of `guided_slice_apply`: HDRNet's guides at initialisation, and a luma."""
     pixels = image[:, :4, :4].astype(jnp.float32)
     curves, pointwise = (
         network.init_with_output(jax.random.key(0), pixels, method="parameters")[0]
@@ -187,7 +188,7 @@ def torch_candidates(height, width):
 
 
 def bilagrid_candidates(arrays, wait):
-    """The CUDA kernels of fused-bilagrid, which make a luma guide, if they are installed."""
+    """The CUDA kernels of fused-bilagrid, which compute a luma guide, if they are installed."""
     if importlib.util.find_spec("fused_bilagrid") is None:
         print("fused_bilagrid is not installed: luma guides without it", file=sys.stderr)
         return []
@@ -196,7 +197,7 @@ def bilagrid_candidates(arrays, wait):
 
     from benchmarks.peers import grid_sample
 
-    # Its layouts: [n, 12, gd, gh, gw], and pictures [n, 1, h, w, 3].
+    # Its layouts: grids [n, 12, gd, gh, gw], images [n, 1, h, w, 3].
     grid = grid_sample.volume(arrays[0]).cuda().requires_grad_()
     image, cotangent = (grid_sample.tensor(array)[:, None].cuda() for array in arrays[2:])
     image.requires_grad_()
@@ -256,20 +257,20 @@ def table(dtype, size, candidates, rounds):
 
 
 def tune(height, width, rounds):
-    """Times block sizes one by one; the best go into tuning.py with device and date."""
+    """Times tile sizes one by one; the best go into tuning.py with device and date."""
     grid, guide, image, cotangent = slice_apply.operands(height, width)
     lattice = lattice_lib.Lattice(grid.shape[1:4], (height, width), (height, width))
     options = {"lattice": lattice, "order": 0, "dtype": jnp.dtype("float32")}
-    print("| kernel | block sizes | microseconds |\n|---|---|---|")
+    print("| kernel | tile sizes | microseconds |\n|---|---|---|")
     table_before = tuning.TABLE
     slicing = itertools.product(("slice_apply",), (64, 128, 256, 512), (1, 2, 4), (192,), (96,))
     splatting = itertools.product(("splat_apply",), (32, 64, 128), (1,), (96, 192), (48, 96, 192))
     for kernel, columns, warps, sums, rows in [*slicing, *splatting]:
-        blocks = dataclasses.replace(table_before[-1], slice_columns=(columns,), slice_warps=warps)
-        blocks = dataclasses.replace(
-            blocks, splat_columns=(columns,), splat_rows=(rows,), splat_sums=sums
+        tiles = dataclasses.replace(table_before[-1], slice_columns=(columns,), slice_warps=warps)
+        tiles = dataclasses.replace(
+            tiles, splat_columns=(columns,), splat_rows=(rows,), splat_sums=sums
         )
-        tuning.TABLE = (blocks,)
+        tuning.TABLE = (tiles,)
         if kernel == "slice_apply":
             call = bind(functools.partial(gpu.slice_apply, **options), grid, guide, image)
             sizes = f"{columns} columns, {warps} warps"

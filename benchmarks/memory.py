@@ -1,8 +1,8 @@
-"""Peak memory of a call, measured from outside: resident pages, in a process of its own.
+"""Peak memory of a call: resident pages of a process of its own.
 
-XLA states its temporaries, other libraries do not, and neither counts what allocators add. So a
-question's script is started again as `python -m <script> --peak <what>` and prints one number.
-Needs Linux.
+XLA reports its temporaries, other libraries do not, and neither counts what allocators add. So a
+benchmark is started again as `python -m <script> --peak <arguments>` and prints one number. Needs
+Linux.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ def of_fresh_process(module, *arguments):
     """The number that `python -m <module> --peak <arguments>` prints; None if it was killed."""
     command = [sys.executable, "-m", module, "--peak", *arguments]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    # The system kills a process that asks for too much: this too is an answer.
+    # The system kills a process that takes too much memory: a valid result.
     if run.returncode < 0:
         return None
     run.check_returncode()
@@ -28,7 +28,7 @@ def of_fresh_process(module, *arguments):
 def growth(call):
     """Megabytes by which the resident memory grows at its highest during a call, result included.
 
-    The peak so far (of making the operands, of compiling) is forgotten first.
+    The peak so far (operands, compilation) is reset first.
     """
     (_PROCESS / "clear_refs").write_text("5")
     before = _kilobytes("VmRSS")
@@ -39,7 +39,7 @@ def growth(call):
 
 
 def peak():
-    """The most megabytes that were resident in this process, since its start or `growth`."""
+    """Peak resident megabytes of this process since its start or the last `growth`."""
     return _kilobytes("VmHWM") * 1024 / 1e6
 
 

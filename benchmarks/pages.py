@@ -1,10 +1,10 @@
-"""What do fresh pages cost, and how does a program do without?
+"""Cost of fresh memory pages, and ways to avoid them.
 
-Question: `slice_apply` forward on pictures whose result exceeds 32 MB. A C library gives so large a
-block back to the system when it is freed, and the next result begins with pages that the system has
-to clear one by one. Compared: plain calls; calls that are given the last result to write over
-(`donate_argnums`); both again where the C library asks for huge pages and where it gives nothing
-back (`environments.py`). A batch of four beside one picture of the same size.
+Measures `slice_apply` forward on images whose result exceeds 32 MB. A C library returns so large an
+allocation to the system when it is freed, and the next result begins with pages that the system has
+to clear one by one. Compared: plain calls; calls that overwrite the last result (`donate_argnums`);
+both again where the C library asks for huge pages and where it returns nothing (`environments.py`).
+A batch of four beside one image of the same size.
 
     python -m benchmarks.pages [--rounds 9] [--quick]
 
@@ -26,7 +26,7 @@ QUICK = ("0.8 MP",)
 
 
 def overwriting(*arguments):
-    """Calls that each get the result of the one before, to write their own into its memory."""
+    """Calls that each write into the memory of the result before."""
     function = slice_apply.forward(slice_apply.ours("xla"))
     compiled = jax.jit(
         lambda spare, *arguments: function(*arguments), donate_argnums=0, keep_unused=True

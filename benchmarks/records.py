@@ -1,4 +1,4 @@
-"""Where results are kept: `results/<device>/<question>-<jax version>.json`, rows with metadata."""
+"""Result files: `results/<device>/<question>-<jax version>.json`, rows with metadata."""
 
 import datetime
 import importlib.metadata
@@ -21,9 +21,9 @@ def write(question, rows, key=None, order=()):
     Args:
       question: its name.
       rows: what was measured.
-      key: the column that says which part of the question a row answers; rows of other parts then
-        stay in the file, if the same code and versions gave them.
-      order: the parts, in the order in which they are to stand.
+      key: the column that names a row's part; rows of other parts then stay in the file, if the
+        same code and versions measured them.
+      order: all parts, in order.
     """
     path = RESULTS / device() / f"{question}-{jax.__version__}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def version(text):
 
 
 def metadata():
-    """Versions, device, commit and load: what a number means nothing without."""
+    """Versions, device, commit and load of a run."""
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "commit": _commit(),
@@ -80,7 +80,7 @@ def device():
 
 
 def _commit():
-    # Results are what the run itself changes: they do not make the code another one.
+    # The run itself changes the results: they do not make the code dirty.
     exclude = [":!results", ":!../README.md", ":!../docs/benchmarks.md", ":!../docs/figures"]
     head = _git("rev-parse", "--short", "HEAD")
     dirty = head and _git("status", "--porcelain", "--untracked-files=no", "--", "..", *exclude)

@@ -1,9 +1,9 @@
-"""Renders what is measured: the tables of README and docs/benchmarks.md, and the figure.
+"""Renders results: the tables of README and docs/benchmarks.md, and the figure.
 
     python -m benchmarks.report
 
 reads `results/<device>/*.json`, puts the tables between the two markers of each page and draws
-docs/figures/benchmarks.svg. README has what a reader chooses by, docs/benchmarks.md the rest.
+docs/figures/benchmarks.svg. README has the main comparisons, docs/benchmarks.md the rest.
 """
 
 import pathlib
@@ -40,7 +40,7 @@ def main():
 
 
 def between_markers(document, text):
-    """The document with `text` in place of what stands between its markers."""
+    """The document with `text` between its markers."""
     before, rest = document.split(BEGIN)
     return before + BEGIN + "\n" + text + END + rest.split(END)[1]
 

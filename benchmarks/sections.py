@@ -1,7 +1,7 @@
-"""Tables of what was measured, one for each question, as lines of Markdown.
+"""Tables of results, one per benchmark, as lines of Markdown.
 
-Every function takes the records of one question on one device, oldest jax first. Nothing is left
-out: where a peer is faster, its number is set in bold.
+Every function takes the records of one question on one device, oldest jax first. Where a
+peer is faster, its number is set in bold; nothing is left out.
 """
 
 from benchmarks import enhance, shapes, slice_apply, table
@@ -36,7 +36,7 @@ def splat_section(found):
 
 
 def shapes_section(found):
-    """The extremes of all shapes, and the losses by name."""
+    """Best and worst ratio over all shapes, and the lost cases by name."""
     lines = []
     for record in found:
         others = [row for row in record["rows"] if row["implementation"] == "reference"]
@@ -81,14 +81,14 @@ def case_and_task(row):
 
 
 def batches_section(found):
-    """Nanoseconds per pixel of one picture, and how many times more other pixels cost."""
+    """Nanoseconds per pixel of one image, and ratios for batches and larger images."""
     lead = (
-        f"**Pixels of a batch on {machine(found)}** (`slice_apply`; ns per pixel of one picture; "
+        f"**Pixels of a batch on {machine(found)}** (`slice_apply`; ns per pixel of one image; "
         "the others: how many times as long a pixel takes in the same rounds, [quartiles]; with "
-        "the memory that the system had to make up in each call; kept: where the C library gives "
-        "none back)"
+        "the memory that the system had to provide in each call; kept: where the C library returns "
+        "none)"
     )
-    titles = ("four such pictures", "one as large as the four", "torch, one", "torch, four")
+    titles = ("four such images", "one as large as the four", "torch, one", "torch, four")
     lines = [f"| | jax | one | {' | '.join(titles)} |", "|---" * 7 + "|"]
     for key, record, _ in by_size(found, batches_label):
         one, *others = [row for row in record["rows"] if batches_label(row) == key]
@@ -112,15 +112,15 @@ def batches_label(row):
 
 
 def pages_section(found):
-    """Nanoseconds per pixel with new results and with one written over, by kind of pages."""
+    """Nanoseconds per pixel with new and with overwritten results, by kind of pages."""
     lead = (
         f"**What fresh pages cost on {machine(found)}** (`slice_apply` forward, ns per pixel, and "
-        "the memory that the system had to make up in each call; "
-        "[how to do without](kernels.md#memory-that-is-used-again)):"
+        "the memory that the system had to provide in each call; "
+        "[how to avoid them](kernels.md#memory-that-is-used-again)):"
     )
     cells = list(dict.fromkeys((r["implementation"], r["task"]) for r in found[-1]["rows"]))
     titles = (f"{name}{task.removeprefix('forward')}" for name, task in cells)
-    lines = [f"| picture | jax | {' | '.join(titles)} |", "|---" * (len(cells) + 2) + "|"]
+    lines = [f"| image | jax | {' | '.join(titles)} |", "|---" * (len(cells) + 2) + "|"]
     for key, record, _ in by_size(found, lambda row: row["size"]):
         rows = {(r["implementation"], r["task"]): r for r in record["rows"] if r["size"] == key}
         texts = (
@@ -138,7 +138,7 @@ def enhance_section(found):
         "the paper states 61 ms for 12 megapixels on a phone's GPU):"
     )
     lines = [
-        "| photo | jax | in all | shrinking it | network | full resolution | peak of the process |",
+        "| photo | jax | in all | resizing | network | full resolution | peak of the process |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, record, row in by_size(found, lambda row: row["size"]):
@@ -172,7 +172,7 @@ def train_step_section(found):
 
 
 def feeding_section(found):
-    """The idle share of every feed, and the cost of sharing a batch."""
+    """The idle share of every feed, and the cost of splitting a batch over devices."""
     lead = (
         f"**Feeding a training step on {machine(found)}** (HDRNet, crops of 256 in batches of 8, "
         "from photos on disk; waiting: the share of the time in which there is no batch)"
@@ -187,7 +187,7 @@ def feeding_section(found):
 
 
 def devices_clause(record):
-    """What a batch costs that simulated devices share."""
+    """Cost of a batch that is split over simulated devices."""
     if rows := [row for row in record["rows"] if row["part"] == "devices"]:
         costs = ", ".join(f"{r['devices']}: {r['wall_ratio'][1]:.2f}" for r in rows[1:])
         yield (
@@ -236,7 +236,7 @@ def ours_cell(row):
 
 
 def peer_cell(row):
-    """A ratio with its spread, bold where it says that ours is slower; or why there is none."""
+    """A ratio with its spread, bold where the peer is faster; or why there is none."""
     if "skipped" in row:
         too_large = "exceed" in row["skipped"]
         needs = memory_label(row["temporary_megabytes"]) if too_large else ""
@@ -246,7 +246,7 @@ def peer_cell(row):
 
 
 def memory_clause(row):
-    """Measured memory where there is one, otherwise what XLA states."""
+    """Measured memory, otherwise the temporaries that XLA reports."""
     megabytes = row.get("peak_megabytes") or row.get("temporary_megabytes")
     return f", {memory_label(megabytes)}" if megabytes else ""
 
@@ -264,7 +264,7 @@ def milliseconds(seconds):
 
 
 def machine(found):
-    """What it ran on, in words."""
+    """Description of the device."""
     data = found[-1]["metadata"]
     cpu = data["device"].startswith("cpu")
     return f"{data['device'][4:].removesuffix('core')} CPU cores" if cpu else data["device"]
@@ -278,4 +278,4 @@ def provenance(found):
         versions = [f"{name} {data[name]}" for name in ("jax", "torch", "scipy") if data.get(name)]
         versions += [data["cpu"]] if data.get("cpu") else []
         runs.append(f"{', '.join(versions)}, commit {data['commit']}, {data['date']}")
-    return f"({'; '.join(runs)}. `make bench` makes them anew.)"
+    return f"({'; '.join(runs)}. `make bench` measures them again.)"

@@ -1,6 +1,6 @@
-"""Does any shape fall off a cliff: is what runs by default slower than `reference` anywhere?
+"""Shapes for which the default implementation is slower than `reference`.
 
-Question: pictures of about a megapixel with awkward widths, other depths, more features, features
+Measures images of about a megapixel with awkward widths, other depths, more features, features
 alone, several at once, and bfloat16; forward and with gradients, against `reference` in the same
 rounds. A case for which the default is `reference` itself is named and not compared.
 

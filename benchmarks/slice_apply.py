@@ -1,6 +1,6 @@
-"""How fast is slice_apply, forward and with all its gradients, against what else there is?
+"""Speed and memory of slice_apply, forward and with all gradients, against peers.
 
-Question: an affine grid 16x16x8x(3x4), one float32 photo, a smooth guide with noise; time, peak
+Measures an affine grid 16x16x8x(3x4), one float32 photo, a smooth guide with noise; time, peak
 memory, XLA temporaries and compile time of `xla`, `reference` and three peers (`peers/`).
 Gradients are those of grid, guide and image for a given cotangent, together with the output.
 

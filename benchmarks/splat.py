@@ -1,7 +1,7 @@
-"""How fast is splat, against the forms in which it exists elsewhere?
+"""Speed and memory of splat, against the gradients that other libraries compute it by.
 
-Question: twelve float32 values per pixel into a grid 16x16x8, over a smooth guide with noise.
-Elsewhere splat exists only as the gradient of slicing in its grid: `autodiff` is what JAX makes of
+Measures twelve float32 values per pixel into a grid 16x16x8, over a smooth guide with noise.
+Elsewhere splat exists only as the gradient of slicing in its grid: `autodiff` is JAX's gradient of
 a slice that gathers eight corners (eight scatter-adds), `google` the contraction that google/hdrnet
 wrote by hand, `torch` the backward pass of `grid_sample` for its input alone.
 
@@ -30,7 +30,7 @@ def ours(implementation):
 
 
 def autodiff(values, guide):
-    """The pullback of slicing by gathers; slicing is linear, so where it is taken is all one."""
+    """The pullback of slicing by gathers; slicing is linear, so the point does not matter."""
 
     def pullback(values, guide):
         grid = jnp.zeros((*GRID, values.shape[-1]), values.dtype)

@@ -1,4 +1,4 @@
-"""How a measurement looks on the console."""
+"""Console table of measurements."""
 
 import os
 

@@ -1,15 +1,14 @@
 """Interleaved timing: every candidate once per round, so that a busy machine slows all alike.
 
 A sample is one call, waited for inside the timed region, after an untimed call of the same
-candidate: XLA gives a previous candidate's gigabytes back in the background, which would be charged
-to whoever runs next. The result is held until the clock has been read, because giving 144 MB back
-to the system takes as long as computing them. Of calls shorter than 50 ms a sample is as many as
-fill that time, each waited for: after a rest a single one measures how threads wake up.
+candidate: XLA returns a previous candidate's gigabytes in the background, which would be charged to
+the next one. The result is held until the clock has been read, because returning 144 MB to the
+system takes as long as computing them. For calls shorter than 50 ms a sample is as many as fill
+that time, each waited for: a single one after a pause would measure how threads wake up.
 
-Beside wall time stands the CPU time of the process, divided by the cores: how busy the candidate
-kept the machine; and how much memory the system had to make up for it, page by page, because what
-the call before had used was given back (a C library does so above 32 MB): that can cost as much as
-the arithmetic, whoever computes.
+Beside wall time are recorded the CPU time of the process, divided by the cores, and the memory that
+the system had to provide page by page, because the memory of the call before was returned (a C
+library does so above 32 MB): that can cost as much as the arithmetic.
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-# Threads of the candidate before spin for a few milliseconds in the hope of more work.
+# Threads of the previous candidate spin for a few milliseconds, waiting for work.
 _REST_SECONDS = 0.01
 _SAMPLE_SECONDS = 0.05
 
@@ -51,7 +50,7 @@ class Applied:
 
     Attributes:
       candidate: any other.
-      arguments: JAX arrays, in place of those that the others share.
+      arguments: JAX arrays, instead of the common ones.
     """
 
     candidate: Callable | Eager | Unavailable
@@ -60,7 +59,7 @@ class Applied:
 
 @dataclasses.dataclass
 class Measurement:
-    """Samples of one candidate, in seconds, and what its program needs (if XLA tells)."""
+    """Samples of one candidate, in seconds, and the temporaries of its program (if known)."""
 
     name: str
     call: Callable | None = None
@@ -72,7 +71,7 @@ class Measurement:
     fresh_bytes: list[float] = dataclasses.field(default_factory=list)
 
     def sample(self):
-        """Runs once for nothing, then once or for a while for the record."""
+        """Runs once untimed, then once or for `_SAMPLE_SECONDS` timed."""
         time.sleep(_REST_SECONDS)
         start = time.perf_counter()
         jax.block_until_ready(self.call())
@@ -80,7 +79,7 @@ class Measurement:
         calls = max(1, math.floor(_SAMPLE_SECONDS / duration)) if duration else 1
         faults, wall, cpu = _page_faults(), time.perf_counter(), time.process_time()
         for _ in range(calls):
-            result = None  # gives the one before back first, as a program would
+            result = None  # frees the result before, as a program would
             result = jax.block_until_ready(self.call())
         self.wall.append((time.perf_counter() - wall) / calls)
         self.cpu.append((time.process_time() - cpu) / os.cpu_count() / calls)
@@ -129,7 +128,7 @@ def prepared(name, candidate, arguments):
     """A `Measurement` without samples, compiled and ready to be called."""
     if isinstance(candidate, Applied):
         candidate, arguments = candidate.candidate, candidate.arguments
-    # The arguments may still be on their way: their making is no part of the first call.
+    # Computing the arguments is no part of the first call.
     jax.block_until_ready(arguments)
     if isinstance(candidate, Unavailable):
         return Measurement(name, skipped=candidate.reason)
@@ -153,7 +152,7 @@ def quartiles(samples):
 
 
 def _page_faults():
-    """Pages that this process took into use so far, without reading a disk."""
+    """Page faults of this process so far that needed no disk."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 

@@ -1,20 +1,20 @@
-"""How fast is a training step of HDRNet, and does it ever wait for its photos?
+"""Speed of a training step of HDRNet, its idle time and the cost of several devices.
 
-Three questions about the step of `configs/hdrnet.py`, as `experiments/train.py` runs it (batches of
-8, low-resolution copies of 256 x 256 pixels):
+Measures the step of `configs/hdrnet.py`, as `experiments/train.py` runs it (batches of 8,
+low-resolution inputs of 256 x 256 pixels):
 
 - the step alone, at crops of 256 and 512, against the same network and step in PyTorch
-  (`peers/hdrnet_torch.py`) with the same weights, both in turn; outputs and losses are compared
+  (`peers/hdrnet_torch.py`) with the same weights, interleaved; losses and gradients are compared
   before anything is timed;
-- the step with its input: the share of time that it stands idle because no batch is ready, with
-  photos in files of several kinds, decoded anew each time or kept decoded;
-- the same batch shared by 1, 2, 4 and 8 simulated devices, each number in a process of its own, all
-  in turn: on one CPU this shows what sharing costs, never a gain.
+- the step with its input: the share of time that it is idle because no batch is ready, with photos
+  in files of several kinds, decoded each time or cached decoded;
+- the same batch split over 1, 2, 4 and 8 simulated devices, each number in a process of its own,
+  interleaved: on one CPU this shows the cost of splitting, never a gain.
 
     python -m benchmarks.train_step [--rounds 7] [--part step] [--quick]
 
 prints tables; without `--quick` (five minutes on two quiet cores) it writes
-`results/<device>/train_step-<jax version>.json`. On a GPU both sides run on it; simulated devices
+`results/<device>/train_step-<jax version>.json`. On a GPU both run on it; simulated devices
 are left out.
 """
 
@@ -43,7 +43,7 @@ PARTS = ("step", "input", "devices")
 
 
 class Trainer:
-    """Our step on all local devices, with the state it moves.
+    """The training step on all local devices, with its state.
 
     Args:
       overrides: `{name: value}` of the config's model, for a small network.
@@ -58,18 +58,18 @@ class Trainer:
         self.reset(self.paper.init(jax.random.key(0)))
 
     def reset(self, state):
-        """Starts from a state, which stays untouched."""
-        self.params = jax.tree.map(np.array, state.networks["network"].params)
-        copy = jax.tree.map(jnp.copy, state)  # the step takes the buffers of what it is given
-        self._state = parallel.replicate(nonfinite_guard.start(copy, allowed=0))
+        """Starts from a copy of a state."""
+        self.params = jax.tree.map(np.array, state.params)
+        copy = jax.tree.map(jnp.copy, state)  # the step donates its state's buffers
+        self._state = parallel.place(nonfinite_guard.start(copy, allowed=0))
 
     def step(self, batch):
-        """Moves the state; metrics that are still being computed."""
+        """Updates the state; returns metrics that may still be computed."""
         self._state, metrics = self._update(self._state, batch)
         return metrics
 
     def numbers(self, batch):
-        """Moves the state: the loss and the norm of the gradient."""
+        """Updates the state; returns the loss and the norm of the gradient."""
         metrics = jax.device_get(self.step(batch))
         return float(metrics["loss"]), float(metrics["gradient_norm"])
 
@@ -96,7 +96,7 @@ class Trainer:
 
 
 def batch_of_noise(crop, *, lowres_size=256, batch=BATCH):
-    """A batch like those of the loader: crops of 1080 x 1920 photos and their low-res inputs."""
+    """A batch like the loader's: crops of 1080 x 1920 photos and their low-res inputs."""
     rng = np.random.default_rng(0)
     corners = rng.integers(0, 1080 - crop, (batch, 2))
     photos = np.broadcast_to(np.int32([1080, 1920]), (batch, 2))
@@ -127,15 +127,15 @@ def torch_step(trainer, batch):
     return step
 
 
-def compare(ours, theirs):
-    """Stops the benchmark if two (loss, norm of the gradient) are not those of one network."""
-    for name, one, other in zip(("loss", "gradient norm"), ours, theirs):
+def compare(ours, peers):
+    """Stops the benchmark if two (loss, norm of the gradient) differ."""
+    for name, one, other in zip(("loss", "gradient norm"), ours, peers):
         if not abs(one - other) <= 1e-3 * abs(one):
             raise SystemExit(f"the networks differ: {name} {one} here, {other} in PyTorch")
 
 
 def compute_rows(crops, rounds, **model):
-    """Our step and PyTorch's in turn: a row each per size of the crop."""
+    """The step and PyTorch's, interleaved: a row each per crop size."""
     trainer = Trainer(**model)
     for crop in crops:
         batch = batch_of_noise(crop, lowres_size=trainer.config["model"]["net_input_size"])
@@ -146,7 +146,7 @@ def compute_rows(crops, rounds, **model):
             measured = {"torch": timing.Measurement("torch", skipped=peer.reason)}
         else:
             calls["torch"], measured = peer, {}
-            for _ in range(2):  # the second step sees what the first has done to the weights
+            for _ in range(2):  # the second step starts from the weights of the first
                 compare(calls["ours"](), peer())
         measured = {name: timing.Measurement(name, call) for name, call in calls.items()} | measured
         for _ in range(rounds):
@@ -159,7 +159,7 @@ def compute_rows(crops, rounds, **model):
 
 
 def device_rows(counts, rounds, crop):
-    """The same batch shared by simulated devices: a row per number of them."""
+    """The same batch split over simulated devices: a row per number of them."""
     children = {}
     try:
         for count in counts:
@@ -198,7 +198,7 @@ def _answer(child, question=""):
 
 
 def serve(crop):
-    """What a child does: a step for nothing and one for the record, whenever it is asked."""
+    """Child process: an untimed and a timed step for every line of standard input."""
     trainer, batch = Trainer(), batch_of_noise(crop)
     print(json.dumps(trainer.numbers(batch)[0]), flush=True)
     for _ in sys.stdin:
@@ -227,7 +227,7 @@ def main():
     parser.add_argument(
         "--part",
         choices=PARTS,
-        help="only this one; the file keeps what the same commit has measured of the others",
+        help="only this one; the file keeps the other parts that the same commit measured",
     )
     parser.add_argument("--quick", action="store_true", help="small, nothing written")
     parser.add_argument("--child", type=int, metavar="CROP", help=argparse.SUPPRESS)

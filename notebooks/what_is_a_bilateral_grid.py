@@ -14,13 +14,14 @@
 # %% [markdown]
 # # What is a bilateral grid?
 #
-# A small box of cells that knows *where* and *how bright*. Two of its axes are the picture's rows
-# and columns, coarsely; the third is brightness. Pixels that are neighbours in the picture but lie
-# on two sides of an edge fall into different cells, because their brightness differs. So whatever
-# one does to the cells, however coarse they are, respects the edges of the picture.
+# A small array of cells indexed by position *and* brightness. Two of its axes are the image's
+# rows and columns, at low resolution; the third is brightness. Pixels that are neighbours in
+# the image but on two sides of an edge fall into different cells, because their brightness
+# differs. So any operation on the cells, however coarse they are, respects the edges of the
+# image.
 #
-# Four operations are enough: **splat** pixels into the grid, **blur** the grid, **slice** the grid
-# at every pixel, and **apply** the matrix found there.
+# Four operations are enough: **splat** pixels into the grid, **blur** the grid, **slice** the
+# grid at every pixel, and **apply** the sliced matrix to the pixel.
 
 # %%
 import jax
@@ -36,12 +37,12 @@ image = jnp.asarray(photo, jnp.float32) / 255
 guide = image @ jnp.array([0.299, 0.587, 0.114])  # brightness, [h, w], in [0, 1]
 
 
-def show(pictures, **options):
-    """Draws named pictures side by side."""
-    size = (3.2 * len(pictures), 3.6)
-    figure, axes = plt.subplots(1, len(pictures), figsize=size, dpi=80)
-    for ax, (title, picture) in zip(np.atleast_1d(axes), pictures.items(), strict=True):
-        ax.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, **options)
+def show(images, **options):
+    """Draws named images side by side."""
+    size = (3.2 * len(images), 3.6)
+    figure, axes = plt.subplots(1, len(images), figsize=size, dpi=80)
+    for ax, (title, pixels) in zip(np.atleast_1d(axes), images.items(), strict=True):
+        ax.imshow(np.clip(pixels, 0, 1), cmap="gray", vmin=0, vmax=1, **options)
         ax.set_title(title)
         ax.axis("off")
     figure.tight_layout()
@@ -52,25 +53,25 @@ show({"image": image, "guide": guide})
 # %% [markdown]
 # ## Splat: pixels into cells
 #
-# Every pixel adds its value to the cells around its place *and* its brightness. With `weights` we
-# also learn how much fell into each cell. Here are two of the eight layers of a 24 x 24 x 8 grid,
-# each cell its mean colour: the dark layer knows the dark pixels, the bright layer the bright
-# ones.
+# Every pixel adds its value to the cells around its position *and* its brightness. With
+# `weights` the sum of weights of each cell is returned, too. Shown are two of the eight layers
+# of a 24 x 24 x 8 grid, each cell with its mean colour: one of dark pixels, one of bright
+# pixels.
 
 # %%
 grid_shape = (24, 24, 8)
 values, weights = bj.splat(image, guide, grid_shape, weights=jnp.ones_like(guide))
 mean = values / jnp.maximum(weights, 1e-6)[..., None]
 print("pixels:", image.shape, " values:", values.shape, " weights:", weights.shape)
-print("all the weight arrived:", float(weights.sum()), "for", guide.size, "pixels")
+print("sum of the weights:", float(weights.sum()), "for", guide.size, "pixels")
 show({"depth 1 (dark)": mean[:, :, 1], "depth 6 (bright)": mean[:, :, 6]})
 
 # %% [markdown]
 # ## Blur and slice: smoothing that keeps edges
 #
-# Slicing looks every pixel up again, by place and brightness. If the cells are blurred in between,
-# the picture is smoothed, but only among pixels that are near in *both* senses. A plain blur of
-# the same width mixes across the edges.
+# Slicing interpolates the grid at every pixel's position and brightness. If the cells are
+# blurred in between, the image is smoothed, but only among pixels that are near in *both*
+# senses. A plain blur of the same width mixes across the edges.
 
 # %%
 blurred = bj.blur(values, (1.5, 1.5, 0.5), boundary="zero", feature_axes=1)
@@ -85,15 +86,15 @@ plain = bj.slice(flat, flat_guide) / bj.slice(count, flat_guide)[..., None]
 show({"image": image, "blurred in the grid": smooth, "the same without brightness": plain})
 
 # %% [markdown]
-# `bj.bilateral_filter(image, guide, sigma_space=..., sigma_range=...)` is this composition, with
-# its sigmas in pixels and in units of the guide.
+# `bj.bilateral_filter(image, guide, sigma_space=..., sigma_range=...)` is this composition,
+# with its sigmas in pixels and in units of the guide.
 #
 # ## A grid of matrices
 #
-# HDRNet's idea: let each cell hold an affine colour map `[3, 4]` (the offset is the last column)
-# and change the *mapping* rather than the pixels. Starting from the identity, we lift the dark
-# depths and leave the bright ones alone. The grid is tiny; the picture keeps its full resolution,
-# since every pixel's own colour goes through its matrix.
+# HDRNet's idea: each cell has an affine colour map `[3, 4]` (the offset is the last column), so
+# that the grid changes the *mapping* rather than the pixels. Starting from the identity, we
+# brighten the dark depths and leave the bright ones. The grid is tiny; the image keeps its full
+# resolution, since every pixel's own colour goes through its matrix.
 
 # %%
 grid = bj.identity_grid((16, 16, 8))
@@ -104,11 +105,11 @@ print("the grid has", lifted.size, "numbers, the image", image.size)
 show({"identity": bj.slice_apply(grid, guide, image), "dark depths lifted": brighter})
 
 # %% [markdown]
-# ## Edge-awareness, seen
+# ## Edge-awareness
 #
-# One place of this 4 x 4 grid is changed: the matrices of its bright depths turn colours red. What
-# turns red is not a square, but the bright wall; the hair in front of it keeps its colour,
-# although it is in the same place. The right picture shows the same change made at all depths: a
+# One spatial cell of this 4 x 4 grid is changed: the matrices of its bright depths turn colours
+# red. What turns red is no square but the bright wall; the hair in front of it keeps its colour,
+# although it is at the same position. The right image shows the same change at all depths: a
 # soft square.
 
 # %%
@@ -118,17 +119,17 @@ bright_cells = coarse.at[0, 2, 5:].set(red)
 all_depths = coarse.at[0, 2].set(red)
 show(
     {
-        "one place, bright depths": bj.slice_apply(bright_cells, guide, image),
-        "one place, all depths": bj.slice_apply(all_depths, guide, image),
+        "one cell, bright depths": bj.slice_apply(bright_cells, guide, image),
+        "one cell, all depths": bj.slice_apply(all_depths, guide, image),
     }
 )
 
 # %% [markdown]
 # ## Everything has a gradient
 #
-# A grid can be *learned*. Here a target is made by a tone curve and some warmth; gradient descent
-# on the cells finds a grid that does the same. Nothing but `jax.grad` is needed, and slicing is
-# linear in the grid, so plain descent with momentum converges.
+# A grid can be *learned*. Here a target is made by a tone curve per channel; gradient descent
+# on the cells finds a grid that does the same. Only `jax.grad` is needed, and slicing is linear
+# in the grid, so plain descent with momentum converges.
 
 # %%
 target = jnp.clip(image ** jnp.array([0.6, 0.7, 0.8]), 0, 1)
@@ -161,7 +162,7 @@ show({"image": image, "learned grid applied": result, "target": target})
 
 # %% [markdown]
 # The guide has a gradient too: where would a brighter guide lower the loss? That is how HDRNet
-# learns *what* to look cells up by, instead of plain brightness.
+# learns its guide, instead of using plain brightness.
 
 # %%
 sensitivity = jax.grad(lambda g: jnp.mean((bj.slice_apply(lifted, g, image) - target) ** 2))(guide)

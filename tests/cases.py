@@ -9,7 +9,7 @@ IMPLEMENTATIONS = ("reference", "xla")
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One grid, one picture; `window` is (top, left, full_height, full_width) or None."""
+    """One grid, one image; `window` is (top, left, full_height, full_width) or None."""
 
     name: str
     grid_shape: tuple[int, int, int]
@@ -44,11 +44,11 @@ class Case:
         return grid, guide.reshape(*batch, *self.size), image, cotangent
 
     def guide(self, rng):
-        """Random values with a few that matter: 0, 1, outside, exactly on a cell's centre."""
+        """Random values with a few special ones: 0, 1, outside, exactly on a cell's centre."""
         guide = rng.uniform(-0.1, 1.1, size=self.size).astype(np.float32)
         special = [0.0, 1.0, -3.0, 5.0, 0.5 / self.grid_shape[2]]
-        places = rng.permutation(guide.size)[: len(special)]
-        guide.flat[places[: guide.size // 2]] = special[: min(len(places), guide.size // 2)]
+        indices = rng.permutation(guide.size)[: len(special)]
+        guide.flat[indices[: guide.size // 2]] = special[: min(len(indices), guide.size // 2)]
         return guide
 
 
@@ -58,7 +58,7 @@ CASES = (
     Case("prime_without_offset", (4, 3, 5), (19, 23), n_out=2, offset=False),
     Case("image_smaller_than_grid", (8, 9, 4), (3, 5)),
     Case("centres_coincide", (5, 6, 4), (5, 6)),
-    Case("wide_blocks", (2, 4, 8), (6, 64)),
+    Case("wide_tiles", (2, 4, 8), (6, 64)),
     Case("depth_one", (4, 4, 1), (9, 8)),
     Case("depth_two_grey", (3, 4, 2), (7, 9), n_out=1, n_in=1),
     Case("one_row", (4, 6, 8), (1, 17)),

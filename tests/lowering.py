@@ -1,4 +1,4 @@
-"""Lowering for a device that is not there: what an interpreter accepts, a compiler may refuse."""
+"""Lowers programs for absent devices: a compiler may refuse what an interpreter accepts."""
 
 import contextlib
 import functools
@@ -9,11 +9,11 @@ import jax
 
 
 def _pmap_lowers_for(kind):
-    """Lets Triton kernels within a pmap be lowered for a GPU that is not there.
+    """Lets Triton kernels within a pmap be lowered for an absent GPU.
 
     A pmap brings a mesh of its own, of this machine's devices, in which no abstract device can be
-    named. Where Triton asks what the device is, it looks a kind that it does not know up in a table
-    that anyone may add to; so "cpu" is given the facts of a GPU. Before jax 0.11 it does not ask.
+    named. Triton finds the properties of an unknown kind of device in a registry, in which
+    "cpu" is entered here as a GPU. Before jax 0.11 it does not ask.
     """
     if jax.__version_info__ >= (0, 11):
         facts = importlib.import_module("jax._src.pallas.triton.gpu_info")

@@ -1,4 +1,4 @@
-"""The definitions once more, as float64 NumPy loops that share no line with the library."""
+"""The definitions as float64 NumPy loops that share no line with the library."""
 
 import itertools
 import math

@@ -1,11 +1,11 @@
-"""Compiles the GPU kernels for GPUs that are not there, and prints what they take.
+"""Compiles the GPU kernels for absent GPUs, and prints the resources they need.
 
     python -m tools.aot_cuda --targets sm_80 sm_90 sm_100
 
 It needs an environment of its own, with jax, jax-cuda13-plugin and jax-cuda13-pjrt of one version;
 no driver and no GPU. With `ptxas` at hand (package nvidia-cuda-nvcc) the table says how many
-registers a thread takes and how many bytes spill. Every kernel of a program is looked at, also for
-atomic operations, which would make sums depend on the order in which threads come. Each program is
+registers a thread takes and how many bytes spill. Atomic operations of every kernel are
+counted: they would make sums depend on the order of threads. Each program is
 compiled in a process of its own: a compiler that crashes takes its process with it.
 """
 
@@ -71,11 +71,11 @@ def main():
 
 
 def in_own_process(target, kernel):
-    """Compiles one program in a child: its seconds, and a row per kernel; none if it failed."""
+    """Compiles one program in a child: its seconds, and a row per kernel; none on failure."""
     with tempfile.TemporaryDirectory() as dump:
         flags = f"--xla_dump_to={dump} --xla_dump_emitter_re=.*"
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-        # That there is no driver is logged with a trace, whose symbols take longer than compiling.
+        # The missing driver is logged with a stack trace, whose symbols take longer than compiling.
         environment["LLVM_DISABLE_SYMBOLIZATION"] = "1"
         command = [sys.executable, "-m", "tools.aot_cuda", "--one", target, kernel]
         start = time.perf_counter()
@@ -88,9 +88,9 @@ def in_own_process(target, kernel):
 
 
 def resources(dump):
-    """Name, registers, spilled bytes, shared bytes and atomics of every kernel of ours.
+    """Name, registers, spilled bytes, shared bytes and atomics of every bilateral kernel.
 
-    Registers and spills are what ptxas tells, empty without it.
+    Registers and spills come from ptxas, empty without it.
     """
     rows = {}
     for path in sorted(glob.glob(f"{dump}/*.ptx")):
@@ -104,7 +104,7 @@ def resources(dump):
 
 
 def shared_bytes(dump, name):
-    """Shared memory of a program: the launch sets it aside, so that only Triton's dump tells."""
+    """Shared memory of a program: reserved at launch, so that only Triton's dump has it."""
     found = set()
     for path in glob.glob(f"{dump}/*.{name}.triton-to-llvm.txt"):
         found |= set(re.findall(r"ttg\.shared = (\d+)", pathlib.Path(path).read_text()))
@@ -155,7 +155,7 @@ def compile_one(target, kernel):
 
 
 def gradients():
-    """The public operation with all its gradients, for one picture per device."""
+    """The public operation with all its gradients, for one image per device."""
     import jax
 
     import bilateral_jax as bj

@@ -1,4 +1,4 @@
-"""Compiles the TPU kernels for chips that are not there: `python -m tools.aot_tpu v4 v5e v5p v6e`.
+"""Compiles the TPU kernels for absent chips: `python -m tools.aot_tpu v4 v5e v5p v6e`.
 
 Tests lower the kernels on every run; that checks shapes and primitives, not layouts, alignment or
 vector memory. The whole compiler is libtpu, which needs no TPU: in an environment of its own,
@@ -8,7 +8,7 @@ vector memory. The whole compiler is libtpu, which needs no TPU: in an environme
 
 prints a table for docs/kernels.md: the vector memory of each kernel, why it did not compile, or
 "not taken" where the library would not try.
-Each target is compiled in a process of its own, because a compiler's fault can end it. The exit
+Each target is compiled in a process of its own, because a compiler crash ends it. The exit
 status is 1 if anything did not compile.
 """
 
@@ -142,7 +142,7 @@ def compile_for(device, operation, options):
 
 
 def unsupported(operation, keywords, arrays):
-    """What the library would answer."""
+    """Why the library would refuse the call, or None."""
     first, _, image, window = arrays
     matrix = (
         first.shape[-2:]
@@ -175,7 +175,7 @@ def compile_cases(target, first):
 
 
 def results_of(target):
-    """`{label: MiB or reason}` of one target, from as many processes as it takes."""
+    """`{label: MiB or reason}` of one target, in as many processes as needed."""
     labels, results = [label for label, _, _ in cases()], {}
     while len(results) < len(labels):
         command = [sys.executable, "-m", "tools.aot_tpu", "--child", target, str(len(results))]

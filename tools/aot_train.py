@@ -1,4 +1,4 @@
-"""Compiles a whole training step for machines that are not there, and says what it needs.
+"""Compiles a whole training step for absent machines, and prints its resources.
 
     python -m tools.aot_train tpu     # eight chips of TPU v5e
     python -m tools.aot_train cuda    # eight H100 of one machine
@@ -6,8 +6,8 @@
 The step is that of `configs/hdrnet.py` as `experiments/train.py` runs it: pmapped over the devices,
 guarded, with donated state. Each platform needs an environment of its own, with what
 `tools/aot_tpu.py` and `tools/aot_cuda.py` name, and flax, optax and ml_collections. Printed are the
-rows of the tables in docs/scaling.md: memory of one device, operations, and what the devices send
-each other. Each program is compiled in a process of its own; the exit status is 1 if one was not.
+rows of the tables in docs/scaling.md: memory of one device, operations, and the data that devices
+exchange. Each program is compiled in a process of its own; the exit status is 1 if one was not.
 """
 
 import argparse
@@ -64,8 +64,8 @@ def main():
     sys.exit(failed)
 
 
-def label(crop, share, implementation, dtype):
-    return f"crops of {crop}, {share} a device, `{implementation}`, {dtype}"
+def label(crop, per_device, implementation, dtype):
+    return f"crops of {crop}, {per_device} a device, `{implementation}`, {dtype}"
 
 
 def in_own_process(platform, number):
@@ -75,7 +75,7 @@ def in_own_process(platform, number):
     child = subprocess.run(command, env=environment, capture_output=True, text=True)
     if child.returncode:
         print(child.stderr[-3000:], file=sys.stderr)
-        reason = (child.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        reason = (child.stderr.strip().splitlines() or ["no message"])[-1]
         return f"no: {reason[:200]}", False
     return cells(json.loads(child.stdout.splitlines()[-1])), True
 
@@ -88,12 +88,12 @@ def cells(found):
     )
     memory = " | ".join(f"{found[name] / 1e6:.1f}" for name in COLUMNS)
     counts = (found["flops"], found["bytes_accessed"])
-    counts = " | ".join("not told" if n is None else f"{n / 1e9:.3g}" for n in counts)
+    counts = " | ".join("unknown" if n is None else f"{n / 1e9:.3g}" for n in counts)
     return f"{found['seconds']:.0f} s | {memory} | {counts} | {found['kernels']} | {sent}"
 
 
-def measure(platform, crop, share, implementation, dtype):
-    """Compiles one program and reads what it says of itself."""
+def measure(platform, crop, per_device, implementation, dtype):
+    """Compiles one program; returns its memory, costs and collectives."""
     import jax
     from jax.experimental import topologies
 
@@ -113,7 +113,7 @@ def measure(platform, crop, share, implementation, dtype):
         context = lowering.abstract_device(aot_cuda.TARGETS[TARGETS["cuda"]][0], "cuda")
     if len(topology.devices) != DEVICES:
         raise RuntimeError(f"the topology has {len(topology.devices)} devices")
-    step, state, batch = program(crop, share, implementation, dtype, topology.devices)
+    step, state, batch = program(crop, per_device, implementation, dtype, topology.devices)
     start = time.perf_counter()
     with context if implementation == "gpu" else contextlib.nullcontext():
         lowered = step.lower(state, batch)
@@ -136,7 +136,7 @@ def measure(platform, crop, share, implementation, dtype):
     }
 
 
-def program(crop, share, implementation, dtype, devices):
+def program(crop, per_device, implementation, dtype, devices):
     """The pmapped step, and the shapes of its state and of a batch."""
     import functools
     from unittest import mock
@@ -156,7 +156,7 @@ def program(crop, share, implementation, dtype, devices):
     named = functools.partial(guided.guided_slice_apply, implementation=implementation)
 
     def update(state, batch):
-        # A config does not name an implementation; here it is to be a certain one.
+        # A config does not name an implementation; this compiles a given one.
         with mock.patch.object(networks.guided, "guided_slice_apply", named):
             return nonfinite_guard.update(paper.update)(state, batch)
 
@@ -164,7 +164,7 @@ def program(crop, share, implementation, dtype, devices):
         return nonfinite_guard.start(paper.init(key), allowed=0)
 
     def shape(*sizes, dtype=jnp.float32):
-        return jax.ShapeDtypeStruct((len(devices), share, *sizes), dtype)
+        return jax.ShapeDtypeStruct((len(devices), per_device, *sizes), dtype)
 
     side = config.model.net_input_size
     batch = {"input": shape(crop, crop, 3), "target": shape(crop, crop, 3)}
@@ -183,7 +183,7 @@ def collectives(text):
         if match:
             arrays = re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", match["result"])
             sizes = [_bytes(*array) for array in arrays]
-            # CUDA's start of one holds what goes in beside what comes out.
+            # CUDA's start of one has operands beside results.
             if match["start"] and sizes[: len(sizes) // 2] == sizes[len(sizes) // 2 :]:
                 sizes = sizes[: len(sizes) // 2]
             found.append({"kind": match["kind"], "arrays": len(sizes), "bytes": sum(sizes)})

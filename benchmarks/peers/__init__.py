@@ -1,1 +1,1 @@
-"""What others compute for the same question, rewritten from the maths: one peer per file."""
+"""Other libraries' ways to compute the same operation, rewritten from the maths."""

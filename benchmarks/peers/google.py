@@ -1,8 +1,8 @@
 """The formulation of google/hdrnet's JAX code, rewritten from the maths.
 
 Every pixel gathers its eight corners with floor and clamped indices, weighs them with two exact
-tents and one smoothed tent, and an `einsum` applies the looked-up matrix. The derivatives are built
-as there: the grid's from dense tents and one contraction, the guide's from a second lookup with the
+tents and one smoothed tent, and an `einsum` applies the sliced matrix. The derivatives are built
+as there: the grid's from dense tents and one contraction, the guide's from a second slice with the
 tent's slope.
 
 Reference: Gharbi, Chen, Barron, Hasinoff, Durand, "Deep Bilateral Learning for Real-Time Image

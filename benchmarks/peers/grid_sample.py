@@ -1,4 +1,4 @@
-"""What PyTorch users write: a five-dimensional `grid_sample`, then the matrix of every pixel.
+"""slice_apply in PyTorch: a five-dimensional `grid_sample`, then the matrix of every pixel.
 
 With half-pixel coordinates (`align_corners=False`) and `padding_mode="border"` it computes exactly
 our default convention. Everything stays in PyTorch's own layout, channels before pixels, and the
@@ -20,9 +20,9 @@ def slice_grid(volume, guide):
     y, x = ((2 * torch.arange(size) + 1) / size - 1 for size in (height, width))
     y = y[None, :, None].expand(batch, height, width)
     x = x[None, None, :].expand(batch, height, width)
-    places = torch.stack([x, y, 2 * guide - 1], dim=-1)[:, None]
+    coordinates = torch.stack([x, y, 2 * guide - 1], dim=-1)[:, None]
     return torch.nn.functional.grid_sample(
-        volume, places, mode="bilinear", padding_mode="border", align_corners=False
+        volume, coordinates, mode="bilinear", padding_mode="border", align_corners=False
     )[:, :, 0]
 
 

@@ -1,4 +1,4 @@
-"""HDRNet and its training step as PyTorch users write them: convolutions, `grid_sample`, Adam.
+"""HDRNet and its training step in PyTorch: convolutions, `grid_sample`, Adam.
 
 The network of `configs/hdrnet.py` (`HDRNetCurves`) with as many parameters, layer by layer, and the
 same step: weighted loss, gradient, clipping by norm, Adam, moving average of the weights. Eager
@@ -16,10 +16,10 @@ _KNOTS = 16
 
 
 class HDRNet(nn.Module):
-    """A picture's low-resolution copy to a grid; the picture, its guide and the grid to a picture.
+    """HDRNet: predicts a grid from the low-res input and applies it to the image.
 
     Args:
-      net_input_size: side of the low-resolution copy.
+      net_input_size: side of the low-res input.
       spatial_bin: cells per side.
       luma_bins: depth of the grid.
       channel_multiplier: multiplies every width.
@@ -53,7 +53,7 @@ class HDRNet(nn.Module):
         """Enhances `image` `[n, 3, h, w]`: the grid `[n, 12, gd, gh, gw]` and the result.
 
         Args:
-          lowres: `[n, 3, s, s]`, the copy of the whole picture.
+          lowres: `[n, 3, s, s]`, the low-res input of the whole image.
           image: a crop of it.
           window: `[n, 4]`: (top, left, full height, full width) of the crop.
         """
@@ -106,9 +106,9 @@ def _slice(grid, guide, window):
     y = (2 * (top + rows) + 1) / full_height - 1
     x = (2 * (left + columns) + 1) / full_width - 1
     y, x = y[:, :, None].expand_as(guide), x[:, None].expand_as(guide)
-    places = torch.stack([x, y, 2 * guide - 1], dim=-1)[:, None]
+    coordinates = torch.stack([x, y, 2 * guide - 1], dim=-1)[:, None]
     return functional.grid_sample(
-        grid, places, mode="bilinear", padding_mode="border", align_corners=False
+        grid, coordinates, mode="bilinear", padding_mode="border", align_corners=False
     )[:, :, 0]
 
 
@@ -135,7 +135,7 @@ class Trainer:
         self._adam = torch.optim.Adam(network.parameters(), lr=learning_rate)
 
     def step(self, batch):
-        """Moves the weights; the loss and the norm of the gradient before clipping."""
+        """Updates the weights; returns the loss and the norm of the gradient before clipping."""
         grid, output = self.network(batch["lowres"], batch["input"], batch["window"])
         error = (output - batch["target"]).square().mean((1, 2, 3))
         loss = error + self._variation * _total_variation(grid)
@@ -160,8 +160,8 @@ def batch_of(arrays, device="cpu"):
     """Our batch (NumPy, channels last) in PyTorch's layout."""
     tensors = {}
     for name, array in arrays.items():
-        pictures = array.ndim == 4
-        tensors[name] = (grid_sample.planar if pictures else grid_sample.tensor)(array).to(device)
+        is_image = array.ndim == 4
+        tensors[name] = (grid_sample.planar if is_image else grid_sample.tensor)(array).to(device)
     return tensors
 
 
@@ -186,8 +186,8 @@ def load(network, params):
             if layer.bias is not None:
                 layer.bias.copy_(grid_sample.tensor(coefficients[name]["bias"]))
         guide = params["guide_network"]
-        ours = {"ccm": "matrix", "ccm_bias": "bias"}
+        names = {"ccm": "matrix", "ccm_bias": "bias"}
         for name, values in guide.items():
-            getattr(network.guide, ours.get(name, name)).copy_(grid_sample.tensor(values))
+            getattr(network.guide, names.get(name, name)).copy_(grid_sample.tensor(values))
     used = sum(len(layer) for layer in coefficients.values()) + len(guide)
     assert used == len(list(network.parameters())), "a parameter has no counterpart"

@@ -1,4 +1,4 @@
-"""What one writes first with SciPy: an interpolation per matrix entry, then the matrices."""
+"""slice_apply in SciPy: an interpolation per matrix entry, then the matrices."""
 
 import numpy as np
 from scipy import ndimage
@@ -10,17 +10,17 @@ def slice_apply(grid, guide, image):
     gh, gw, gd, outputs, columns = grid.shape
     y = (np.arange(h) + 0.5) * (gh / h) - 0.5
     x = (np.arange(w) + 0.5) * (gw / w) - 0.5
-    places = [*np.meshgrid(y, x, indexing="ij"), guide * gd - 0.5]
+    coordinates = [*np.meshgrid(y, x, indexing="ij"), guide * gd - 0.5]
     matrices = np.empty((outputs, columns, h, w), np.float32)
     for entry in np.ndindex(outputs, columns):
         ndimage.map_coordinates(
-            grid[(..., *entry)], places, output=matrices[entry], order=1, mode="nearest"
+            grid[(..., *entry)], coordinates, output=matrices[entry], order=1, mode="nearest"
         )
     out = np.einsum("oihw,hwi->hwo", matrices[:, :-1], image)
     return out + matrices[:, -1].transpose(1, 2, 0)
 
 
 def forward(grid, guide, image, cotangent):
-    """Prepares the call for one picture with a leading axis."""
+    """Prepares the call for one image with a leading axis."""
     operands = [np.asarray(array)[0] for array in (grid, guide, image)]
     return lambda: slice_apply(*operands)

@@ -5,7 +5,7 @@ are imported when first used, that is when the first kernel is traced: a program
 never pays for them.
 
 Production code traces kernels for the device. On a machine without one, tests run the same code
-under `interpreted()`.
+in `interpreted()`.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ def __getattr__(name: str):
 
 @contextlib.contextmanager
 def interpreted(parameters=True):
-    """Runs kernels traced within as ordinary array programs, on whatever device is at hand.
+    """Runs kernels traced within as ordinary array programs, on any device.
 
-    For tests: it is slow. Functions compiled within are not reused outside, and the reverse.
+    For tests: it is slow. Functions compiled inside are not reused outside, nor the reverse.
 
     Args:
       parameters: True for the plain interpreter, which serves every kernel and transformation; or

@@ -1,4 +1,8 @@
-"""Operations on bilateral grids.
+"""Operations on bilateral grids: slice, splat, apply, blur, sample, learned guides.
 
-Contracts in `bilateral` and `grids`, one module per implementation, one table in `dispatch`.
+Contracts in `bilateral`, `grids` and `guided`; implementations in `reference`, `xla` and
+`bilateral_jax/kernels`, chosen by `dispatch`; derivatives in `primitives`.
+
+Receives grids from `models/` or a caller, guides and images from a caller.
+Hands normalised arrays to an implementation, and images, grids or features to the caller.
 """

@@ -1,10 +1,8 @@
-"""The contracts of slice, splat, apply and slice_apply: checks, shapes, choice of implementation.
+"""Slice, splat, apply and slice_apply of bilateral grids: the public contracts.
 
-The conventions (axis letters, ranges, where a pixel falls) stand in `bilateral_jax/lattice.py`.
-Derivatives of any order and mode come from `ops/primitives.py`, whichever implementation runs.
-
-Receives grids from `models/` (or a caller), guides and images from `data/` (or a caller).
-Hands normalised arrays to `ops/reference.py` or `ops/xla/` through `ops/primitives.py`.
+Checks and shapes arguments; the implementation is chosen in `ops/dispatch.py`. The conventions
+(axis letters, ranges, where a pixel falls) are in `bilateral_jax/lattice.py`. Derivatives of any
+order and mode come from `ops/primitives.py`, whichever implementation runs.
 """
 
 import math
@@ -29,7 +27,7 @@ def bilateral_slice(
     boundary: Boundaries = "clamp",
     implementation: str | None = None,
 ) -> jax.Array:
-    """Looks every pixel up in a bilateral grid by its place and its guide value, trilinearly.
+    """Interpolates a bilateral grid trilinearly at each pixel's position and guide value.
 
     `out[y, x] = sum_ijk tent(p_y - i) tent(p_x - j) tent(p_z - k) grid[i, j, k]` with positions
     `p_y = (y + 0.5) gh / h - 0.5`, `p_x` alike and `p_z = guide[y, x] gd - 0.5`, clamped to the
@@ -37,15 +35,14 @@ def bilateral_slice(
 
     Args:
       grid: `[*b, gh, gw, gd, *features]`, any number of feature axes.
-      guide: `[*b, h, w]` in [0, 1]; outside it clamps; a NaN makes that pixel NaN and touches no
-        other, and adds nothing to the gradient of the grid. Its leading axes broadcast against the
-        grid's.
+      guide: `[*b, h, w]` in [0, 1]; outside it clamps; a NaN makes that pixel NaN and no other, and
+        adds nothing to the gradient of the grid. Its leading axes broadcast against the grid's.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
-        leading axes as the guide has, and the rest are features. Say it to slice one grid by many
+        leading axes as the guide has, and the rest are features. Needed to slice one grid by many
         guides, or the reverse.
-      window: `(top, left, full_height, full_width)`: the guide is that crop of a larger picture,
+      window: `(top, left, full_height, full_width)`: the guide is that crop of a larger image,
         and every pixel gets what it would get in the whole. Four ints, or integers `[*b, 4]` for
-        one crop per example (traced; the caller answers for their values).
+        one crop per example (traced; their values are not checked).
       convention: `"half_pixel"`, or `"align_corners"` for grids trained with cells on the image's
         corners.
       boundary: `"clamp"` or `"wrap"`, one for all axes or one for each of (gh, gw, gd).
@@ -99,7 +96,7 @@ def slice_apply(
     """Slices an affine grid and applies each pixel's matrix to it, never storing the matrices.
 
     `out_o = sum_i A_oi image_i + A_o,n_in` with `A = slice(grid, guide)` at that pixel:
-    `apply(slice(grid, guide), image)` in one pass over the picture.
+    `apply(slice(grid, guide), image)` in one pass over the image.
 
     Args:
       grid: `[*b, gh, gw, gd, n_out, n_in + 1]`, offset last, or `[*b, gh, gw, gd, n_out, n_in]`
@@ -126,7 +123,7 @@ def slice_apply(
       As `slice`.
 
     Reference:
-      Gharbi et al. 2017, section 3.4.2, equation 6.
+      Gharbi et al. 2017, section 3.4.2.
     """
     grid = checks.floating("grid", grid, 5, "[*b, gh, gw, gd, n_out, n_in + 1]")
     guide = checks.floating("guide", guide, 2, "[*b, h, w]")
@@ -166,7 +163,7 @@ def apply(coefficients, image) -> jax.Array:
       ValueError: for too few axes, matrices that do not fit the image, or sizes that differ.
 
     Reference:
-      Gharbi et al. 2017, section 3.4.2, equation 6.
+      Gharbi et al. 2017, section 3.4.2.
     """
     coefficients = checks.floating("coefficients", coefficients, 4, "[*b, h, w, n_out, n_in + 1]")
     image = checks.floating("image", image, 3, "[*b, h, w, n_in]")
@@ -270,7 +267,7 @@ def _weighted(values, weights, batch):
 
 
 def fitting_matrices(name, shape, image_shape):
-    """The matrices `[n_out, n_in (+ 1)]` at the end of `shape` must fit the image's channels."""
+    """Checks that the matrices `[n_out, n_in (+ 1)]` at the end of `shape` fit the image."""
     channels = image_shape[-1]
     if shape[-1] not in (channels, channels + 1):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Common machinery of the primitives: operands by name, batching, lowering, registration.
+"""Registration of the primitives: operands by name, batching, transposition, lowering.
 
-Every primitive here takes arrays with one leading axis `n` and knows its operands by name, because
-some may be absent.
+Every primitive takes arrays with one leading axis `n` and knows its operands by name, because some
+may be absent.
 """
 
 import functools
@@ -19,7 +19,7 @@ def bind(primitive, operands, **params):
 
 
 def linear_operand(operands):
-    """The name of the one operand whose cotangent is asked for."""
+    """The name of the one operand whose cotangent is computed."""
     (name,) = (name for name, value in operands.items() if ad.is_undefined_primal(value))
     return name
 
@@ -53,7 +53,7 @@ def _transpose(transpose, cotangent, *args, names, **params):
 
 
 def _batch(call, args, axes, *, names, **params):
-    """The mapped axis folds into the leading one."""
+    """Folds the mapped axis into the leading one."""
     size = next(arg.shape[axis] for arg, axis in zip(args, axes, strict=True) if axis is not None)
     folded = {}
     for name, arg, axis in zip(names, args, axes, strict=True):
@@ -66,7 +66,7 @@ def _batch(call, args, axes, *, names, **params):
 def chosen_lowering(operation):
     """The lowering rule of an operation of the implementations: chooses one, then traces it.
 
-    The name of the chosen one stays readable in the program.
+    The program shows the name of the chosen one.
     """
 
     def rule(ctx, *args, names, implementation, **params):

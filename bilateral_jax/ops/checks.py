@@ -1,4 +1,4 @@
-"""What a caller can get wrong: the argument, what came and what was expected, a sentence each."""
+"""Argument checks: each error names the argument, what came and what was expected."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ Window = tuple[int, int, int, int] | jax.Array | np.ndarray | None
 
 
 def floating(name: str, value, ndim: int, axes: str) -> jax.Array:
-    """`value` as a floating-point array of at least `ndim` axes.
+    """Returns `value` as a floating-point array of at least `ndim` axes.
 
     Raises:
-      TypeError: for integers, booleans, complex numbers and things that are no array.
+      TypeError: for integers, booleans, complex numbers and non-arrays.
       ValueError: for too few axes, or an axis of length 0.
     """
     try:
@@ -35,7 +35,7 @@ def floating(name: str, value, ndim: int, axes: str) -> jax.Array:
 
 
 def same_pixels(name: str, shape, guide_shape):
-    """`h, w` of `name` must be those of the guide."""
+    """Checks that `h, w` of `name` are those of the guide."""
     if tuple(shape) != tuple(guide_shape):
         raise ValueError(
             f"{name} must have the guide's height and width {tuple(guide_shape)}, "
@@ -53,7 +53,7 @@ def broadcast(**leading) -> tuple[int, ...]:
 
 
 def leading_axes(name: str, ndim: int, like: int, core: int, feature_axes: int | None) -> int:
-    """How many of an argument's axes are leading ones.
+    """Number of leading axes of an argument.
 
     Without `feature_axes` the argument has as many leading axes as its partner (`like`); with it,
     what is left.
@@ -73,7 +73,7 @@ def leading_axes(name: str, ndim: int, like: int, core: int, feature_axes: int |
 
 
 def grid_feature_axes(grid, feature_axes: int | None) -> int:
-    """How many trailing axes of a lone grid are features; an ambiguous rank must be told."""
+    """Number of trailing feature axes of a grid alone; required where the rank is ambiguous."""
     if feature_axes is None:
         if grid.ndim > 4:
             raise ValueError(
@@ -108,7 +108,7 @@ def boundary(value, others: tuple[str, ...] = ()) -> tuple[str, str, str]:
 
 
 def convention(value: str, boundaries: tuple[str, str, str]) -> str:
-    """A known convention that goes with the boundaries."""
+    """Checks that a convention is known and fits the boundaries."""
     if value not in lattice.CONVENTIONS:
         raise ValueError(f"convention must be one of {lattice.CONVENTIONS}, got {value!r}")
     if value == "align_corners" and "wrap" in boundaries:
@@ -124,8 +124,7 @@ def window(value: Window, size: tuple[int, int]):
 
     Returns:
       `(origin, full_size, array)`: for four ints, the two pairs and None; for an array `[..., 4]`,
-      the crop itself standing in for both pairs, and the array as int32. An array's values are not
-      looked at.
+      `(0, 0)`, the crop's size and the array as int32. An array's values are not checked.
     """
     if value is None:
         return (0, 0), size, None

@@ -1,8 +1,8 @@
-"""Which implementation runs: one table, one rule, decided from facts.
+"""Choice of the implementation of an operation, by platform, shapes and dtypes.
 
-The choice falls when a program is lowered, because only then its platform is known: the same traced
+It is made when a program is lowered, because only then its platform is known: the same traced
 function may be lowered for a GPU, or exported for three platforms. No exception is caught to pick
-another implementation: what is named runs, or says why not.
+another implementation: one that is named runs, or the error says why not.
 
 | name        | what it is                        | platforms | takes |
 |---|---|---|---|
@@ -20,12 +20,11 @@ import jax.numpy as jnp
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas, tpu
-from bilateral_jax.ops import reference
-from bilateral_jax.ops.xla import slicing
+from bilateral_jax.ops import reference, xla
 
 IMPLEMENTATIONS: dict[str, types.ModuleType] = {
     "reference": reference,
-    "xla": slicing,
+    "xla": xla,
     "gpu": gpu,
     "tpu": tpu,
 }
@@ -33,19 +32,19 @@ IMPLEMENTATIONS: dict[str, types.ModuleType] = {
 # Kernels are written for one platform, under the name that JAX gives it when lowering.
 _PLATFORM = {"gpu": "cuda", "tpu": "tpu"}
 
-# What None means on each platform: the first that takes the call and is fast for it. The kernels
-# compile for their devices and are right in their interpreters, but have not run on a device; a
-# name here is a claim of speed, and waits for the measurement (benchmarks/gpu.py).
+# The default of each platform: the first that takes the call and is fast for it. The kernels
+# compile for their devices and are correct in their interpreters, but have not run on a device:
+# they become defaults once they are measured to be faster (benchmarks/gpu.py).
 _DEFAULT = {"cpu": ("reference", "xla"), "cuda": ("xla",), "rocm": ("xla",), "tpu": ("xla",)}
 
 # Of more features than these, none applied to an image, a CPU gathers eight corners faster (20 ns
-# per pixel for 12 of them, against 60): what is gathered lies side by side, in one loop.
+# per pixel for 12 of them, against 60): gathered numbers lie side by side, in one loop.
 _GATHERED_FEATURES = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """The facts of a call that decide who can take it.
+    """Properties of a call that decide which implementations can take it.
 
     Attributes:
       operation: `"slice_apply"`, `"splat_apply"` or `"guide_vjp"`.
@@ -85,9 +84,9 @@ def choose(implementation: str | None, call: Call, platforms, exporting: bool = 
 
     Args:
       implementation: a name, or None for the default of the platform.
-      call: what is to be computed.
-      platforms: those that the program is lowered for.
-      exporting: whether it is to be serialised; then None is `xla`, which every version of every
+      call: the properties of the call.
+      platforms: the program is lowered for.
+      exporting: whether it is serialised; then None is `xla`, which every version of every
         platform can read.
 
     Returns:
@@ -109,7 +108,7 @@ def choose(implementation: str | None, call: Call, platforms, exporting: bool = 
 
 
 def _suits(name, call):
-    """Whether an implementation is fast for a call on the platform that has it as a default."""
+    """Whether a default implementation of a platform is fast for a call."""
     if name != "reference":
         return True
     alone = call.operation == "slice_apply" and not call.image
@@ -148,7 +147,7 @@ def guided(name: str):
 
 
 def call_of(operation: str, operands: dict, *, lattice, dtype, order=1, offset=False) -> Call:
-    """The facts of a call, from the operands and parameters of its primitive."""
+    """The `Call` of a primitive's operands and parameters."""
     if operation == "splat_apply":
         outputs = operands["values"].shape[-1]
         columns = operands["image"].shape[-1] + offset if "image" in operands else 1

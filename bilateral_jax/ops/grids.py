@@ -1,8 +1,4 @@
-"""Operations on whole grids and on loose points: blur, sample, total variation, the identity.
-
-Receives grids from `ops/bilateral.py` (splatted) or from `models/` (predicted).
-Hands grids of the same shape, features at points, or one number per grid, to the caller.
-"""
+"""Operations on whole grids: blur, sampling at points, total variation, the identity grid."""
 
 import math
 
@@ -32,9 +28,9 @@ def blur(
     Args:
       grid: `[*b, gh, gw, gd, *features]`.
       sigma: standard deviation in cells: one number, or one for each of (gh, gw, gd). 0 leaves an
-        axis alone.
+        axis as it is.
       feature_axes: how many trailing axes are features. None: 0 for a grid of three axes, 1 for
-        four; five or more can be read two ways, so they must say.
+        four; required for five or more, which can be read two ways.
       boundary: what lies beyond the border, one for all axes or one for each: `"clamp"` (the
         outermost cell repeats), `"wrap"` (a ring) or `"zero"` (nothing; right for the homogeneous
         pair of `splat`, where empty cells carry no weight).
@@ -79,7 +75,7 @@ def _sigmas(sigma) -> tuple[float, float, float]:
 
 
 def _gaussian(cells: int, sigma: float, boundary: str) -> np.ndarray:
-    """`[cells, cells]`: row `i` holds what each cell gives to blurred cell `i`."""
+    """`[cells, cells]`: row `i` has the weight of each cell in blurred cell `i`."""
     radius = math.ceil(4 * sigma)
     offsets = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
@@ -101,12 +97,12 @@ def sample(
     convention: lattice_lib.Convention = "half_pixel",
     boundary="clamp",
 ) -> jax.Array:
-    """Interpolates a grid at arbitrary points (trilinear): `slice` for pixels that form no picture.
+    """Interpolates a grid at arbitrary points (trilinear): `slice` for points that form no image.
 
     Args:
       grid: `[*b, gh, gw, gd, *features]`.
       coordinates: `[*b, n, 3]`, each point `(y, x, depth)` in [0, 1] along (gh, gw, gd); outside it
-        clamps (or wraps). A point with a NaN becomes NaN and touches no other. Gradients flow to
+        clamps (or wraps). A point with a NaN becomes NaN and affects no other. Gradients flow to
         the coordinates: the slope of the interpolation, at a cell centre the mean of both sides, in
         clamped ranges 0.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
@@ -156,13 +152,12 @@ def _sample_points(grid, points, convention, boundaries):
     gh, gw, gd, features = grid.shape
 
     def chunk(points):
-        # A lost point is moved to a harmless place, so that its NaN reaches no gradient of the
-        # grid.
+        # A NaN point is moved to 0, so that the NaN reaches no gradient of the grid.
         lost = jnp.isnan(points).any(axis=-1, keepdims=True)
-        places = jnp.where(lost, 0, points)
+        finite = jnp.where(lost, 0, points)
         rows, columns, depths = (
             lattice_lib.tents(
-                lattice_lib.unit_positions(places[..., axis], cells, convention), cells, boundary
+                lattice_lib.unit_positions(finite[..., axis], cells, convention), cells, boundary
             )
             for axis, (cells, boundary) in enumerate(zip((gh, gw, gd), boundaries, strict=True))
         )
@@ -178,11 +173,10 @@ def _sample_points(grid, points, convention, boundaries):
 
 
 def total_variation(grid, *, feature_axes: int | None = None) -> jax.Array:
-    """Mean squared difference of neighbouring cells, summed over the axes: one number per grid.
+    """Total variation of a grid: mean squared difference of neighbouring cells, summed over axes.
 
     Args:
-      grid: `[*b, gh, gw, gd, *features]`; a stack of grids has one number each, so that a step can
-        take the variation of the grids of its batch alone.
+      grid: `[*b, gh, gw, gd, *features]`; one number for each grid of a stack.
       feature_axes: as in `blur`.
 
     Returns:
@@ -211,7 +205,7 @@ def total_variation(grid, *, feature_axes: int | None = None) -> jax.Array:
 def identity_grid(
     shape: tuple[int, ...], *, channels: int = 3, offset: bool = True, dtype=jnp.float32
 ) -> jax.Array:
-    """A grid whose matrices leave every image unchanged: where training a grid starts.
+    """A grid whose matrices leave every image unchanged: the initial grid of a fit.
 
     Args:
       shape: `(*b, gh, gw, gd)`; leading axes make a stack of grids.

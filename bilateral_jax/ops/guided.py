@@ -1,11 +1,8 @@
-"""Slice and apply with a learned guide: HDRNet's full-resolution path, picture in, picture out.
+"""Slice and apply with a learned guide: HDRNet's full-resolution path.
 
 The guide of a pixel is a function of its colour alone, so a kernel can compute it where it slices:
-the picture is read once, written once, and no guide is stored. Implementations without such a
-kernel compute the guide first. Derivatives go through those two steps, whichever ran forward.
-
-Receives arrays from users and models.
-Hands normalised arrays to a kernel, or to `ops/guides.py` and `ops/primitives.py`.
+the image is read once, written once, and no guide is stored. Implementations without such a kernel
+compute the guide first. Derivatives go through those two steps, whichever ran forward.
 """
 
 import functools
@@ -55,7 +52,7 @@ def guided_slice_apply(
 
     Raises:
       TypeError: if grid, image or a parameter is not floating point.
-      ValueError: as `slice_apply`; for an unknown guide, and parameters that are not its own.
+      ValueError: as `slice_apply`; for an unknown guide, or parameters that do not fit it.
 
     Reference:
       Gharbi et al. 2017, sections 3.4.1 and 3.4.2.
@@ -101,7 +98,7 @@ def _checked_parameters(guide, parameters):
 
 
 class _Options(NamedTuple):
-    """What is static in a call."""
+    """Static parameters of a call."""
 
     guide: str
     lattice: lattice_lib.Lattice
@@ -168,7 +165,7 @@ def _batch(args, axes, *, names, **params):
     (grid, image, window), parameters = _split(names, args)
     grid_axes, parameter_axes = _split(names, axes)
     if any(axis is not None for axis in parameter_axes.values()):
-        # One guide per example is no case of the kernels.
+        # The kernels take one guide for all examples.
         steps = functools.partial(_two_steps, _Options(**params))
         return jax.vmap(steps, (*grid_axes[:2], parameter_axes, grid_axes[2]))(
             grid, image, parameters, window

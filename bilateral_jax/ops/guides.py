@@ -1,10 +1,7 @@
 """Learned guides as pure functions of a pixel's colour, written over the three colour planes.
 
-One pixel plane at a time: the compiler fuses a whole guide into a single pass over the photo, and
-no 16-channel picture is ever stored.
-
-Receives images and parameters from `ops/guided.py` and `models/layers/guides.py`.
-Hands guides back to them.
+One colour plane at a time: the compiler fuses a whole guide into a single pass over the image, and
+no 16-channel image is stored.
 """
 
 import jax
@@ -25,7 +22,7 @@ PARAMETERS = {
 
 
 def curves(image, *, ccm, ccm_bias, shifts, slopes, mix, mix_bias):
-    """Colour matrix, a curve of k ramps per channel, weighted sum, clip.
+    """Curves guide: colour matrix, a curve of k ramps per channel, weighted sum, clip.
 
     `v = image @ ccm + ccm_bias`; `guide = clip(mix_bias + sum_c mix_c sum_k slopes_ck max(v_c -
     shifts_ck, 0), 0, 1)`.
@@ -50,13 +47,13 @@ def curves(image, *, ccm, ccm_bias, shifts, slopes, mix, mix_bias):
         value = sum(planes[d] * ccm[d, c] for d in range(3)) + ccm_bias[c]
         ramps = (slopes[c, k] * jax.nn.relu(value - shifts[c, k]) for k in range(shifts.shape[1]))
         guide = guide + mix[c] * sum(ramps)
-    # `jnp.clip` halves the gradient of a value exactly at a bound (a black pixel sits there at the
-    # start).
+    # `jnp.clip` halves the gradient of a value exactly at a bound (that of a black pixel is 0
+    # at the start of training).
     return jnp.where(guide < 0, 0.0, jnp.where(guide > 1, 1.0, guide))
 
 
 def pointwise(image, *, weights, offsets, out, bias):
-    """Two pointwise layers, 3 -> k (ReLU) -> 1 (sigmoid).
+    """Pointwise guide: two layers, 3 -> k (ReLU) -> 1 (sigmoid).
 
     `guide = sigmoid(bias + sum_k out_k max(image @ weights_k + offsets_k, 0))`.
 

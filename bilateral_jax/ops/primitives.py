@@ -1,4 +1,4 @@
-"""Slice and splat as a closed set of JAX primitives: every order and mode of derivative exists.
+"""Slice and splat as a closed set of JAX primitives, with derivatives of any order and mode.
 
 `slice_apply(grid, guide, image)` is linear in the grid and linear in the image;
 `splat_apply(values, guide, image)` is its transpose in the grid, linear in the values and linear in
@@ -7,8 +7,8 @@ tent in place of the tent (`order` 1), and none after that: the second derivativ
 linear function is 0 almost everywhere. The derivative of slicing in the guide is an operation of
 its own, in both directions, so that its `o` channels per pixel need never be stored:
 `guide_jvp` scales them, `guide_vjp` contracts them with a cotangent. So every rule below calls one
-of the four again, and forward mode, reverse mode, their compositions and batching all hold for
-every implementation, none of which has to know of them.
+of the four again, and forward mode, reverse mode, their compositions and batching hold for every
+implementation, none of which has to know of them.
 
 | rule                        | result |
 |---|---|
@@ -148,7 +148,7 @@ def _guide_vjp_jvp(primals, tangents, *, names, **params):
 
 
 def _named(names, primals, tangents):
-    """Operands by name, and the tangents of those that move."""
+    """Operands by name, and the tangents that are not zero."""
     operands = dict(zip(names, primals, strict=True))
     moved = dict(zip(names, tangents, strict=True))
     moved.pop("window", None)
@@ -156,7 +156,7 @@ def _named(names, primals, tangents):
 
 
 def _multilinear(call, operands, moved, params):
-    """The tangents of an operation that is linear in each operand but the guide."""
+    """Tangents of an operation that is linear in each operand but the guide."""
     parts = []
     for name, tangent in moved.items():
         if name == "image":
@@ -254,7 +254,7 @@ def _scaled(values, scale):
 
 
 def _run_guide_jvp(*args, names, dtype, **params):
-    """No implementation has one of its own: the slope, scaled."""
+    """The slope, scaled: no implementation has one of its own."""
     operands = dict(zip(names, args, strict=True))
     d_guide = operands.pop("d_guide")
     wide = reference.accumulation_dtype(*args)

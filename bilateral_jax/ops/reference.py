@@ -2,9 +2,9 @@
 
 Every pixel lies between two cells on each axis, so in a cube of eight; slicing averages the eight
 with the product of three tent weights, and splatting is its transpose. Every other implementation
-is judged by this one, and this one by float64 loops.
+is tested against this one, and this one against float64 loops.
 
-All implementations share these three signatures and trust their input (`ops/bilateral.py` checks
+All implementations have these three signatures and trust their input (`ops/bilateral.py` checks
 and shapes it): one leading axis `n`, one grid feature matrix `[o, j]`. With an image of `i`
 channels, `j` is `i` (linear) or `i + 1` (offset last); without an image, `j` is 1 and slicing
 returns the features themselves.
@@ -19,14 +19,14 @@ from bilateral_jax import lattice as lattice_lib
 
 
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
-    """Looks up each pixel's matrix and applies it to the pixel.
+    """Slices a grid at every pixel and applies the matrix to the pixel.
 
     `out_o = sum_j A_oj e_j` with `e = (image, 1)`.
 
     Args:
       grid: `[n, gh, gw, gd, o, j]`.
       guide: `[n, h, w]`.
-      image: `[n, h, w, i]`, or None for the looked-up features alone.
+      image: `[n, h, w, i]`, or None for the sliced features alone.
       window: int32 `[n, 4]`, (top, left, full height, full width) per example, or None for the
         lattice's own.
       lattice: the `Lattice` of these pixels.
@@ -50,7 +50,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
     """The transpose of `slice_apply` in its grid: `grid[..., o, j] += weight * values_o * e_j`.
 
-    A pixel whose guide is NaN belongs nowhere in the grid and adds nothing to it.
+    A pixel whose guide is NaN adds nothing.
 
     Args:
       values: `[n, h, w, o]`.
@@ -82,11 +82,11 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
 
 
 def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
-    """The cotangent of `slice_apply`'s guide: `sum_o values_o * slope_o`.
+    """Cotangent of `slice_apply`'s guide: `sum_o values_o * slope_o`.
 
     Args:
       values: `[n, h, w, o]`, the cotangent of `slice_apply`'s result.
-      grid: as the next ones, as in `slice_apply`.
+      grid: `[n, gh, gw, gd, o, j]`.
       guide: `[n, h, w]`.
       image: `[n, h, w, i]` or None.
       window: int32 `[n, 4]` or None.
@@ -102,7 +102,7 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
 
 
 def contracted_slope(slice_apply, values, grid, guide, image=None, window=None, *, lattice, dtype):
-    """`guide_vjp` by any `slice_apply`."""
+    """`guide_vjp` by means of any `slice_apply`."""
     wide = accumulation_dtype(values, grid, guide, image)
     slope = slice_apply(grid, guide, image, window, lattice=lattice, order=1, dtype=wide)
     return jnp.sum(values.astype(wide) * slope, axis=-1).astype(dtype)
@@ -116,13 +116,7 @@ def accumulation_dtype(*arrays):
 
 def _slice(grid, guide, window, lattice, order):
     """Per-pixel features `[n, h, w, o, j]` of a grid `[n, gh, gw, gd, o, j]`."""
-    if window is None:
-        rows, columns = jnp.asarray(lattice.rows())[None], jnp.asarray(lattice.columns())[None]
-    else:
-        top, left, height, width = (window[:, k, None] for k in range(4))
-        rows = lattice.pixel_positions(0, top, height)
-        columns = lattice.pixel_positions(1, left, width)
-    rows, columns = rows.astype(guide.dtype), columns.astype(guide.dtype)
+    rows, columns = (jnp.asarray(lattice.axis_positions(k, window), guide.dtype) for k in (0, 1))
     example = jnp.arange(grid.shape[0])[:, None, None]
     result = jnp.zeros((*guide.shape, *grid.shape[-2:]), grid.dtype)
     for (y, y_weight), (x, x_weight), (z, z_weight) in itertools.product(

@@ -1,7 +1,7 @@
 """Draws docs/figures/kernels.png: `python -m docs.figures.kernels`.
 
-The arithmetic of a kernel without gather, on a small grid of random entries, one column tile and
-one chunk of rows. Weights come from `bilateral_jax.lattice`.
+The arithmetic of a kernel without gather: a small grid of random entries, one column tile, one
+chunk of rows. Weights come from `bilateral_jax.lattice`.
 """
 
 import pathlib
@@ -14,11 +14,11 @@ from bilateral_jax import lattice as lattice_lib
 
 LATTICE = lattice_lib.Lattice((3, 4, 4), (48, 64), (48, 64))
 CHUNK = slice(16, 32)  # rows
-CELL, PLANE = 1, 2  # of the term that is shown
+CELL, PLANE = 1, 2  # the term that is shown
 LABEL = dict(fontsize=9)
 
 
-def arrays_of_the_figure():
+def numbers():
     """Every array of the figure, by name."""
     gh, gw, gd = LATTICE.grid_shape
     entry = np.random.default_rng(3).uniform(-1, 1, (gh, gd, gw))
@@ -29,7 +29,7 @@ def arrays_of_the_figure():
     depth_tents = lattice_lib.tents(LATTICE.depth(guide), gd, "clamp")
     table = entry.reshape(gh * gd, gw) @ column_tents
     row = table[CELL * gd + PLANE]
-    values = np.einsum("yj,yxk,jkx->yx", row_tents, depth_tents, table.reshape(gh, gd, -1))
+    sliced = np.einsum("yj,yxk,jkx->yx", row_tents, depth_tents, table.reshape(gh, gd, -1))
     return {
         "entry": entry.reshape(gh * gd, gw),
         "column_tents": column_tents,
@@ -38,7 +38,7 @@ def arrays_of_the_figure():
         "row_tent": np.broadcast_to(row_tents[:, CELL, None], guide.shape),
         "depth_tent": depth_tents[..., PLANE],
         "row": np.broadcast_to(row, guide.shape),
-        "values": values,
+        "sliced": sliced,
     }
 
 
@@ -53,7 +53,7 @@ def show(axes, array, title, rows, columns, *, weights=False):
 
 
 def join(figure, left, right, symbol):
-    """An operator sign in the gap between two panels."""
+    """Writes a sign in the gap between two panels."""
     a, b = left.get_position(), right.get_position()
     position = (a.x1 + b.x0) / 2 - 0.004, (a.y0 + a.y1) / 2
     figure.text(*position, symbol, ha="center", va="center", fontsize=15)
@@ -62,7 +62,7 @@ def join(figure, left, right, symbol):
 def main():
     """Draws both steps into one file beside this script."""
     matplotlib.use("agg")
-    arrays = arrays_of_the_figure()
+    arrays = numbers()
     gd = LATTICE.grid_shape[2]
     figure = plt.figure(figsize=(12, 5.6))
     upper = figure.add_gridspec(
@@ -70,7 +70,7 @@ def main():
     ).subplots()
     show(upper[0], arrays["entry"], "one entry of the grid", "(cell, plane)", "gw cells")
     show(upper[1], arrays["column_tents"], "column tents", "gw cells", "columns", weights=True)
-    show(upper[2], arrays["table"], "the tile's table", "(cell, plane)", "columns")
+    show(upper[2], arrays["table"], "the column tile's table", "(cell, plane)", "columns")
     upper[2].add_patch(
         plt.Rectangle((-0.5, CELL * gd + PLANE - 0.5), 64, 1, fill=False, ec="black", lw=1.5)
     )
@@ -80,8 +80,8 @@ def main():
     for axes, name, title in (
         (lower[0], "row_tent", f"row tent of cell {CELL}"),
         (lower[1], "depth_tent", f"depth weight of plane {PLANE}"),
-        (lower[2], "row", "that row of the table, repeated"),
-        (lower[3], "values", "the entry at each pixel"),
+        (lower[2], "row", "that row of the table, broadcast"),
+        (lower[3], "sliced", "the entry at each pixel"),
     ):
         show(axes, arrays[name], title, "rows", "columns", weights=axes in lower[:2])
     for pair, sign in (((upper[0], upper[1]), "@"), ((upper[1], upper[2]), "=")):
@@ -92,11 +92,11 @@ def main():
     text = "2. per chunk of pixels: arithmetic on planes, summed over the few cells and all planes"
     figure.text(0.05, 0.44, text, fontsize=11)
     note = (
-        "Splatting transposes\nboth steps:\nthe weighted pixels\nof a column add up\n"
+        "Splatting runs both\nsteps backwards:\nthe weighted pixels\nof a column add up\n"
         "in the table's row,\nthen the table times\nthe tents' transpose."
     )
     figure.text(0.8, 0.75, note, fontsize=9, va="center")
-    # No date or version in the file: the same figure gives the same bytes.
+    # Without the date and the version in it, the same figure is the same file.
     path = pathlib.Path(__file__).with_suffix(".png")
     figure.savefig(path, dpi=110, metadata={"Software": None})
 

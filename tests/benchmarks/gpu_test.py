@@ -54,7 +54,7 @@ def test_times_are_those_of_a_call(monkeypatch):
     assert len(calls) == 1 + 2 * (1 + gpu.QUEUE) and len(waits) == 5
 
 
-def test_tuning_tries_each_block_size_and_leaves_the_table_as_it_was(monkeypatch, capsys):
+def test_tuning_tries_each_tile_size_and_restores_the_table(monkeypatch, capsys):
     tried = []
 
     def timed(candidates, rounds):

@@ -1,4 +1,4 @@
-"""Every question runs from command line to README table, on pictures of a few pixels."""
+"""Every benchmark runs from command line to README table, on images of a few pixels."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ EXPECTED = {
     shapes: "over 4 cases `reference` takes",
     batches: "| tiny, forward + gradients |",
     enhance: "| 123 MB |",
-    pages: "| picture | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
+    pages: "| image | jax | new | overwritten | new, huge pages | overwritten, huge pages |",
 }
 
 

@@ -57,7 +57,7 @@ def test_bilateral_grid_notebook(executed):
     assert len(shown) == 7
     assert all(image.std() > 10 for image in shown), "an empty image"
     words = text(outputs)
-    assert "all the weight arrived: 147456.0 for 147456 pixels" in words
+    assert "sum of the weights: 147456.0 for 147456 pixels" in words
     before, after = (
         float(part.split(" dB")[0].split()[-1])
         for part in words.split("PSNR against the target:")[1].split(",")[:2]

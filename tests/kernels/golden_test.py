@@ -1,7 +1,7 @@
-"""The kernels, interpreted, against what the original's gave, and not what a wrong one gave.
+"""The kernels, interpreted, against published results of the original operation.
 
 A published CUDA kernel has wrong gradients of grid and guide for three channels, which its own
-tests, with one channel or as many outputs as columns, cannot see. Three channels, then.
+tests, with one channel or as many outputs as columns, cannot see: three channels are tested here.
 """
 
 import functools
@@ -60,6 +60,6 @@ def test_gradients_are_the_originals_and_not_the_published_wrong_ones(name, impl
     d_guide = np.where(away, d_guide, 0)
     assert far(d_guide, right) < 2e-4
     assert far(d_grid, case["google_cuda_f32_vjp_grid_WRONG"]) > 0.1
-    # With one plane there is no slope to be wrong about.
+    # With one plane there is no slope.
     wrong = np.where(away, case["google_cuda_f32_vjp_guide_WRONG"], 0)
     assert grid.shape[3] == 1 or far(d_guide, wrong) > 0.1

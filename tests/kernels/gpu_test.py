@@ -15,7 +15,7 @@ from bilateral_jax.models.layers import guides, norms
 from bilateral_jax.ops import bilateral, reference
 from tests import cases, lowering
 
-# On jax 0.12 the backend announces its end, see docs/kernels.md.
+# On jax 0.12 the backend is deprecated, see docs/kernels.md.
 pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 
 # Interpreted kernels are large programs that run for milliseconds.
@@ -72,7 +72,7 @@ def assert_same(operation, arrays, options, offset=True, tolerance=2e-6):
 
 @pytest.fixture
 def small_programs(monkeypatch):
-    """Few sums per program, so that what is interpreted is small: more programs share the work."""
+    """Few sums per program, so that interpreted programs are small, and more of them."""
     few = dataclasses.replace(tuning.TABLE[0], splat_sums=16)
     monkeypatch.setattr(tuning, "TABLE", (few,))
 
@@ -85,7 +85,7 @@ def test_matches_reference(case, operation, small_programs):
 
 
 @pytest.mark.parametrize("name", ["prime_without_offset", "window"])
-def test_splat_in_programs_of_a_real_device_matches_reference(name):
+def test_splat_with_tile_sizes_of_a_device_matches_reference(name):
     case = BY_NAME[name]
     arrays, options = problem(case, batch=2)
     assert_same("splat_apply", arrays["splat_apply"], options, case.offset)
@@ -163,7 +163,7 @@ def test_half_precision_accumulates_in_float32(dtype, out, tolerance, operation)
     assert_same(operation, arrays[operation], options | {"dtype": out}, tolerance=tolerance)
 
 
-def test_nan_guide_touches_its_pixel_alone():
+def test_nan_guide_affects_its_pixel_alone():
     arrays, options = problem(BY_NAME["depth_two_grey"])
     grid, guide, image = arrays["slice_apply"]
     function = bound(gpu, "slice_apply", options)
@@ -203,8 +203,8 @@ def test_lowers_for_cuda(name, order, operation):
     program = lowering.for_cuda(bound(gpu, operation, options), *arrays[operation])
     assert "triton" in program
     assert f"bilateral_{operation}_gpu_order{order}" in program
-    # What XLA does beside the kernel must not round factors to TF32, which no interpreter shows;
-    # and sums must not depend on who comes first.
+    # XLA's products beside the kernel must not round factors to TF32, which no interpreter shows;
+    # and sums must not depend on the order of programs.
     assert "stablehlo.dot_general" in program
     assert not lowering.products_without_precision(program)
     assert "atomic" not in program
@@ -241,7 +241,7 @@ def test_forward_and_gradients_are_kernels(transformed):
     assert "_xla" not in program and "_reference" not in program
 
 
-def test_nothing_comes_of_no_pixels():
+def test_empty_arrays_give_zeros():
     arrays, options = problem(BY_NAME["depth_two_grey"])
     for operation in OPERATIONS:
         first, guide, image = arrays[operation]
@@ -280,7 +280,7 @@ def test_unsupported_calls_say_why():
 
 
 def guide_parameters(guide, image):
-    """A guide network's random weights: what the kernel takes, and its guide of `image`."""
+    """Random weights of a guide network as the kernel takes them, and its guide of `image`."""
     key = jax.random.key(3)
     network = guides.CurvesGuide() if guide == "curves" else guides.PointwiseGuide(5)
     variables = network.init(key, image)

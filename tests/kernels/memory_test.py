@@ -1,4 +1,4 @@
-"""What no interpreter of GPU kernels checks: every access is inside, every number written once.
+"""Memory accesses of the GPU kernels: each inside its array, each number written once.
 
 Pallas' interpreter clamps an index that leaves its array, and would let a second program write over
 the first. Here each program of a kernel runs by itself, in NumPy, on arrays that refuse both; so
@@ -42,14 +42,14 @@ class Memory:
         index = np.broadcast_arrays(*(index if isinstance(index, tuple) else (index,)))
         assert len(index) == len(self.shape), (len(index), self.shape)
         for numbers, size in zip(index, self.shape):
-            wanted = numbers[np.broadcast_to(mask, numbers.shape)]
-            assert ((wanted >= 0) & (wanted < size)).all(), (wanted.min(), wanted.max(), size)
+            used = numbers[np.broadcast_to(mask, numbers.shape)]
+            assert ((used >= 0) & (used < size)).all(), (used.min(), used.max(), size)
         return tuple(index)
 
 
 @dataclasses.dataclass(frozen=True)
 class At:
-    """A place in a memory; without an index, all of it."""
+    """An index into a memory; without one, all of it."""
 
     memory: Memory
     index: tuple | None = None
@@ -76,10 +76,14 @@ def loop(first, stop, body, carry):
     return carry
 
 
+# What `lattice.select_larger` and `Lattice.plane_positions` take from `jax.lax`.
+NUMPY = {"full_like": np.full_like, "lt": np.less, "gt": np.greater, "select": np.where}
+
+
 @contextlib.contextmanager
 def one_program_at_a_time(monkeypatch):
-    """Kernels run program by program in NumPy; yields the names of those that ran."""
-    place, names = [], []
+    """Runs kernels program by program in NumPy; yields the names of those that ran."""
+    program, names = [], []
 
     def call(kernel, *, out_shape, grid, compiler_params, name):
         del compiler_params
@@ -88,12 +92,14 @@ def one_program_at_a_time(monkeypatch):
             memories = [Memory(np.array(operand)) for operand in operands]
             out = Memory(np.full(out_shape.shape, np.nan, out_shape.dtype))
             with monkeypatch.context() as patches:
-                for module in (slicing, splatting, guided):
+                for module in (slicing, splatting, guided, lattice_lib):
                     patches.setattr(module, "jnp", np)
                 patches.setattr(jax.lax, "fori_loop", loop)
+                for primitive, function in NUMPY.items():
+                    patches.setattr(jax.lax, primitive, function)
                 patches.setattr(jax.lax, "div", lambda a, b: a // np.int32(b))
                 patches.setattr(jax.lax, "rem", lambda a, b: a % np.int32(b))
-                for place[:] in np.ndindex(*grid):
+                for program[:] in np.ndindex(*grid):
                     kernel(*memories, out)
             assert (out.writes == 1).all()
             assert not any(memory.writes.any() for memory in memories)
@@ -104,19 +110,18 @@ def one_program_at_a_time(monkeypatch):
         return functools.partial(jax.pure_callback, all_programs, out_shape)
 
     monkeypatch.setattr(pallas.core, "pallas_call", call)
-    monkeypatch.setattr(pallas.core, "program_id", lambda axis: np.int32(place[axis]))
+    monkeypatch.setattr(pallas.core, "program_id", lambda axis: np.int32(program[axis]))
     monkeypatch.setattr(pallas.triton, "load", load)
     monkeypatch.setattr(pallas.triton, "store", store)
     with pallas.interpreted():
         yield names
 
 
-# More than one segment, the last one shorter than its room; several pieces of rows; a group of
-# outputs that is not full. Of 41 pixels, number 20 lies on the centre of cell 1, and in float32 at
-# 0.9999999.
+# More than one segment, the last one shorter; several row tiles; a group of outputs that is not
+# full. Of 41 pixels, number 20 lies on the centre of cell 1, and in float32 at 0.9999999.
 CASE = cases.Case("small", (2, 3, 3), (3, 41), n_out=2, n_in=1)
 MANY = dataclasses.replace(CASE, size=(2, 35), n_out=6)
-SMALL_PICTURE = dataclasses.replace(CASE, grid_shape=(4, 7, 2), size=(2, 5))
+SMALL_IMAGE = dataclasses.replace(CASE, grid_shape=(4, 7, 2), size=(2, 5))
 CROP = dataclasses.replace(CASE, size=(2, 18))
 TRACED = jnp.asarray([[0, 0, 2, 18], [5, 70, 9, 120]], jnp.int32)  # of CROP
 
@@ -135,8 +140,8 @@ def compiled(function, arrays, options):
 @pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize(
     ("case", "window"),
-    [(CASE, None), (MANY, None), (SMALL_PICTURE, None), (CROP, TRACED)],
-    ids=["segments", "outputs", "small_picture", "windows"],
+    [(CASE, None), (MANY, None), (SMALL_IMAGE, None), (CROP, TRACED)],
+    ids=["segments", "outputs", "small_image", "windows"],
 )
 def test_accesses_are_inside_and_writes_are_single(case, window, order, monkeypatch):
     few = dataclasses.replace(tuning.TABLE[0], splat_rows=(2,), splat_sums=8, slice_columns=(16,))

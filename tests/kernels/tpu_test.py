@@ -1,6 +1,6 @@
 """The TPU kernels, interpreted on a CPU, against ops/reference.py; and lowered for a TPU.
 
-Each is needed: the interpreters accept what the compiler refuses, and lowering computes nothing.
+Both are needed: the interpreters accept what the compiler refuses, and lowering computes nothing.
 """
 
 import dataclasses
@@ -157,17 +157,17 @@ def test_memory_of_the_fused_path(smallest_tiles, simulated_memories):
 
 
 @each_operation
-def test_features_in_shares_change_nothing(operation, smallest_tiles, monkeypatch):
+def test_outputs_divided_among_programs_change_nothing(operation, smallest_tiles, monkeypatch):
     case = BY_NAME["wide_features"]
-    shares = []
+    divisions = []
 
     def two_rows_at_a_time(lattice, tiling_, columns, planes, channels):
-        shares.append(tiling_.outputs)
+        divisions.append(tiling_.outputs)
         return 0 if tiling_.outputs <= 2 else tiling.BUDGET_BYTES + 1
 
     monkeypatch.setattr(tiling, "vector_memory", two_rows_at_a_time)
     assert_matches(operation, case, operands(case))
-    assert shares == [2]  # 4 x 7 entries are too many for one step anyway
+    assert divisions == [2]  # 4 x 7 entries are too many for one step anyway
 
 
 @each_operation
@@ -212,7 +212,7 @@ SHAPES = {
 
 
 def guided_problem(guide, case):
-    """The fused path, its inputs, and what comes of them."""
+    """The fused path, its inputs and its results."""
     arrays, rng = operands(case), np.random.default_rng(7)
     shapes = SHAPES[guide].items()
     parameters = {name: np.float32(rng.uniform(-1, 1, shape)) for name, shape in shapes}
@@ -226,7 +226,7 @@ def guided_problem(guide, case):
 
 
 @pytest.mark.parametrize("guide", SHAPES)
-def test_guided_slice_makes_its_guide(guide):
+def test_guided_slice_computes_its_guide(guide):
     function, inputs, expected = guided_problem(guide, cases.Case("guided", (3, 4, 3), (6, 21)))
     with pallas.interpreted():
         actual = jax.jit(function)(*inputs)
@@ -245,7 +245,7 @@ def test_bfloat16_accumulates_in_float32(operation):
     assert NAMES[operation] in lowering.for_tpu(function, *inputs)
 
 
-def test_nan_guide_touches_its_pixel_alone():
+def test_nan_guide_affects_its_pixel_alone():
     case = BY_NAME["odd"]
     arrays = operands(case)
     with pallas.interpreted():
@@ -314,7 +314,7 @@ def test_products_keep_float32_precision(monkeypatch, capsys):
         assert not lowering.products_without_precision(program)
 
 
-def test_states_what_it_cannot_take():
+def test_unsupported_calls_say_why():
     def reason(dtypes=("float32",), grid_shape=(16, 16, 8), outputs=3, columns=4):
         lattice = lattice_lib.Lattice(grid_shape, (3000, 4000), (3000, 4000))
         return tpu.unsupported(

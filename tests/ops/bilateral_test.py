@@ -1,4 +1,4 @@
-"""slice, splat, apply and slice_apply against loops, published cases, and their own promises."""
+"""slice, splat, apply and slice_apply against loops, published cases and their contracts."""
 
 import functools
 
@@ -12,7 +12,7 @@ import pytest
 import bilateral_jax as bj
 from tests import assets, cases, oracles
 
-# Optimised programs are the matter of ops/xla_test.py.
+# Optimised programs are tested in ops/xla_test.py.
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -29,7 +29,7 @@ def close(actual, expected, tolerance=2e-6):
 
 @every_implementation
 @every_case
-def test_equals_the_loops_forward_and_backward(case, implementation):
+def test_matches_loops_forward_and_backward(case, implementation):
     grid, guide, image, cotangent = case.arrays()
     options = case.options | {"implementation": implementation}
 
@@ -66,7 +66,7 @@ def test_equals_the_loops_forward_and_backward(case, implementation):
     size=st.tuples(*[st.integers(1, 14)] * 2),
     seed=st.integers(0, 1000),
 )
-def test_any_size_equals_the_loops(grid_shape, size, seed):
+def test_any_size_matches_loops(grid_shape, size, seed):
     case = cases.Case("drawn", grid_shape, size)
     grid, guide, image, _ = case.arrays(seed)
     expected = oracles.apply_loops(oracles.slice_loops(grid, guide), image)
@@ -131,7 +131,7 @@ def test_constant_grid_is_exact_at_cell_centres(implementation):
 
 
 @every_implementation
-def test_nan_touches_its_pixel_alone(implementation):
+def test_nan_affects_its_pixel_alone(implementation):
     case = cases.Case("nan", (3, 4, 5), (6, 17))
     grid, guide, image, cotangent = case.arrays(5)
     guide = np.clip(guide, 0, 1)
@@ -153,7 +153,7 @@ def test_nan_touches_its_pixel_alone(implementation):
         np.testing.assert_array_equal(
             np.asarray(clean[index])[others], np.asarray(dirty[index])[others]
         )
-    # The grid's gradient is that of the picture without this pixel, even if its cotangent is NaN.
+    # The grid's gradient is that of the image without this pixel, even if its cotangent is NaN.
     without = cotangent.copy()
     without[2, 3] = 0
     expected = oracles.splat_loops(
@@ -183,7 +183,7 @@ def test_infinite_guide_clamps(implementation):
 
 @every_implementation
 @pytest.mark.parametrize("convention", ["half_pixel", "align_corners"])
-def test_window_gives_what_the_whole_gives(implementation, convention):
+def test_window_equals_the_crop_of_the_whole(implementation, convention):
     case = cases.Case("whole", (4, 5, 6), (43, 61))
     grid, guide, image, _ = case.arrays(6)
     options = {"implementation": implementation, "convention": convention}
@@ -301,7 +301,7 @@ def test_homogeneous_splat_normalises():
     close(mass, oracles.splat_loops(weights, guide, (4, 4, 4)))
 
 
-def test_apply_equals_the_loops_and_takes_no_offset():
+def test_apply_matches_loops_with_and_without_offset():
     rng = np.random.default_rng(13)
     image = rng.uniform(size=(4, 5, 3)).astype(np.float32)
     for columns in (3, 4):
@@ -309,7 +309,7 @@ def test_apply_equals_the_loops_and_takes_no_offset():
         close(bj.apply(matrices, image), oracles.apply_loops(matrices, image))
 
 
-def test_align_corners_is_the_radiance_field_libraries_lookup():
+def test_align_corners_matches_radiance_field_libraries():
     """Luminance guide, nodes at 0 and 1, row-major matrices: against a plain transcription."""
     rng = np.random.default_rng(14)
     stored = rng.normal(size=(1, 12, 4, 5, 6)).astype(np.float32)  # [n, 12, gd, gh, gw]
@@ -321,18 +321,18 @@ def test_align_corners_is_the_radiance_field_libraries_lookup():
     expected = np.zeros_like(rgb)
     for y in range(9):
         for x in range(11):
-            place = np.array([luma[0, y, x] * 3, y / 8 * 4, x / 10 * 5])
+            position = np.array([luma[0, y, x] * 3, y / 8 * 4, x / 10 * 5])
             matrix = np.zeros(12)
-            low = np.floor(place).astype(int)
+            low = np.floor(position).astype(int)
             for corner in np.ndindex(2, 2, 2):
                 cell = low + corner
-                weight = np.prod(1 - np.abs(place - cell))
+                weight = np.prod(1 - np.abs(position - cell))
                 matrix += weight * stored[0, :, *np.minimum(cell, (3, 4, 5))]
             expected[0, y, x] = matrix.reshape(3, 4) @ np.append(rgb[0, y, x], 1)
     close(out, expected)
 
 
-# A user's mistakes.
+# Invalid arguments.
 
 GRID = np.zeros((2, 3, 4, 3, 4), np.float32)
 GUIDE = np.zeros((6, 7), np.float32)
@@ -356,7 +356,7 @@ MISTAKES = {
         lambda: bj.slice(GRID, GUIDE[0]),
     ),
     "grid of two axes": (ValueError, r"grid must have the axes", lambda: bj.slice(GUIDE, GUIDE)),
-    "empty picture": (ValueError, "length 0", lambda: bj.slice(GRID, GUIDE[:0])),
+    "empty image": (ValueError, "length 0", lambda: bj.slice(GRID, GUIDE[:0])),
     "other size": (
         ValueError,
         r"image must have the guide's height and width \(5, 7\), got \(6, 7\)",
@@ -382,7 +382,7 @@ MISTAKES = {
         r"window .* must hold the crop: its 6 x 7 pixels reach row 9",
         lambda: bj.slice(GRID, GUIDE, window=(3, 0, 8, 7)),
     ),
-    "window before the picture": (
+    "window before the image": (
         ValueError,
         "window",
         lambda: bj.slice(GRID, GUIDE, window=(-1, 0, 8, 7)),
@@ -433,7 +433,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_named(name):
+def test_errors_name_the_argument(name):
     error, message, call = MISTAKES[name]
     with pytest.raises(error, match=message):
         call()

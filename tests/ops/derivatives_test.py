@@ -1,4 +1,4 @@
-"""Every transformation of JAX, to second order, on every implementation; and which one ran."""
+"""JAX transformations to second order on every implementation, and which implementation ran."""
 
 import chex
 import jax
@@ -10,7 +10,7 @@ import bilateral_jax as bj
 from bilateral_jax.ops import binding
 from tests import cases
 
-# Optimised programs are the matter of ops/xla_test.py.
+# Optimised programs are tested in ops/xla_test.py.
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 every_implementation = pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -18,7 +18,7 @@ CASE = cases.Case("small", (2, 3, 3), (4, 5), n_out=2, n_in=2)
 
 
 def smooth_arrays(seed=0, batch=()):
-    """Arrays whose guides keep a tenth of a cell away from every kink, in float64."""
+    """float64 arrays whose guides stay a tenth of a cell away from every kink."""
     grid, _, image, cotangent = CASE.arrays(seed, batch)
     rng = np.random.default_rng(seed + 100)
     size = (*batch, *CASE.size)
@@ -28,7 +28,7 @@ def smooth_arrays(seed=0, batch=()):
 
 
 def energy(implementation):
-    """A scalar that is not linear in anything, so that second derivatives exist."""
+    """A scalar that is nonlinear in every argument, so that second derivatives exist."""
 
     def function(grid, guide, image):
         out = bj.slice_apply(grid, guide, image, implementation=implementation)
@@ -89,7 +89,7 @@ def test_hessian_in_the_guide_is_symmetric(implementation):
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5 * np.abs(matrix).max())
 
 
-# The rules stand above the implementations, so one case is enough for the slower of them.
+# The rules are common to all implementations, so one case is enough for the slower of them.
 @pytest.mark.parametrize(
     "implementation, axes",
     [

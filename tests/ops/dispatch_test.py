@@ -1,4 +1,4 @@
-"""Which implementation runs, and what is said when a named one cannot."""
+"""Choice of implementation, and the errors when a named one cannot run."""
 
 import functools
 import re
@@ -47,7 +47,7 @@ def all_by(name):
 
 @pytest.fixture
 def kernels_by_default(monkeypatch):
-    """The table as it would be if the kernels were the default of their platforms."""
+    """The kernels as the defaults of their platforms."""
     table = {"cpu": ("xla",), "cuda": ("gpu", "xla"), "tpu": ("tpu", "xla")}
     monkeypatch.setattr(dispatch, "_DEFAULT", table)
     jax.clear_caches()
@@ -77,7 +77,7 @@ def stacked(count):
 
 @pytest.mark.parametrize("name", cases.IMPLEMENTATIONS)
 @pytest.mark.parametrize("transformation", UNDER)
-def test_what_is_named_runs_forward_and_backward(transformation, name):
+def test_the_named_implementation_runs_forward_and_backward(transformation, name):
     function, operands = UNDER[transformation](name)
     function = function if transformation == "pmap" else jax.jit(function)
     assert ran(function.lower(*operands).as_text()) == all_by(name)
@@ -114,7 +114,7 @@ def test_interpreted_kernels_under_pmap_and_vmap(name):
 
 
 @pytest.mark.parametrize("name", ["gpu", "tpu"])
-def test_a_kernel_that_cannot_take_the_call_says_why(name):
+def test_an_unsupported_call_says_why(name):
     with jax.enable_x64(True), pallas.interpreted():
         with pytest.raises(ValueError, match=f"implementation='{name}': .*float64"):
             bj.slice_apply(*arrays(np.float64), implementation=name)
@@ -130,7 +130,7 @@ def test_none_is_xla_wherever_no_kernel_has_been_measured(lower):
     assert ran(getattr(lowering, lower)(gradients(), *arrays())) == all_by("xla")
 
 
-def test_none_gathers_many_features_alone_on_a_cpu():
+def test_none_gathers_many_features_only_on_a_cpu():
     rng = np.random.default_rng(0)
     guide = jnp.asarray(rng.random((1, 4, 6)), jnp.float32)
 

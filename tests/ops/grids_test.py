@@ -44,7 +44,7 @@ def test_blur_keeps_constants_and_leading_and_feature_axes_apart():
     np.testing.assert_allclose(mixed, bj.blur(steps, (0, 0, 1.0), boundary="zero"), atol=1e-6)
 
 
-def test_blur_and_variation_ask_what_an_ambiguous_grid_means():
+def test_blur_and_total_variation_refuse_an_ambiguous_rank():
     grid = np.zeros((2, 3, 4, 3, 4), np.float32)
     for call in (lambda: bj.blur(grid, 1.0), lambda: bj.total_variation(grid)):
         with pytest.raises(ValueError, match="feature_axes=1 or feature_axes=2"):
@@ -117,7 +117,7 @@ def test_sample_has_gradients_to_coordinates_and_grid():
             np.testing.assert_allclose(jnp.vdot(gradient, direction), slope, rtol=1e-6)
 
 
-def test_a_lost_point_touches_no_other():
+def test_a_nan_point_affects_no_other():
     rng = np.random.default_rng(7)
     grid = rng.normal(size=(3, 4, 5, 2)).astype(np.float32)
     points = rng.uniform(size=(6, 3)).astype(np.float32)
@@ -137,7 +137,7 @@ def test_sample_refuses_points_that_are_not_triples():
         bj.sample(np.zeros((2, 2, 2, 1), np.float32), np.zeros((5, 3), np.int32))
 
 
-def test_total_variation_is_the_radiance_field_libraries_number():
+def test_total_variation_matches_radiance_field_libraries():
     """Sum of squared differences over their count, per axis, against a plain transcription."""
     rng = np.random.default_rng(8)
     stored = rng.normal(size=(2, 12, 4, 5, 6)).astype(np.float32)  # [n, 12, gd, gh, gw]

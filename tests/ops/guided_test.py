@@ -1,4 +1,4 @@
-"""Slicing with a learned guide: against its two steps, transformed, and by every kernel."""
+"""Slicing with a learned guide: against its two steps, transformed, on every kernel."""
 
 import functools
 
@@ -137,7 +137,7 @@ def test_gradients_are_those_of_the_two_steps(guide):
 
 
 @each_guide
-def test_vmap_of_pictures_windows_and_guides(guide):
+def test_vmap_of_images_windows_and_guides(guide):
     grid, image, parameters = arrays(guide, (3,))
     windows = jnp.asarray([[0, 0, 5, 6], [11, 3, 29, 31], [2, 2, 9, 9]], jnp.int32)
     call = functools.partial(sliced, guide=guide)
@@ -159,7 +159,7 @@ def test_exports_as_xla():
     np.testing.assert_allclose(exported.call(*operands), function(*operands), atol=1e-6)
 
 
-def test_half_precision_pictures_keep_a_float32_guide():
+def test_half_precision_images_keep_a_float32_guide():
     grid, image, parameters = arrays("curves")
     half = sliced(grid.astype(jnp.bfloat16), image.astype(jnp.bfloat16), parameters, guide="curves")
     wide = sliced(
@@ -195,7 +195,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named(mistake):
+def test_errors_name_the_argument(mistake):
     change, error, message = MISTAKES[mistake]
     grid, image, parameters = arrays("curves")
     call = dict(grid=grid, image=image, parameters=parameters, guide="curves")

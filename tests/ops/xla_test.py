@@ -10,9 +10,8 @@ import pytest
 
 import bilateral_jax as bj
 from bilateral_jax import lattice as lattice_lib
-from bilateral_jax.ops import reference
-from bilateral_jax.ops.xla import column_tiles as blocks_lib
-from bilateral_jax.ops.xla import slice_loop, slicing
+from bilateral_jax.ops import reference, xla
+from bilateral_jax.ops.xla import column_tiles, row_tiles, slice_loop, slicing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Case:
 
 CASES = {
     "photo": Case(size=(61, 83)),
-    "blocks_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
+    "tiles_without_padding": Case(size=(16, 128), grid_shape=(4, 4, 8)),
     "cells": Case(size=(7, 96), batch=2),
     "halves_of_cells": Case(size=(7, 512), batch=2),
     "prime_width_wide": Case(size=(7, 401), grid_shape=(3, 5, 4)),
@@ -91,7 +90,7 @@ CASES = {
     "traced_windows_align_corners": Case(
         batch=2, windows=((0, 0, 13, 17), (1, 2, 14, 19)), convention="align_corners"
     ),
-    "traced_window_beyond_its_picture": Case(
+    "traced_window_beyond_its_image": Case(
         size=(16, 64), windows=((0, 0, 16, 45),), grid_shape=(4, 16, 8)
     ),
     "align_corners": Case(convention="align_corners"),
@@ -101,7 +100,7 @@ CASES = {
     "wrap_one_cell": Case(boundary=("wrap", "wrap", "wrap"), grid_shape=(1, 1, 1)),
     "wrap_align_corners": Case(boundary=("clamp", "wrap", "clamp"), convention="align_corners"),
 }
-# For what is run once to judge the other.
+# For programs that run once, as the expected values.
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 each_order = pytest.mark.parametrize("order", [0, 1])
 
@@ -121,7 +120,7 @@ def run(module, name, case, arrays, dtype=jnp.float32, **options):
 
 def assert_matches(name, case, arrays, tolerance=3e-6, dtype=jnp.float32, **options):
     expected = run(reference, name, case, arrays, dtype, **options)
-    actual = run(slicing, name, case, arrays, dtype, **options)
+    actual = run(xla, name, case, arrays, dtype, **options)
     scale = max(np.abs(expected[np.isfinite(expected)]).max(initial=0), 1e-3)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
 
@@ -179,11 +178,11 @@ def test_float64_accumulates_in_float64():
 
 
 @pytest.mark.parametrize("case", [Case(), CASES["many_features"]], ids=["image", "many_features"])
-def test_nan_guide_touches_its_pixel_alone(case):
+def test_nan_guide_affects_its_pixel_alone(case):
     grid, values, guide, image, _ = case.arrays()
-    clean = run(slicing, "slice_apply", case, (grid, values, guide, image, None), order=0)
+    clean = run(xla, "slice_apply", case, (grid, values, guide, image, None), order=0)
     broken = run(
-        slicing,
+        xla,
         "slice_apply",
         case,
         (grid, values, guide.at[0, 5, 6].set(np.nan), image, None),
@@ -199,7 +198,7 @@ def test_nan_guide_splats_nothing_whatever_its_value(order):
     case = Case()
     grid, values, guide, image, _ = case.arrays()
     without = run(
-        slicing,
+        xla,
         "splat_apply",
         case,
         (grid, values.at[0, 5, 6].set(0), guide, image, None),
@@ -208,7 +207,7 @@ def test_nan_guide_splats_nothing_whatever_its_value(order):
     guide, values = guide.at[0, 5, 6].set(np.nan), values.at[0, 5, 6].set(np.nan)
     broken = (grid, values, guide, image, None)
     np.testing.assert_allclose(
-        run(slicing, "splat_apply", case, broken, order=order), without, atol=1e-6
+        run(xla, "splat_apply", case, broken, order=order), without, atol=1e-6
     )
     assert_matches("splat_apply", case, broken, order=order)
 
@@ -226,12 +225,12 @@ def test_cells_that_no_pixel_reaches_stay_exactly_zero():
     case = Case(size=(40, 50), grid_shape=(4, 4, 8))
     grid, values, guide, image, _ = case.arrays()
     arrays = (grid, 1000 * values, jnp.full_like(guide, 0.3), image, None)
-    splatted = run(slicing, "splat_apply", case, arrays, order=0)
+    splatted = run(xla, "splat_apply", case, arrays, order=0)
     assert np.abs(splatted[:, :, :, 1:3]).min() > 0
     assert not splatted[:, :, :, [0, 3, 4, 5, 6, 7]].any()
 
 
-BANDED = {
+TILED = {
     "static": Case(size=(29, 83), batch=2),
     "cells": Case(size=(29, 80), batch=2),
     "halves_of_cells": Case(size=(29, 512), batch=2),
@@ -242,30 +241,30 @@ BANDED = {
 
 
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply", "guide_vjp"])
-@pytest.mark.parametrize("case", BANDED.values(), ids=BANDED)
-def test_bands_change_nothing(case, name, monkeypatch):
+@pytest.mark.parametrize("case", TILED.values(), ids=TILED)
+def test_row_tiles_change_nothing(case, name, monkeypatch):
     arrays = case.arrays()
-    whole = run(slicing, name, case, arrays, order=0)
+    whole = run(xla, name, case, arrays, order=0)
     monkeypatch.setattr(slicing, "_table_rows", lambda *facts, **others: 0)
-    # Four rows a band: the last one repeats three rows of the one before.
-    monkeypatch.setattr(slicing, "_band_rows", lambda *facts: 4)
-    banded = run(slicing, name, case, arrays, order=0)
-    np.testing.assert_allclose(banded, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
+    # Four rows a tile: the last one repeats three rows of the one before.
+    monkeypatch.setattr(row_tiles, "tile_rows", lambda *facts: 4)
+    tiled = run(xla, name, case, arrays, order=0)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize(
     "size, batch, loops",
     [((1080, 1920), 1, False), ((1080, 1920), 32, False), ((768, 1024), 32, True)],
 )
-def test_batches_of_wide_pictures_are_sliced_without_bands(size, batch, loops):
-    """Their table is small beside the result; of bands one core would copy every pixel."""
+def test_batches_of_wide_images_are_sliced_without_row_tiles(size, batch, loops):
+    """Their table is small beside the result; with row tiles one core would copy every pixel."""
     shapes = ((16, 16, 8, 3, 4), size, (*size, 3))
     arrays = (jax.ShapeDtypeStruct((batch, *shape), jnp.float32) for shape in shapes)
     program = jax.jit(functools.partial(bj.slice_apply, implementation="xla")).lower(*arrays)
     assert ("stablehlo.while" in program.as_text()) == loops
 
 
-def test_temporaries_of_a_batch_of_crops_stay_in_memory_that_is_used_again():
+def test_temporaries_of_a_batch_of_crops_stay_below_32_megabytes():
     """Above 32 MB the C library gives them back: every training step would pay for fresh pages."""
     shapes = ((16, 16, 8, 3, 4), (256, 256), (256, 256, 3), (256, 256, 3))
     *arrays, cotangent = (jax.ShapeDtypeStruct((8, *shape), jnp.float32) for shape in shapes)
@@ -280,25 +279,25 @@ def test_temporaries_of_a_batch_of_crops_stay_in_memory_that_is_used_again():
 
 
 @pytest.mark.parametrize("width, per_cell", [(96, 1), (512, 2), (97, 1), (17, 0)])
-def test_a_cell_that_is_not_there_weighs_nothing(width, per_cell):
+def test_cells_beyond_the_border_weigh_nothing(width, per_cell):
     case = Case(size=(7, width), grid_shape=(5, 4, 3))
-    blocks = blocks_lib.column_blocks(case.lattice, None, slicing._SLICE_COSTS)
-    assert blocks.per_cell == per_cell
+    tiles = column_tiles.column_tiles(case.lattice, None, slicing.COSTS)
+    assert tiles.per_cell == per_cell
     grid, values, guide, image, _ = case.arrays()
     for far, near in ((-1, np.s_[:, :, : width // 8]), (0, np.s_[:, :, -(width // 8) :])):
-        # Row after row in one line, the other end of the row is the next cell.
+        # In the flattened rows the other end of the row is the next cell.
         large = grid.at[:, :, far].set(1e20)
         for name in ("slice_apply", "guide_vjp"):
             arrays = (large, values, guide, image, None)
             expected = run(reference, name, case, arrays, order=1)[near]
-            actual = run(slicing, name, case, arrays, order=1)[near]
+            actual = run(xla, name, case, arrays, order=1)[near]
             np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
+def test_few_terms_are_unrolled_in_tiles_of_one_vector(monkeypatch):
     """One such program, 36 features in 85 columns, took jax 0.10.2 all memory to compile."""
     case = Case(grid_shape=(16, 16, 8), size=(9, 85), outputs=9)
-    assert blocks_lib.column_blocks(case.lattice, None, slicing._SLICE_COSTS).width == 8
+    assert column_tiles.column_tiles(case.lattice, None, slicing.COSTS).width == 8
     written_out = []
     monkeypatch.setattr(slice_loop, "unrolled", lambda *arrays, **_: written_out.append(arrays))
     assert_matches("guide_vjp", case, case.arrays(), order=1, tolerance=1e-5)
@@ -306,13 +305,11 @@ def test_few_terms_are_written_out_in_blocks_of_one_vector(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["slice_apply", "splat_apply"])
-def test_temporaries_are_bounded_by_bands(name):
+def test_temporaries_are_bounded_by_row_tiles(name):
     def temporary_bytes(size):
         case = Case(grid_shape=(16, 16, 8), size=size)
         lattice, pixels = case.lattice, (1, *size)
-        function = functools.partial(
-            getattr(slicing, name), lattice=lattice, order=0, dtype=np.float32
-        )
+        function = functools.partial(getattr(xla, name), lattice=lattice, order=0, dtype=np.float32)
         if name == "splat_apply":
             function = functools.partial(function, offset=True)
             first = jax.ShapeDtypeStruct((*pixels, 3), np.float32)
@@ -323,11 +320,11 @@ def test_temporaries_are_bounded_by_bands(name):
         compiled = jax.jit(function).lower(first, guide, image).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    # A plane of this picture is 12 MB, the looked-up coefficients 144 MB. 1999 fits no block.
+    # A plane of this image is 12 MB, the sliced coefficients 144 MB. 1999 divides into no tiles.
     assert temporary_bytes((1500, 1999)) < 12e6
     assert temporary_bytes((12000, 1999)) < 12e6
-    # Blocks as wide as cells fill 2000 columns: a table of all rows, a third of the result; where
-    # that is too large, bands again.
+    # Tiles as wide as cells fill 2000 columns: a table of all rows, a third of the result; where
+    # that is too large, row tiles again.
     assert temporary_bytes((1500, 2000)) < 12e6
     assert temporary_bytes((12000, 2000)) < 12e6
     assert temporary_bytes((3000, 4000)) < 19e6

@@ -1,8 +1,8 @@
 """The kernels for NVIDIA GPUs, through Pallas and Triton.
 
-One module per operation: `slicing.py` looks matrices up and applies them, `splatting.py` is its
-transpose, `guided.py` slices with a guide that it computes itself. They share `geometry.py` and the
-block sizes in `tuning.py`.
+One module per operation: `slicing.py` slices a grid and applies it, `splatting.py` is its
+transpose, `guided.py` slices with a guide that it computes itself. They share `tiling.py` and the
+tile sizes in `tuning.py`.
 """
 
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ _DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 def unsupported(
     operation: str, *, lattice, outputs: int, columns: int, order: int, dtypes: tuple, window: bool
 ) -> str | None:
-    """Says why a call cannot be taken, or None if it can.
+    """Why the kernels cannot run a call, or None if they can.
 
     Args:
       operation: `"slice_apply"` or `"splat_apply"`.
@@ -29,7 +29,7 @@ def unsupported(
       outputs: `o` of the matrices; any.
       columns: `j` of the matrices.
       order: 0 or 1; both are taken.
-      dtypes: of all arrays that come in and of the result.
+      dtypes: of the arrays and of the result.
       window: whether there is a traced window; either is taken.
     """
     del lattice, outputs, order, window

@@ -1,11 +1,8 @@
-"""HDRNet's full-resolution path in one kernel: picture in, picture out, the guide in between.
+"""HDRNet's full-resolution path in one kernel: guide, slice and apply.
 
 The guide of a pixel is a function of its colour alone, so the program that slices can compute it:
-a picture is read once and written once, and no guide is ever stored. Forward only; derivatives go
-through the guide network and `slice_apply`.
-
-Receives grids, pictures and the parameters of a guide from `ops/`.
-Hands pictures back to it.
+an image is read once and written once, and no guide is stored. Forward only; derivatives go through
+the guide network and `slice_apply`.
 """
 
 import functools
@@ -20,7 +17,7 @@ GUIDES = ("curves", "pointwise")
 
 
 def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, dtype):
-    """Slices and applies a grid with the guide that a learned function gives each pixel.
+    """Slices and applies a grid at a learned guide of each pixel's colour.
 
     curves: `v = image @ ccm + ccm_bias`, `guide = clip(mix_bias + sum_ck mix_c slopes_ck max(v_c -
     shifts_ck, 0), 0, 1)`. pointwise: `guide = sigmoid(bias + sum_k out_k max(image @ weights_k +
@@ -43,7 +40,7 @@ def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, 
     Reference: Gharbi et al. 2017, section 3.4.1.
     """
     parameters = {name: value.astype(jnp.float32) for name, value in parameters.items()}
-    # Reading a whole vector's entries one by one is what keeps them in registers.
+    # Reading the vector's entries one by one keeps them in registers.
     if guide == "curves":
         vector, read = _curves_vector(**parameters), _curves_guide
         knots = parameters["shifts"].shape[1]
@@ -63,17 +60,17 @@ def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, 
 
 
 def _read(guide, lattice, pixels, at):
-    """The depths and colours of pixels."""
+    """Depth positions and colours of pixels."""
     image, vector = pixels
     colours = [slicing.load(image, at, c, 3) for c in range(3)]
-    return slicing.grid_depth(guide(colours, vector), lattice, 0), colours
+    return lattice.plane_positions(guide(colours, vector), 0), colours
 
 
 def _curves_vector(ccm, ccm_bias, shifts, slopes, mix, mix_bias):
-    """All numbers of a curves guide in a row, each ramp ready to be used.
+    """All numbers of a curves guide as one vector.
 
-    A ramp `a max(v - s, 0)` is `a max(v, s) - a s`: two instructions instead of three, and what is
-    taken away is the same for all pixels.
+    A ramp `a max(v - s, 0)` is `a max(v, s) - a s`: two instructions instead of three, and the
+    constant `a s` is subtracted once.
     """
     slopes = slopes * mix[:, None]
     constant = mix_bias - jnp.sum(slopes * shifts)
@@ -90,11 +87,11 @@ def _curves_guide(knots, colours, vector):
         value = _weighted(matrix[3 * c : 3 * c + 3], colours, biases[c])
         for k in range(c * knots, (c + 1) * knots):
             guide = pallas.multiply_add(slopes[k], jnp.maximum(value, shifts[k]), guide)
-    return jnp.where(guide < 0.0, 0.0, jnp.where(guide > 1.0, 1.0, guide))  # lets NaN through
+    return jnp.where(guide < 0.0, 0.0, jnp.where(guide > 1.0, 1.0, guide))  # NaN stays NaN
 
 
 def _pointwise_vector(weights, offsets, out, bias):
-    """All numbers of a pointwise guide in a row."""
+    """All numbers of a pointwise guide as one vector."""
     return jnp.concatenate([part.ravel() for part in (weights.T, offsets, out, bias)])
 
 

@@ -1,15 +1,12 @@
 """Slice and apply on a GPU: a row segment per program, nothing gathered, every pixel read once.
 
 A segment lies, as a rule, between two neighbouring columns of cell centres. There all its pixels
-use the same few table entries, which the program loads as scalars; what differs from pixel to pixel
-are weights, and those are arithmetic. Along the depth it works through the planes that its guide
-values touch, no others: a smooth segment meets two or three of eight, noise meets all.
+use the same few table entries, which the program loads as scalars; only weights differ from pixel
+to pixel, and those are arithmetic. Along the depth it loops over the planes that its guide values
+touch: a smooth segment meets two or three of eight, noise meets all.
 
 The table is the grid interpolated along gh to every pixel row, a small matrix product that XLA
 does. See docs/kernels.md for bytes and operations per pixel.
-
-Receives normalised arrays (see ops/reference.py) from `ops/primitives.py`.
-Hands pixels back to it.
 """
 
 import dataclasses
@@ -20,7 +17,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.gpu import geometry, tuning
+from bilateral_jax.kernels.gpu import tiling, tuning
 
 # Outputs that a program computes together; their running sums live in registers.
 OUTPUTS = 4
@@ -29,7 +26,7 @@ OUTPUTS = 4
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """`ops/reference.py`'s `slice_apply`, argument for argument."""
     outputs = grid.shape[4]
-    if not len(geometry.plane_cells(lattice, order)) or not guide.size:
+    if not lattice.plane_count(order) or not guide.size:
         return jnp.zeros((*guide.shape, outputs), dtype)
     pixels = [guide] if image is None else [guide, image]
     read = functools.partial(_read, channels=0 if image is None else image.shape[-1])
@@ -49,9 +46,9 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
 def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
     """`ops/reference.py`'s `guide_vjp`, argument for argument, in one kernel.
 
-    It reads what a slice of order 1 reads and the values, and writes one number per pixel.
+    It reads what a slice of order 1 reads and the values; it writes one number per pixel.
     """
-    if not len(geometry.plane_cells(lattice, 1)) or not guide.size:
+    if not lattice.plane_count(1) or not guide.size:
         return jnp.zeros(guide.shape, dtype)
     pixels = [guide, values] if image is None else [guide, values, image]
     read = functools.partial(_read, channels=0 if image is None else image.shape[-1])
@@ -70,11 +67,11 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
 
 
 def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=None):
-    """Runs the kernel.
+    """Runs the slicing kernel.
 
     Args:
-      read: function of (refs of `pixels` and `parameters`, index of the pixels) that gives their
-        depths and their channels as lists of float32 vectors.
+      read: function of (refs of `pixels`, index of the pixels) that gives their depth positions and
+        a list of their channels, float32 vectors.
       grid: `[n, gh, gw, gd, o, j]`.
       pixels: arrays that `read` reads; the first is `[n, h, w, ...]`.
       window: int32 `[n, 4]` or None.
@@ -82,13 +79,13 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
       order: 0 or 1.
       dtype: of the result.
       name: of the kernel, found in the compiled program.
-      contracted: which of `pixels` the outputs are multiplied with and summed, or None.
+      contracted: index in `pixels` of the array to multiply outputs with and sum, or None.
 
     Returns:
-      `[n, h, w, o]`; contracted, `[n, h, w, k]`, k parts whose sum is meant.
+      `[n, h, w, o]`; contracted, `[n, h, w, k]`, k partial sums.
 
     Raises:
-      ValueError: the result, an input or the table has more numbers than 32 bits count.
+      ValueError: if the result, an input or the table has 2**31 numbers or more.
     """
     batch, height = pixels[0].shape[:2]
     outputs = grid.shape[4]
@@ -97,13 +94,13 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
     largest = max(results, table.size, *(array.size for array in pixels))
     if largest >= 1 << 31:
         raise ValueError(f"{name} takes arrays of less than 2**31 numbers, got {largest}: split n")
-    tuned = tuning.blocks()
-    blocks = geometry.cut(lattice, window, 1, tuned.slice_columns)
+    sizes = tuning.tile_sizes()
+    tiles = tiling.cut(lattice, window, 1, sizes.slice_columns)
     job = _Job(
         lattice=lattice,
         order=order,
-        length=blocks.length,
-        one_interval=geometry.cells_met(lattice, window, 1, blocks)[1] == 2,
+        length=tiles.length,
+        one_interval=tiling.cells_met(lattice, window, 1, tiles)[1] == 2,
         outputs=outputs,
         some_outputs=min(outputs, OUTPUTS),
         table_shape=table.shape[1:],
@@ -113,13 +110,13 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
     out = pallas.core.pallas_call(
         functools.partial(_slice_kernel, read, job),
         out_shape=jax.ShapeDtypeStruct((batch * height * lattice.size[1] * stored,), dtype),
-        grid=(blocks.count, height, batch * job.groups),
-        compiler_params=pallas.triton.CompilerParams(num_warps=tuned.slice_warps, num_stages=1),
+        grid=(tiles.count, height, batch * job.groups),
+        compiler_params=pallas.triton.CompilerParams(num_warps=sizes.slice_warps, num_stages=1),
         name=name,
     )(
         table.ravel(),
-        jnp.asarray(blocks.starts),
-        geometry.affine_positions(lattice, window, 1),
+        jnp.asarray(tiles.starts),
+        lattice.affine_positions(1, window),
         *[array.ravel() for array in pixels],
     )
     return out.reshape(batch, height, lattice.size[1], stored)
@@ -127,12 +124,12 @@ def run(read, grid, pixels, window, *, lattice, order, dtype, name, contracted=N
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """What the kernel knows when it is compiled.
+    """Static parameters of the kernel.
 
     Attributes:
       lattice: the `Lattice`.
       order: 0 or 1.
-      length: pixels that a segment has room for.
+      length: most pixels of a segment.
       one_interval: whether every segment lies between two neighbouring columns of cell centres.
       outputs: all `o`.
       some_outputs: outputs of one program.
@@ -151,7 +148,7 @@ class _Job:
 
     @property
     def groups(self) -> int:
-        """Programs that share the outputs of a segment."""
+        """Programs per segment, each for some of its outputs."""
         return self.table_shape[3] // self.some_outputs
 
 
@@ -159,11 +156,11 @@ def row_table(grid, lattice, window, order):
     """The grid interpolated along gh: float32 `[n, h, gw, plane, o, j]`, o in full groups."""
     grid = grid.astype(jnp.float32)
     if order == 1 or lattice.boundary[2] == "wrap":
-        cells = geometry.plane_cells(lattice, order)
+        cells = lattice.plane_cells(order)
         grid = jnp.einsum("nyxzoj,uz->nyxuoj", grid, cells, precision=jax.lax.Precision.HIGHEST)
     if grid.shape[4] > OUTPUTS:
         grid = jnp.pad(grid, [(0, 0)] * 4 + [(0, -grid.shape[4] % OUTPUTS), (0, 0)])
-    tents = geometry.row_tents(lattice, window)
+    tents = jnp.asarray(lattice.axis_tents(0, window), jnp.float32)
     tents = jnp.broadcast_to(tents, (grid.shape[0], *tents.shape[1:]))
     flat = grid.reshape(*grid.shape[:2], -1)
     rows = jnp.einsum("nhy,nyk->nhk", tents, flat, precision=jax.lax.Precision.HIGHEST)
@@ -185,15 +182,15 @@ def _slice_kernel(read, job, table, starts, columns, *refs):
     position, first, last = _positions(columns, example, start, own, stop, job)
     planes = _planes(depth, job)
     first_output = group * job.some_outputs
-    look_up = functools.partial(_look_up, job, table, number, first_output)
+    add_interval = functools.partial(_add_interval, job, table, number, first_output)
 
     def interval(i, depth, sums):
         # Beyond the outermost centres the position in the interval stays at its end.
         offset = jnp.clip(position - i.astype(jnp.float32), 0.0, 1.0)
-        return look_up(i, depth, offset, channels, planes, sums)
+        return add_interval(i, depth, offset, channels, planes, sums)
 
     def interval_of_some(i, sums):
-        # In other intervals a pixel has a depth that no plane reaches.
+        # Outside its own interval a pixel gets a depth where every plane weighs 0.
         here = jnp.clip(jnp.floor(position).astype(jnp.int32), first, last) == i
         return interval(i, jnp.where(here, depth, -2.0), sums)
 
@@ -210,12 +207,12 @@ def _slice_kernel(read, job, table, starts, columns, *refs):
     else:
         values = _values(pixels[job.contracted], (first_pixel, own), first_output, job)
         total = sum(value * sum_ for value, sum_ in zip(values, sums))
-        place = anchored(first_pixel * job.groups, out) + (lane * job.groups + group)
-        pallas.triton.store(out.at[place], total.astype(out.dtype), mask=lane < stop - start)
+        index = anchored(first_pixel * job.groups, out) + (lane * job.groups + group)
+        pallas.triton.store(out.at[index], total.astype(out.dtype), mask=lane < stop - start)
 
 
 def _values(ref, at, first_output, job):
-    """What a program's outputs are contracted with; 0 for outputs that only fill its group."""
+    """Values that a program's outputs are contracted with; 0 for outputs that pad its group."""
     for o in range(job.some_outputs):
         if job.groups == 1:
             yield load(ref, at, o, job.outputs)
@@ -226,7 +223,7 @@ def _values(ref, at, first_output, job):
 
 
 def _positions(columns, example, start, own, stop, job):
-    """Positions of the pixels along gw, and the intervals that the first and last lie in."""
+    """Positions of the pixels along gw, and the intervals of the first and the last."""
     example = 0 if columns.shape[0] == 1 else example
     scale, shift = columns[example, 0], columns[example, 1]
     cells = job.lattice.grid_shape[1]
@@ -237,8 +234,8 @@ def _positions(columns, example, start, own, stop, job):
 
     position = (start + own).astype(jnp.float32) * scale + shift
     if job.one_interval:
-        # Not by its first pixel, which may lie on a centre: rounding would take it, and with it the
-        # segment, to the interval before.
+        # By the middle pixel: the first may lie on a centre, where rounding would move it, and with
+        # it the segment, to the interval before.
         only = interval((start + stop - 1).astype(jnp.float32) * 0.5)
         return position, only, only
     return position, interval(start), interval(stop - 1)
@@ -246,7 +243,7 @@ def _positions(columns, example, start, own, stop, job):
 
 def _planes(depth, job):
     """First and past the last depth plane that any of these pixels touches."""
-    # A pixel that is nowhere shall not widen the range.
+    # A NaN guide must not widen the range.
     known = jnp.where(depth == depth, depth, 0.0)
     most = job.table_shape[2] - 1
     lowest = jnp.floor(jnp.clip(jnp.min(known), 0.0, most)).astype(jnp.int32)
@@ -254,114 +251,94 @@ def _planes(depth, job):
     return lowest, (jnp.minimum(highest + 1, most) if job.order == 0 else highest) + 1
 
 
-def _look_up(job, table, number, first_output, i, depth, offset, channels, planes, sums):
+def _add_interval(job, table, number, first_output, i, depth, offset, channels, planes, sums):
     """Adds one interval's part to the sums of all pixels: the loop over depth planes."""
     _, cells, depths, all_outputs, length = job.table_shape
     if job.lattice.boundary[1] == "wrap":
-        left, right = (jax.lax.rem(i + turn, cells) for turn in (cells, cells + 1))
+        left, right = (jax.lax.rem(i + step, cells) for step in (cells, cells + 1))
     else:
         left, right = i, jnp.minimum(i + 1, cells - 1)
     moved = [channel * offset for channel in channels]
 
     def matrices(k):
-        """The places of plane `k`'s two matrices in the table."""
+        """Indices of plane `k`'s two matrices in the table."""
         for column in (left, right):
-            place = ((number * cells + column) * depths + k) * all_outputs + first_output
-            yield anchored(place * length, table)
+            index = ((number * cells + column) * depths + k) * all_outputs + first_output
+            yield anchored(index * length, table)
 
-    def coefficient(places, o, j):
-        near, far = (table[place + (o * length + j)] for place in places)
+    def coefficient(indices, o, j):
+        near, far = (table[index + (o * length + j)] for index in indices)
         return near, far - near
 
-    def matrix_row(places, o):
+    def matrix_row(indices, o):
         value = 0.0
         for j in range(len(channels), length):  # the offset, or features alone
-            near, slope = coefficient(places, o, j)
+            near, slope = coefficient(indices, o, j)
             value = pallas.multiply_add(slope, offset, near)
         for j, channel in enumerate(channels):
-            near, slope = coefficient(places, o, j)
+            near, slope = coefficient(indices, o, j)
             value = pallas.multiply_add(near, channel, value)
             value = pallas.multiply_add(slope, moved[j], value)
         return value
 
     def plane(k, sums):
-        weight = depth_weight(depth, k.astype(jnp.float32), job.order)
-        places = tuple(matrices(k))
+        weight = lattice_lib.plane_weights(depth, k.astype(jnp.float32), job.order, jnp.maximum)
+        indices = tuple(matrices(k))
         return tuple(
-            pallas.multiply_add(weight, matrix_row(places, o), sum_) for o, sum_ in enumerate(sums)
+            pallas.multiply_add(weight, matrix_row(indices, o), sum_) for o, sum_ in enumerate(sums)
         )
 
     return jax.lax.fori_loop(*planes, plane, sums)
 
 
-def depth_weight(depth, k, order):
-    """Weight of plane `k`: a tent around centre k, or whether the gap from k to k + 1 holds it."""
-    if order == 1:
-        return jnp.where((depth >= k) & (depth < k + 1), 1.0, 0.0)
-    return jnp.maximum(1.0 - jnp.abs(depth - k), 0.0)
-
-
-def grid_depth(guide, lattice, order):
-    """Positions of guide values along gd: within the first turn of a ring, else clamped."""
-    depth = lattice.depth(guide)
-    cells = float(lattice.grid_shape[2])
-    if lattice.boundary[2] == "wrap":
-        return depth - cells * jnp.floor(depth / cells)
-    if order == 1:
-        return depth
-    depth = jnp.where(depth < 0.0, 0.0, depth)  # lets NaN through
-    return jnp.where(depth > cells - 1.0, cells - 1.0, depth)
-
-
 def _read(pixels, at, *, channels, lattice, order, skipped=0):
-    """The depths and channels of pixels whose guide is given; `skipped` arrays stand between."""
+    """Depth positions and channels; `skipped` arrays lie between guide and image."""
     guide, *rest = pixels
-    depth = grid_depth(load(guide, at), lattice, order)
+    depth = lattice.plane_positions(load(guide, at), order)
     return depth, [load(rest[skipped], at, c, channels) for c in range(channels)]
 
 
 def load(ref, at, channel=0, channels=1):
-    """Loads one channel of the pixels `at` (first, further ones) of a flat array, as float32."""
+    """One channel of the pixels `at` (first, offsets from it) of a flat array, as float32."""
     first, further = at
-    place = anchored(first * channels, ref) + (further * channels + channel)
-    return pallas.triton.load(ref.at[place]).astype(jnp.float32)
+    index = anchored(first * channels, ref) + (further * channels + channel)
+    return pallas.triton.load(ref.at[index]).astype(jnp.float32)
 
 
-def anchored(place, ref):
-    """`place`, with proof for the compiler that adding a little to it does not overflow.
+def anchored(index, ref):
+    """`index`, with proof for the compiler that adding a small number to it does not overflow.
 
-    Then what is added becomes a constant in the instruction that loads or stores, instead of two
-    instructions before each (seen in the machine code; a third of a kernel).
+    The small number then becomes a constant in the load or store, instead of two instructions
+    before each (seen in the machine code; a third of a kernel).
     """
-    return place & ((1 << (ref.shape[0] - 1).bit_length()) - 1)
+    return index & ((1 << (ref.shape[0] - 1).bit_length()) - 1)
 
 
 def store(out, first_pixel, count, first_output, values, job):
     """Stores the channels of a segment's pixels side by side.
 
-    Three stores of every third number would send each sector of memory three times, a part each
-    time. Joined into one block `[pixel, channel]` the compiler orders them so that neighbouring
-    threads write neighbouring numbers.
+    Three stores of every third number would send each sector of memory three times. Joined into one
+    array `[pixel, channel]`, neighbouring threads write neighbouring numbers.
     """
     lane = jnp.arange(job.length, dtype=jnp.int32)
     first = anchored(first_pixel * job.outputs, out)
     values = [value.astype(out.dtype) for value in values]
     if len(values) == 1:
-        place = first + (lane * job.outputs + first_output)
-        pallas.triton.store(out.at[place], values[0], mask=lane < count)
+        index = first + (lane * job.outputs + first_output)
+        pallas.triton.store(out.at[index], values[0], mask=lane < count)
         return
-    block = _joined(values)
-    channel = jnp.arange(block.shape[1], dtype=jnp.int32)[None, :]
-    wanted = channel < len(values)
+    joined = _joined(values)
+    channel = jnp.arange(joined.shape[1], dtype=jnp.int32)[None, :]
+    mask = channel < len(values)
     if job.groups > 1:
-        wanted = wanted & (first_output + channel < job.outputs)
-    wanted = lane[:, None] < jnp.where(wanted, count, 0)
-    place = first + (lane[:, None] * job.outputs + first_output + channel)
-    pallas.triton.store(out.at[place], block, mask=wanted)
+        mask = mask & (first_output + channel < job.outputs)
+    mask = lane[:, None] < jnp.where(mask, count, 0)
+    index = first + (lane[:, None] * job.outputs + first_output + channel)
+    pallas.triton.store(out.at[index], joined, mask=mask)
 
 
 def _joined(values):
-    """Up to four vectors `[p]` as the columns of a block `[p, 2 or 4]`."""
+    """Up to four vectors `[p]` as the columns of an array `[p, 2 or 4]`."""
     if len(values) == 2:
         return jnp.stack(values, axis=-1)
     fourth = values[3] if len(values) == 4 else values[0]

@@ -1,4 +1,4 @@
-"""Block sizes by device: numbers that were measured or reasoned, each with where it comes from.
+"""Tile sizes by device, measured or reasoned, each with its origin.
 
 `benchmarks/gpu.py --tune` measures the alternatives; a new entry here is the whole change.
 """
@@ -9,17 +9,17 @@ import jax
 
 
 @dataclasses.dataclass(frozen=True)
-class Blocks:
-    """Block sizes of the kernels; powers of two.
+class TileSizes:
+    """Tile sizes of the kernels; powers of two.
 
     Attributes:
-      device: beginning of the device's kind, as JAX names it.
+      device: prefix of JAX's `device_kind`.
       origin: "measured" or "reasoned, not measured", and the date.
       slice_columns: widths of a row segment to choose from; one program computes one segment.
       slice_warps: warps of a program that slices.
       splat_columns: pixel columns of a program that splats, to choose from; one per thread.
       splat_rows: pixel rows that such a program adds up, to choose from; any numbers.
-      splat_sums: running sums per column at most; more are spread over several programs.
+      splat_sums: running sums per column at most; more are divided among programs.
     """
 
     device: str
@@ -32,7 +32,7 @@ class Blocks:
 
 
 TABLE = (
-    Blocks(
+    TileSizes(
         device="",
         origin="reasoned, not measured; 2026-11-20",
         slice_columns=(32, 64, 128, 256),
@@ -44,7 +44,7 @@ TABLE = (
 )
 
 
-def blocks() -> Blocks:
-    """The first entry whose device is a beginning of the kind at hand; the last fits every one."""
+def tile_sizes() -> TileSizes:
+    """The first entry whose `device` is a prefix of this device's kind; the last fits every one."""
     kind = jax.local_devices()[0].device_kind
     return next(entry for entry in TABLE if kind.startswith(entry.device))

@@ -2,27 +2,24 @@
 
 An image `[n, h, w, c]` is seen as planes `[n, c, h, w]`: three channels in the last axis would
 leave 125 of 128 lanes empty.
-
-Receives normalised arrays from `ops/primitives.py`, through the table of `ops/dispatch.py`.
-Hands pixels or grids back to it.
 """
 
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.kernels.tpu import depth, guided, slicing, splatting, tiling
+from bilateral_jax.kernels.tpu import guided, slicing, splatting, tiling
 
 GUIDES = guided.GUIDES
 _DTYPES = ("float32", "bfloat16")
 
 
 def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
-    """Looks up each pixel's matrix and applies it to the pixel, as `ops/reference.py` defines it.
+    """Slices a grid and applies each pixel's matrix, as `ops/reference.py` defines it.
 
     Args:
       grid: `[n, gh, gw, gd, o, j]`.
       guide: `[n, h, w]`.
-      image: `[n, h, w, i]`, or None for the looked-up features alone.
+      image: `[n, h, w, i]`, or None for the sliced features alone.
       window: int32 `[n, 4]` or None.
       lattice: the `Lattice` of these pixels.
       order: 0 for the value; 1 for its derivative in the guide.
@@ -31,13 +28,13 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     Returns:
       `[n, h, w, o]`.
     """
-    if not len(depth.plane_cells(lattice, order)) or not guide.size:
+    if not lattice.plane_count(order) or not guide.size:
         return jnp.zeros((*guide.shape, grid.shape[-2]), dtype)
     return _slice(grid, guide, image, window, lattice, order, dtype)
 
 
 def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
-    """The cotangent of the guide in one kernel, as `ops/reference.py` defines it.
+    """Cotangent of the guide in one kernel, as `ops/reference.py` defines it.
 
     Args:
       values: `[n, h, w, o]`, the cotangent of the slice.
@@ -51,7 +48,7 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
     Returns:
       `[n, h, w]`.
     """
-    if not len(depth.plane_cells(lattice, 1)) or not guide.size:
+    if not lattice.plane_count(1) or not guide.size:
         return jnp.zeros(guide.shape, dtype)
     out = _slice(
         grid,
@@ -68,9 +65,9 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
 
 
 def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, dtype):
-    """Slices and applies with the guide that a learned function gives each pixel; forward only.
+    """Slices and applies a grid at a learned guide of each pixel's colour; forward only.
 
-    The guide is made in the kernel: a picture is read once and written once.
+    The kernel computes the guide: an image is read once and written once.
 
     Args:
       grid: `[n, gh, gw, gd, o, j]`.
@@ -93,11 +90,11 @@ def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, 
 
 def _slice(grid, guide, image, window, lattice, order, dtype, **options):
     outputs, columns = grid.shape[-2:]
-    cells = depth.plane_cells(lattice, order)
+    cells = lattice.plane_cells(order)
     grid = jnp.einsum(
         "nyxzoj,uz->nojyux",
         grid.astype(jnp.float32),
-        _whole_registers(cells),
+        _full_registers(cells),
         precision=slicing.EXACT,
     )
     out = slicing.slice_planar(
@@ -133,7 +130,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
     """
     outputs = values.shape[-1]
     columns = (0 if image is None else image.shape[-1]) + int(offset)
-    cells = depth.plane_cells(lattice, order)
+    cells = lattice.plane_cells(order)
     if not len(cells) or not guide.size:
         return jnp.zeros((guide.shape[0], *lattice.grid_shape, outputs, columns), dtype)
     grid = splatting.splat_planar(
@@ -147,7 +144,7 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
         planes=len(cells),
         tile=_tile(lattice, outputs, columns, len(cells), image),
     )
-    cells, planes = _whole_registers(cells), grid.shape[-1] // lattice.grid_shape[0]
+    cells, planes = _full_registers(cells), grid.shape[-1] // lattice.grid_shape[0]
     grid = grid.sum(1).reshape(*grid.shape[:1], *grid.shape[2:5], -1, planes)
     return jnp.einsum("nojxyu,uz->nyxzoj", grid, cells, precision=slicing.EXACT).astype(dtype)
 
@@ -162,7 +159,7 @@ def unsupported(
     dtypes: tuple,
     window: bool,
 ) -> str | None:
-    """Why the kernels cannot take a call.
+    """Why the kernels cannot run a call.
 
     Args:
       operation: `"slice_apply"` or `"splat_apply"`.
@@ -176,11 +173,11 @@ def unsupported(
     Returns:
       The reason, or None if they can.
     """
-    del operation, window  # both operations keep the same arrays; a window is other tents
+    del operation, window  # both operations keep the same arrays; windows only change the tents
     others = sorted({jnp.dtype(dtype).name for dtype in dtypes} - {*_DTYPES, "int32"})
     if others:
         return f"TPU kernels take float32 and bfloat16, not {', '.join(others)}"
-    planes = len(depth.plane_cells(lattice, order))
+    planes = lattice.plane_count(order)
     if tiling.choose(lattice, outputs=outputs, columns=columns, planes=planes, channels=columns):
         return None
     return (
@@ -200,7 +197,7 @@ def _planar(pixels):
     return None if pixels is None else jnp.moveaxis(pixels, -1, 1)
 
 
-def _whole_registers(cells):
-    """Adds planes of weight 0 to `[plane, gd]`, so that they fill vector registers."""
+def _full_registers(cells):
+    """Pads `[plane, gd]` with planes of weight 0 to full vector registers."""
     planes = tiling.padded(len(cells), tiling.SUBLANES)
-    return np.pad(cells, ((0, planes - len(cells)), (0, 0))).astype(np.float32)
+    return np.pad(cells, ((0, planes - len(cells)), (0, 0)))

@@ -1,8 +1,4 @@
-"""HDRNet's two learned guides inside the slicing kernel, from numbers in scalar memory.
-
-Receives parameters from `kernels/tpu/__init__.py`.
-Hands a vector of numbers, and the function that reads it, to `slicing.py`.
-"""
+"""HDRNet's two learned guides inside the slicing kernel, from numbers in scalar memory."""
 
 import functools
 
@@ -13,7 +9,7 @@ GUIDES = ("curves", "pointwise")
 
 
 def learned(guide: str, parameters):
-    """A guide as numbers and the function that applies them.
+    """A learned guide as a vector of numbers and the function that applies them.
 
     curves: `v = image @ ccm + ccm_bias`, `guide = clip(mix_bias + sum_ck mix_c slopes_ck max(v_c -
     shifts_ck, 0), 0, 1)`. pointwise: `guide = sigmoid(bias + sum_k out_k max(image @ weights_k +
@@ -26,7 +22,7 @@ def learned(guide: str, parameters):
         norm folded in.
 
     Returns:
-      float32 `[p]`, and a function of these numbers and three planes of colour.
+      float32 `[p]`, and a function of these numbers and the three colour planes.
 
     Reference: Gharbi et al. 2017, section 3.4.1.
     """

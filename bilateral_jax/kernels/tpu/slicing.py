@@ -1,22 +1,19 @@
 """Slicing on a TPU: the matrix unit interpolates along gw, the vector unit along gh and gd.
 
-A strip of pixel columns goes tile by tile from top to bottom:
+A column tile of the image is processed row tile by row tile from top to bottom:
 
-1.  At its top, `grid @ column tents` turns every entry of the matrices (`[gh * plane, gw]`) into
-    the strip's columns `[gh * plane, strip]`, which stay in vector memory to its bottom.
+1.  At its top, `grid @ column tents` interpolates every entry of the matrices (`[gh * plane, gw]`)
+    to the tile's columns. This table `[gh * plane, columns]` stays in vector memory to the bottom.
 2.  A chunk of rows meets two cells along gh, seldom three. For each, and for each depth plane, the
-    product of row tent and depth weight multiplies that row of the strip, spread over the chunk.
-3.  The sums are the pixels' matrices; they are applied to the image where they are.
+    product of row tent and depth weight multiplies that row of the table, broadcast to the chunk.
+3.  The sums are the pixels' matrices; they are applied to the image at once.
 
-Nothing is gathered, and no pixel meets another: what lies past the picture's end, or is NaN, stays
-where it is.
+Nothing is gathered, and pixels do not mix: what lies past the image's end, or is NaN, stays where
+it is.
 
 Interpolating along gh on the matrix unit, too, is the obvious design and was built first: it keeps
 a 128 x 128 array busy with 16 rows of weights, in the six passes that float32 takes, and its
 compiled schedule is eight times as long (docs/kernels.md).
-
-Receives planar arrays from `kernels/tpu/__init__.py`.
-Hands planar pixels back to it.
 """
 
 import functools
@@ -24,9 +21,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.tpu import depth as depth_lib
-from bilateral_jax.kernels.tpu import tents, tiling
+from bilateral_jax.kernels.tpu import tiling
 
 NAME = "bilateral_slice_apply_tpu"
 # Three bfloat16 pieces of each float32 factor: without it the matrix unit rounds to one.
@@ -48,7 +45,7 @@ def slice_planar(
     values=None,
     name=NAME,
 ):
-    """Slices and applies, channels before pixels.
+    """Slices a grid and applies it, channels before pixels.
 
     Args:
       grid: float32 `[n, o, j, gh * plane, gw]`.
@@ -57,27 +54,26 @@ def slice_planar(
       window: int32 `[n, 4]` or None.
       lattice: the `Lattice` of these pixels.
       order: 0 or 1.
-      planes: number of depth planes; the grid has more, whole registers of them.
+      planes: number of depth planes; the grid has more, to full registers.
       dtype: of the result.
       tile: the `tiling.Tile`.
-      learned: what makes a guide of parameters and planes of colour; or None.
-      values: `[n, o, h, w]` to contract the result with, or None.
+      learned: function of parameters and colour planes that gives the guide; or None.
+      values: `[n, o, h, w]`, which the result is contracted with; or None.
       name: of the kernel in the program.
 
     Returns:
-      `[n, o, h, w]`; contracted, `[n, o / tile.outputs, h, w]`, of which the sum is still to be
-      taken.
+      `[n, o, h, w]`; contracted, `[n, o / tile.outputs, h, w]`, partial sums.
     """
     (batch, outputs, columns, cells), gh = grid.shape[:4], lattice.grid_shape[0]
-    row_tiles, strips = tile.count(lattice.size)
+    row_tiles, column_tiles = tile.count(lattice.size)
     results = outputs if values is None else outputs // tile.outputs
     spec, pixels = pallas.core.BlockSpec, (tile.rows, tile.columns)
     operands = _operands(grid, guide, image, window, lattice, tile, learned, values)
-    strip = (tile.outputs, columns, gh, cells // gh, tile.columns)
+    table = (tile.outputs, columns, gh, cells // gh, tile.columns)
     return pallas.core.pallas_call(
         functools.partial(
             _kernel,
-            names=(*operands, "out", "strip"),
+            names=(*operands, "out", "table"),
             lattice=lattice,
             order=order,
             planes=planes,
@@ -85,13 +81,13 @@ def slice_planar(
             learned=learned,
         ),
         out_shape=jax.ShapeDtypeStruct((batch, results, *lattice.size), dtype),
-        grid=(batch, outputs // tile.outputs, strips, row_tiles),
+        grid=(batch, outputs // tile.outputs, column_tiles, row_tiles),
         in_specs=[operand_spec for _, operand_spec in operands.values()],
         out_specs=spec(
             (None, tile.outputs if values is None else 1, *pixels), lambda n, o, x, y: (n, o, y, x)
         ),
-        scratch_shapes=[pallas.tpu.VMEM(strip, jnp.float32)],
-        # Tiles of a strip share the scratch: they run one after the other.
+        scratch_shapes=[pallas.tpu.VMEM(table, jnp.float32)],
+        # Row tiles of a column tile share the scratch: they run one after the other.
         compiler_params=pallas.tpu.CompilerParams(
             dimension_semantics=("parallel", "parallel", "parallel", "arbitrary")
         ),
@@ -100,11 +96,11 @@ def slice_planar(
 
 
 def _operands(grid, guide, image, window, lattice, tile, learned, values):
-    """`{name: (array, its blocks)}` of what goes into the kernel."""
+    """The kernel's operands: `{name: (array, its BlockSpec)}`."""
     columns, cells, gw = grid.shape[2:]
     per_example = 0 if window is None else 1
-    positions, met = tents.rows(lattice, window, tile.rows, tiling.CHUNK_ROWS)
-    column_tents = tents.columns(lattice, window, tile.columns)
+    positions, met = tiling.row_positions(lattice, window, tile.rows, tiling.CHUNK_ROWS)
+    column_tents = tiling.column_tents(lattice, window, tile.columns)
     spec, pixels = pallas.core.BlockSpec, (tile.rows, tile.columns)
     scalars = spec(memory_space=pallas.tpu.SMEM)
     guides = spec((None, *pixels), lambda n, o, x, y: (n, y, x))
@@ -135,7 +131,7 @@ def _operands(grid, guide, image, window, lattice, tile, learned, values):
 
 def _kernel(*refs, names, lattice, order, planes, windows, learned):
     refs = dict(zip(names, refs, strict=True))
-    met, strip, guide, image = (refs.get(name) for name in ("met", "strip", "guide", "image"))
+    met, table, guide, image = (refs.get(name) for name in ("met", "table", "guide", "image"))
     _, tile_rows, tile_columns = refs["out"].shape
     y, chunks = pallas.core.program_id(3), tile_rows // tiling.CHUNK_ROWS
     first_chunk = y * chunks
@@ -144,10 +140,10 @@ def _kernel(*refs, names, lattice, order, planes, windows, learned):
     @pallas.core.when(y == 0)
     def interpolate_columns():
         def entry(o, j):
-            table = exact_dot(refs["grid"][o, j], refs["column_tents"][...])
-            strip[o, j] = table.reshape(strip.shape[2:])
+            columns = exact_dot(refs["grid"][o, j], refs["column_tents"][...])
+            table[o, j] = columns.reshape(table.shape[2:])
 
-        repeat(strip.shape[0], lambda o: repeat(strip.shape[1], lambda j: entry(o, j)))
+        repeat(table.shape[0], lambda o: repeat(table.shape[1], lambda j: entry(o, j)))
 
     def chunk(row_chunk, lane_chunk):
         rows = pallas.core.ds(
@@ -164,39 +160,39 @@ def _kernel(*refs, names, lattice, order, planes, windows, learned):
             guides = learned(guide, colours)
         at = 2 * (first_chunk + row_chunk)
         cells, positions = (met[at], met[at + 1]), refs["positions"][rows, :]
-        matrices = _matrices(strip, guides, positions, cells, lanes, planes, lattice, order)
+        matrices = _matrices(table, guides, positions, cells, lanes, planes, lattice, order)
         _write(matrices, colours, refs.get("values"), refs["out"], rows, lanes)
 
     repeat(chunks, lambda r: repeat(tile_columns // tiling.LANES, lambda c: chunk(r, c)))
 
 
-def _matrices(strip, guide, positions, cells, lanes, planes, lattice, order):
-    """The looked-up matrices `[o, j, rows, lanes]` of a chunk of pixels."""
-    depth = depth_lib.position(guide, lattice, order)
+def _matrices(table, guide, positions, cells, lanes, planes, lattice, order):
+    """The sliced matrices `[o, j, rows, lanes]` of a chunk of pixels."""
+    depth = lattice.plane_positions(guide, order)
     register = tiling.SUBLANES
 
     def add_cell(cell, sums):
-        row_tent = tent(positions, cell)
-        row = on_ring(cell, strip.shape[2]) if lattice.boundary[0] == "wrap" else cell
+        row_tent = lattice_lib.tent(positions, cell, jnp.maximum)
+        row = on_ring(cell, table.shape[2]) if lattice.boundary[0] == "wrap" else cell
 
         def add_register(index, sums, planes=register):
             first = pallas.core.multiple_of(index * register, register)
-            table = strip[:, :, row, pallas.core.ds(first, register), lanes]
+            entries = table[:, :, row, pallas.core.ds(first, register), lanes]
             for k in range(planes):
-                weight = row_tent * depth_lib.plane_weight(depth, first + k, order)
-                sums += weight[None, None] * table[:, :, k : k + 1]
+                weight = row_tent * lattice_lib.plane_weights(depth, first + k, order, jnp.maximum)
+                sums += weight[None, None] * entries[:, :, k : k + 1]
             return sums
 
         whole, rest = divmod(planes, register)
         sums = jax.lax.fori_loop(0, whole, add_register, sums)
         return add_register(whole, sums, rest) if rest else sums
 
-    zeros = jnp.zeros((*strip.shape[:2], *depth.shape), jnp.float32)
+    zeros = jnp.zeros((*table.shape[:2], *depth.shape), jnp.float32)
     return jax.lax.fori_loop(*cells, add_cell, zeros)
 
 
 def _write(matrices, colours, values, out, rows, lanes):
-    """Writes matrices times colours, or its product with values summed over outputs."""
+    """Writes matrices times colours, or that times values, summed over outputs."""
     channels = 0 if colours is None else colours.shape[0]
     contracted = 0
     for o in range(matrices.shape[0]):
@@ -210,11 +206,6 @@ def _write(matrices, colours, values, out, rows, lanes):
             contracted += total * values[o, rows, lanes].astype(jnp.float32)
     if values is not None:
         out[0, rows, lanes] = contracted.astype(out.dtype)
-
-
-def tent(position, cell):
-    """The tent of a cell."""
-    return jnp.maximum(1 - jnp.abs(position - jnp.float32(cell)), 0)
 
 
 def on_ring(cell, cells):

@@ -1,21 +1,18 @@
 """Splatting on a TPU, the transpose of `slicing.py` step by step.
 
-A strip of pixel columns goes tile by tile from top to bottom:
+A column tile of the image is processed row tile by row tile from top to bottom:
 
 1.  128 columns at a time, values times image (a plane for each entry of the matrices) and the depth
     weights are written to vector memory.
-2.  A tile meets two cells along gh, seldom more. For each, and for each depth plane, the product of
-    row tent and depth weight multiplies every entry; eight rows at a time add up in registers, and
-    their sum is added to a row of the strip `[gh * plane, strip]`.
-3.  At the bottom `column tents @ strip^T` contracts the strip's columns on the matrix unit. Each
-    strip writes its own grid; XLA adds the few of them.
+2.  A row tile meets two cells along gh, seldom more. For each, and for each depth plane, the
+    product of row tent and depth weight multiplies every entry; eight rows at a time add up in
+    registers, and their sum is added to a row of the table `[gh * plane, columns]`.
+3.  At the bottom `column tents @ table^T` contracts the tile's columns on the matrix unit. Each
+    column tile writes its own grid; XLA adds the few of them.
 
-Tiles of a strip run in order and strips are added in order, so that the sums are the same every
-time. At the end every column meets every cell: what must not count (past the picture's end, a NaN
+Row tiles run in order and column tiles are added in order, so that the sums are the same every
+time. At the end every column meets every cell: what must not count (past the image's end, a NaN
 guide) is replaced by 0 first.
-
-Receives planar arrays from `kernels/tpu/__init__.py`.
-Hands planar grids back to it.
 """
 
 import functools
@@ -23,15 +20,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import pallas
-from bilateral_jax.kernels.tpu import depth as depth_lib
-from bilateral_jax.kernels.tpu import slicing, tents, tiling
+from bilateral_jax.kernels.tpu import slicing, tiling
 
 NAME = "bilateral_splat_apply_tpu"
 
 
 def splat_planar(values, guide, image, window, *, lattice, order, offset, planes, tile):
-    """Splats, channels before pixels.
+    """Splats values into a grid, channels before pixels.
 
     Args:
       values: `[n, o, h, w]`.
@@ -45,16 +42,16 @@ def splat_planar(values, guide, image, window, *, lattice, order, offset, planes
       tile: the `tiling.Tile`.
 
     Returns:
-      float32 `[n, strip, o, j, gw, gh * plane]`; the sum over strips is the grid.
+      float32 `[n, column tile, o, j, gw, gh * plane]`; its sum over column tiles is the grid.
     """
     (batch, outputs), (gh, gw, _) = values.shape[:2], lattice.grid_shape
     columns = (0 if image is None else image.shape[1]) + int(offset)
     registers = tiling.padded(planes, tiling.SUBLANES)
     per_example = 0 if window is None else 1
-    row_tiles, strips = tile.count(lattice.size)
-    positions, met = tents.rows(lattice, window, tile.rows, tile.rows)
+    row_tiles, column_tiles = tile.count(lattice.size)
+    positions, met = tiling.row_positions(lattice, window, tile.rows, tile.rows)
     spec, pixels = pallas.core.BlockSpec, (tile.rows, tile.columns)
-    operands = [met, positions, tents.columns(lattice, window, tile.columns), values, guide]
+    operands = [met, positions, tiling.column_tents(lattice, window, tile.columns), values, guide]
     specs = [
         spec(memory_space=pallas.tpu.SMEM),
         spec((None, tile.rows, 1), lambda n, o, x, y: (n * per_example, y, 0)),
@@ -70,9 +67,9 @@ def splat_planar(values, guide, image, window, *, lattice, order, offset, planes
     return pallas.core.pallas_call(
         functools.partial(_kernel, lattice=lattice, order=order, per_example=per_example),
         out_shape=jax.ShapeDtypeStruct(
-            (batch, strips, outputs, columns, gw, gh * registers), jnp.float32
+            (batch, column_tiles, outputs, columns, gw, gh * registers), jnp.float32
         ),
-        grid=(batch, outputs // tile.outputs, strips, row_tiles),
+        grid=(batch, outputs // tile.outputs, column_tiles, row_tiles),
         in_specs=specs,
         out_specs=spec(
             (None, None, *entries, gw, gh * registers), lambda n, o, x, y: (n, x, o, 0, 0, 0)
@@ -83,7 +80,7 @@ def splat_planar(values, guide, image, window, *, lattice, order, offset, planes
             vector_memory((planes, tile.rows, tiling.LANES)),
             vector_memory((tile.rows, tiling.LANES)),
         ],
-        # Tiles of a strip share the scratch: they run one after the other.
+        # Row tiles of a column tile share the scratch: they run one after the other.
         compiler_params=pallas.tpu.CompilerParams(
             dimension_semantics=("parallel", "parallel", "parallel", "arbitrary")
         ),
@@ -92,14 +89,14 @@ def splat_planar(values, guide, image, window, *, lattice, order, offset, planes
 
 
 def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, per_example):
-    image, out, strip, products, weights, row_tents = refs if len(refs) == 6 else (None, *refs)
+    image, out, table, products, weights, row_tents = refs if len(refs) == 6 else (None, *refs)
     x, y = pallas.core.program_id(2), pallas.core.program_id(3)
     row_tiles = pallas.core.num_programs(3)
     corner = y * guide.shape[0], x * guide.shape[1]
 
     @pallas.core.when(y == 0)
-    def clear_strip():
-        strip[...] = jnp.zeros(strip.shape, strip.dtype)
+    def clear_table():
+        table[...] = jnp.zeros(table.shape, table.dtype)
 
     at = 2 * (pallas.core.program_id(0) * per_example * row_tiles + y)
 
@@ -111,10 +108,12 @@ def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, 
         _multiply(values, image, products, lanes, counts)
 
         def cell(cell):
-            row_tents[...] = jnp.broadcast_to(slicing.tent(positions[...], cell), row_tents.shape)
+            row_tents[...] = jnp.broadcast_to(
+                lattice_lib.tent(positions[...], cell, jnp.maximum), row_tents.shape
+            )
             gh = lattice.grid_shape[0]
             row = slicing.on_ring(cell, gh) if lattice.boundary[0] == "wrap" else cell
-            _add_row(strip, products, weights, row_tents, row, lanes)
+            _add_row(table, products, weights, row_tents, row, lanes)
 
         jax.lax.fori_loop(met[at], met[at + 1], lambda k, carry: (cell(k), carry)[1], None)
 
@@ -125,20 +124,20 @@ def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, 
         def entry(o, j):
             out[o, j] = jax.lax.dot_general(
                 column_tents[...],
-                strip[o, j].reshape(-1, strip.shape[-1]),
+                table[o, j].reshape(-1, table.shape[-1]),
                 (((1,), (1,)), ((), ())),
                 precision=slicing.EXACT,
                 preferred_element_type=jnp.float32,
             )
 
-        outputs, columns = strip.shape[:2]
+        outputs, columns = table.shape[:2]
         slicing.repeat(outputs, lambda o: slicing.repeat(columns, lambda j: entry(o, j)))
 
 
 def _weigh(guide, weights, lanes, corner, lattice, order):
     """Writes the depth weights of a chunk; returns which of its pixels count."""
-    depth = depth_lib.position(guide[:, lanes].astype(jnp.float32), lattice, order)
-    # Blocks at the picture's end are filled with anything.
+    depth = lattice.plane_positions(guide[:, lanes].astype(jnp.float32), order)
+    # Tiles beyond the image's end hold arbitrary values.
     row = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 0) + corner[0]
     column = jax.lax.broadcasted_iota(jnp.int32, depth.shape, 1) + corner[1] + lanes.start
     inside = (row < lattice.size[0]) & (column < lattice.size[1])
@@ -146,7 +145,7 @@ def _weigh(guide, weights, lanes, corner, lattice, order):
     depth = jnp.where(counts, depth, 0)
 
     def plane(k):
-        weights[k] = depth_lib.plane_weight(depth, k.astype(jnp.float32), order)
+        weights[k] = lattice_lib.plane_weights(depth, k, order, jnp.maximum)
 
     slicing.repeat(weights.shape[0], plane)
     return counts
@@ -172,8 +171,8 @@ def _multiply(values, image, products, lanes, counts):
     slicing.repeat(products.shape[0], output)
 
 
-def _add_row(strip, products, weights, row_tents, row, lanes):
-    """Adds a chunk's pixels to one row of the strip, in every depth plane."""
+def _add_row(table, products, weights, row_tents, row, lanes):
+    """Adds a chunk's pixels to one row of the table, in every depth plane."""
     sublanes = tiling.SUBLANES
 
     def plane(k):
@@ -186,6 +185,6 @@ def _add_row(strip, products, weights, row_tents, row, lanes):
         sublane = jax.lax.rem(k, sublanes)
         own = jax.lax.broadcasted_iota(jnp.int32, sums.shape, 2) == sublane
         at = pallas.core.ds(pallas.core.multiple_of(k - sublane, sublanes), sublanes)
-        strip[:, :, row, at, lanes] += jnp.where(own, jnp.sum(sums, axis=2, keepdims=True), 0)
+        table[:, :, row, at, lanes] += jnp.where(own, jnp.sum(sums, axis=2, keepdims=True), 0)
 
     slicing.repeat(weights.shape[0], plane)

@@ -1,19 +1,17 @@
-"""Pixel columns in blocks: which few cells each block meets, and the tent weights of its pixels.
+"""Column tiles: the few neighbouring cells that each tile meets, and the offsets of its pixels.
 
-Inside one block the cells are the same for every pixel, so that only the weights vary from pixel to
+Inside one tile the cells are the same for every pixel, so that only the weights vary from pixel to
 pixel. They are known when the program is built, or when the window is; never an index per pixel.
 
-The cells of all blocks stand in one row, the strip: block `b` meets the strip's entries `step * b`,
-`step * b + 1`, ... one per tap. Where blocks are as wide as cells, neighbours share entries and
-`step` is 1: the strip is the row of cells with its two ends repeated, hardly larger than the grid.
-Elsewhere `step` is `taps`, and each block has entries of its own.
+The cells of all tiles form one row of table entries: tile `b` meets the entries `step * b`, `step *
+b + 1`, ... one per tap. Where tiles are as wide as cells, neighbours share entries and `step` is 1:
+the entries are the row of cells with its two ends repeated, hardly more than the grid has.
+Elsewhere `step` is `taps`, and each tile has entries of its own.
 
-Best are blocks as wide as a cell, or as half of one: `per_cell` says so. They need no strip. Block
-`b` meets the cells from `first(b) = (b + per_cell - 1) // per_cell - 1` on, three of them, or two
-of its half; a cell that is not there weighs nothing, so that any number may stand for it.
-
-Receives a `Lattice` from `ops/xla/`.
-Hands blocks of pixels and the strip's cells back to it.
+Best are tiles as wide as a cell, or as half of one: `per_cell` says so. They take the grid's own
+cells as entries. Tile `b` meets the cells from `first(b) = (b + per_cell - 1) // per_cell - 1` on,
+three of them, or two for half cells; a cell beyond the border weighs 0, so that any number may be
+in its place.
 """
 
 import dataclasses
@@ -26,9 +24,9 @@ import numpy as np
 
 from bilateral_jax import lattice as lattice_lib
 
-# No block is wider: a row of it should stay in the innermost cache.
+# No tile is wider: a row of it should stay in the innermost cache.
 _WIDEST = 1024
-# A traced window may reach beyond its picture by so many columns (`inference/` rounds widths up).
+# A traced window may reach beyond its image by so many columns (`inference/` rounds widths up).
 BEYOND = 64
 # What a pixel with a table of its own costs, in pixels and taps; measured at 7 columns, 16 cells.
 _PIXELWISE_COST = 40
@@ -37,15 +35,14 @@ _RAGGED_COST = 3
 
 
 class Costs(NamedTuple):
-    """What makes one width of blocks cheaper than another, for one operation.
+    """The cost model of tile widths, for one operation.
 
     Attributes:
-      lanes: a block that is not a multiple of this wide ends in a slower loop.
-      overhead: work per row and block, in pixels; the wider the blocks, the less often it is done.
+      lanes: a tile that is not a multiple of this wide ends in a slower loop.
+      overhead: work per row and tile, in pixels.
       padding: factor of a width that does not divide the columns (copies with padding).
-      halves: factor of blocks of half a cell.
-      own_entries: factor of other blocks with entries of their own (a table larger than the
-        caches).
+      halves: factor of tiles of half a cell.
+      own_entries: factor of other tiles with entries of their own (a table larger than the caches).
     """
 
     lanes: int
@@ -56,20 +53,20 @@ class Costs(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class ColumnBlocks:
-    """The columns of a picture cut into equal blocks; arrays lead with `n` only for traced windows.
+class ColumnTiles:
+    """The columns of an image in equal tiles; arrays have an axis `n` only for traced windows.
 
     Attributes:
       columns: pixels of a row.
-      count: blocks of a row.
-      width: pixels of a block; the last block is padded.
-      taps: neighbouring cells that a block may meet.
-      step: entries of the strip from one block's first tap to the next one's.
-      places: `[(n,) count, width]`, where each pixel is among its taps: 0 at the first, 1 at the
-        second. Where the boundary clamps, taps beyond the outermost cells weigh nothing.
-      strip: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each entry: one-hot
-        where a block has several pixels.
-      per_cell: 1 or 2 where blocks are cells or halves of cells as above; 0 elsewhere.
+      count: tiles of a row.
+      width: pixels of a tile; the last tile is padded.
+      taps: neighbouring cells that a tile may meet.
+      step: table entries from one tile's first tap to the next one's.
+      offsets: `[(n,) count, width]`, position of each pixel relative to its tile's first tap: 0 at
+        the first, 1 at the second. At a clamped border, taps beyond the outermost cells weigh 0.
+      entries: `[(n,) step * (count - 1) + taps, gw]`, the weights of the cells in each table entry:
+        one-hot where a tile has several pixels.
+      per_cell: 1 or 2 where tiles are cells or halves of cells as above; 0 elsewhere.
     """
 
     columns: int
@@ -77,24 +74,24 @@ class ColumnBlocks:
     width: int
     taps: int
     step: int
-    places: np.ndarray | jax.Array
-    strip: np.ndarray | jax.Array
+    offsets: np.ndarray | jax.Array
+    entries: np.ndarray | jax.Array
     per_cell: int = 0
 
     @property
     def exact(self):
-        """Whether the blocks fill the rows, so that nothing is padded."""
+        """Whether the tiles fill the rows without padding."""
         return self.count * self.width == self.columns
 
     def of(self, example):
-        """These blocks for one example alone, or for all if it is None."""
-        if example is None or self.places.ndim == 2:
+        """These tiles for one example, or for all if `example` is None."""
+        if example is None or self.offsets.ndim == 2:
             return self
-        places, strip = (
+        offsets, entries = (
             jax.lax.dynamic_slice_in_dim(array, example, 1, axis=0)
-            for array in (self.places, self.strip)
+            for array in (self.offsets, self.entries)
         )
-        return dataclasses.replace(self, places=places, strip=strip)
+        return dataclasses.replace(self, offsets=offsets, entries=entries)
 
     def pad(self, pixels):
         """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
@@ -111,32 +108,32 @@ class ColumnBlocks:
         return joined[:, :, : self.columns]
 
     def tap(self, entries, t, axis):
-        """The entries of tap `t`, one per block along `axis`; `entries` has the strip there."""
+        """The table entries of tap `t`, one per tile along `axis`."""
         end = t + self.step * (self.count - 1) + 1
         return jax.lax.slice_in_dim(entries, t, end, self.step, axis)
 
 
-def column_blocks(lattice, window, costs):
-    """Cuts the columns of a lattice into blocks.
+def column_tiles(lattice, window, costs):
+    """Cuts the columns of a lattice into tiles.
 
     Args:
       lattice: the `Lattice`.
       window: int32 `[n, 4]` of a traced window, or None.
-      costs: what widths cost the operation.
+      costs: the cost model of the operation.
 
     Returns:
-      `ColumnBlocks`, traced where the window is.
+      `ColumnTiles`, traced where the window is.
     """
     if window is None:
         positions = lattice.columns()
     else:
-        positions = lattice.pixel_positions(1, window[:, 1, None], window[:, 3, None])
-        # A traced window may reach beyond its picture, whose last column then holds; unclipped, a
-        # block there would meet more cells than it has taps.
+        positions = lattice.axis_positions(1, window)
+        # A traced window may reach beyond its image, whose last column then holds; unclipped, a
+        # tile there would meet more cells than it has taps.
         if lattice.boundary[1] == "clamp":
             positions = positions.clip(0, lattice.grid_shape[1] - 1)
     known = positions if window is None else None
-    width, taps = _block_width(lattice, known, costs)
+    width, taps = _tile_width(lattice, known, costs)
     if not width:
         return _pixelwise(lattice, positions)
     count = -(-lattice.size[1] // width)
@@ -156,38 +153,38 @@ def column_blocks(lattice, window, costs):
     else:
         positions, met = positions.clip(0, cells - 1), met.clip(0, cells - 1)
         per_cell = _per_cell(first, taps, cells) if window is None else 0
-    places = positions - first[..., None]
-    strip = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
-    return ColumnBlocks(lattice.size[1], count, width, taps, step, places, strip, per_cell)
+    offsets = positions - first[..., None]
+    entries = met[..., None] == np.arange(cells).reshape((1,) * met.ndim + (cells,))
+    return ColumnTiles(lattice.size[1], count, width, taps, step, offsets, entries, per_cell)
 
 
 def _pixelwise(lattice, positions):
-    """Blocks of one pixel, whose one entry is already interpolated along gw."""
+    """Tiles of one pixel, whose one entry is already interpolated along gw."""
     columns = lattice.size[1]
     tents = lattice_lib.tents(positions, lattice.grid_shape[1], lattice.boundary[1])
-    places = np.zeros((1,) * (positions.ndim - 1) + (columns, 1))
-    return ColumnBlocks(columns, columns, 1, 1, 1, places, tents)
+    offsets = np.zeros((1,) * (positions.ndim - 1) + (columns, 1))
+    return ColumnTiles(columns, columns, 1, 1, 1, offsets, tents)
 
 
 def _consecutive(first):
-    """Whether each block begins one cell after the one before it."""
+    """Whether each tile begins one cell after the one before it."""
     return bool((np.diff(first) == 1).all())
 
 
 def _per_cell(first, taps, cells):
-    """How many blocks make up a cell, if they begin where the module says; else 0."""
-    for blocks in (1, 2):
-        if len(first) == blocks * cells and taps == 4 - blocks:
-            begins = (np.arange(len(first)) + blocks - 1) // blocks - 1
+    """Tiles per cell, 1 or 2, if they begin where the module says; else 0."""
+    for tiles in (1, 2):
+        if len(first) == tiles * cells and taps == 4 - tiles:
+            begins = (np.arange(len(first)) + tiles - 1) // tiles - 1
             if (first == begins).all():
-                return blocks
+                return tiles
     return 0
 
 
-def _block_width(lattice, positions, costs):
-    """The cheapest width and its taps: wide blocks meet more cells, narrow ones repeat work.
+def _tile_width(lattice, positions, costs):
+    """The cheapest width and its taps: wide tiles meet more cells, narrow ones repeat work.
 
-    `(0, 0)` says that no width is worth it, where cells are hardly wider than pixels.
+    `(0, 0)` where no width pays, because cells are hardly wider than pixels.
     """
     columns, lanes = lattice.size[1], costs.lanes
     widest = min(-(-columns // lanes) * lanes, _WIDEST)
@@ -218,7 +215,7 @@ def _block_width(lattice, positions, costs):
 
 
 def _taps_met(positions, width, count):
-    """The first cell of each block of known positions, and the taps that the widest needs."""
+    """The first cell of each tile of known positions, and the most taps that one needs."""
     first = np.floor(positions[::width]).astype(np.int32)
     last = np.append(positions[width - 1 :: width], positions[-1:])[:count]
     taps = int((np.floor(last) - first).max()) + 2
@@ -228,12 +225,9 @@ def _taps_met(positions, width, count):
 def _taps_bound(lattice, width):
     """Taps that suffice wherever a window lies.
 
-    A window is hardly larger than its picture, which bounds the cells per pixel.
+    A window is hardly larger than its image, which bounds the cells per pixel.
     """
-    cells = lattice.grid_shape[1]
-    ends = 0 if lattice.convention == "half_pixel" else 1
-    scale = (cells - ends) / max(lattice.size[1] - BEYOND - ends, 1)
-    spread = scale * (width - 1)
+    spread = lattice.cells_per_pixel(1, lattice.size[1] - BEYOND) * (width - 1)
     if lattice.boundary[1] == "clamp":
-        spread = min(spread, cells - 1)
+        spread = min(spread, lattice.grid_shape[1] - 1)
     return math.floor(spread + 1e-3) + 3
