@@ -59,7 +59,7 @@ class Trainer:
 
     def reset(self, state):
         """Starts from a copy of a state."""
-        self.params = jax.tree.map(np.array, state.params)
+        self.params = jax.tree.map(np.array, state.networks["network"].params)
         copy = jax.tree.map(jnp.copy, state)  # the step donates its state's buffers
         self._state = parallel.place(nonfinite_guard.start(copy, allowed=0))
 
