@@ -1,6 +1,6 @@
 """The public signatures and docstrings keep to the conventions, one loop over all of them.
 
-The front page is what `bilateral_jax` binds; the rooms are the public functions of its modules. The
+The front page is what `bilateral_jax` binds; then come the public functions of its modules. The
 rest is internal: implementations trust their input and speak to the code beside them.
 """
 
@@ -64,7 +64,7 @@ def front_page():
     return {name: getattr(bj, name) for name in (*bj.__all__, "slice")}
 
 
-def rooms():
+def module_functions():
     """Full name -> function, for every public function in a public module."""
     found = {}
     for info in pkgutil.walk_packages(bj.__path__, "bilateral_jax."):
@@ -79,7 +79,7 @@ def rooms():
 
 
 def everything():
-    return {f"bilateral_jax.{name}": f for name, f in front_page().items()} | rooms()
+    return {f"bilateral_jax.{name}": f for name, f in front_page().items()} | module_functions()
 
 
 def positional(function):
@@ -182,9 +182,9 @@ def test_arrays_come_in_order_and_the_key_first():
     no_faults(faults)
 
 
-def test_docstrings_of_the_rooms():
+def test_docstrings_of_the_modules():
     faults = []
-    for name, function in rooms().items():
+    for name, function in module_functions().items():
         have, parameters = sections(function), inspect.signature(function).parameters
         if not have[""].strip():
             faults.append(f"{name} has no docstring")

@@ -1,1 +1,5 @@
-"""Training machinery; receives functions and pytrees, knows neither models nor data."""
+"""Training: state, gradient steps, devices, processes, the loop; for any networks and any data.
+
+Receives functions and pytrees from experiments, batches from data/.
+Hands states to checkpoints/, metrics to the run's files.
+"""

@@ -207,7 +207,7 @@ def agreement(predicted, true, *, references=None):
 
     Returns:
       `{name: float}`: "srcc" and "lcc" of the means, the same of the deviations, "emd" (r = 1),
-      "emd_2", "accuracy", and, where references are told, "srcc_within": the mean of the SRCC
+      "emd_2", "accuracy", and, where references are given, "srcc_within": the mean of the SRCC
       among the versions of each.
 
     Raises:

@@ -55,7 +55,7 @@ def pending(workdir, first, last, hooks):
 
     Args:
       workdir: folder of the run.
-      first: the step from which the run goes on.
+      first: the step from which the run is resumed.
       last: the run's last step.
       hooks: those that write "eval" lines.
     """

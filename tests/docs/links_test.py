@@ -7,7 +7,7 @@ import pytest
 from tests import assets
 
 PAGES = sorted([*assets.ROOT.glob("docs/*.md"), assets.ROOT / "experiments/README.md"])
-_ROOMS = "bilateral_jax|experiments|configs|tests|benchmarks|tools|docs|notebooks"
+_FOLDERS = "bilateral_jax|experiments|configs|tests|benchmarks|tools|docs|notebooks"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -16,6 +16,6 @@ def test_links_and_files_exist(page):
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
     for link in links:
         assert (page.parent / link).exists(), link
-    for place in re.findall(rf"`((?:{_ROOMS})/[\w/.*-]+)`", text):
+    for place in re.findall(rf"`((?:{_FOLDERS})/[\w/.*-]+)`", text):
         if not re.search(r"/[A-Z]+\.py$", place):  # stands for any
             assert list(assets.ROOT.glob(place)), place

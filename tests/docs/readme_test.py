@@ -26,11 +26,11 @@ def test_the_six_lines_and_the_three_lines_run():
     assert names["out"].shape == (1, 24, 32, 3) and np.all(np.isfinite(names["out"]))
 
 
-def test_links_and_rooms_exist():
+def test_links_and_folders_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
-    rooms = re.findall(
+    folders = re.findall(
         r"`((?:bilateral_jax|experiments|configs|tests|benchmarks|docs|notebooks)/[^`]*)`", README
     )
-    assert len(links) >= 4 and len(rooms) >= 8
-    for place in links + rooms:
+    assert len(links) >= 4 and len(folders) >= 8
+    for place in links + folders:
         assert (assets.ROOT / place).exists(), place

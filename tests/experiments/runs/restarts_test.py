@@ -175,7 +175,7 @@ def test_a_signal_saves_the_step_and_has_its_exit_code(
     assert answer["codes"] == [128 + number], _log(workdir)
     begun = [name for _, name, _ in answer["marks"]].count("step")
     assert (trees.latest(trees.run_folder(workdir)) or 0) == begun
-    assert f"at step {begun}; the same command goes on" in _log(workdir)
+    assert f"at step {begun}; the same command resumes" in _log(workdir)
     assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
     _assert_same_run(calm[0], workdir)
 
@@ -194,7 +194,7 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server,
     ]
     saved = trees.steps(trees.run_folder(workdir))
     assert saved == [begun[0]] == [begun[1]] and 7 <= saved[0] < 400
-    # One process with four devices goes on with what two with two each have saved, then two again.
+    # One process with four devices resumes what two with two each have saved, then two again.
     config["steps"] = 400
     kill |= {"process": 0, "nth": 3}
     alone = fork_server.run(config, workdir, devices=4, kill=kill)
