@@ -109,9 +109,9 @@ def _caption(row, metrics):
     return "   ".join([row["name"], *numbers])
 
 
-def _checkpoint(path, step, source, options):
+def _checkpoint(path, step, network, source, options):
     """Pairs of a source enhanced by a checkpoint, and the record of both for `scores.json`."""
-    saved = networks.load(path, step)
+    saved = networks.load(path, step, network=network)
     config = saved.metadata.get("config")
     if source is None:
         source, options = _heldout(config, path)
@@ -189,11 +189,12 @@ def _examples(options):
             )
         source, *pairs = options["source"] or [None]
         source_options = name_value.parse(pairs)
-        return _checkpoint(options["checkpoint"], options["step"], source, source_options)
+        where = (options[name] for name in ("checkpoint", "step", "network"))
+        return _checkpoint(*where, source, source_options)
     if folders["outputs"] is None or folders["targets"] is None:
         raise _UsageError("give --checkpoint RUN, or both --outputs DIR and --targets DIR")
-    if options["source"] or options["step"] is not None:
-        raise _UsageError("--source and --step go with --checkpoint")
+    if any(options[name] is not None for name in ("source", "step", "network")):
+        raise _UsageError("--source, --step and --network go with --checkpoint")
     about = {"what": f"{folders['outputs']} against {folders['targets']}", "folders": folders}
     return scored_images.ImageFolders(**folders, mixed_bits=options["mixed_bits"]), about
 
@@ -210,6 +211,7 @@ def _parser():
     add = parser.add_argument
     add("--checkpoint", metavar="RUN", help="a run's work directory, an exported or imported model")
     add("--step", type=int, help="step of the run (default: the newest)")
+    add("--network", metavar="NAME", help="of a run with several (default: the one to ship)")
     add(
         "--source",
         nargs="+",

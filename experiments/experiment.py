@@ -76,6 +76,20 @@ class Experiment(NamedTuple):
             *self.description, params=self.shipped, batch_stats=f"{holder}/batch_stats"
         )
 
+    def network_entries(self, state):
+        """Describes every network of a state for `checkpoints.networks.load`, `{name: entry}`."""
+        entries = {}
+        for group_name, group in state.groups.items():
+            for name, network in group.networks.items():
+                holder = f"groups/{group_name}/networks/{name}"
+                weights = "params" if network.average is None else "average"
+                entries[name] = networks_lib.entry(
+                    *models.describe(self.networks[name]),
+                    params=f"{holder}/{weights}",
+                    batch_stats=f"{holder}/batch_stats",
+                )
+        return entries
+
 
 def build(config):
     """Builds the experiment that a config names.

@@ -98,6 +98,7 @@ def _train(
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
             metadata = {"config": saved_config, "model": paper.model_entry()}
+            metadata["networks"] = paper.network_entries(guarded.state)
             metadata["data"] = loader.get_state()
             metadata["averages"] = averages.get_state()
             workdir_lib.check_present(workdir)

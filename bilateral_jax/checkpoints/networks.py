@@ -1,7 +1,8 @@
 """Networks on disk: name, hyper-parameters, weights and statistics.
 
 A network is a checkpoint whose metadata hold an `entry`: in a run the entry says which part of the
-training's state is the network; an exported model is one step that holds nothing else.
+training's state is the network that is shipped, and `networks` has an entry for each of the others;
+an exported model is one step that holds nothing else.
 """
 
 import dataclasses
@@ -58,13 +59,15 @@ class SavedModel:
             raise ValueError(f"{self.path}: {error}") from None
 
 
-def load_model(path, step=None, *, module=None):
+def load_model(path, step=None, *, network=None, module=None):
     """Loads a network, ready to call, from a run or an exported model.
 
     Args:
       path: work directory of a run (with a `checkpoints` folder in it), that folder, or an
         exported or imported model.
       step: step of a run; None for the newest valid one.
+      network: name of a network of a run that trains several, for example a critic; None for the
+        one that is shipped.
       module: the linen module that gets the weights; None for the one saved. Fields that change no
         shape may differ.
 
@@ -77,7 +80,7 @@ def load_model(path, step=None, *, module=None):
       ValueError: the checkpoint holds no model, one of another network, or weights that do not fit;
         each leaf is named.
     """
-    return load(path, step).to_model(module=module)
+    return load(path, step, network=network).to_model(module=module)
 
 
 def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
@@ -107,8 +110,8 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
     Args:
       name: registered name of the network.
       hyperparameters: JSON-able dict.
-      params: path of the weights in the state, for example "average" or, in a state of several
-        networks, "generator/average".
+      params: path of the weights in the state, for example
+        "groups/generators/networks/G/average".
       batch_stats: path of the running statistics in the state.
     """
     return {
@@ -119,12 +122,13 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
     }
 
 
-def load(path, step=None):
+def load(path, step=None, *, network=None):
     """Loads the record of a network: names, arrays and metadata, without building it.
 
     Args:
       path: as for `load_model`.
       step: as for `load_model`.
+      network: as for `load_model`.
 
     Returns:
       A `SavedModel`.
@@ -132,7 +136,7 @@ def load(path, step=None):
     Raises:
       FileNotFoundError: there is no checkpoint at `path`.
       trees.DamagedCheckpointError: no valid step is left.
-      ValueError: the checkpoint holds no model.
+      ValueError: the checkpoint holds no model, or none of that name.
     """
     path = pathlib.Path(path)
     if not path.is_dir():
@@ -147,6 +151,13 @@ def load(path, step=None):
             f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
         )
     model = metadata["model"]
+    if network is not None:
+        known = metadata.get("networks", {})
+        if network not in known:
+            raise ValueError(
+                f"step {step} in {folder} holds no network {network!r}; there are {sorted(known)}"
+            )
+        model = known[network]
     params = _at(state, model["params"])
     if params is None:
         raise ValueError(

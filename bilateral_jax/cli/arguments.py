@@ -4,7 +4,7 @@ import argparse
 
 
 def add_checkpoint(command):
-    """Adds `--checkpoint` and `--step`, which say which network to load.
+    """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
@@ -15,12 +15,14 @@ def add_checkpoint(command):
 
 
 def add_step(command):
-    """Adds `--step`.
+    """Adds `--step` and `--network`.
 
     Args:
       command: as for `add_checkpoint`.
     """
-    command.add_argument("--step", type=int, help="step of a run (default: the newest)")
+    add = command.add_argument
+    add("--step", type=int, help="step of a run (default: the newest)")
+    add("--network", metavar="NAME", help="of a run with several (default: the one to ship)")
 
 
 def integer(low, high=None):

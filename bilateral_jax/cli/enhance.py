@@ -45,7 +45,7 @@ class _Job:
     problem: str | None = None
 
 
-def run(sources, target, *, checkpoint, step, bits, quality, overwrite, **options) -> int:
+def run(sources, target, *, checkpoint, step, network, bits, quality, overwrite, **options) -> int:
     """Enhances files; one that fails is named and the others are enhanced.
 
     Args:
@@ -53,6 +53,7 @@ def run(sources, target, *, checkpoint, step, bits, quality, overwrite, **option
       target: a file for one photo, else a folder, created if absent.
       checkpoint: a run's work directory or an exported model.
       step: of the run; None for the newest.
+      network: of a run with several; None for the one that is shipped.
       bits: 8 or 16 for the output; None as the input.
       quality: of JPEG files, 1 to 100.
       overwrite: replace files that exist; inputs are never replaced.
@@ -62,7 +63,7 @@ def run(sources, target, *, checkpoint, step, bits, quality, overwrite, **option
       Exit code: 0, or 1 if a photo failed.
     """
     jobs = _jobs([pathlib.Path(s) for s in sources], pathlib.Path(target), bits, overwrite)
-    model = networks.load_model(checkpoint, step)
+    model = networks.load_model(checkpoint, step, network=network)
     failed = 0
     for job in _progress(jobs):
         try:

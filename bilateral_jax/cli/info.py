@@ -14,24 +14,28 @@ def add_arguments(command):
     arguments.add_step(command)
 
 
-def run(checkpoint, *, step) -> int:
+def run(checkpoint, *, step, network) -> int:
     """Prints a network's name, hyper-parameters, arrays and metadata.
 
     Args:
       checkpoint: a run's work directory or an exported model.
       step: of the run; None for the newest.
+      network: of a run with several; None for the one that is shipped.
 
     Returns:
       Exit code 0.
     """
-    saved = networks.load(checkpoint, step)
+    saved = networks.load(checkpoint, step, network=network)
     print(f"network           {saved.name}")
     for field, value in saved.hyperparameters.items():
         print(f"  {field:<20}{value}")
     _print_arrays("parameters        ", saved.params)
     _print_arrays("moving statistics ", saved.batch_stats)
+    others = saved.metadata.get("networks", {})
+    if len(others) > 1:
+        print(f"networks          {', '.join(sorted(others))} (--network NAME)")
     for key, value in saved.metadata.items():
-        if key != "model":
+        if key not in ("model", "networks"):
             shown = json.dumps(value, indent=2) if isinstance(value, dict) else value
             print(f"{key:<18}{shown}")
     print(f"read with         {versions.text()}")

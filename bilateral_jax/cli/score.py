@@ -21,13 +21,14 @@ def add_arguments(command):
     add("--histogram", action="store_true", help="show the whole distribution of ratings")
 
 
-def run(sources, *, checkpoint, step, histogram) -> int:
+def run(sources, *, checkpoint, step, network, histogram) -> int:
     """Prints the mean and the standard deviation of the predicted ratings of each photo.
 
     Args:
       sources: files, and folders of files.
       checkpoint: a run's work directory or an imported model.
       step: of the run; None for the newest.
+      network: of a run with several; None for the one that is shipped.
       histogram: print the distributions, too.
 
     Returns:
@@ -38,7 +39,7 @@ def run(sources, *, checkpoint, step, histogram) -> int:
       ValueError: a folder without photos, or a checkpoint of another network than NIMA.
     """
     files = photo_paths.find(sources)
-    model = networks.load_model(checkpoint, step)
+    model = networks.load_model(checkpoint, step, network=network)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"

@@ -12,7 +12,8 @@ def put(state, start, paper):
     Args:
       state: what `paper.init` returned.
       start: folder of a run, or of an exported or imported model, for the network that is shipped;
-        or `{name: folder}` for several networks of the state.
+        or `{name: folder}` for any networks of the state. A run that trains a network of that name
+        gives that one, any other folder the one that it ships.
       paper: the `Experiment`.
 
     Returns:
@@ -30,7 +31,10 @@ def put(state, start, paper):
     for group_name, group in state.groups.items():
         networks = dict(group.networks)
         for name in networks.keys() & folders.keys():
-            model = networks_lib.load_model(folders[name], module=paper.networks[name])
+            saved = networks_lib.load(folders[name])
+            if name in saved.metadata.get("networks", {}):
+                saved = networks_lib.load(folders[name], network=name)
+            model = saved.to_model(module=paper.networks[name])
             averaged = networks[name].average is not None
             networks[name] = state_lib.create_network(
                 model.params, batch_stats=model.batch_stats, averaged=averaged

@@ -21,6 +21,7 @@ from configs import dped_demo
 from experiments import experiment, train
 from experiments.evaluation import patches
 from experiments.papers import dped
+from experiments.runs import warm_start
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
@@ -279,6 +280,21 @@ def test_a_run_is_resumed_to_the_same_bits(tmp_path):
     network = networks.load_model(tmp_path / "whole")
     assert type(network.module).__name__ == "DPED"
     jax.tree.map(np.testing.assert_array_equal, network.params, saved["generator"]["average"])
+    critic = networks.load_model(tmp_path / "whole", network="critic")
+    assert type(critic.module).__name__ == "DPEDCritic"
+    jax.tree.map(np.testing.assert_array_equal, critic.params, saved["critic"]["params"])
+    with pytest.raises(
+        ValueError, match=r"no network 'judge'; there are \['critic', 'generator'\]"
+    ):
+        networks.load_model(tmp_path / "whole", network="judge")
+    start = {"critic": str(tmp_path / "whole"), "generator": str(tmp_path / "whole")}
+    state = warm_start.put(build().init(jax.random.key(5)), start, build())
+    for name, member in (("critic", "params"), ("generator", "average")):
+        jax.tree.map(
+            np.testing.assert_array_equal, state.networks[name].params, saved[name][member]
+        )
+    with pytest.raises(ValueError, match="start names judge; the networks are critic, generator"):
+        warm_start.put(state, {"judge": "anywhere"}, build())
 
 
 def _copy(leaf):
