@@ -46,15 +46,22 @@ def smooth(plane, guide, *, radius: int, epsilon: float):
     # The mean of the whole image is subtracted: the covariances below are differences of means of
     # squares, which would lose digits.
     value = plane.astype(jnp.float32)
-    offset = value.mean((-2, -1), keepdims=True)
+    offset = _finite_mean(value)
     value = value - offset
     channels = jnp.moveaxis(guide.astype(jnp.float32), -1, 0)
-    channels = channels - channels.mean((-2, -1), keepdims=True)
+    channels = channels - _finite_mean(channels)
     slopes, intercept = _fit(value, list(channels), radius, epsilon)
     result = windows.mean(intercept, radius) + offset
     for slope, channel in zip(slopes, channels):
         result = result + windows.mean(slope, radius) * channel
     return result.astype(plane.dtype)
+
+
+def _finite_mean(planes):
+    """The mean of each plane's finite values, `[..., 1, 1]`: a NaN stays in its windows."""
+    finite = jnp.isfinite(planes)
+    total = jnp.sum(jnp.where(finite, planes, 0), (-2, -1), keepdims=True)
+    return total / jnp.maximum(jnp.sum(finite, (-2, -1), keepdims=True), 1)
 
 
 def _fit(value, channels, radius, epsilon):

@@ -263,6 +263,8 @@ def _weighted(values, weights, batch):
     """`[*b, h, w, c + 1]`: values times weights, then the weights; one splat carries both."""
     weights = jnp.broadcast_to(weights, (*batch, *weights.shape[-2:]))[..., None]
     values = jnp.broadcast_to(values, (*batch, *values.shape[-3:]))
+    # A hole (weight 0) may hold anything, also NaN.
+    values = jnp.where((weights == 0) & ~jnp.isfinite(values), 0, values)
     return jnp.concatenate([values * weights, weights.astype(values.dtype)], axis=-1)
 
 

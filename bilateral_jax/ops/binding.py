@@ -9,7 +9,7 @@ import functools
 import jax
 from jax.interpreters import ad, batching, mlir
 
-from bilateral_jax.ops import dispatch
+from bilateral_jax.ops import dispatch, nonfinite
 
 
 def bind(primitive, operands, **params):
@@ -35,7 +35,7 @@ def register(primitive, lowering, call, jvp, transpose):
       transpose: `transpose(cotangent, operands, **params)`, operands by name; returns the cotangent
         of the linear one.
     """
-    primitive.def_impl(lambda *args, **params: compiled(primitive, **params)(*args))
+    primitive.def_impl(functools.partial(run, primitive))
     mlir.register_lowering(primitive, lowering)
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = functools.partial(_transpose, transpose)
@@ -80,7 +80,10 @@ def chosen_lowering(operation):
 
         def implement(*args):
             operands = dict(zip(names, args, strict=True))
-            return dispatch.function(name, operation)(**operands, **params)
+            function = dispatch.function(name, operation)
+            if name != "reference":
+                function = nonfinite.local(operation, function)
+            return function(**operands, **params)
 
         implement.__name__ = f"bilateral_{operation}_{name}"
         return mlir.lower_fun(jax.jit(implement), multiple_results=False)(ctx, *args)
@@ -88,7 +91,13 @@ def chosen_lowering(operation):
     return rule
 
 
+def run(primitive, *args, **params):
+    """An eager call. It runs a compiled program under `jax.disable_jit` too, as JAX's own do."""
+    with jax.disable_jit(False):
+        return _compiled(primitive, **params)(*args)
+
+
 @functools.cache
-def compiled(primitive, **params):
+def _compiled(primitive, **params):
     """The program of an eager call: made once per set of parameters."""
     return jax.jit(functools.partial(primitive.bind, **params))

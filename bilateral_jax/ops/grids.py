@@ -23,7 +23,7 @@ def blur(
     """Gaussian blur of a grid along gh, gw and gd, separably, each feature on its own.
 
     The kernel is the sampled Gaussian `exp(-d^2 / 2 sigma^2)` over `|d| <= ceil(4 sigma)`,
-    normalised to sum 1.
+    normalised to sum 1. A cell that is not finite makes NaN the cells within the kernel's reach.
 
     Args:
       grid: `[*b, gh, gw, gd, *features]`.
@@ -57,9 +57,28 @@ def blur(
     for axis, (axis_sigma, axis_boundary) in enumerate(zip(sigmas, boundaries, strict=True), first):
         if axis_sigma > 0 and (grid.shape[axis] > 1 or axis_boundary == "zero"):
             matrix = jnp.asarray(_gaussian(grid.shape[axis], axis_sigma, axis_boundary), wide)
-            blurred = jnp.tensordot(matrix, grid, (1, axis), precision=jax.lax.Precision.HIGHEST)
-            grid = jnp.moveaxis(blurred, 0, axis)
+            grid = _along(matrix, grid, axis)
     return grid.astype(dtype)
+
+
+def _along(matrix, grid, axis):
+    """The matrix times every line of cells along an axis; NaN where a weighted cell is not finite.
+
+    `0 * NaN` is NaN: in one product with all cells it would reach beyond the kernel.
+    """
+
+    def product(matrix, cells):
+        out = jnp.tensordot(matrix, cells, (1, axis), precision=jax.lax.Precision.HIGHEST)
+        return jnp.moveaxis(out, 0, axis)
+
+    finite = jnp.isfinite(grid)
+    blurred = product(matrix, jnp.where(finite, grid, 0))
+    reached = jax.lax.cond(
+        finite.all(),
+        lambda: jnp.zeros(grid.shape, bool),
+        lambda: product((matrix > 0).astype(matrix.dtype), (~finite).astype(matrix.dtype)) > 0,
+    )
+    return jnp.where(reached, jnp.nan, blurred)
 
 
 def _sigmas(sigma) -> tuple[float, float, float]:

@@ -14,7 +14,15 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 from bilateral_jax import lattice as lattice_lib
-from bilateral_jax.ops import bilateral, binding, checks, dispatch, guides, primitives
+from bilateral_jax.ops import (
+    bilateral,
+    binding,
+    checks,
+    dispatch,
+    guides,
+    nonfinite,
+    primitives,
+)
 
 guided_p = Primitive("bilateral_guided_slice_apply")
 _OPERANDS = ("grid", "image", "window")
@@ -155,7 +163,13 @@ def _lowering(ctx, *args, names, guide, lattice, dtype, implementation):
         if kernel is None:
             options = _Options(guide, lattice, dtype, name)
             return _two_steps(options, grid, image, parameters, window)
-        return kernel(grid, image, parameters, window, lattice=lattice, guide=guide, dtype=dtype)
+        out = kernel(grid, image, parameters, window, lattice=lattice, guide=guide, dtype=dtype)
+
+        def learned(image):
+            return guides.FUNCTIONS[guide](image, **parameters)
+
+        operands = {"grid": grid, "guide": learned, "image": image, "window": window}
+        return nonfinite.slice_again(out, **operands, lattice=lattice, order=0, dtype=dtype)
 
     implement.__name__ = f"bilateral_guided_slice_apply_{name}"
     return mlir.lower_fun(jax.jit(implement), multiple_results=False)(ctx, *args)
@@ -180,6 +194,6 @@ def _batch(args, axes, *, names, **params):
     return out.reshape(size, out.shape[0] // size, *out.shape[1:]), 0
 
 
-guided_p.def_impl(lambda *args, **params: binding.compiled(guided_p, **params)(*args))
+guided_p.def_impl(functools.partial(binding.run, guided_p))
 mlir.register_lowering(guided_p, _lowering)
 batching.primitive_batchers[guided_p] = _batch

@@ -38,9 +38,14 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
     """
     accumulate = accumulation_dtype(grid, guide, image)
     coefficients = _slice(grid.astype(accumulate), guide.astype(accumulate), window, lattice, order)
+    return applied(coefficients, image, dtype)
+
+
+def applied(coefficients, image, dtype):
+    """`[n, h, w, o]`: one matrix `[o, j]` per pixel, applied to the image, or as it is without."""
     if image is None:
         return coefficients[..., 0].astype(dtype)
-    image = image.astype(accumulate)
+    image = image.astype(coefficients.dtype)
     out = jnp.sum(coefficients[..., : image.shape[-1]] * image[..., None, :], axis=-1)
     if coefficients.shape[-1] > image.shape[-1]:
         out += coefficients[..., -1]
@@ -50,7 +55,7 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
 def splat_apply(values, guide, image=None, window=None, *, lattice, order, offset, dtype):
     """The transpose of `slice_apply` in its grid: `grid[..., o, j] += weight * values_o * e_j`.
 
-    A pixel whose guide is NaN adds nothing.
+    A pixel whose position along gd is NaN adds nothing.
 
     Args:
       values: `[n, h, w, o]`.
@@ -66,19 +71,24 @@ def splat_apply(values, guide, image=None, window=None, *, lattice, order, offse
       `[n, gh, gw, gd, o, j]`.
     """
     accumulate = accumulation_dtype(values, guide, image)
-    lost = jnp.isnan(guide)
-    values = jnp.where(lost[..., None], 0, values.astype(accumulate))
-    guide = jnp.where(lost, 0, guide.astype(accumulate))
-    extended = [] if image is None else [image.astype(accumulate)]
-    if offset:
-        extended.append(jnp.ones((*guide.shape, 1), accumulate))
-    matrices = values[..., :, None] * jnp.concatenate(extended, axis=-1)[..., None, :]
+    guide, matrices = splatted(values, guide, image, lattice, offset, accumulate)
     shape = (values.shape[0], *lattice.grid_shape, *matrices.shape[-2:])
     transpose = jax.linear_transpose(
         lambda grid: _slice(grid, guide, window, lattice, order),
         jax.ShapeDtypeStruct(shape, accumulate),
     )
     return transpose(matrices)[0].astype(dtype)
+
+
+def splatted(values, guide, image, lattice, offset, accumulate):
+    """The guide, and the matrix `[n, h, w, o, j]` that each pixel adds; 0 where it adds nothing."""
+    guide = guide.astype(accumulate)
+    lost = jnp.isnan(lattice.plane_positions(guide, 0))
+    extended = [] if image is None else [image.astype(accumulate)]
+    if offset:
+        extended.append(jnp.ones((*guide.shape, 1), accumulate))
+    matrices = values.astype(accumulate)[..., None] * jnp.concatenate(extended, -1)[..., None, :]
+    return jnp.where(lost, 0, guide), jnp.where(lost[..., None, None], 0, matrices)
 
 
 def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype):
@@ -120,16 +130,16 @@ def _slice(grid, guide, window, lattice, order):
     example = jnp.arange(grid.shape[0])[:, None, None]
     result = jnp.zeros((*guide.shape, *grid.shape[-2:]), grid.dtype)
     for (y, y_weight), (x, x_weight), (z, z_weight) in itertools.product(
-        _taps(rows[:, :, None], 0, lattice),
-        _taps(columns[:, None, :], 1, lattice),
-        _depth_taps(lattice.depth(guide), lattice, order),
+        taps(rows[:, :, None], 0, lattice),
+        taps(columns[:, None, :], 1, lattice),
+        depth_taps(lattice.depth(guide), lattice, order),
     ):
         weight = y_weight * x_weight * z_weight
         result += weight[..., None, None] * grid[example, y, x, z]
     return result
 
 
-def _taps(position, axis, lattice):
+def taps(position, axis, lattice):
     """The two (cell index, weight) of each position along one grid axis."""
     lower, upper, fraction = lattice_lib.corners(
         position, lattice.grid_shape[axis], lattice.boundary[axis]
@@ -137,17 +147,17 @@ def _taps(position, axis, lattice):
     return (lower, 1 - fraction), (upper, fraction)
 
 
-def _depth_taps(depth, lattice, order):
-    """`_taps` along gd, or their derivatives in the guide.
+def depth_taps(depth, lattice, order):
+    """`taps` along gd, or their derivatives in the guide.
 
     The weights have a kink at each cell centre; the derivative there is the one to the right. In
     the clamped ranges beyond the outermost centres it is 0.
     """
-    taps = _taps(depth, 2, lattice)
+    pair = taps(depth, 2, lattice)
     if order == 0:
-        return taps
+        return pair
     slope = jnp.full_like(depth, lattice.depth_scale)
     if lattice.boundary[2] == "clamp":
         slope = jnp.where((depth >= 0) & (depth < lattice.grid_shape[2] - 1), slope, 0)
-    (lower, _), (upper, _) = taps
+    (lower, _), (upper, _) = pair
     return (lower, -slope), (upper, slope)

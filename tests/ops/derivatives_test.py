@@ -193,7 +193,7 @@ def test_the_default_on_a_cpu_is_xla_and_it_exports():
 def test_an_eager_call_compiles_once():
     arrays = [np.asarray(a, np.float32) for a in smooth_arrays(10)[:3]]
     bj.slice_apply(*arrays)
-    before = binding.compiled.cache_info()
+    before = binding._compiled.cache_info()
     bj.slice_apply(*arrays)
-    after = binding.compiled.cache_info()
+    after = binding._compiled.cache_info()
     assert after.misses == before.misses and after.hits == before.hits + 1
