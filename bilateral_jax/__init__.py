@@ -13,6 +13,8 @@ from bilateral_jax.ops.bilateral import bilateral_slice as bilateral_slice
 from bilateral_jax.ops.bilateral import slice_apply as slice_apply
 from bilateral_jax.ops.bilateral import splat as splat
 from bilateral_jax.ops.grids import blur as blur
+from bilateral_jax.ops.grids import grid_from_channels_first as grid_from_channels_first
+from bilateral_jax.ops.grids import grid_to_channels_first as grid_to_channels_first
 from bilateral_jax.ops.grids import identity_grid as identity_grid
 from bilateral_jax.ops.grids import sample as sample
 from bilateral_jax.ops.grids import total_variation as total_variation
@@ -33,6 +35,8 @@ __all__ = [
     "bilateral_slice",
     "blur",
     "guided_slice_apply",
+    "grid_from_channels_first",
+    "grid_to_channels_first",
     "identity_grid",
     "sample",
     "slice_apply",

@@ -13,9 +13,11 @@ The conventions of the whole library are stated here, once.
 | border        | beyond the outermost cell centres the outermost cell holds ("clamp")             |
 | weight        | the exact tent `max(1 - |distance|, 0)`; weights of a pixel sum to 1             |
 
-Two options change the lattice, per call and never silently: `convention="align_corners"` puts the
-first and the last cell centre *on* the first and last pixel (and on guide 0 and 1), which is what
-radiance-field libraries train; `boundary="wrap"` closes an axis into a ring (a panorama's columns,
+Two options change the lattice, per call and never silently. `convention="align_corners"` puts the
+first and the last cell centre *on* the first and last pixel (and on guide 0 and 1), as nerfstudio
+trains grids; `"corner_nodes"` puts them on the image's edges, half a pixel further out, `(x + 0.5)
+* (gw - 1) / w` (and on guide 0 and 1), as gsplat's trainer and bilateral guided upsampling do.
+`boundary="wrap"` closes an axis into a ring (a panorama's columns,
 a hue's depth).
 
 A position is a real number in units of cells; cell `k` has its centre at position `k`.
@@ -33,12 +35,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import export, lax
 
-Convention = Literal["half_pixel", "align_corners"]
+Convention = Literal["half_pixel", "align_corners", "corner_nodes"]
 Boundary = Literal["clamp", "wrap"]
 
-CONVENTIONS = ("half_pixel", "align_corners")
+CONVENTIONS = ("half_pixel", "align_corners", "corner_nodes")
 BOUNDARIES = ("clamp", "wrap")
 
 
@@ -51,7 +53,7 @@ class Lattice:
       size: `(h, w)` of the pixels.
       full_size: `(height, width)` of the image that the pixels are a crop of.
       origin: `(top, left)` of the crop in that image.
-      convention: `"half_pixel"` or `"align_corners"`.
+      convention: one of `CONVENTIONS`.
       boundary: `"clamp"` or `"wrap"` for each of gh, gw, gd.
     """
 
@@ -79,12 +81,15 @@ class Lattice:
             instead of `origin` and `full_size`; or None.
 
         Returns:
-          `[1, pixels]`, float64; for a window `[n, pixels]`, float32.
+          `[1, pixels]`, float64; for a window `[n, pixels]`, float32, as for symbolic sizes.
         """
         start, full = self.origin[axis], self.full_size[axis]
         if window is not None:
             start, full = window[:, axis, None], window[:, axis + 2, None]
-        index = np.arange(self.size[axis])[None]
+        xp = np if _known(self.size[axis]) else jnp
+        index = xp.arange(self.size[axis])[None]
+        if not _known(full):
+            full = jnp.asarray(full, jnp.float32)
         return positions(index + start, full, self.grid_shape[axis], self.convention)
 
     def affine_positions(self, axis: int, window=None):
@@ -101,6 +106,9 @@ class Lattice:
         if self.convention == "half_pixel":
             scale = cells / full
             shift = (start + 0.5) * scale - 0.5
+        elif self.convention == "corner_nodes":
+            scale = (cells - 1) / full
+            shift = (start + 0.5) * scale
         else:
             scale = (cells - 1) / xp.maximum(full - 1, 1)
             shift = start * scale
@@ -113,8 +121,8 @@ class Lattice:
 
     def cells_per_pixel(self, axis: int, pixels: int) -> float:
         """Step of the positions along gh or gw in an image of so many `pixels`."""
-        ends = 0 if self.convention == "half_pixel" else 1
-        return (self.grid_shape[axis] - ends) / max(pixels - ends, 1)
+        gaps = self.grid_shape[axis] - (self.convention != "half_pixel")
+        return gaps / max(pixels - (self.convention == "align_corners"), 1)
 
     def depth(self, guide):
         """Positions along gd of guide values, not yet clamped or wrapped."""
@@ -154,17 +162,23 @@ class Lattice:
         return lax.select(lax.gt(depth, high), high, depth)
 
 
+def _known(size):
+    """Whether a size is a number, or traced; not symbolic, in a program exported for any size."""
+    return not export.is_symbolic_dim(size)
+
+
 def positions(index, full, cells: int, convention: Convention):
     """Positions in cells of the pixels `index` of an axis `full` pixels long.
 
     half_pixel: `(index + 0.5) * cells / full - 0.5`. align_corners: `index * (cells - 1) / (full -
-    1)`, and 0 where the axis has one pixel only.
+    1)`, and 0 where the axis has one pixel only. corner_nodes: `(index + 0.5) * (cells - 1) /
+    full`.
 
     Args:
       index: pixel indices in the full image, any shape.
       full: length of the axis in the full image.
       cells: number of cells along the axis.
-      convention: `"half_pixel"` or `"align_corners"`.
+      convention: one of `CONVENTIONS`.
 
     Returns:
       Positions with the shape of `index`: float64 from NumPy input, float32 from JAX arrays.
@@ -174,6 +188,8 @@ def positions(index, full, cells: int, convention: Convention):
     index = xp.asarray(index, dtype=jnp.float32 if traced else np.float64)
     if convention == "half_pixel":
         return (index + 0.5) * (cells / full) - 0.5
+    if convention == "corner_nodes":
+        return (index + 0.5) * ((cells - 1) / full)
     return index * ((cells - 1) / xp.maximum(full - 1, 1))
 
 
@@ -183,7 +199,7 @@ def unit_positions(coordinate, cells: int, convention: Convention):
     Args:
       coordinate: values in [0, 1], any shape: a guide along gd, or coordinates along gh or gw.
       cells: number of cells along the axis.
-      convention: `"half_pixel"` or `"align_corners"`.
+      convention: one of `CONVENTIONS`.
 
     Returns:
       Positions with the shape and kind of `coordinate`.

@@ -39,6 +39,7 @@ OTHER_ARRAYS = {
     "blur": (("grid", "sigma"), "a blur without its width means nothing"),
     "sample": (("grid", "coordinates"), "positions take the place of a guide"),
     "identity_grid": (("shape",), "a grid comes out, none goes in"),
+    "grid_from_channels_first": (("stored",), "a grid in another layout comes in"),
     "bilateral_filter": (("image", "guide"), "a filter of images: the grid is inside it"),
 }
 

@@ -72,6 +72,10 @@ CASES = (
         window=(2, 7, 11, 13),
         convention="align_corners",
     ),
+    Case(
+        "corner_nodes_window", (4, 5, 6), (5, 7), window=(2, 6, 11, 13), convention="corner_nodes"
+    ),
+    Case("corner_nodes_one_pixel", (3, 1, 2), (1, 1), convention="corner_nodes"),
     Case("align_corners_one_row", (4, 5, 1), (1, 13), convention="align_corners"),
     Case("ring_everywhere", (3, 4, 5), (9, 11), boundary=("wrap", "wrap", "wrap")),
     Case("ring_of_one_and_two", (1, 2, 2), (5, 9), boundary=("wrap", "wrap", "wrap")),

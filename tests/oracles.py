@@ -28,6 +28,8 @@ def _slopes(position, cells, boundary, scale):
 def _pixel_position(index, full, cells, convention):
     if convention == "half_pixel":
         return (index + 0.5) * cells / full - 0.5
+    if convention == "corner_nodes":
+        return (index + 0.5) * (cells - 1) / full
     return index * (cells - 1) / (full - 1) if full > 1 else 0.0
 
 

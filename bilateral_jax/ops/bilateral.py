@@ -38,13 +38,17 @@ def bilateral_slice(
       guide: `[*b, h, w]` in [0, 1]; outside it clamps; a NaN makes that pixel NaN and no other, and
         adds nothing to the gradient of the grid. Its leading axes broadcast against the grid's.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
-        leading axes as the guide has, and the rest are features. Needed to slice one grid by many
-        guides, or the reverse.
+        leading axes as the guide has, and the rest are features, two at most: further axes before
+        them are leading ones. So a stack `[n, gh, gw, gd, n_out, n_in + 1]` broadcasts against one
+        guide; say `feature_axes` for one grid and many guides, for a stack with fewer feature axes
+        than two, and for three or more. A channels-first layout cannot be told by its shape: see
+        `grid_from_channels_first`.
       window: `(top, left, full_height, full_width)`: the guide is that crop of a larger image,
         and every pixel gets what it would get in the whole. Four ints, or integers `[*b, 4]` for
         one crop per example (traced; their values are not checked).
-      convention: `"half_pixel"`, or `"align_corners"` for grids trained with cells on the image's
-        corners.
+      convention: `"half_pixel"`; or, for grids trained with cells on the image's corners,
+        `"align_corners"` (on the centres of its corner pixels) or `"corner_nodes"` (on their outer
+        corners).
       boundary: `"clamp"` or `"wrap"`, one for all axes or one for each of (gh, gw, gd).
       implementation: None to choose by platform, or a name of `ops/dispatch.py`.
 
@@ -66,7 +70,7 @@ def bilateral_slice(
     """
     grid = checks.floating("grid", grid, 3, "[*b, gh, gw, gd, *features]")
     guide = checks.floating("guide", guide, 2, "[*b, h, w]")
-    lead = checks.leading_axes("grid", grid.ndim, guide.ndim - 2, 3, feature_axes)
+    lead = checks.leading_axes("grid", grid.shape, guide.shape[:-2], 3, feature_axes)
     batch = checks.broadcast(grid=grid.shape[:lead], guide=guide.shape[:-2])
     features = grid.shape[lead + 3 :]
     lattice, window = lattice_of(
@@ -88,6 +92,7 @@ def slice_apply(
     guide,
     image,
     *,
+    offset: bool | None = None,
     window: checks.Window = None,
     convention: lattice_lib.Convention = "half_pixel",
     boundary: Boundaries = "clamp",
@@ -103,6 +108,8 @@ def slice_apply(
         without offset.
       guide: `[*b, h, w]` in [0, 1]; see `slice`.
       image: `[*b, h, w, n_in]`.
+      offset: whether the matrices have an offset column. None: as their size says; a grid as wide
+        as an image of 2 or 4 channels (whose last may be alpha) needs `offset=False`.
       window: see `slice`.
       convention: see `slice`.
       boundary: see `slice`.
@@ -128,8 +135,9 @@ def slice_apply(
     grid = checks.floating("grid", grid, 5, "[*b, gh, gw, gd, n_out, n_in + 1]")
     guide = checks.floating("guide", guide, 2, "[*b, h, w]")
     image = checks.floating("image", image, 3, "[*b, h, w, n_in]")
+    checks.plane_guide(guide.shape, image.shape[-3:-1])
     checks.same_pixels("image", image.shape[-3:-1], guide.shape[-2:])
-    fitting_matrices("grid", grid.shape, image.shape)
+    fitting_matrices("grid", grid.shape, image.shape, offset)
     batch = checks.broadcast(grid=grid.shape[:-5], guide=guide.shape[:-2], image=image.shape[:-3])
     lattice, window = lattice_of(grid.shape[-5:-2], guide.shape[-2:], window, convention, boundary)
     out = primitives.slice_apply(
@@ -144,7 +152,7 @@ def slice_apply(
     return out.reshape(*batch, *out.shape[1:])
 
 
-def apply(coefficients, image) -> jax.Array:
+def apply(coefficients, image, *, offset: bool | None = None) -> jax.Array:
     """Applies one affine matrix per pixel.
 
     `out_o = sum_i coefficients_oi image_i + coefficients_o,n_in`.
@@ -153,6 +161,7 @@ def apply(coefficients, image) -> jax.Array:
       coefficients: `[*b, h, w, n_out, n_in + 1]`, offset last, or `[*b, h, w, n_out, n_in]` without
         offset; what `slice` gives from an affine grid.
       image: `[*b, h, w, n_in]`.
+      offset: see `slice_apply`.
 
     Returns:
       `[*b, h, w, n_out]`, not clipped, in the promoted dtype, summed in float32 (float64 if an
@@ -168,7 +177,7 @@ def apply(coefficients, image) -> jax.Array:
     coefficients = checks.floating("coefficients", coefficients, 4, "[*b, h, w, n_out, n_in + 1]")
     image = checks.floating("image", image, 3, "[*b, h, w, n_in]")
     checks.same_pixels("image", image.shape[-3:-1], coefficients.shape[-4:-2])
-    fitting_matrices("coefficients", coefficients.shape, image.shape)
+    fitting_matrices("coefficients", coefficients.shape, image.shape, offset)
     checks.broadcast(coefficients=coefficients.shape[:-4], image=image.shape[:-3])
     dtype = jnp.promote_types(coefficients.dtype, image.dtype)
     wide = jnp.promote_types(dtype, jnp.float32)
@@ -232,6 +241,8 @@ def splat(
     values = checks.floating("values", values, guide.ndim, "[*b, h, w, *features]")
     shape = checks.grid_shape(grid_shape)
     lead = guide.ndim - 2
+    if lead and values.shape[lead : lead + 2] != guide.shape[-2:]:
+        checks.plane_guide(guide.shape, values.shape[lead - 1 : lead + 1])
     checks.same_pixels("values", values.shape[lead : lead + 2], guide.shape[-2:])
     features = values.shape[lead + 2 :]
     leading = {"values": values.shape[:lead], "guide": guide.shape[:-2]}
@@ -268,9 +279,20 @@ def _weighted(values, weights, batch):
     return jnp.concatenate([values * weights, weights.astype(values.dtype)], axis=-1)
 
 
-def fitting_matrices(name, shape, image_shape):
+def fitting_matrices(name, shape, image_shape, offset=None):
     """Checks that the matrices `[n_out, n_in (+ 1)]` at the end of `shape` fit the image."""
     channels = image_shape[-1]
+    if offset is None and shape[-1] == channels and channels in (2, 4):
+        raise ValueError(
+            f"{name} of shape {tuple(shape)} has no offset column for an image of {channels} "
+            "channels; if its last channel is alpha, pass the image without it; if matrices "
+            "without offset are meant, pass offset=False"
+        )
+    if offset is not None and shape[-1] != channels + bool(offset):
+        raise ValueError(
+            f"{name} must end in [n_out, {channels + bool(offset)}] for an image of {channels} "
+            f"channels and offset={offset}, got {tuple(shape)}"
+        )
     if shape[-1] not in (channels, channels + 1):
         raise ValueError(
             f"{name} must end in [n_out, {channels + 1}] (offset last) or [n_out, {channels}] "

@@ -1,5 +1,7 @@
 """Argument checks: each error names the argument, what came and what was expected."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,6 +45,15 @@ def same_pixels(name: str, shape, guide_shape):
         )
 
 
+def plane_guide(shape, pixels):
+    """Refuses a guide with a channel axis, beside an image or values of `pixels` `(h, w)`."""
+    if tuple(shape[-2:]) != tuple(pixels) and tuple(shape[-3:-1]) == tuple(pixels):
+        raise ValueError(
+            "guide must be one plane [*b, h, w] without a channel axis, such as a luminance, "
+            f"got shape {tuple(shape)}" + ("; pass guide[..., 0]" if shape[-1] == 1 else "")
+        )
+
+
 def broadcast(**leading) -> tuple[int, ...]:
     """The common leading shape of several arguments, broadcast as `jnp` does."""
     try:
@@ -52,14 +63,19 @@ def broadcast(**leading) -> tuple[int, ...]:
         raise ValueError(f"leading axes must broadcast against each other, got {got}") from None
 
 
-def leading_axes(name: str, ndim: int, like: int, core: int, feature_axes: int | None) -> int:
-    """Number of leading axes of an argument.
+def leading_axes(name: str, shape, like: tuple[int, ...], core: int, feature_axes: int | None):
+    """Number of leading axes of a grid.
 
-    Without `feature_axes` the argument has as many leading axes as its partner (`like`); with it,
-    what is left.
+    Without `feature_axes` a grid has as many leading axes as its partner, whose leading shape is
+    `like`, and no more than two feature axes: what is left are leading axes as well, which
+    broadcast. With `feature_axes` the leading axes are what is left.
+
+    Raises:
+      ValueError: for too few axes, and where `feature_axes` must say which axes are meant.
     """
+    ndim = len(shape)
     if feature_axes is None:
-        leading = like
+        leading = max(len(like), ndim - core - 2)
     elif not isinstance(feature_axes, int) or feature_axes < 0:
         raise ValueError(f"feature_axes must be None or an int >= 0, got {feature_axes!r}")
     else:
@@ -67,7 +83,16 @@ def leading_axes(name: str, ndim: int, like: int, core: int, feature_axes: int |
     if leading < 0 or ndim - leading < core:
         raise ValueError(
             f"{name} has {ndim} axes, too few for its {core} own axes, "
-            f"{like} leading axes and feature_axes={feature_axes}"
+            f"{len(like)} leading axes and feature_axes={feature_axes}"
+        )
+    own = tuple(shape[:leading])
+    # A grid without leading axes and with one feature axis more has the same rank.
+    clear = leading > len(like) or all(a in (1, b) for a, b in zip(own, like, strict=True))
+    if feature_axes is None and not clear and ndim - core - leading < 2:
+        raise ValueError(
+            f"{name} of shape {tuple(shape)} beside leading axes {tuple(like)} can be read in "
+            "several ways: leading axes must broadcast against each other (a guide has no channel "
+            "axis), or say with feature_axes how many trailing axes are features"
         )
     return leading
 
@@ -81,14 +106,14 @@ def grid_feature_axes(grid, feature_axes: int | None) -> int:
                 "[gh, gw, gd, n_out, n_in]: say which with feature_axes=1 or feature_axes=2"
             )
         return grid.ndim - 3
-    leading_axes("grid", grid.ndim, 0, 3, feature_axes)
+    leading_axes("grid", grid.shape, (), 3, feature_axes)
     return feature_axes
 
 
 def grid_shape(value) -> tuple[int, int, int]:
     """`(gh, gw, gd)` as three positive ints."""
     try:
-        shape = tuple(int(size) for size in value)
+        shape = tuple(operator.index(size) for size in value)
     except TypeError:
         shape = ()
     if len(shape) != 3 or min(shape, default=0) < 1:
@@ -111,10 +136,10 @@ def convention(value: str, boundaries: tuple[str, str, str]) -> str:
     """Checks that a convention is known and fits the boundaries."""
     if value not in lattice.CONVENTIONS:
         raise ValueError(f"convention must be one of {lattice.CONVENTIONS}, got {value!r}")
-    if value == "align_corners" and "wrap" in boundaries:
+    if value != "half_pixel" and "wrap" in boundaries:
         raise ValueError(
             "boundary='wrap' needs convention='half_pixel': with cells on both ends of an axis "
-            "('align_corners') its seam would count twice"
+            f"({value!r}) its seam would count twice"
         )
     return value
 

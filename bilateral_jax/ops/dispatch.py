@@ -17,6 +17,7 @@ import functools
 import types
 
 import jax.numpy as jnp
+from jax import export
 
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import gpu, pallas, tpu
@@ -30,7 +31,7 @@ IMPLEMENTATIONS: dict[str, types.ModuleType] = {
 }
 
 # Kernels are written for one platform, under the name that JAX gives it when lowering.
-_PLATFORM = {"gpu": "cuda", "tpu": "tpu"}
+KERNELS = {"gpu": "cuda", "tpu": "tpu"}
 
 # The default of each platform: the first that takes the call and is fast for it. The kernels
 # compile for their devices and are correct in their interpreters, but have not run on a device:
@@ -55,6 +56,7 @@ class Call:
       dtypes: of the arrays and of the result.
       window: whether a traced window is given.
       image: whether an image is given.
+      symbolic: whether a size is symbolic, in a program exported for any size.
     """
 
     operation: str
@@ -65,6 +67,7 @@ class Call:
     dtypes: tuple
     window: bool
     image: bool
+    symbolic: bool = False
 
 
 def known(implementation: str | None) -> str | None:
@@ -100,6 +103,8 @@ def choose(implementation: str | None, call: Call, platforms, exporting: bool = 
         if reason:
             raise ValueError(f"implementation={implementation!r}: {reason}")
         return implementation
+    if call.symbolic:
+        return "reference"
     names = _DEFAULT.get(platforms[0], ()) if len(platforms) == 1 and not exporting else ()
     return next(
         (name for name in names if _suits(name, call) and not _refusal(name, call, platforms)),
@@ -117,7 +122,9 @@ def _suits(name, call):
 
 def _refusal(name, call, platforms):
     """Why an implementation cannot take a call, or None."""
-    needed = _PLATFORM.get(name)
+    if call.symbolic and name != "reference":
+        return "it is made for sizes known when the program is exported; leave implementation out"
+    needed = KERNELS.get(name)
     if needed is None:
         return None
     if tuple(platforms) != (needed,) and not pallas.interpreting():
@@ -126,7 +133,7 @@ def _refusal(name, call, platforms):
             "leave implementation out, or pass 'xla'"
         )
     facts = dataclasses.asdict(call) | {"lattice": call.lattice}
-    del facts["image"]  # a kernel that applies features takes them alone, too
+    del facts["symbolic"], facts["image"]  # a kernel that applies features takes them alone, too
     # The cotangent of the guide is a slice of order 1 (see `function`).
     operation = facts.pop("operation")
     operation = "slice_apply" if operation == "guide_vjp" else operation
@@ -164,4 +171,5 @@ def call_of(operation: str, operands: dict, *, lattice, dtype, order=1, offset=F
         dtypes,
         window="window" in operands,
         image="image" in operands,
+        symbolic=any(export.is_symbolic_dim(size) for array in arrays for size in array.shape),
     )

@@ -75,7 +75,7 @@ def _along(matrix, grid, axis):
     blurred = product(matrix, jnp.where(finite, grid, 0))
     reached = jax.lax.cond(
         finite.all(),
-        lambda: jnp.zeros(grid.shape, bool),
+        lambda: finite & ~finite,  # none, in the same type of array
         lambda: product((matrix > 0).astype(matrix.dtype), (~finite).astype(matrix.dtype)) > 0,
     )
     return jnp.where(reached, jnp.nan, blurred)
@@ -125,9 +125,10 @@ def sample(
         the coordinates: the slope of the interpolation, at a cell centre the mean of both sides, in
         clamped ranges 0.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
-        leading axes as the coordinates, and the rest are features.
+        leading axes as the coordinates, and the rest are features; see `slice`.
       convention: `"half_pixel"` (0 and 1 are the outer borders of the outermost cells) or
-        `"align_corners"` (they are their centres).
+        `"align_corners"` or `"corner_nodes"` (they are their centres; the two differ in where an
+        image's pixels lie).
       boundary: `"clamp"` or `"wrap"`, one for all axes or one for each of (gh, gw, gd).
 
     Returns:
@@ -148,7 +149,7 @@ def sample(
         raise ValueError(f"coordinates must end in 3 (y, x, depth), got shape {coordinates.shape}")
     boundaries = checks.boundary(boundary)
     convention = checks.convention(convention, boundaries)
-    lead = checks.leading_axes("grid", grid.ndim, coordinates.ndim - 2, 3, feature_axes)
+    lead = checks.leading_axes("grid", grid.shape, coordinates.shape[:-2], 3, feature_axes)
     batch = checks.broadcast(grid=grid.shape[:lead], coordinates=coordinates.shape[:-2])
     features = grid.shape[lead + 3 :]
     wide = jnp.promote_types(jnp.promote_types(grid.dtype, coordinates.dtype), jnp.float32)
@@ -248,3 +249,48 @@ def identity_grid(
         raise TypeError(f"dtype must be floating point, got {jnp.dtype(dtype)}")
     matrix = jnp.eye(channels, channels + bool(offset), dtype=dtype)
     return jnp.broadcast_to(matrix, (*sizes, *matrix.shape))
+
+
+def grid_from_channels_first(stored, *, n_out: int = 3) -> jax.Array:
+    """The affine grid of one that is stored channels first, as radiance-field code does.
+
+    Args:
+      stored: `[*b, n_out * n_columns, gd, gh, gw]`, matrices row by row: `[n, 12, gd, gh, gw]` for
+        colour.
+      n_out: rows of the matrices.
+
+    Returns:
+      `[*b, gh, gw, gd, n_out, n_columns]`, same dtype.
+
+    Raises:
+      TypeError: if `stored` is not floating point.
+      ValueError: for fewer than four axes, or channels that are not a multiple of `n_out`.
+    """
+    stored = checks.floating("stored", stored, 4, "[*b, n_out * n_columns, gd, gh, gw]")
+    channels = stored.shape[-4]
+    if not isinstance(n_out, int) or n_out < 1 or channels % n_out:
+        raise ValueError(
+            f"n_out must be a positive int that divides the {channels} channels of stored, "
+            f"got {n_out!r} and shape {stored.shape}"
+        )
+    lead = stored.shape[:-4]
+    matrices = stored.reshape(*lead, n_out, channels // n_out, *stored.shape[-3:])
+    return jnp.moveaxis(matrices, (-2, -1, -3), (-5, -4, -3))
+
+
+def grid_to_channels_first(grid) -> jax.Array:
+    """The inverse of `grid_from_channels_first`.
+
+    Args:
+      grid: `[*b, gh, gw, gd, n_out, n_columns]`.
+
+    Returns:
+      `[*b, n_out * n_columns, gd, gh, gw]`, same dtype.
+
+    Raises:
+      TypeError: if the grid is not floating point.
+      ValueError: for fewer than five axes.
+    """
+    grid = checks.floating("grid", grid, 5, "[*b, gh, gw, gd, n_out, n_columns]")
+    matrices = jnp.moveaxis(grid, (-5, -4, -3), (-2, -1, -3))
+    return matrices.reshape(*grid.shape[:-5], -1, *matrices.shape[-3:])

@@ -138,7 +138,8 @@ def _two_steps(options, grid, image, parameters, window):
 def _shape(*avals, names, dtype, **params):
     del params
     operands = dict(zip(names, avals, strict=True))
-    return jax.core.ShapedArray((*operands["image"].shape[:3], operands["grid"].shape[4]), dtype)
+    shape = (*operands["image"].shape[:3], operands["grid"].shape[4])
+    return binding.result(shape, dtype, [operands["image"]], 3)
 
 
 def _split(names, args):
@@ -171,8 +172,8 @@ def _lowering(ctx, *args, names, guide, lattice, dtype, implementation):
         operands = {"grid": grid, "guide": learned, "image": image, "window": window}
         return nonfinite.slice_again(out, **operands, lattice=lattice, order=0, dtype=dtype)
 
-    implement.__name__ = f"bilateral_guided_slice_apply_{name}"
-    return mlir.lower_fun(jax.jit(implement), multiple_results=False)(ctx, *args)
+    label, narrow = f"bilateral_guided_slice_apply_{name}", name in dispatch.KERNELS
+    return binding.lower(ctx, implement, label, args, narrow=narrow)
 
 
 def _batch(args, axes, *, names, **params):
@@ -185,13 +186,14 @@ def _batch(args, axes, *, names, **params):
             grid, image, parameters, window
         ), 0
     size = next(a.shape[x] for a, x in zip(args, axes, strict=True) if x is not None)
-    folded = {}
+    folded, own = {}, None
     for name, array, axis in zip(_OPERANDS, (grid, image, window), grid_axes, strict=True):
         if array is not None:
             array = batching.bdim_at_front(array, axis, size)
-            folded[name] = array.reshape(size * array.shape[1], *array.shape[2:])
+            own = array.shape[1]
+            folded[name] = array.reshape(size * own, *array.shape[2:])
     out = binding.bind(guided_p, folded | parameters, **params)
-    return out.reshape(size, out.shape[0] // size, *out.shape[1:]), 0
+    return out.reshape(size, own, *out.shape[1:]), 0
 
 
 guided_p.def_impl(functools.partial(binding.run, guided_p))

@@ -37,7 +37,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
-from jax.interpreters import ad, mlir
+from jax.interpreters import ad
 
 from bilateral_jax.ops import binding, reference
 
@@ -85,7 +85,8 @@ def guide_vjp(values, grid, guide, image=None, window=None, *, lattice, dtype, i
 def _slice_shape(*avals, names, dtype, **params):
     del params
     operands = dict(zip(names, avals, strict=True))
-    return jax.core.ShapedArray((*operands["guide"].shape, operands["grid"].shape[4]), dtype)
+    shape = (*operands["guide"].shape, operands["grid"].shape[4])
+    return binding.result(shape, dtype, _pixels(operands), 3)
 
 
 @splat_p.def_abstract_eval
@@ -95,13 +96,19 @@ def _splat_shape(*avals, names, lattice, offset, dtype, **params):
     values = operands["values"]
     columns = operands["image"].shape[-1] + offset if "image" in names else 1
     shape = (values.shape[0], *lattice.grid_shape, values.shape[-1], columns)
-    return jax.core.ShapedArray(shape, dtype)
+    return binding.result(shape, dtype, _pixels(operands), 1)
 
 
 @guide_vjp_p.def_abstract_eval
 def _guide_shape(*avals, names, dtype, **params):
     del params
-    return jax.core.ShapedArray(avals[names.index("guide")].shape, dtype)
+    operands = dict(zip(names, avals, strict=True))
+    return binding.result(operands["guide"].shape, dtype, _pixels(operands), 3)
+
+
+def _pixels(operands):
+    """The operands `[n, h, w, ...]`, the guide first."""
+    return [operands[name] for name in ("guide", "image", "values", "d_guide") if name in operands]
 
 
 # Tangents
@@ -253,13 +260,17 @@ def _scaled(values, scale):
     return jnp.stack(channels, axis=-1)
 
 
-def _run_guide_jvp(*args, names, dtype, **params):
+def _lower_guide_jvp(ctx, *args, names, dtype, **params):
     """The slope, scaled: no implementation has one of its own."""
-    operands = dict(zip(names, args, strict=True))
-    d_guide = operands.pop("d_guide")
-    wide = reference.accumulation_dtype(*args)
-    slope = slice_apply(**operands, order=1, dtype=wide, **params)
-    return _scaled(slope, d_guide).astype(dtype)
+
+    def scaled_slope(*args):
+        operands = dict(zip(names, args, strict=True))
+        d_guide = operands.pop("d_guide")
+        wide = reference.accumulation_dtype(*args)
+        slope = slice_apply(**operands, order=1, dtype=wide, **params)
+        return _scaled(slope, d_guide).astype(dtype)
+
+    return binding.lower(ctx, scaled_slope, "bilateral_guide_jvp", args)
 
 
 binding.register(
@@ -278,7 +289,7 @@ binding.register(
 )
 binding.register(
     guide_jvp_p,
-    mlir.lower_fun(_run_guide_jvp, multiple_results=False),
+    _lower_guide_jvp,
     guide_jvp,
     _guide_jvp_jvp,
     _guide_jvp_transpose,

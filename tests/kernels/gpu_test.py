@@ -124,7 +124,7 @@ def test_features_alone_match_reference(outputs, operation):
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("convention", lattice_lib.CONVENTIONS)
 def test_traced_windows_match_reference(convention, operation):
-    boundary = ("clamp", "clamp" if convention == "align_corners" else "wrap", "clamp")
+    boundary = ("clamp", "wrap" if convention == "half_pixel" else "clamp", "clamp")
     case = cases.Case(
         "traced", (3, 5, 2), (8, 12), n_out=1, n_in=1, convention=convention, boundary=boundary
     )

@@ -81,7 +81,15 @@ def test_matches_reference(case, operation):
 # The slope differs from the value along gd alone.
 @each_operation
 @pytest.mark.parametrize(
-    "case", ["odd", "depth_one", "ring_everywhere", "ring_of_one_and_two", "align_corners_window"]
+    "case",
+    [
+        "odd",
+        "depth_one",
+        "ring_everywhere",
+        "ring_of_one_and_two",
+        "align_corners_window",
+        "corner_nodes_window",
+    ],
 )
 def test_slope_matches_reference(case, operation):
     assert_matches(operation, BY_NAME[case], operands(BY_NAME[case]), order=1)

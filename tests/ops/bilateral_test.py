@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bilateral_jax as bj
+from bilateral_jax import lattice
 from tests import assets, cases, oracles
 
 # Optimised programs are tested in ops/xla_test.py.
@@ -182,7 +183,7 @@ def test_infinite_guide_clamps(implementation):
 
 
 @every_implementation
-@pytest.mark.parametrize("convention", ["half_pixel", "align_corners"])
+@pytest.mark.parametrize("convention", lattice.CONVENTIONS)
 def test_window_equals_the_crop_of_the_whole(implementation, convention):
     case = cases.Case("whole", (4, 5, 6), (43, 61))
     grid, guide, image, _ = case.arrays(6)
@@ -309,19 +310,29 @@ def test_apply_matches_loops_with_and_without_offset():
         close(bj.apply(matrices, image), oracles.apply_loops(matrices, image))
 
 
-def test_align_corners_matches_radiance_field_libraries():
+@pytest.mark.parametrize(
+    ("convention", "place"),
+    [
+        ("align_corners", lambda index, size: index / (size - 1)),  # nerfstudio
+        ("corner_nodes", lambda index, size: (index + 0.5) / size),  # gsplat's trainer
+    ],
+    ids=["nerfstudio", "gsplat"],
+)
+def test_conventions_match_radiance_field_libraries(convention, place):
     """Luminance guide, nodes at 0 and 1, row-major matrices: against a plain transcription."""
     rng = np.random.default_rng(14)
     stored = rng.normal(size=(1, 12, 4, 5, 6)).astype(np.float32)  # [n, 12, gd, gh, gw]
     rgb = rng.uniform(size=(1, 9, 11, 3)).astype(np.float32)
     luma = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
-    grid = np.moveaxis(stored.reshape(1, 3, 4, 4, 5, 6), (4, 5, 3), (1, 2, 3))
-    out = bj.slice_apply(grid, luma, rgb, convention="align_corners")
+    grid = bj.grid_from_channels_first(stored)
+    np.testing.assert_array_equal(bj.grid_to_channels_first(grid), stored)
+    out = bj.slice_apply(grid, luma, rgb, convention=convention)
 
     expected = np.zeros_like(rgb)
     for y in range(9):
         for x in range(11):
-            position = np.array([luma[0, y, x] * 3, y / 8 * 4, x / 10 * 5])
+            row, column = place(y, 9), place(x, 11)
+            position = np.array([luma[0, y, x] * 3, row * 4, column * 5])
             matrix = np.zeros(12)
             low = np.floor(position).astype(int)
             for corner in np.ndindex(2, 2, 2):
@@ -332,6 +343,41 @@ def test_align_corners_matches_radiance_field_libraries():
     close(out, expected)
 
 
+# Which axes are leading ones, and whether there is an offset.
+
+
+@every_implementation
+def test_slice_broadcasts_what_slice_apply_broadcasts(implementation):
+    grid, guide, image, _ = cases.Case("stack", (3, 4, 5), (6, 7)).arrays(batch=(2,))
+    for grids, guides in ((grid, guide[0]), (grid, guide), (grid[None], guide[:, None])):
+        images = np.broadcast_to(image[0], (*guides.shape, 3))
+        matrices = bj.slice(grids, guides, implementation=implementation)
+        applied = bj.slice_apply(grids, guides, images, implementation=implementation)
+        close(bj.apply(matrices, np.broadcast_to(images, (*applied.shape[:-1], 3))), applied, 2e-6)
+    once = bj.slice(grid[0], guide, feature_axes=2, implementation=implementation)
+    close(once[1], bj.slice(grid[0], guide[1], implementation=implementation))
+
+
+def test_none_one_and_two_feature_axes_are_inferred():
+    guide = np.zeros((6, 7), np.float32)
+    for features in ((), (5,), (3, 4)):
+        grid = np.zeros((2, 3, 4, *features), np.float32)
+        assert bj.slice(grid, guide).shape == (6, 7, *features)
+        assert bj.slice(grid[None], guide[None]).shape == (1, 6, 7, *features)
+    three = np.zeros((2, 3, 4, 2, 3, 4), np.float32)
+    assert bj.slice(three, guide, feature_axes=3).shape == (6, 7, 2, 3, 4)
+
+
+def test_offset_false_says_that_a_fourth_channel_is_multiplied():
+    rng = np.random.default_rng(16)
+    grid = rng.normal(size=(2, 3, 4, 3, 4)).astype(np.float32)
+    image = rng.uniform(size=(6, 7, 4)).astype(np.float32)
+    out = bj.slice_apply(grid, GUIDE, image, offset=False)
+    close(out, bj.apply(bj.slice(grid, GUIDE), image, offset=False), 2e-6)
+    with_offset = bj.slice_apply(grid, GUIDE, image[..., :3], offset=True)
+    np.testing.assert_array_equal(with_offset, bj.slice_apply(grid, GUIDE, image[..., :3]))
+
+
 # Invalid arguments.
 
 GRID = np.zeros((2, 3, 4, 3, 4), np.float32)
@@ -339,6 +385,51 @@ GUIDE = np.zeros((6, 7), np.float32)
 IMAGE = np.zeros((6, 7, 3), np.float32)
 
 MISTAKES = {
+    "image with alpha": (
+        ValueError,
+        r"grid .* no offset column for an image of 4 channels; if its last channel is alpha",
+        lambda: bj.slice_apply(GRID, GUIDE, np.zeros((6, 7, 4), np.float32)),
+    ),
+    "matrices beside an image with alpha": (
+        ValueError,
+        "coefficients .* no offset column for an image of 2 channels",
+        lambda: bj.apply(np.zeros((6, 7, 1, 2), np.float32), np.zeros((6, 7, 2), np.float32)),
+    ),
+    "offset that the grid lacks": (
+        ValueError,
+        r"grid must end in \[n_out, 3\] .* offset=False",
+        lambda: bj.slice_apply(GRID, GUIDE, IMAGE, offset=False),
+    ),
+    "guide with a trailing axis": (
+        ValueError,
+        r"guide must be one plane .* got shape \(6, 7, 1\); pass guide\[..., 0\]",
+        lambda: bj.slice_apply(GRID, GUIDE[..., None], IMAGE),
+    ),
+    "guide in colour": (
+        ValueError,
+        r"guide must be one plane .* got shape \(6, 7, 3\)",
+        lambda: bj.splat(IMAGE, IMAGE, (2, 3, 4)),
+    ),
+    "guide in colour beside a grid": (
+        ValueError,
+        r"a guide has no channel axis",
+        lambda: bj.slice(GRID, IMAGE),
+    ),
+    "one grid that may be a stack": (
+        ValueError,
+        "say with feature_axes",
+        lambda: bj.slice(GRID, GUIDE[None]),
+    ),
+    "fractional grid shape": (
+        ValueError,
+        r"three positive ints \(gh, gw, gd\), got \(3.9, 4.9, 5.9\)",
+        lambda: bj.splat(IMAGE, GUIDE, (3.9, 4.9, 5.9)),
+    ),
+    "channels that are no matrices": (
+        ValueError,
+        "n_out must be a positive int that divides the 13 channels",
+        lambda: bj.grid_from_channels_first(np.zeros((13, 4, 5, 6), np.float32)),
+    ),
     "integer image": (
         TypeError,
         r"image must be floating point .* got uint8; scale integer pixels",

@@ -7,6 +7,7 @@ import pytest
 import scipy.ndimage
 
 import bilateral_jax as bj
+from bilateral_jax import lattice
 from tests import oracles
 
 SCIPY_MODES = {"clamp": "nearest", "wrap": "wrap", "zero": "constant"}
@@ -57,13 +58,13 @@ def test_blur_refuses_a_bad_sigma(sigma):
         bj.blur(np.zeros((2, 3, 4, 1), np.float32), sigma)
 
 
-@pytest.mark.parametrize("convention", ["half_pixel", "align_corners"])
+@pytest.mark.parametrize("convention", lattice.CONVENTIONS)
 def test_sample_at_pixel_centres_is_slice(convention):
     rng = np.random.default_rng(2)
     grid = rng.normal(size=(3, 4, 5, 2)).astype(np.float32)
     guide = rng.uniform(-0.2, 1.2, size=(6, 7)).astype(np.float32)
     rows, columns = np.mgrid[:6, :7]
-    if convention == "half_pixel":
+    if convention != "align_corners":
         rows, columns = (rows + 0.5) / 6, (columns + 0.5) / 7
     else:
         rows, columns = rows / 5, columns / 6

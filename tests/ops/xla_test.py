@@ -94,6 +94,10 @@ CASES = {
         size=(16, 64), windows=((0, 0, 16, 45),), grid_shape=(4, 16, 8)
     ),
     "align_corners": Case(convention="align_corners"),
+    "corner_nodes": Case(convention="corner_nodes"),
+    "traced_windows_corner_nodes": Case(
+        batch=2, windows=((0, 0, 13, 17), (1, 2, 14, 19)), convention="corner_nodes"
+    ),
     "align_corners_one_pixel": Case(convention="align_corners", size=(1, 1)),
     "wrap": Case(boundary=("wrap", "wrap", "wrap")),
     "wrap_two_cells": Case(boundary=("wrap", "wrap", "wrap"), grid_shape=(2, 2, 2)),
