@@ -85,10 +85,9 @@ def leading_axes(name: str, shape, like: tuple[int, ...], core: int, feature_axe
             f"{name} has {ndim} axes, too few for its {core} own axes, "
             f"{len(like)} leading axes and feature_axes={feature_axes}"
         )
-    own = tuple(shape[:leading])
     # A grid without leading axes and with one feature axis more has the same rank.
-    clear = leading > len(like) or all(a in (1, b) for a, b in zip(own, like, strict=True))
-    if feature_axes is None and not clear and ndim - core - leading < 2:
+    ambiguous = feature_axes is None and ndim - core - leading < 2
+    if ambiguous and any(a not in (1, b) for a, b in zip(shape[:leading], like, strict=False)):
         raise ValueError(
             f"{name} of shape {tuple(shape)} beside leading axes {tuple(like)} can be read in "
             "several ways: leading axes must broadcast against each other (a guide has no channel "

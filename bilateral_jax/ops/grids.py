@@ -122,8 +122,8 @@ def sample(
       grid: `[*b, gh, gw, gd, *features]`.
       coordinates: `[*b, n, 3]`, each point `(y, x, depth)` in [0, 1] along (gh, gw, gd); outside it
         clamps (or wraps). A point with a NaN becomes NaN and affects no other. Gradients flow to
-        the coordinates: the slope of the interpolation, at a cell centre the mean of both sides, in
-        clamped ranges 0.
+        the coordinates: the slope of the interpolation, at a cell centre the one to the right, as
+        for `slice`, in clamped ranges 0.
       feature_axes: how many trailing axes of the grid are features. None: the grid has as many
         leading axes as the coordinates, and the rest are features; see `slice`.
       convention: `"half_pixel"` (0 and 1 are the outer borders of the outermost cells) or
@@ -176,7 +176,7 @@ def _sample_points(grid, points, convention, boundaries):
         lost = jnp.isnan(points).any(axis=-1, keepdims=True)
         finite = jnp.where(lost, 0, points)
         rows, columns, depths = (
-            lattice_lib.tents(
+            _tents(
                 lattice_lib.unit_positions(finite[..., axis], cells, convention), cells, boundary
             )
             for axis, (cells, boundary) in enumerate(zip((gh, gw, gd), boundaries, strict=True))
@@ -190,6 +190,19 @@ def _sample_points(grid, points, convention, boundaries):
     if points.shape[0] <= _SAMPLE_CHUNK:
         return chunk(points)
     return jax.lax.map(chunk, points, batch_size=_SAMPLE_CHUNK)
+
+
+def _tents(position, cells, boundary):
+    """`lattice.tents` with the slope that `slice` has: at a cell centre the one to the right."""
+    if boundary == "clamp":
+        position = jnp.where(position < 0, 0, jnp.where(position < cells - 1, position, cells - 1))
+    lower = jax.lax.stop_gradient(jnp.floor(position))
+    fraction = (position - lower)[..., None]
+    lower, cell = lower[..., None], jnp.arange(cells).reshape((1,) * position.ndim + (cells,))
+    upper = lower + 1
+    if boundary == "wrap":
+        lower, upper = lower % cells, upper % cells
+    return jnp.where(cell == lower, 1 - fraction, 0) + jnp.where(cell == upper, fraction, 0)
 
 
 def total_variation(grid, *, feature_axes: int | None = None) -> jax.Array:

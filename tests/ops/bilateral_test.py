@@ -252,7 +252,7 @@ def test_any_number_of_feature_axes():
     guide = rng.uniform(size=(6, 7)).astype(np.float32)
     for features in ((), (5,), (2, 3), (2, 1, 3)):
         grid = rng.normal(size=(3, 4, 5, *features)).astype(np.float32)
-        out = bj.slice(grid, guide)
+        out = bj.slice(grid, guide, feature_axes=len(features))
         close(out, oracles.slice_loops(grid, guide))
         values = rng.normal(size=(6, 7, *features)).astype(np.float32)
         close(bj.splat(values, guide, (3, 4, 5)), oracles.splat_loops(values, guide, (3, 4, 5)))
@@ -408,7 +408,7 @@ MISTAKES = {
     "guide in colour": (
         ValueError,
         r"guide must be one plane .* got shape \(6, 7, 3\)",
-        lambda: bj.splat(IMAGE, IMAGE, (2, 3, 4)),
+        lambda: bj.slice_apply(GRID, IMAGE, IMAGE),
     ),
     "guide in colour beside a grid": (
         ValueError,
@@ -465,7 +465,7 @@ MISTAKES = {
     ),
     "batches that do not match": (
         ValueError,
-        r"leading axes must broadcast .* grid \(2,\), guide \(3,\)",
+        r"grid .* beside leading axes \(3,\) .* leading axes must broadcast",
         lambda: bj.slice(np.zeros((2, 4, 4, 4, 1), np.float32), np.zeros((3, 6, 7), np.float32)),
     ),
     "window outside": (

@@ -1,5 +1,7 @@
 """blur, sample, total_variation and identity_grid against SciPy, loops and closed forms."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,6 +93,31 @@ def test_sample_takes_stacks_and_many_points():
     np.testing.assert_allclose(out[1, -7:], bj.sample(grids[1], points[1, -7:]), atol=1e-6)
     shared = bj.sample(grids[0], points, feature_axes=2)
     np.testing.assert_allclose(shared[0], out[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("convention", lattice.CONVENTIONS)
+def test_gradients_of_sample_and_slice_follow_one_rule(convention):
+    """At cell centres the slope to the right; 0 in clamped ranges, also at a guide of 1."""
+    rng = np.random.default_rng(8)
+    grid = rng.normal(size=(3, 4, 4)).astype(np.float32)
+    centres = {"half_pixel": (np.arange(4) + 0.5) / 4}.get(convention, np.arange(4) / 3)
+    guide = np.array([[0.0, 1.0, -0.5, 1.5, *centres]], np.float32)
+    columns = {"align_corners": np.arange(8) / 7}.get(convention, (np.arange(8) + 0.5) / 8)
+    rows = np.full(8, 0.0 if convention == "align_corners" else 0.5)
+
+    def sampled(guide):
+        points = jnp.stack([jnp.asarray(rows), jnp.asarray(columns), guide[0]], -1)
+        return bj.sample(grid, points.astype(jnp.float32), convention=convention).sum()
+
+    by_sample = jax.grad(sampled)(jnp.asarray(guide))
+    for implementation in ("reference", "xla"):
+        options = {"convention": convention, "implementation": implementation}
+        sliced = functools.partial(bj.slice, grid, **options)
+        by_slice = jax.vjp(sliced, guide)[1](jnp.ones_like(guide))[0]
+        np.testing.assert_allclose(by_slice, by_sample, atol=1e-5)
+    at_zero, at_one, *outside = by_sample[0, :4]
+    assert at_one == 0 and not np.any(outside)
+    assert (at_zero == 0) == (convention == "half_pixel")
 
 
 def test_sample_has_gradients_to_coordinates_and_grid():

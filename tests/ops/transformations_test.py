@@ -59,8 +59,7 @@ def evaluated_shape(function, arrays):
 
 def exported(function, arrays):
     shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]
-    program = export.export(jax.jit(function))(*shapes)
-    return export.deserialize(program.serialize()).call(*arrays)
+    return export.export(jax.jit(function))(*shapes).call(*arrays)
 
 
 def exported_for_any_batch(function, arrays):

@@ -196,7 +196,7 @@ def _position(affine, example, pixel, lattice, axis):
 
 
 def _tent(position, cell):
-    return lattice_lib.tent(position, cell.astype(jnp.float32), jnp.maximum)
+    return lattice_lib.tent(position, cell.astype(jnp.float32), larger=jnp.maximum)
 
 
 def _read(pixels, first_output, division, channels, example, row, column):
@@ -226,7 +226,7 @@ def _add_row(pixels, inside, pair, first_plane, division, lattice, order, sums):
     depth = lattice.plane_positions(jnp.where(inside, guide, 0.0), order)
     plane = first_plane + jnp.arange(division.some_planes, dtype=jnp.int32)
     weights = lattice_lib.plane_weights(
-        depth[None, :], plane.astype(jnp.float32)[:, None], order, jnp.maximum
+        depth[None, :], plane.astype(jnp.float32)[:, None], order, larger=jnp.maximum
     )
     added = []
     for o in range(division.some_outputs):
