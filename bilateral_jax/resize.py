@@ -14,7 +14,7 @@ Methods:
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import export, lax
 
 from bilateral_jax import pixels as pixels_lib
 
@@ -83,7 +83,9 @@ def resize(image, size, *, method: str):
         extent = image.shape[axis]
         if extent == target:
             continue  # every method is the identity
-        if method in ("nearest_legacy", "nearest"):
+        if export.is_symbolic_dim(extent):
+            image = _resize_symbolic(image, axis, target, method)
+        elif method in ("nearest_legacy", "nearest"):
             image = jnp.take(image, weights(extent, target, method)[0], axis=axis)
         else:
             image = _multiply(matrix(extent, target, method), image, axis)
@@ -133,6 +135,32 @@ def matrix(size: int, target: int, method: str) -> np.ndarray:
     dense = np.zeros((target, max(size, int(index.max()) + 1)), np.float32)
     np.put_along_axis(dense, index, taps, 1)
     return dense[:, :size]
+
+
+def _resize_symbolic(image, axis, target, method):
+    """Resizes an axis of symbolic length, in a program exported for any size; float32 inside."""
+    size = image.shape[axis]
+    extent = jnp.asarray(size, jnp.float32)
+    outputs = jnp.arange(target, dtype=jnp.float32)[:, None]
+    index = jnp.arange(size, dtype=jnp.float32)[None]
+    if method in ("nearest_legacy", "nearest"):
+        shift = 0.5 if method == "nearest" else 0.0
+        first = jnp.minimum(jnp.floor((outputs[:, 0] + shift) * (extent / target)), extent - 1)
+        return jnp.take(image, first.astype(jnp.int32), axis=axis)
+    width = jnp.maximum(extent / target, 1.0)
+    centres = (outputs + 0.5) * extent / target - 0.5
+    if method == "area":
+        centres = jnp.clip(centres, 0, extent - 1)
+    covered = 1 - jnp.abs(centres - index) / width
+    if method == "area":
+        start, stop = outputs * extent / target, (outputs + 1) * extent / target
+        part = jnp.minimum(stop, index + 1) - jnp.maximum(start, index)
+        covered = jnp.where(target <= extent, part, covered)
+    covered = jnp.clip(covered, 0, None)
+    dense = (covered / covered.sum(1, keepdims=True)).astype(image.dtype)
+    source = jnp.moveaxis(image, axis, -2)
+    out = jnp.matmul(dense, source, precision=lax.Precision.HIGHEST)
+    return jnp.moveaxis(out, -2, axis)
 
 
 def _sides(size, method):

@@ -92,9 +92,10 @@ def _transpose(transpose, cotangent, *args, names, **params):
 
 def _placed_like(array, aval):
     """A cotangent with the explicit sharding of its primal."""
-    if jax.typeof(array).sharding == aval.sharding:
+    own = aval.sharding
+    if own.mesh.empty or jax.typeof(array).sharding.spec == own.spec:
         return array
-    return jax.reshard(array, aval.sharding)
+    return jax.reshard(array, own)
 
 
 def _batch(call, args, axes, *, names, **params):

@@ -13,6 +13,8 @@ from jax import export
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import bilateral_jax as bj
+from bilateral_jax import models, resize
+from bilateral_jax.models import model as model_lib
 from tests import cases, lowering
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -197,6 +199,26 @@ def test_symbolic_sizes_refuse_a_named_implementation_in_a_sentence():
     function, arrays = operations("xla")["slice_apply"]
     with pytest.raises(ValueError, match="'xla': it is made for sizes known .* leave implement"):
         exported_for_any_size(function, arrays)
+
+
+@pytest.mark.parametrize("sizes", ["batch, 20, 24, 3", "1, height, width, 3"])
+def test_hdrnet_exports_for_any_size(sizes):
+    small = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
+    module = models.create("HDRNetCurves", small)
+    model = model_lib.Model.init(module, jax.random.key(1))
+    shape = jax.ShapeDtypeStruct(export.symbolic_shape(sizes), jnp.float32)
+    program = export.export(jax.jit(lambda image: model(image)))(shape)
+    image = jax.random.uniform(jax.random.key(0), (1, 20, 24, 3))
+    close(program.call(image), model(image))
+
+
+@pytest.mark.parametrize("method", resize.METHODS)
+@pytest.mark.parametrize("size", [(7, 9), (40, 33)])
+def test_resize_exports_for_any_size(size, method):
+    shape = jax.ShapeDtypeStruct(export.symbolic_shape("height, width, 3"), jnp.float32)
+    function = functools.partial(resize.resize, size=(16, 16), method=method)
+    image = jax.random.uniform(jax.random.key(0), (*size, 3))
+    close(export.export(jax.jit(function))(shape).call(image), function(image))
 
 
 @pytest.mark.parametrize("platform", ["gpu", "tpu"])

@@ -265,7 +265,8 @@ def test_batches_of_wide_images_are_sliced_without_row_tiles(size, batch, loops)
     shapes = ((16, 16, 8, 3, 4), size, (*size, 3))
     arrays = (jax.ShapeDtypeStruct((batch, *shape), jnp.float32) for shape in shapes)
     program = jax.jit(functools.partial(bj.slice_apply, implementation="xla")).lower(*arrays)
-    assert ("stablehlo.while" in program.as_text()) == loops
+    # One loop more, of no steps, is for grids that hold a NaN (ops/nonfinite.py).
+    assert (program.as_text().count("stablehlo.while") > 1) == loops
 
 
 def test_temporaries_of_a_batch_of_crops_stay_below_32_megabytes():
