@@ -29,6 +29,8 @@ def floating(name: str, value, ndim: int, axes: str) -> jax.Array:
         raise TypeError(
             f"{name} must be floating point (bfloat16, float16, float32), got {array.dtype}{hint}"
         )
+    if array.dtype.itemsize < 2:
+        raise TypeError(f"{name} must be bfloat16, float16, float32 or float64, got {array.dtype}")
     if array.ndim < ndim:
         raise ValueError(f"{name} must have the axes {axes}, got shape {array.shape}")
     if 0 in array.shape:

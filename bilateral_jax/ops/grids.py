@@ -13,6 +13,12 @@ from bilateral_jax.ops import checks
 _SAMPLE_CHUNK = 16384
 
 
+# Reach of the widest kernel of `blur`, in cells: bounds its time and memory.
+_WIDEST_BLUR = 1 << 16
+# Cells along an axis that `blur` takes: it makes a matrix of their square.
+_MOST_CELLS = 1 << 14
+
+
 def blur(
     grid,
     sigma: float | tuple[float, float, float],
@@ -42,7 +48,7 @@ def blur(
     Raises:
       TypeError: if the grid is not floating point.
       ValueError: for a grid with too few or ambiguous axes, a negative or non-finite sigma, an
-        unknown boundary.
+        unknown boundary; an axis of over 16384 cells or a sigma of over 16384.
 
     Reference:
       Chen, Paris, Durand 2007, section 3.2 (processing in the grid); Paris, Durand 2006, section 4.
@@ -56,6 +62,12 @@ def blur(
     grid = grid.astype(wide)
     for axis, (axis_sigma, axis_boundary) in enumerate(zip(sigmas, boundaries, strict=True), first):
         if axis_sigma > 0 and (grid.shape[axis] > 1 or axis_boundary == "zero"):
+            if grid.shape[axis] > _MOST_CELLS or 4 * axis_sigma > _WIDEST_BLUR:
+                raise ValueError(
+                    f"blur takes axes of up to {_MOST_CELLS} cells and a sigma of up to "
+                    f"{_WIDEST_BLUR // 4} cells, got an axis of {grid.shape[axis]} and sigma "
+                    f"{axis_sigma:g}"
+                )
             matrix = jnp.asarray(_gaussian(grid.shape[axis], axis_sigma, axis_boundary), wide)
             grid = _along(matrix, grid, axis)
     return grid.astype(dtype)

@@ -385,6 +385,11 @@ GUIDE = np.zeros((6, 7), np.float32)
 IMAGE = np.zeros((6, 7, 3), np.float32)
 
 MISTAKES = {
+    "8-bit floats": (
+        TypeError,
+        "grid must be bfloat16, float16, float32 or float64, got float8_e4m3fn",
+        lambda: bj.slice(jnp.asarray(GRID, jnp.float8_e4m3fn), GUIDE),
+    ),
     "image with alpha": (
         ValueError,
         r"grid .* no offset column for an image of 4 channels; if its last channel is alpha",

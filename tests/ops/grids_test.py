@@ -60,6 +60,13 @@ def test_blur_refuses_a_bad_sigma(sigma):
         bj.blur(np.zeros((2, 3, 4, 1), np.float32), sigma)
 
 
+def test_blur_refuses_what_would_exhaust_memory():
+    with pytest.raises(ValueError, match="sigma of up to 16384 cells, got .* sigma 1e.09"):
+        bj.blur(np.zeros((2, 3, 4, 1), np.float32), 1e9)
+    with pytest.raises(ValueError, match="up to 16384 cells .* got an axis of 100000"):
+        bj.blur(np.zeros((1, 1, 100_000), np.float32), 1.0)
+
+
 @pytest.mark.parametrize("convention", lattice.CONVENTIONS)
 def test_sample_at_pixel_centres_is_slice(convention):
     rng = np.random.default_rng(2)
