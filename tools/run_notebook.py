@@ -1,4 +1,4 @@
-"""Runs a notebook's script and writes the notebook beside it, with its pictures.
+"""Runs a notebook's script and writes the notebook beside it, with its figures.
 
 `.venv/bin/python -m tools.run_notebook notebooks/NAME.py`. The script is what one
 edits; the notebook is for readers. The tests run the same function and hold the two together.

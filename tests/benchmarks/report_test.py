@@ -99,7 +99,7 @@ def test_every_shape_has_a_line(results):
     )
 
 
-def test_pixels_of_a_batch_are_compared_with_those_of_one_picture(results):
+def test_pixels_of_a_batch_are_compared_with_those_of_one_image(results):
     cells = "1.25 [1.15, 1.35], 38 MB fresh | 0.9 [0.8, 1] | (torch is not installed)"
     line = f"| 512 x 384, forward + gradients | 0.12.0.1 | 20.0 ns | {cells} |"
     assert line in report.markdown(results, "docs/benchmarks.md")

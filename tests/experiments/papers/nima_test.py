@@ -254,7 +254,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     mean = sum(k * share for k, share in enumerate(shares, 1)) / 100
     assert abs(mean - float(means[0])) < 0.05
 
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"not an image")
     code, out, err = score(tmp_path / "broken.png", tmp_path / "folder" / "b.png")
     assert code == 1 and len(out.splitlines()) == 2
     assert err.splitlines()[0].startswith(f"failed: {tmp_path / 'broken.png'}: ")
@@ -264,7 +264,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     assert len(err.splitlines()) == 1
 
 
-def test_a_network_that_scores_gives_no_pictures(tmp_path, run, capsys):
+def test_a_network_that_scores_writes_no_images(tmp_path, run, capsys):
     images.write(tmp_path / "in.png", np.zeros((8, 8, 3), np.uint8))
     words = ["enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", run]
     assert command_line.main(list(map(str, words))) == 1
