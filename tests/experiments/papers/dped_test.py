@@ -1,4 +1,4 @@
-"""DPED as an experiment: who is moved by which step, sums over batches and devices, restarts."""
+"""DPED as an experiment: networks updated by each step, sums over batches and devices, restarts."""
 
 import dataclasses
 import functools
@@ -63,7 +63,7 @@ def batch(size=16, seed=0):
 
 @functools.cache
 def fresh():
-    """A state whose weights are away from their start, where a network hardly sees its input."""
+    """The initial state with six times the weights: outputs then depend on the input."""
     state = jax.device_get(build().init(jax.random.key(0)))
     for name, group in state.groups.items():
         network = group.networks[name]

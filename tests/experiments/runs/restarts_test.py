@@ -33,7 +33,7 @@ _TOY = {
 
 
 class _ForkServer:
-    """Speaks to `tests/fork_server.py`."""
+    """Sends trainings to `tests/fork_server.py` and reads the answers."""
 
     def __init__(self, process):
         self._process = process
