@@ -16,6 +16,6 @@ def test_links_and_files_exist(page):
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
     for link in links:
         assert (page.parent / link).exists(), link
-    for place in re.findall(rf"`((?:{_FOLDERS})/[\w/.*-]+)`", text):
-        if not re.search(r"/[A-Z]+\.py$", place):  # stands for any
-            assert list(assets.ROOT.glob(place)), place
+    for path in re.findall(rf"`((?:{_FOLDERS})/[\w/.*-]+)`", text):
+        if not re.search(r"/[A-Z]+\.py$", path):  # stands for any
+            assert list(assets.ROOT.glob(path)), path

@@ -210,13 +210,6 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server,
     assert len(steps) == 3 and f"resuming at step {steps[1]}" in _log(workdir)
 
 
-def _saved_until(fork_server, workdir, nth):
-    """A run with some checkpoints that was killed on the way."""
-    kill = {"signal": signal.SIGKILL, "mark": "save", "nth": nth, "delay": None}
-    assert fork_server.run(_TOY, workdir, kill=kill)["codes"] == [-signal.SIGKILL]
-    return trees.steps(trees.run_folder(workdir))
-
-
 def test_a_write_that_fails_while_saving_loses_no_checkpoint(fork_server, uninterrupted, tmp_path):
     """A limit on the size of a file fails a write as a full disk does, in the middle of it."""
     workdir = tmp_path / "run"
