@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bilateral_jax import color
+from bilateral_jax import color, resize
 
 PAIR = ("input", "target")
 
@@ -111,12 +111,6 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
     return change
 
 
-def both_sides(size) -> tuple[int, int]:
-    """Returns (height, width) of a size given as one side or as both."""
-    height, width = (size, size) if np.ndim(size) == 0 else size
-    return int(height), int(width)
-
-
 def check_images(element: dict):
     """Checks that both members of a pair are images or clips.
 
@@ -160,7 +154,7 @@ def _change(element, members, change):
 def _crop_range(element, size, members):
     check_one_size(element, members=members)
     height, width = element[members[0]].shape[-3:-1]
-    crop_height, crop_width = both_sides(size)
+    crop_height, crop_width = resize.both_sides(size)
     if crop_height > height or crop_width > width:
         raise ValueError(
             f"photo {element.get('name', '')!r} of {height} x {width} pixels is smaller than "
