@@ -104,8 +104,7 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
         if contrast:
             image = (image - 0.5) * image.dtype.type(gain) + 0.5
         if saturation:
-            luma = color.luminance(image)[..., None]
-            image = luma + (image - luma) * image.dtype.type(chroma)
+            image = color.scale_saturation(image, image.dtype.type(chroma))
         return np.clip(image, 0.0, 1.0)
 
     return change
