@@ -53,7 +53,7 @@ def reset_orientation(exif: bytes) -> tuple[bytes, int]:
 
 
 def turn(pixels, orientation: int):
-    """Rotates and mirrors stored pixels upright.
+    """Applies an EXIF orientation: rotates and mirrors stored pixels upright.
 
     Args:
       pixels: `[h, w, c]` as stored.

@@ -75,7 +75,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a generator needs: original name to (our path, the original's shape).
+    """Maps the original name of each variable to (path in our tree, original shape).
 
     Args:
       module: a `DPED`.

@@ -88,7 +88,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs: Keras' name to (our path, Keras' shape).
+    """Maps Keras' name of each variable to (path in our tree, Keras' shape).
 
     Args:
       module: a `NIMAMobileNet`.
