@@ -32,7 +32,7 @@ def dehaze(
     stretch: float = 0.005,
     iterations: int = 500,
 ):
-    """Non-local dehazing of a photo.
+    """Non-local dehazing by haze lines, with a contrast stretch.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1], display-referred.

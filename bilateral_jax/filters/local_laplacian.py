@@ -226,8 +226,8 @@ def enhance(
     if shoulder is not None:
         light = light / (1.0 + light**shoulder) ** (1.0 / shoulder)
     linear = jnp.moveaxis(planes * light / (brightness + black), 0, -1)
-    grey = color.luminance(linear)[..., None]
-    return color.linear_to_srgb(jnp.clip(grey + (linear - grey) * saturation, 0.0, 1.0))
+    linear = color.scale_saturation(linear, saturation)
+    return color.linear_to_srgb(jnp.clip(linear, 0.0, 1.0))
 
 
 def _check(plane, levels, sigma, noise):

@@ -46,7 +46,7 @@ def load(source) -> model_lib.Model:
     numbers = [int(m[1]) for m in map(re.compile(r"g_conv(\d+)/weights$").match, variables) if m]
     first = variables.get("g_conv1/weights")
     if first is None or np.ndim(first) != 4 or first.shape[2] < 3 or len(numbers) < 2:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             "there are no kernels g_conv1/weights, g_conv2/weights, ..., so this is no CAN; "
             f"the first names: {shown}"
@@ -90,7 +90,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs: original name to (our path, the original's shape).
+    """Maps the original name of each variable to (path in our tree, original shape).
 
     Args:
       module: a `CAN`.

@@ -206,7 +206,7 @@ def network_variables(variables: Mapping[str, np.ndarray], kind: str) -> dict[st
     """
     kept = {name: array for name, array in variables.items() if name.startswith(_SCOPE)}
     if not kept:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             f"no variable starts with {_SCOPE!r}, so this is no {kind}; the first names: {shown}"
         )

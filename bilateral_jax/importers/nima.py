@@ -43,7 +43,7 @@ def load(source) -> model_lib.Model:
     variables = keras.read(source)
     first = variables.get("conv1/kernel")
     if first is None or np.ndim(first) != 4 or "conv_dw_1/depthwise_kernel" not in variables:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             "there are no kernels conv1/kernel and conv_dw_1/depthwise_kernel, so this is no "
             f"MobileNet; the first names: {shown}"
@@ -88,7 +88,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs: Keras' name to (our path, Keras' shape).
+    """Maps Keras' name of each variable to (path in our tree, Keras' shape).
 
     Args:
       module: a `NIMAMobileNet`.

@@ -39,6 +39,11 @@ def read(source) -> dict[str, np.ndarray]:
     return {k: array for k, array in named.items() if k.rsplit("/", 1)[-1] not in _OPTIMISER}
 
 
+def first_names(variables) -> str:
+    """Returns the first names of variables, or "none", for the message that they do not fit."""
+    return ", ".join(sorted(variables)[:5]) or "none"
+
+
 def from_foreign(
     module, variables: Mapping[str, np.ndarray], original: Callable
 ) -> model_lib.Model:

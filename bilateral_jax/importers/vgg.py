@@ -124,7 +124,7 @@ def _module(kernels, variables, first, axis, shown, **fields):
     """Builds the network that has so many kernels; the first one's shape gives the width."""
     depths = {sum(depths): depths for depths in vgg.DEPTHS.values()}
     if len(kernels) not in depths or first not in variables:
-        names = ", ".join(sorted(shown)[:5]) or "none"
+        names = variables_lib.first_names(shown)
         raise ValueError(
             f"a VGG-16 has 13 kernels of 3 x 3 and a VGG-19 16, found {len(kernels)}, so this is "
             f"neither; the first names: {names}"

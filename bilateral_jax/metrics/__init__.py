@@ -1,4 +1,4 @@
-"""Metrics of enhanced images against their targets, and of predicted ratings against people's.
+"""Metrics of enhanced images against their targets, and of predicted against human ratings.
 
 The image metrics (`psnr`, `ssim`, `ms_ssim`, `delta_e`, `delta_e_2000`, `perceptual`) take
 display-referred sRGB in [0, 1] as `[*b, h, w, c]` and return one value per example, `[*b]`;

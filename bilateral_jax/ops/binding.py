@@ -90,5 +90,5 @@ def chosen_lowering(operation):
 
 @functools.cache
 def compiled(primitive, **params):
-    """The program of an eager call: made once per set of parameters."""
+    """Compiles an eager call, once per set of parameters."""
     return jax.jit(functools.partial(primitive.bind, **params))

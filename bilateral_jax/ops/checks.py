@@ -97,7 +97,7 @@ def grid_shape(value) -> tuple[int, int, int]:
 
 
 def boundary(value, others: tuple[str, ...] = ()) -> tuple[str, str, str]:
-    """One boundary for each of gh, gw, gd, from one name or three."""
+    """Checks boundaries; one name stands for all of gh, gw and gd."""
     allowed = (*lattice.BOUNDARIES, *others)
     triple = (value,) * 3 if isinstance(value, str) else value
     if not isinstance(triple, tuple) or len(triple) != 3 or any(b not in allowed for b in triple):
@@ -120,7 +120,7 @@ def convention(value: str, boundaries: tuple[str, str, str]) -> str:
 
 
 def window(value: Window, size: tuple[int, int]):
-    """Splits a window into what is static and what is traced.
+    """Checks a window and splits it into its static and its traced part.
 
     Returns:
       `(origin, full_size, array)`: for four ints, the two pairs and None; for an array `[..., 4]`,

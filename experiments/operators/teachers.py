@@ -23,7 +23,7 @@ def pairs(*, photos, cache=None, **teacher):
       **teacher: as for `find`.
 
     Returns:
-      A `retouched.Retouched`.
+      An `operator_targets.OperatorTargets`.
 
     Raises:
       ValueError: as `find`, or as the source of photos.

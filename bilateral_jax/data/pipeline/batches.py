@@ -57,7 +57,7 @@ def train_batches(
       lowres_from: "crop" (as the original: the network sees the crop only) or "photo" (it sees the
         whole photo: the batch has `lowres`, and `window` says where the crop lies in the photo).
       lowres_size: side of `lowres`.
-      lowres_method: "area" or "nearest_legacy", see `augment.lowres`.
+      lowres_method: one of `resize.METHODS`, such as "area" or "nearest_legacy".
       decoded_folder: folder of a `pixel_cache.PixelCache`, so that a crop costs the reading of a
         crop; None decodes each photo every time.
       **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.

@@ -23,7 +23,7 @@ GRACE_SECONDS = 30.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How batches are read; none of these changes what is in the batch of a step.
+    """Options of loading; none of them changes the batch of a step.
 
     Attributes:
       shard: (index, count) of this process: it reads the index-th of count equal parts of each
@@ -131,7 +131,7 @@ def _mark_flags_parsed():
 
 
 def _start_worker(index, count):
-    """Makes a worker live exactly as long as its trainer.
+    """Prepares a worker process to end with its trainer, and not before.
 
     Ctrl-C and a scheduler's SIGTERM reach every process of the group, but the trainer needs its
     workers to finish its step and save; it ends them afterwards. If the trainer is killed, the

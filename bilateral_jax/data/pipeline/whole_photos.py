@@ -64,7 +64,7 @@ def train_batches(
     if not all(_is_length(side) for side in short_sides):
         raise ValueError(f"short_sides must be positive ints, got {short_sides}")
     if pad_to is not None:
-        pad_to = augment.both_sides(pad_to)
+        pad_to = resize.both_sides(pad_to)
         if min(pad_to) < 1:
             raise ValueError(f"pad_to must be at least 1 pixel high and wide, got {pad_to}")
     example = functools.partial(

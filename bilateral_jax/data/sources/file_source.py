@@ -107,7 +107,7 @@ class FileSource:
         return self._encode(self._records[operator.index(index)])
 
     def part(self, start: int | None, stop: int | None) -> FileSource:
-        """Takes a part of the source; substitutes of bad records come from that part, too.
+        """Selects a range of records; bad ones are replaced from within it.
 
         Args:
           start: first record, as in a Python slice.

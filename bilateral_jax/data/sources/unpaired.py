@@ -34,7 +34,9 @@ class ImageSource(file_source.FileSource):
         super().__init__(files, **checks)
 
     @classmethod
-    def folder(cls, folder, *, root=None, follow_links=False, bits=None, **checks) -> ImageSource:
+    def folder(
+        cls, folder, *, root=None, follow_links=False, bits=None, long_side=None, **checks
+    ) -> ImageSource:
         """Lists the images of one folder, sorted by name.
 
         Args:
@@ -42,6 +44,7 @@ class ImageSource(file_source.FileSource):
           root: another folder that links may lead into.
           follow_links: accept links that lead anywhere.
           bits: 8 or 16 to accept nothing else.
+          long_side: larger images are reduced to it; None for no resizing.
           **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
         Returns:
@@ -53,7 +56,7 @@ class ImageSource(file_source.FileSource):
         """
         found = image_files.images_in(folder, root=root, follow_links=follow_links)
         files = [ImageFile(path.name, path) for path in found.values()]
-        return cls(files, reader=readers.AsStored(bits), **checks)
+        return cls(files, reader=readers.resized(readers.AsStored(bits), long_side), **checks)
 
     def _name(self, record):
         return record.name

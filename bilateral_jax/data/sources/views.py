@@ -13,7 +13,7 @@ import numpy as np
 
 
 def check_index(index, count: int, of: str) -> int:
-    """Counts an index from the front.
+    """Checks an index; a negative one counts from the end.
 
     Args:
       index: integer in [-count, count); negative ones count from the end, as in a list.
