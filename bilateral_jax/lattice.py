@@ -230,11 +230,11 @@ def tents(position, cells: int, boundary: Boundary):
     xp = jnp if isinstance(position, jax.Array) else np
     cell = np.arange(cells).reshape((1,) * position.ndim + (cells,))
     if boundary == "clamp":
-        return tent(xp.clip(position, 0, cells - 1)[..., None], cell, xp.maximum)
+        return tent(xp.clip(position, 0, cells - 1)[..., None], cell, larger=xp.maximum)
     # On a ring a cell is met from both sides; with one or two cells the two sides overlap and add
     # up.
     offset = (position % cells)[..., None] - cell
-    return sum(tent(offset, shift, xp.maximum) for shift in (-cells, 0, cells))
+    return sum(tent(offset, shift, larger=xp.maximum) for shift in (-cells, 0, cells))
 
 
 def select_larger(x, low):
@@ -242,12 +242,16 @@ def select_larger(x, low):
 
     One instruction of a CPU, where `maximum` and `clip` spend four on NaN; this order of the
     operands lets NaN through. In `jax.lax`, which traces faster than `jax.numpy`.
+
+    Args:
+      x: array.
+      low: number.
     """
     low = lax.full_like(x, low)
     return lax.select(lax.lt(x, low), low, x)
 
 
-def tent(position, cell, larger=select_larger):
+def tent(position, cell, *, larger=select_larger):
     """Interpolation weight of a cell at positions of any shape: `max(1 - |position - cell|, 0)`.
 
     Args:
@@ -259,7 +263,7 @@ def tent(position, cell, larger=select_larger):
     return larger(1 - abs(position - cell), 0)
 
 
-def plane_weights(depth, k, order: int, larger=select_larger):
+def plane_weights(depth, k, order: int, *, larger=select_larger):
     """Weights of depth plane `k` at positions of any shape, which `k` broadcasts against.
 
     At a cell's centre the derivative is the one to the right. NaN makes tents NaN, indicators 0.
@@ -272,11 +276,17 @@ def plane_weights(depth, k, order: int, larger=select_larger):
     """
     if order == 1:
         return ((depth >= k) & (depth < k + 1)).astype(depth.dtype)
-    return tent(depth, k, larger)
+    return tent(depth, k, larger=larger)
 
 
 def all_plane_weights(depth, planes: int, order: int):
-    """List of `plane_weights` of every depth plane."""
+    """List of `plane_weights` of every depth plane.
+
+    Args:
+      depth: as for `plane_weights`.
+      planes: number of planes.
+      order: as for `plane_weights`.
+    """
     return [plane_weights(depth, k, order) for k in range(planes)]
 
 

@@ -282,7 +282,9 @@ def _add_interval(job, table, number, first_output, i, depth, offset, channels, 
         return value
 
     def plane(k, sums):
-        weight = lattice_lib.plane_weights(depth, k.astype(jnp.float32), job.order, jnp.maximum)
+        weight = lattice_lib.plane_weights(
+            depth, k.astype(jnp.float32), job.order, larger=jnp.maximum
+        )
         indices = tuple(matrices(k))
         return tuple(
             pallas.multiply_add(weight, matrix_row(indices, o), sum_) for o, sum_ in enumerate(sums)

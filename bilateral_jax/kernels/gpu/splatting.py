@@ -196,7 +196,7 @@ def _position(affine, example, pixel, lattice, axis):
 
 
 def _tent(position, cell):
-    return lattice_lib.tent(position, cell.astype(jnp.float32), jnp.maximum)
+    return lattice_lib.tent(position, cell.astype(jnp.float32), larger=jnp.maximum)
 
 
 def _read(pixels, first_output, division, channels, example, row, column):

@@ -172,14 +172,16 @@ def _matrices(table, guide, positions, cells, lanes, planes, lattice, order):
     register = tiling.SUBLANES
 
     def add_cell(cell, sums):
-        row_tent = lattice_lib.tent(positions, cell, jnp.maximum)
+        row_tent = lattice_lib.tent(positions, cell, larger=jnp.maximum)
         row = on_ring(cell, table.shape[2]) if lattice.boundary[0] == "wrap" else cell
 
         def add_register(index, sums, planes=register):
             first = pallas.core.multiple_of(index * register, register)
             entries = table[:, :, row, pallas.core.ds(first, register), lanes]
             for k in range(planes):
-                weight = row_tent * lattice_lib.plane_weights(depth, first + k, order, jnp.maximum)
+                weight = row_tent * lattice_lib.plane_weights(
+                    depth, first + k, order, larger=jnp.maximum
+                )
                 sums += weight[None, None] * entries[:, :, k : k + 1]
             return sums
 

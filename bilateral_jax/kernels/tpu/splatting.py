@@ -109,7 +109,7 @@ def _kernel(met, positions, column_tents, values, guide, *refs, lattice, order, 
 
         def cell(cell):
             row_tents[...] = jnp.broadcast_to(
-                lattice_lib.tent(positions[...], cell, jnp.maximum), row_tents.shape
+                lattice_lib.tent(positions[...], cell, larger=jnp.maximum), row_tents.shape
             )
             gh = lattice.grid_shape[0]
             row = slicing.on_ring(cell, gh) if lattice.boundary[0] == "wrap" else cell
@@ -145,7 +145,7 @@ def _weigh(guide, weights, lanes, corner, lattice, order):
     depth = jnp.where(counts, depth, 0)
 
     def plane(k):
-        weights[k] = lattice_lib.plane_weights(depth, k, order, jnp.maximum)
+        weights[k] = lattice_lib.plane_weights(depth, k, order, larger=jnp.maximum)
 
     slicing.repeat(weights.shape[0], plane)
     return counts
