@@ -226,7 +226,7 @@ def _add_row(pixels, inside, pair, first_plane, division, lattice, order, sums):
     depth = lattice.plane_positions(jnp.where(inside, guide, 0.0), order)
     plane = first_plane + jnp.arange(division.some_planes, dtype=jnp.int32)
     weights = lattice_lib.plane_weights(
-        depth[None, :], plane.astype(jnp.float32)[:, None], order, jnp.maximum
+        depth[None, :], plane.astype(jnp.float32)[:, None], order, larger=jnp.maximum
     )
     added = []
     for o in range(division.some_outputs):
