@@ -144,7 +144,7 @@ def run_folder(workdir):
 
 def _host_arrays(state):
     """Gives (nested dicts of NumPy arrays, the record of every leaf by name)."""
-    arrays, records, nested = {}, {}, {}
+    arrays, records = {}, {}
     for path, leaf in tree_paths.flatten(state).items():
         name = "/".join(path)
         kind = tree_paths.key_implementation(leaf)
@@ -156,11 +156,11 @@ def _host_arrays(state):
             "dtype": str(array.dtype),
             "key": kind,
         }
-        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            tree_paths.insert(nested, path, array)
     for name, checksum in integrity.checksums(arrays).items():
         records[name]["digest"] = checksum
-    return nested, records
+    # Orbax refuses arrays without elements; the record alone rebuilds them.
+    kept = {records[name]["path"]: array for name, array in arrays.items() if array.size}
+    return tree_paths.nest(kept), records
 
 
 def _read(directory, step):

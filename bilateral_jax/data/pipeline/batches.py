@@ -85,7 +85,7 @@ def train_batches(
     example = functools.partial(
         _example,
         crop=crop,
-        paired=paired,
+        groups=augment.groups(paired),
         steps=(augment.flip,) * flips + (augment.rotate,) * rotations,
         jitter=jitter,
         jitter_target=jitter_target,
@@ -109,9 +109,8 @@ def evaluation_examples(source):
         yield pair | {"name": element["name"]}
 
 
-def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
+def _example(element, rng, *, crop, groups, steps, jitter, jitter_target, lowres):
     augment.check_images(element)
-    groups = augment.groups(paired)
     copy = ("lowres",) * ("lowres" in element)  # the copy of the input is changed as the input is
     for step in steps:
         for members in groups:

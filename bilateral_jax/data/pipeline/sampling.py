@@ -69,15 +69,16 @@ class _Shuffled:
 
     def __init__(self, source, seed):
         self._source, self._seed, self._order = source, seed, (None, None)
+        self._size = len(source)
 
     def __len__(self):
-        return sys.maxsize // len(self._source) * len(self._source)
+        return sys.maxsize // self._size * self._size
 
     def __getitem__(self, index):
-        epoch, rank = divmod(index, len(self._source))
+        epoch, rank = divmod(index, self._size)
         known, order = self._order  # read once: other threads may replace it
         if known != epoch:
-            order = np.random.default_rng((self._seed, epoch)).permutation(len(self._source))
+            order = np.random.default_rng((self._seed, epoch)).permutation(self._size)
             self._order = (epoch, order)
         return self._source[int(order[rank])] | {"position": index}
 
