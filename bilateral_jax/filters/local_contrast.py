@@ -113,7 +113,7 @@ def multilayer(
 
     Reference: the idea of Talebi and Milanfar 2016, "Fast multilayer Laplacian enhancement" (layers
       of growing support, S-curves), with guided filters (He, Sun, Tang 2013, section 4) for their
-      smoothers; no published output was at hand to compare with.
+      smoothers. Not compared with published outputs.
     """
     image = arguments.rgb_image(image)
     if len(gains) != len(radii):

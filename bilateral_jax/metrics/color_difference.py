@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import color
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import checks, window_means
 from bilateral_jax.ops import roots
 
 _TURN = 2 * math.pi
@@ -116,7 +116,7 @@ def _mean_difference(function, prediction, target, valid):
     def differences(*images):
         return function(*(color.srgb_to_lab(jnp.clip(x, 0.0, 1.0)) for x in images))[..., None]
 
-    return checks.mean_over_windows(differences, prediction, target, valid=valid)[..., 0]
+    return window_means.mean(differences, prediction, target, valid=valid)[..., 0]
 
 
 def _distance(lab, other):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import checks, window_means
 from bilateral_jax.ops import masks, roots
 
 _SIZE, _SIGMA = 11, 1.5
@@ -113,7 +113,7 @@ def _similarity(prediction, target, valid, *, size):
     if valid is not None:
         offset = offset / masks.valid_fraction(valid)[..., None, None, None]
     terms = functools.partial(_terms, offset=offset, size=size)
-    return checks.mean_over_windows(terms, prediction, target, size=size, valid=valid)
+    return window_means.mean(terms, prediction, target, size=size, valid=valid)
 
 
 def _terms(prediction, target, *, offset, size):

@@ -95,7 +95,7 @@ class ImageFolders:
                 f"{other.shape[0]} x {other.shape[1]} (height x width, upright)"
             )
         if pixels.dtype != other.dtype and not self._mixed_bits:
-            bits = [8 * x.dtype.itemsize for x in (pixels, other)]
+            bits = [images.bit_depth(x) for x in (pixels, other)]
             raise ValueError(
                 f"{path} has {bits[0]} bits, {other_path} has {bits[1]}; "
                 "--mixed-bits compares them all the same, both rounded to 8"

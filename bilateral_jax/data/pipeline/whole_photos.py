@@ -130,7 +130,7 @@ class Resized(views.View):
         small = limit_short_side(pixels, self._short_side)
         if not np.issubdtype(pixels.dtype, np.integer):
             return small
-        return images.to_integer(small, 8 * pixels.dtype.itemsize)
+        return images.to_integer(small, images.bit_depth(pixels))
 
 
 def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_to):

@@ -39,14 +39,14 @@ class AsStored:
     def read(self, path):
         """Decodes the file."""
         pixels = images.read(path).pixels
-        _check_bits(path, 8 * pixels.dtype.itemsize, self.bits)
+        _check_bits(path, images.bit_depth(pixels), self.bits)
         return pixels
 
     def encoded(self, path):
         """Returns the file's bytes, after decoding it."""
         content = pathlib.Path(path).read_bytes()
         pixels = images.decode(content, label=path).pixels
-        _check_bits(path, 8 * pixels.dtype.itemsize, self.bits)
+        _check_bits(path, images.bit_depth(pixels), self.bits)
         return content, pixels.shape[:2]
 
 
@@ -64,7 +64,7 @@ class ProPhoto:
     def read(self, path):
         """Decodes and converts the file."""
         photo = images.read(path)
-        _check_bits(path, 8 * photo.pixels.dtype.itemsize, 16)
+        _check_bits(path, images.bit_depth(photo.pixels), 16)
         if not _may_be_prophoto(photo.icc_profile):
             raise ValueError(
                 f"{path} has a colour profile that is not ProPhoto (ROMM RGB); "

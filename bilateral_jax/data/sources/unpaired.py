@@ -17,7 +17,7 @@ class ImageFile(NamedTuple):
     path: pathlib.Path
 
 
-class ImageSource(file_source.FileSource):
+class ImageSource(file_source.ImageRecords):
     """Single images: `source[i]` is `{"image": uint8 or uint16 [h, w, 3], "name": str}`.
 
     Args:
@@ -30,8 +30,7 @@ class ImageSource(file_source.FileSource):
     """
 
     def __init__(self, files, *, reader=None, **checks):
-        self._reader = reader or readers.AsStored()
-        super().__init__(files, **checks)
+        super().__init__(files, reader or readers.AsStored(), **checks)
 
     @classmethod
     def folder(
@@ -57,18 +56,6 @@ class ImageSource(file_source.FileSource):
         found = image_files.images_in(folder, root=root, follow_links=follow_links)
         files = [ImageFile(path.name, path) for path in found.values()]
         return cls(files, reader=readers.resized(readers.AsStored(bits), long_side), **checks)
-
-    def _name(self, record):
-        return record.name
-
-    def _inspect(self, record):
-        self._reader.size(record.path)
-
-    def _read(self, record):
-        return {"image": self._reader.read(record.path), "name": record.name}
-
-    def _encode(self, record):
-        return {"image": self._reader.encoded(record.path)[0], "name": record.name}
 
 
 class Unpaired:
