@@ -1,5 +1,7 @@
 """Argument checks: each error names the argument, what came and what was expected."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,7 +90,7 @@ def grid_feature_axes(grid, feature_axes: int | None) -> int:
 def grid_shape(value) -> tuple[int, int, int]:
     """`(gh, gw, gd)` as three positive ints."""
     try:
-        shape = tuple(int(size) for size in value)
+        shape = tuple(operator.index(size) for size in value)
     except TypeError:
         shape = ()
     if len(shape) != 3 or min(shape, default=0) < 1:
@@ -130,12 +132,15 @@ def window(value: Window, size: tuple[int, int]):
         return (0, 0), size, None
     if isinstance(value, tuple | list):
         return *_static_window(value, size), None
-    array = jnp.asarray(value)
+    expected = (
+        "window must be (top, left, full_height, full_width) as four ints or as integers [..., 4]"
+    )
+    try:
+        array = jnp.asarray(value)
+    except TypeError:
+        raise ValueError(f"{expected}, got {value!r}") from None
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim < 1 or array.shape[-1] != 4:
-        raise ValueError(
-            "window must be (top, left, full_height, full_width) as four ints or as integers "
-            f"[..., 4], got {array.dtype} of shape {array.shape}"
-        )
+        raise ValueError(f"{expected}, got {array.dtype} of shape {array.shape}")
     return (0, 0), size, array.astype(jnp.int32)
 
 

@@ -80,6 +80,8 @@ def find(source) -> pathlib.Path:
         return _find_in_folder(source)
     prefix = source.with_suffix("") if source.suffix == ".index" else source
     if not _index_path(prefix).is_file():
+        if source.is_file() and not re.search(r"\.data-\d+-of-\d+$", source.name):
+            raise ValueError(f"{source} is not a file of weights of a known format")
         raise FileNotFoundError(
             f"no TensorFlow checkpoint at {source}: {_index_path(prefix)} is missing"
         )
