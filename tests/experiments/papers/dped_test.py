@@ -77,7 +77,7 @@ def step(paper, rows, devices=None):
     update = parallel.update(paper.update, frozen=paper.frozen, devices=devices)
 
     def take(rows=rows):
-        state = jax.tree.map(_copy, fresh())  # an update uses up what it was given
+        state = jax.tree.map(_copy, fresh())  # an update donates its buffers
         return jax.device_get(update(parallel.replicate(state, devices=devices), rows))
 
     return take

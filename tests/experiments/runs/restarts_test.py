@@ -217,7 +217,7 @@ def test_a_write_that_fails_while_saving_loses_no_checkpoint(fork_server, uninte
     assert fork_server.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
     folder = trees.run_folder(workdir)
     assert trees.steps(folder) == [5, 10, 15]
-    assert "ERROR:" not in _log(workdir)  # no thread of orbax's comes after with its own
+    assert "ERROR:" not in _log(workdir)  # no thread of orbax writes an error of its own later
     last = _log(workdir).splitlines()[-1]
     assert "error: step 20 could not be saved" in last and "steps 5, 10, 15 are untouched" in last
     assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
