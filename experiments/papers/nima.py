@@ -51,7 +51,7 @@ def build(
       schedule: options of `schedules.learning_rate` in the second phase.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
-      spread: see `rating_distributions.shares`; for training and evaluation.
+      spread: see `rating_distributions.distribution`; for training and evaluation.
 
     Returns:
       An `Experiment`.
