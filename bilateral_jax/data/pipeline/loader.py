@@ -39,6 +39,15 @@ class Options:
     workers: int = 0
     prefetch: int = 4
 
+    def __post_init__(self):
+        """Raises ValueError for a negative number, TypeError for one that is no int."""
+        for name in ("threads", "workers", "prefetch"):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, got {value!r}")
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, got {value}")
+
 
 class Loader:
     """An iterator over batches whose position can be saved and restored.

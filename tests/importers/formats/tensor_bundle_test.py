@@ -212,6 +212,9 @@ def test_what_is_not_supported_says_so(prefix):
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
+    (tmp_path / "weights.png").touch()
+    with pytest.raises(ValueError, match="weights.png is not a file of weights"):
+        tensor_bundle.read(tmp_path / "weights.png")
     with pytest.raises(FileNotFoundError, match=r"no TensorFlow checkpoint at .*model.ckpt"):
         tensor_bundle.read(tmp_path / "model.ckpt")
     with pytest.raises(FileNotFoundError, match="has no .index file"):
