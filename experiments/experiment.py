@@ -1,6 +1,7 @@
 """The interface between `experiments/train.py` and the papers: one record of pure functions."""
 
 import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
 from bilateral_jax.models import model as model_lib
+from experiments import papers
 from experiments.evaluation import protocol
 
 # Sections of a config that `experiments/train.py` uses itself; the others are the paper's.
@@ -101,10 +103,17 @@ def build(config):
       An `Experiment`.
 
     Raises:
-      ModuleNotFoundError: there is no such experiment.
+      ValueError: there is no such experiment; the message lists them.
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    module = importlib.import_module(f"experiments.papers.{config['experiment']}")
+    name = config["experiment"]
+    try:
+        module = importlib.import_module(f"experiments.papers.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"experiments.papers.{name}":
+            raise
+        known = ", ".join(sorted(each.name for each in pkgutil.iter_modules(papers.__path__)))
+        raise ValueError(f"experiment must be one of {known}, got {name!r}") from None
     return module.build(**{k: v for k, v in config.items() if k not in _RUN_SECTIONS})
 
 

@@ -184,6 +184,11 @@ def _evaluate(module, spread, current, source, *, keep, shard, gather, check):
     for position in range(index, len(source), count):
         check()
         element = source[position]
+        if np.ndim(element.get("image")) != 3:
+            raise ValueError(
+                "NIMA is evaluated on a source of rated images, with an image [h, w, 3] and its "
+                f"ratings; got {sorted(element)}"
+            )
         square = rating_batches.square(
             element["image"], size=module.input_size, method=module.resize
         )

@@ -20,7 +20,7 @@ from bilateral_jax.data.pipeline import batches
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import summary_writer
 from configs import smoke
-from experiments import demo, train
+from experiments import demo, experiment, train
 from tests import assets
 
 # A killed process may leave a damaged entry in the compilation cache, which JAX warns about.
@@ -186,6 +186,11 @@ def test_another_config_in_the_same_folder_is_refused(finished):
     other = _config(**{"optimizer.learning_rate": 0.5})
     with pytest.raises(ValueError, match=r"optimizer.learning_rate: 0.01 there, 0.5 now"):
         train.train(other, finished[0], progress=False)
+
+
+def test_an_unknown_experiment_is_named_with_those_that_exist():
+    with pytest.raises(ValueError, match="one of dped, hdrnet, nima, .* got 'bogus'"):
+        experiment.build({"experiment": "bogus"})
 
 
 @pytest.mark.parametrize(

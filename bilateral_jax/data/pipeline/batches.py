@@ -72,7 +72,8 @@ def train_batches(
       ImportError: Grain is not installed.
     """
     options = loader.Options(**loading)
-    _check(source, batch_size, lowres_from, lowres_method)
+    sampling.check(source, batch_size, paired=paired)
+    _check_lowres(lowres_from, lowres_method)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
     if decoded_folder is not None:
@@ -142,8 +143,7 @@ def _row(photo, crop, lowres, change=None, jitter_target=False):
     return row | {"window": crop["window"], "lowres": small}
 
 
-def _check(source, batch_size, lowres_from, lowres_method):
-    sampling.check(source, batch_size)
+def _check_lowres(lowres_from, lowres_method):
     if lowres_from not in ("crop", "photo"):
         raise ValueError(f'lowres_from must be "crop" or "photo", got {lowres_from!r}')
     if lowres_method not in resize.METHODS:

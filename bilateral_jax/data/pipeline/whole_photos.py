@@ -60,6 +60,7 @@ def train_batches(
       ImportError: Grain is not installed.
     """
     options = loader.Options(**loading)
+    sampling.check(source, batch_size, paired=paired)
     short_sides = tuple(short_sides)
     if not all(_is_length(side) for side in short_sides):
         raise ValueError(f"short_sides must be positive ints, got {short_sides}")

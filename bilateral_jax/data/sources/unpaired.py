@@ -76,6 +76,8 @@ class Unpaired:
       ValueError: no rounds, or a source is empty.
     """
 
+    paired = False
+
     def __init__(self, inputs, targets, *, seed: int = 0, rounds: int = 64):
         if rounds < 1 or not len(inputs) or not len(targets):
             raise ValueError(
