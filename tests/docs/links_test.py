@@ -13,7 +13,7 @@ _FOLDERS = "bilateral_jax|experiments|configs|tests|benchmarks|tools|docs|notebo
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_files_exist(page):
     text = page.read_text(encoding="utf-8")
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```|`[^`]*`", "", text, flags=re.DOTALL | re.MULTILINE)
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", prose) if "://" not in link]
     for link in links:
         assert (page.parent / link).exists(), link
