@@ -138,8 +138,7 @@ def test_a_killed_run_resumes_to_the_same_bits(finished, compiled_once, tmp_path
     assert _losses(workdir) == _losses(finished[0])  # the same photos in the same order
     there, here = (trees.restore(trees.run_folder(each))[1] for each in (finished[0], workdir))
     assert jax.tree.structure(there) == jax.tree.structure(here)
-    for name in ("params", "average", "opt_state"):
-        jax.tree.map(np.testing.assert_array_equal, there[name], here[name])
+    jax.tree.map(np.testing.assert_array_equal, there["groups"], here["groups"])
     for name in set(results) - {"seconds"}:
         assert results[name] == finished[1][name]
 
@@ -205,7 +204,7 @@ def test_an_unknown_key_fails_by_name(section, tmp_path):
 
 
 def test_batch_size_must_divide_by_the_devices(tmp_path):
-    with pytest.raises(ValueError, match="batch of 12 examples cannot be shared evenly by 8"):
+    with pytest.raises(ValueError, match="batch of 12 examples cannot be split evenly over 8"):
         train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
 
 
