@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
-from bilateral_jax.models import model as model_lib
 from experiments import papers
 from experiments.evaluation import protocol
 
@@ -59,12 +58,6 @@ class Experiment(NamedTuple):
     def shipped_network(self):
         """The name of the network that is shipped."""
         return self.shipped.split("/")[-2]
-
-    def shipped_model(self, state):
-        """The network that is shipped, as a `Model` in inference mode."""
-        network = state.networks[self.shipped_network]
-        weights = getattr(network, self.shipped.split("/")[-1])
-        return model_lib.Model(weights, network.batch_stats, self.networks[self.shipped_network])
 
     @property
     def description(self):

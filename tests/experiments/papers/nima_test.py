@@ -11,6 +11,7 @@ from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
+from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import nima as nima_config
 from configs import nima_demo
@@ -296,8 +297,9 @@ def test_spread_is_for_training_and_evaluation():
     current = jax.device_get(paper.init(jax.random.key(0)))
     options = {"keep": 0, "shard": (0, 1), "gather": None, "check": lambda: None}
     results, _ = paper.evaluate(current, [element] * 2, **options)
+    network = current.networks["network"]
     shares = nima.nima.of_squares(
-        paper.shipped_model(current),
+        Model(network.average, network.batch_stats, paper.networks["network"]),
         rating_batches.square(element["image"], size=16, method="nearest")[None],
     )
     expected = np.abs(np.cumsum(np.asarray(shares[0], np.float64) - narrow)).mean()
