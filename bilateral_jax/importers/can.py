@@ -17,12 +17,14 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _MOVING = ("moving_mean", "moving_variance")
 _LEAVES = {"kernel": "weights", "shift": "BatchNorm/beta", "kept": "w0", "normalised": "w1"}
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a network from the original's weights; its size follows from names and shapes.
 

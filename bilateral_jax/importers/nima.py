@@ -17,7 +17,7 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
-from bilateral_jax.importers.formats import keras
+from bilateral_jax.importers.formats import failures, keras
 from bilateral_jax.models import model as model_lib
 
 _HEAD = "dense_1"
@@ -25,6 +25,7 @@ _IMAGENET_HEAD = "conv_preds/"
 _LEAVES = {"scale": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a network from Keras' weights.
 
