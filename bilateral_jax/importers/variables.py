@@ -57,22 +57,39 @@ def from_foreign(
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
     leaves = tree_paths.flatten(model_lib.variable_shapes(module))
-    target = {
-        name: jax.ShapeDtypeStruct(shape, np.float32)
-        for name, (_, shape) in table(module, original).items()
-    }
-    checked = tree_paths.fill(
-        target,
-        {(name,): array for name, array in variables.items()},
-        misfit=f"the variables do not fit {models.describe(module)[0]}",
-        check_dtypes=False,
-    )
+    checked = check(module, variables, original)
     filled = {
         path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
         for path, leaf in leaves.items()
     }
     tree = tree_paths.nest(filled)
     return model_lib.Model(tree["params"], tree.get("batch_stats", {}), module)
+
+
+def check(module, variables: Mapping[str, np.ndarray], original: Callable) -> dict:
+    """Compares names and shapes with a network; nothing is read or allocated.
+
+    Args:
+      module: the network.
+      variables: the original's name to array, or to `jax.ShapeDtypeStruct`.
+      original: as for `from_foreign`.
+
+    Returns:
+      The variables.
+
+    Raises:
+      ValueError: variables missing, left over or of the wrong shape; each is named.
+    """
+    target = {
+        name: jax.ShapeDtypeStruct(shape, np.float32)
+        for name, (_, shape) in table(module, original).items()
+    }
+    return tree_paths.fill(
+        target,
+        {(name,): array for name, array in variables.items()},
+        misfit=f"the variables do not fit {models.describe(module)[0]}",
+        check_dtypes=False,
+    )
 
 
 def to_foreign(model: model_lib.Model, original: Callable) -> dict[str, np.ndarray]:

@@ -189,17 +189,18 @@ def test_hdf5_that_claims_much(tmp_path):
 
 
 def test_shapes_are_compared_with_the_network_before_reading(tmp_path):
-    path = tmp_path / "x.npz"
-    large = np.zeros((1 << 28,), np.uint8)  # 256 MiB, which take 260 kB in the file
-    np.savez_compressed(
-        path, **{"generator/W1": np.zeros((9, 9, 3, 4), np.float32), "large": large}
-    )
-    np_large = npz.read(path)["large"]
-    assert np_large.shape == (1 << 28,)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("generator/extra.npy", b"", zipfile.ZIP_DEFLATED)
-    del large
-    refused(dped.load, path, "cannot be read as an .npz file")
+    path, shape = tmp_path / "x.npz", (1 << 29,)  # 512 MiB, of which the file has 520 kB
+    header = npy(f"({shape[0]},)", header=None).replace(b"<f4", b"|u1")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("generator/W1", "generator/W9"):
+            buffer = io.BytesIO()
+            np.save(buffer, np.zeros((9, 9, 3, 4), np.float32))
+            archive.writestr(f"{name}.npy", buffer.getvalue())
+        with archive.open("generator/extra.npy", "w") as file:
+            file.write(header)
+            for _ in range(shape[0] >> 20):
+                file.write(bytes(1 << 20))
+    refused(dped.load, path, r"unexpected: generator/extra \(536870912,\)")
 
 
 def matrix(content, *, kind=6, sizes=(1, 1), fields=b""):
@@ -289,3 +290,20 @@ def test_pytorch_files_are_named(tmp_path, load):
 def test_a_failure_inside_an_importer_names_the_file(tmp_path):
     np.savez(tmp_path / "x.npz", **{"inference/guide/ccm": np.zeros((3, 3), np.float32)})
     refused(hdrnet.load, tmp_path / "x.npz", "x.npz cannot be imported: the variables do not fit")
+
+
+@pytest.mark.parametrize("kind", ["hdrnet", "nima", "can"])
+def test_empty_arrays_with_shapes_of_a_huge_network(tmp_path, kind):
+    path, n = tmp_path / "x.npz", 2**20
+    shapes = {
+        "hdrnet": {
+            "inference/guide/ccm": (3, 3),
+            "inference/coefficients/prediction/conv1/weights": (0, 1, n, 12 * n),
+            "inference/coefficients/splat/conv1/weights": (0, 3, 3, n),
+            "inference/coefficients/global/fc1/weights": (8 * n * n, 0),
+        },
+        "nima": {"conv1/kernel": (0, 3, 3, 2**25), "conv_dw_1/depthwise_kernel": (0, 3, 3, n)},
+        "can": {f"g_conv{i}/weights": (0, 3, 3, n) for i in range(1, 2000)},
+    }[kind]
+    np.savez(path, **{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    refused(import_weights._KINDS[kind][0], path, "do not fit|at most 24 layers")
