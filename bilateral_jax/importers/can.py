@@ -17,12 +17,15 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _MOVING = ("moving_mean", "moving_variance")
+_MOST_LAYERS = 24  # dilations grow to 2^22 pixels
 _LEAVES = {"kernel": "weights", "shift": "BatchNorm/beta", "kept": "w0", "normalised": "w1"}
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a network from the original's weights; its size follows from names and shapes.
 
@@ -51,6 +54,8 @@ def load(source) -> model_lib.Model:
             "there are no kernels g_conv1/weights, g_conv2/weights, ..., so this is no CAN; "
             f"the first names: {shown}"
         )
+    if len(numbers) > _MOST_LAYERS:
+        raise ValueError(f"a CAN has at most {_MOST_LAYERS} layers, found {len(numbers)}")
     fields = {
         "width": first.shape[3],
         "dilations": [2**i for i in range(len(numbers) - 1)] + [1],

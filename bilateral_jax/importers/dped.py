@@ -14,11 +14,13 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _SCOPE = "generator/"
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a generator from the original's weights.
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _SCOPE = "inference/"
@@ -54,6 +55,7 @@ _GUIDE_LEAVES = {
 }
 
 
+@failures.importer
 def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
     """Builds a model from the original's weights; the network follows from names and shapes.
 

@@ -2,30 +2,32 @@
 
 import jax.numpy as jnp
 
-from bilateral_jax.ops import masks
+from bilateral_jax.ops import masks, ranges
 
 
-def image_pair(prediction, target, *, channels=None, valid=None):
+def image_pair(prediction, target, *, channels=None, data_range=1.0, valid=None):
     """Checks the arguments of a metric.
 
     Args:
       prediction: the first argument of the metric.
       target: the second.
       channels: the size that the last axis must have, or None.
+      data_range: the value of white.
       valid: mask of the pixels that count, or None.
 
     Returns:
-      Both as float32, 0 at padding; `valid` as bool `[*b, h, w]` or None.
+      Both as float32, divided by the range, 0 at padding; `valid` as bool `[*b, h, w]` or None.
 
     Raises:
-      ValueError: the shapes differ, have fewer than three axes, no pixels, or other channels.
+      ValueError: the shapes differ, have fewer than three axes, no pixels, or other channels, or
+        values cannot be in the range.
       TypeError: an argument holds integers.
     """
     for name, array in (("prediction", prediction), ("target", target)):
         dtype = jnp.result_type(array)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise TypeError(
-                f"{name} has dtype {dtype}; expected floats in [0, 1] (divide 8-bit pixels by 255)"
+                f"{name} has dtype {dtype}; expected floats (divide 8-bit pixels by 255)"
             )
     shape = jnp.shape(prediction)
     if shape != jnp.shape(target):
@@ -39,5 +41,11 @@ def image_pair(prediction, target, *, channels=None, valid=None):
             f"prediction must hold {channels} sRGB channels in the last axis, got shape {shape}"
         )
     valid = masks.check(valid, shape)
-    images = (masks.zero(jnp.asarray(x, jnp.float32), valid) for x in (prediction, target))
+    if valid is None:
+        ranges.check(data_range, prediction=prediction, target=target)
+    images = [masks.zero(jnp.asarray(x, jnp.float32), valid) for x in (prediction, target)]
+    if valid is not None:
+        ranges.check(data_range, prediction=images[0], target=images[1])
+    if not isinstance(data_range, int | float) or data_range != 1:
+        images = [x / data_range for x in images]
     return *images, valid

@@ -28,7 +28,7 @@ FILTER = {
     "shoulder": 4.0,
     "saturation": 1.1,
     "black": 2.0**-7,
-    "samples": 10,
+    "samples": 10,  # as the published runs had; the operator is then coarser than its exact form
 }
 
 # name -> (package, file in it). The held-out photos are never trained on.
