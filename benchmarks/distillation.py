@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks import records, timing
 from bilateral_jax import inference, metrics
 from bilateral_jax.checkpoints import networks
+from bilateral_jax.data.sources import unpaired
 from bilateral_jax.data.synthetic import operator_targets
 
 SIZES = {"1080p": (1080, 1920), "12mp": (3000, 4000)}
@@ -55,7 +56,7 @@ def main():
 
 def compared(teacher, student, folder):
     """PSNR to the teacher's output, of the student and of the unchanged photo."""
-    source = operator_targets.photo_folder(folder, long_side=768) if folder else None
+    source = unpaired.ImageSource.folder(folder, long_side=768) if folder else None
     source = source or operator_targets.DemoInputs("heldout")
     photos = {}
     for index in range(len(source)):

@@ -61,7 +61,7 @@ class Trainer:
         """Starts from a copy of a state."""
         self.params = jax.tree.map(np.array, state.networks["network"].params)
         copy = jax.tree.map(jnp.copy, state)  # the step donates its state's buffers
-        self._state = parallel.place(nonfinite_guard.start(copy, allowed=0))
+        self._state = parallel.replicate(nonfinite_guard.start(copy, allowed=0))
 
     def step(self, batch):
         """Updates the state; returns metrics that may still be computed."""

@@ -51,6 +51,8 @@ def main(arguments=None) -> int:
         return run(**options)
     except (OSError, ValueError, ImportError) as error:
         message = str(error) or type(error).__name__
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            message += ': pip install "bilateral_jax[images]"'
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

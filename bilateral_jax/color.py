@@ -117,6 +117,24 @@ def luminance(image):
     return luma(image, weights=LUMINANCE_WEIGHTS)
 
 
+def scale_saturation(image, factor):
+    """Scales the distance of every colour from the grey of its luminance.
+
+    Args:
+      image: float `[..., 3]`.
+      factor: 0 gives grey, 1 the image; a number, or an array that broadcasts against the image.
+
+    Returns:
+      `[..., 3]`; the luminance is kept.
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis of `image` is not 3.
+    """
+    grey = luminance(image)[..., None]
+    return grey + (image - grey) * factor
+
+
 def luma(image, *, weights):
     """Weighted sum of red, green and blue.
 

@@ -25,6 +25,15 @@ def white(dtype) -> int:
     return np.iinfo(dtype).max
 
 
+def bit_depth(pixels) -> int:
+    """Returns the bits per channel of integer pixels: 8 or 16.
+
+    Args:
+      pixels: uint8 or uint16 array.
+    """
+    return 8 * pixels.dtype.itemsize
+
+
 def to_float(pixels):
     """Scales 8- or 16-bit pixels to float32 in [0, 1].
 
@@ -125,7 +134,7 @@ def to_bits(pixels, bits: int) -> np.ndarray:
         raise TypeError(f"pixels must be uint8 or uint16, got {pixels.dtype}")
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits}")
-    if bits == 8 * pixels.dtype.itemsize:
+    if bits == bit_depth(pixels):
         return pixels
     if bits == 16:
         return pixels.astype(np.uint16) * np.uint16(257)

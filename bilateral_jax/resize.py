@@ -19,6 +19,7 @@ from jax import export, lax
 from bilateral_jax import pixels as pixels_lib
 
 METHODS = ("nearest_legacy", "area", "nearest", "antialias")
+PILLOW_METHODS = ("nearest", "antialias")  # Pillow's NEAREST and BILINEAR
 # Output rows per product: the weights are banded, one dense product would multiply zeros.
 _ROWS = 16
 
@@ -79,7 +80,7 @@ def resize(image, size, *, method: str):
     Raises:
       ValueError: unknown method.
     """
-    for axis, target in zip((-3, -2), _sides(size, method)):
+    for axis, target in zip((-3, -2), _checked_size(size, method)):
         extent = image.shape[axis]
         if extent == target:
             continue  # every method is the identity
@@ -108,7 +109,7 @@ def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
       ValueError: unknown method.
     """
     image = np.asarray(image)
-    height, width = _sides(size, method)
+    height, width = _checked_size(size, method)
     if image.ndim > 3:
         return np.stack([resize_pixels(each, size, method=method) for each in image])
     if image.shape[:2] == (height, width):
@@ -163,10 +164,16 @@ def _resize_symbolic(image, axis, target, method):
     return jnp.moveaxis(out, -2, axis)
 
 
-def _sides(size, method):
+def both_sides(size) -> tuple[int, int]:
+    """Returns (height, width) of a size given as one side or as both."""
+    height, width = (size, size) if np.ndim(size) == 0 else size
+    return int(height), int(width)
+
+
+def _checked_size(size, method):
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
-    return (size, size) if np.ndim(size) == 0 else tuple(size)
+    return both_sides(size)
 
 
 def _multiply(dense, image, axis):

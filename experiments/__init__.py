@@ -1,4 +1,4 @@
-"""One file per paper, and what runs them: here models, losses, data and training meet."""
+"""Experiments: one file per paper, and the programs that train, evaluate and report them."""
 
 from bilateral_jax.data import registry
 

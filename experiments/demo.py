@@ -1,6 +1,5 @@
 """Demo: trains HDRNet on bundled photos for minutes, then enhances held-out ones: `make demo`."""
 
-import json
 import os
 import pathlib
 import sys
@@ -11,7 +10,7 @@ import numpy as np
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import inference
+from bilateral_jax import atomic, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
@@ -58,7 +57,7 @@ def run(config, workdir, *, progress=True):
         rows[name] = {column: _psnr(output, target) for column, output in outputs.items()}
         photos.append((name, {**outputs, "target": target}))
     table = summarize(rows) | _environment(config, outcome.step, time.perf_counter() - start)
-    (workdir / "table.json").write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    atomic.write_json(workdir / "table.json", table)
     _draw_photos(workdir / "heldout.png", photos, rows)
     _draw_losses(workdir / "loss.png", workdir)
     return table
@@ -150,7 +149,8 @@ def _draw_losses(path, workdir):
     left.set(xlabel="step", ylabel="loss", title="training batches")
     steps = [line["step"] for line in evaluations]
     right.plot(steps, [line["psnr"] for line in evaluations], marker="o", label="HDRNet")
-    right.plot(steps, [line["input_psnr"] for line in evaluations], label="untouched input")
+    untouched = [line[protocol.INPUT + "psnr"] for line in evaluations]
+    right.plot(steps, untouched, label="untouched input")
     right.set(xlabel="step", ylabel="PSNR in dB (8 bit)", title="held-out photos")
     right.legend()
     plot.savefig(path, dpi=100)

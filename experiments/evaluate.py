@@ -23,10 +23,10 @@ import tqdm
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.data import registry
 from experiments.evaluation import (
     best_and_worst,
-    name_value,
     protocol,
     score_table,
     scored_images,
@@ -188,7 +188,7 @@ def _examples(options):
                 f"--checkpoint makes the outputs itself: leave out {', '.join(extra)}"
             )
         source, *pairs = options["source"] or [None]
-        source_options = name_value.parse(pairs)
+        source_options = dict(map(arguments_lib.name_value, pairs))
         where = (options[name] for name in ("checkpoint", "step", "network"))
         return _checkpoint(*where, source, source_options)
     if folders["outputs"] is None or folders["targets"] is None:

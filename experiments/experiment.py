@@ -1,13 +1,14 @@
 """The interface between `experiments/train.py` and the papers: one record of pure functions."""
 
 import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
-from bilateral_jax.models import model as model_lib
+from experiments import papers
 from experiments.evaluation import protocol
 
 # Sections of a config that `experiments/train.py` uses itself; the others are the paper's.
@@ -58,12 +59,6 @@ class Experiment(NamedTuple):
         """The name of the network that is shipped."""
         return self.shipped.split("/")[-2]
 
-    def shipped_model(self, state):
-        """The network that is shipped, as a `Model` in inference mode."""
-        network = state.networks[self.shipped_network]
-        weights = getattr(network, self.shipped.split("/")[-1])
-        return model_lib.Model(weights, network.batch_stats, self.networks[self.shipped_network])
-
     @property
     def description(self):
         """`(name, hyper-parameters)` of the network that is shipped."""
@@ -101,10 +96,17 @@ def build(config):
       An `Experiment`.
 
     Raises:
-      ModuleNotFoundError: there is no such experiment.
+      ValueError: there is no such experiment; the message lists them.
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    module = importlib.import_module(f"experiments.papers.{config['experiment']}")
+    name = config["experiment"]
+    try:
+        module = importlib.import_module(f"experiments.papers.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"experiments.papers.{name}":
+            raise
+        known = ", ".join(sorted(each.name for each in pkgutil.iter_modules(papers.__path__)))
+        raise ValueError(f"experiment must be one of {known}, got {name!r}") from None
     return module.build(**{k: v for k, v in config.items() if k not in _RUN_SECTIONS})
 
 

@@ -15,9 +15,10 @@ import sys
 
 import numpy as np
 
+from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.data import registry
 from bilateral_jax.filters import operators
-from experiments.evaluation import name_value, protocol
+from experiments.evaluation import protocol
 from experiments.operators import teachers
 
 
@@ -126,9 +127,10 @@ def main(arguments=None):
     add("--rounds", type=int, default=3, help="largest number of passes over all options (3)")
     options = parser.parse_args(arguments)
     try:
-        source = registry.make(options.source[0], **name_value.parse(options.source[1:]))
-        values = {name: [name_value.literal(v) for v in tried] for name, *tried in options.tried}
-        fixed = name_value.parse(options.fixed)
+        kind, *section = options.source
+        source = registry.make(kind, **dict(map(arguments_lib.name_value, section)))
+        values = {name: [arguments_lib.literal(v) for v in tried] for name, *tried in options.tried}
+        fixed = dict(map(arguments_lib.name_value, options.fixed))
         found = fit(options.operator, source, values, fixed, rounds=options.rounds)
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

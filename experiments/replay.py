@@ -5,6 +5,7 @@ metrics of the replayed step with those that stopped the run. Exit code 0 if the
 """
 
 import math
+import pathlib
 import sys
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ def load(folder):
     Raises:
       FileNotFoundError: the folder holds no failed step.
     """
+    if not (pathlib.Path(folder) / "failure.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no failed step; expected RUN/failure/step_NNNNNNN")
     about, config, batch = failure.read(folder)
     paper = experiment.build(config)
     target = jax.eval_shape(paper.init, jax.random.key(config["seed"]))

@@ -11,6 +11,7 @@ import sys
 
 from bilateral_jax import atomic
 from bilateral_jax.training import summary_writer
+from experiments.evaluation import protocol
 from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
 from experiments.runs import config_differences
@@ -57,7 +58,7 @@ def render(workdir, *, photos=6):
     Returns:
       HTML.
     """
-    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    config = atomic.read_json(workdir / "config.json")
     lines = summary_writer.read(workdir)
     train = [line for line in lines if line.get("kind") == "train"]
     evaluations = [line for line in lines if line.get("kind") == "eval"]
@@ -95,12 +96,12 @@ def _heldout(evaluations):
     if not evaluations:
         return page.paragraph("No evaluation was recorded.")
     last = evaluations[-1]
-    names = [n for n in last if n not in ("kind", "step", *_TIMES) and not n.startswith("input_")]
+    names = [name for name in last if _is_metric(name)]
     known = [line for line in evaluations if line.get("psnr") is not None]
     best = max(known, key=lambda line: line["psnr"], default=last)
     rows = []
-    if any(f"input_{name}" in last for name in names):
-        baseline = [results.number(last.get(f"input_{name}"), "infinite") for name in names]
+    if any(protocol.INPUT + name in last for name in names):
+        baseline = [results.number(last.get(protocol.INPUT + name), "infinite") for name in names]
         rows.append(["untouched input", "", *baseline])
     marked = {"first evaluation": evaluations[0], "best PSNR": best, "last evaluation": last}
     for label, line in marked.items():
@@ -112,10 +113,7 @@ def _heldout(evaluations):
 
 def _curves(train, evaluations):
     names = dict.fromkeys(
-        name
-        for line in [*train, *evaluations]
-        for name in line
-        if name not in ("kind", "step", "skipped", *_TIMES) and not name.startswith("input_")
+        name for line in [*train, *evaluations] for name in line if _is_metric(name)
     )
     panels = []
     for name in sorted(names, key=lambda name: name not in ("loss", "psnr")):
@@ -125,7 +123,7 @@ def _curves(train, evaluations):
             for label, group in (("training", train), ("held out", evaluations))
         }  # fmt: skip
         curves = {label: curve for label, curve in curves.items() if curve[0]}
-        level = evaluations[-1].get(f"input_{name}") if evaluations else None
+        level = evaluations[-1].get(protocol.INPUT + name) if evaluations else None
         panels.append(figures.panel(name, curves, level=level))
     return f'<div class="grid">{"".join(panels)}</div>' if panels else ""
 
@@ -244,8 +242,14 @@ def _environment(environment):
     return page.table(["what", "value"], [[name, str(value)] for name, value in flat.items()])
 
 
+def _is_metric(name):
+    """Whether a record's entry is a metric of the network, not of the unprocessed input."""
+    other = ("kind", "step", "skipped", *_TIMES)
+    return name not in other and not name.startswith(protocol.INPUT)
+
+
 def _read(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return atomic.read_json(path) if path.exists() else None
 
 
 def main(arguments=None):

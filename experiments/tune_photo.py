@@ -149,7 +149,7 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
         "photo, before": score(network, full),
         "photo, after": score(network, after),
     }
-    pixels = images.to_integer(after, 8 * photo.pixels.dtype.itemsize)
+    pixels = images.to_integer(after, images.bit_depth(photo.pixels))
     images.write(target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality)
     parameters = tunable.describe(found) | {"PSNR to the input": float(metrics.psnr(after, full))}
     return {name: tuple(map(float, pair)) for name, pair in rows.items()}, parameters

@@ -37,7 +37,7 @@ OTHER_ARRAYS = {
     "apply": (("coefficients", "image"), "its coefficients are per pixel, no grid"),
     "splat": (("values", "guide", "grid_shape"), "the transpose of slice: values in, a grid out"),
     "blur": (("grid", "sigma"), "a blur without its width means nothing"),
-    "sample": (("grid", "coordinates"), "positions take the place of a guide"),
+    "sample": (("grid", "coordinates"), "positions instead of a guide"),
     "identity_grid": (("shape",), "a grid comes out, none goes in"),
     "grid_from_channels_first": (("stored",), "a grid in another layout comes in"),
     "bilateral_filter": (("image", "guide"), "a filter of images: the grid is inside it"),

@@ -5,7 +5,7 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    # Eight devices take turns on few cores: a busy machine must not look like a deadlock, which
+    # Eight devices take turns on few cores: a busy machine must not be taken for a deadlock, which
     # XLA ends by aborting the process after 40 s.
     os.environ["XLA_FLAGS"] = (
         os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"

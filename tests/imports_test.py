@@ -91,7 +91,7 @@ def relative(path):
 
 
 def layer_of_module(name):
-    """`bilateral_jax.ops.bilateral` -> `ops`; None for modules that are not ours."""
+    """`bilateral_jax.ops.bilateral` -> `ops`; None for modules of other packages."""
     parts = name.split(".")
     if parts[0] != PACKAGE:
         return parts[0] if parts[0] in ("experiments", "configs") else None
@@ -130,7 +130,7 @@ def imports_of(path):
 
 
 def layers_used(path):
-    """(line, layer, what was imported) for every import of something of ours."""
+    """(line, layer, what was imported) for every import of a layer."""
     for line, module, name in imports_of(path):
         full = f"{module}.{name}" if name and is_module(f"{module}.{name}") else module
         layer = layer_of_module(full)
@@ -185,7 +185,7 @@ def test_arrows():
             continue
         faults += [
             f"{relative(path)}:{line} imports {what}: {layer} may import "
-            f"{sorted(allowed) or 'nothing of ours'}, not {used}"
+            f"{sorted(allowed) or 'no layer'}, not {used}"
             for line, used, what in layers_used(path)
             if used != layer and used not in allowed
         ]
@@ -288,16 +288,14 @@ def test_the_library_reads_no_flags_and_no_environment():
     no_faults(faults)
 
 
-def test_only_parallel_says_pmap():
-    speakers = set()
+def test_only_parallel_uses_pmap():
+    users = set()
     for path in python_files():
         with tokenize.open(path) as stream:
             tokens = tokenize.generate_tokens(stream.readline)
             if any(token.type == tokenize.NAME and token.string == "pmap" for token in tokens):
-                speakers.add(relative(path))
-    assert speakers <= {f"{PACKAGE}/training/parallel.py"}, (
-        f"these say pmap too: {sorted(speakers)}"
-    )
+                users.add(relative(path))
+    assert users <= {f"{PACKAGE}/training/parallel.py"}, f"these use pmap too: {sorted(users)}"
 
 
 def test_at_most_one_module_imports_pallas():

@@ -95,7 +95,7 @@ def test_numpy_equals_jax(method, size, dtype):
 def test_white_stays_white():
     for dtype in (np.uint8, np.uint16):
         image = np.full((33, 47, 3), np.iinfo(dtype).max, dtype)
-        np.testing.assert_allclose(resize.resize_pixels(image, 16), 1, rtol=2e-7)
+        np.testing.assert_allclose(resize.resize_pixels(image, 16), 1, rtol=4e-7)
 
 
 def test_infinite_pixels_stay_local():

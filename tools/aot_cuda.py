@@ -213,7 +213,7 @@ def guide_shapes(shape):
 
 
 def target_config(target):
-    """What the compiler must know of a device that it cannot ask."""
+    """Describes a device to the compiler, which has none to query."""
     kind, cores, shared = TARGETS[target]
     major, minor = divmod(int(target.removeprefix("sm_")), 10)
     extension = "ACCELERATED_FEATURES" if major >= 9 else "NONE"

@@ -26,6 +26,7 @@ from jax.experimental import topologies
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.kernels import tpu
 from bilateral_jax.kernels.tpu import slicing, splatting
+from bilateral_jax.ops import guides
 
 TOPOLOGIES = {"v4": "v4:2x2x1", "v5e": "v5e:2x2", "v5p": "v5p:2x2x1", "v6e": "v6e:2x2"}
 NAMES = {"slice_apply": slicing.NAME, "splat_apply": splatting.NAME}
@@ -67,7 +68,7 @@ def cases():
         yield name, operation, shape | dict(dtype=dtype, order=order)
     for (label, shape), operation in itertools.product(VARIANTS.items(), NAMES):
         yield f"{operation} {label}", operation, shape
-    for guide, (label, shape) in itertools.product(tpu.GUIDES, SHAPES.items()):
+    for guide, (label, shape) in itertools.product(guides.PARAMETERS, SHAPES.items()):
         yield f"{GUIDED} {label}, {guide}", GUIDED, shape | dict(guide=guide)
 
 

@@ -167,7 +167,7 @@ def ways_to_pip(folder):
 
 
 def install_pip():
-    """Puts pip into the fresh environment by the first way that works."""
+    """Installs pip in the new environment by the first way that works."""
     tried = []
     with tempfile.TemporaryDirectory() as name:
         for way, command in ways_to_pip(pathlib.Path(name)):
@@ -187,7 +187,7 @@ def say(message):
 
 
 def is_ready(key):
-    """Whether the environment holds what the checksum stands for and its Python still runs."""
+    """Whether the environment is complete for this checksum and its Python runs."""
     stamped = STAMP.exists() and STAMP.read_text().strip() == key
     return stamped and PYTHON.exists() and run(PYTHON, "-c", "", quiet=True)[0]
 

@@ -1,7 +1,7 @@
-"""Runs a notebook's script and writes the notebook beside it, with its pictures.
+"""Runs a notebook's script and writes the notebook beside it, with its figures.
 
-`.venv/bin/python -m tools.run_notebook notebooks/NAME.py`. The script is what one
-edits; the notebook is for readers. The tests run the same function and hold the two together.
+`.venv/bin/python -m tools.run_notebook notebooks/NAME.py`. The script is what is
+edited. A test runs the same function and compares both.
 """
 
 import os

@@ -26,7 +26,7 @@ _COLUMNS = ("matches", "inliers", "windows", "agreeing", "scale", "places", "pat
 
 
 def check_names(phone: str, camera: str) -> None:
-    """Checks that the names can be two folders.
+    """Checks that the names of phone and camera can be folder names.
 
     Args:
       phone: name of the phone.
@@ -43,7 +43,7 @@ def check_names(phone: str, camera: str) -> None:
 
 
 def check_folder(root: pathlib.Path) -> None:
-    """Checks that nothing of another program would be replaced.
+    """Checks that a folder holds no patches of another program, which would be replaced.
 
     Args:
       root: folder of the phone.
@@ -84,7 +84,7 @@ def locked(root: pathlib.Path):
 
 
 def remove_unfinished(root: pathlib.Path) -> None:
-    """Removes what a killed run did not finish.
+    """Removes scratch files and folders of killed runs.
 
     Args:
       root: folder of the phone.

@@ -37,7 +37,7 @@ def transform(homography, points) -> np.ndarray:
 
 
 def corners(size) -> np.ndarray:
-    """Gives the centres of a photo's corner pixels.
+    """Centres of a photo's corner pixels.
 
     Args:
       size: (height, width).
@@ -52,7 +52,7 @@ def corners(size) -> np.ndarray:
 
 
 def resized(homography, source_scale: float, target_scale: float) -> np.ndarray:
-    """Rewrites a homography for resized copies of the two photos.
+    """Homography between resized copies of the two photos.
 
     Args:
       homography: between the photos as they are.

@@ -30,7 +30,7 @@ class Matches:
         return len(self.camera)
 
     def select(self, mask) -> Matches:
-        """Selects matches.
+        """Selects matches by a mask.
 
         Args:
           mask: bool `[n]`.
@@ -117,7 +117,7 @@ def errors(homography, matches: Matches) -> np.ndarray:
 
 
 def coverage(points, box) -> float:
-    """Share of a box's cells, 8 x 8, that hold a point.
+    """Fraction of the cells of a box, 8 x 8, that hold a point.
 
     Args:
       points: `[n, 2]`.

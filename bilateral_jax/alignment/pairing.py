@@ -62,10 +62,13 @@ def by_list(path, phone_dir, camera_dir) -> list[Pair]:
 
     Raises:
       ValueError: a line is not two paths that stay inside the folders, a phone's photo occurs
-        twice, or there are no lines.
+        twice, or there are no lines; or the file cannot be read.
     """
     pairs = {}
-    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}, the list of pairs, cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith("#"):

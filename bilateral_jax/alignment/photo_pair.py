@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import numpy as np
@@ -70,7 +69,7 @@ def finished_record(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> 
       The record if it is of the same files and options and did not fail; else None.
     """
     try:
-        record = json.loads((folder / "record.json").read_text())
+        record = atomic.read_json(folder / "record.json")
         same = record["format"] == _FORMAT and record["settings"] == options
         if same and record["files"] == _file_stamps(pair) and record["status"] != "failed":
             return record
@@ -93,11 +92,8 @@ def read_srgb(path) -> np.ndarray:
       ValueError: the file or its colour profile is broken.
     """
     photo = images.read(path)
-    pixels = photo.pixels
-    if pixels.dtype == np.uint16:
-        pixels = images.to_bits(pixels, 8)
     try:
-        return profiles.to_srgb(pixels, photo.icc_profile)
+        return profiles.to_srgb(images.to_bits(photo.pixels, 8), photo.icc_profile)
     except ValueError as error:
         raise ValueError(f"cannot read {path}: {error}") from error
 

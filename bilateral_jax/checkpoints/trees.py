@@ -7,25 +7,21 @@ does not match its checksum makes the step a damaged one.
 Leaves are identified by the names on their paths: no class is stored, none is needed for restoring.
 """
 
-import contextlib
 import errno
 import json
 import logging
 import pathlib
 import shutil
-import threading
-import time
 
 import jax
 import numpy as np
 
 from bilateral_jax import tree_paths
-from bilateral_jax.checkpoints import integrity
+from bilateral_jax.checkpoints import integrity, orbax_calls
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
 _UNFINISHED = ".orbax-checkpoint-tmp"
-_WRITER_SECONDS = 10.0  # to wait for the writers of a failed save; they end within one
 
 
 class DamagedCheckpointError(ValueError):
@@ -66,14 +62,14 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
         max_to_keep=max_to_keep,
         enable_async_checkpointing=False,
         create=False,
-        multiprocessing_options=_single_process(),
+        multiprocessing_options=orbax_calls.single_process(),
     )
     args = ocp.args.Composite(state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(record))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with (
-            _without_orbax_log(),
-            _waiting_for_writers(directory),
+            orbax_calls.without_log(),
+            orbax_calls.waiting_for_writers(directory),
             ocp.CheckpointManager(directory, options=options) as manager,
         ):
             saved = manager.save(step, args=args)
@@ -148,7 +144,7 @@ def run_folder(workdir):
 
 def _host_arrays(state):
     """Gives (nested dicts of NumPy arrays, the record of every leaf by name)."""
-    arrays, records, nested = {}, {}, {}
+    arrays, records = {}, {}
     for path, leaf in tree_paths.flatten(state).items():
         name = "/".join(path)
         kind = tree_paths.key_implementation(leaf)
@@ -160,11 +156,11 @@ def _host_arrays(state):
             "dtype": str(array.dtype),
             "key": kind,
         }
-        if array.size:  # orbax refuses arrays without elements; the record alone rebuilds them
-            tree_paths.insert(nested, path, array)
     for name, checksum in integrity.checksums(arrays).items():
         records[name]["digest"] = checksum
-    return nested, records
+    # Orbax refuses arrays without elements; the record alone rebuilds them.
+    kept = {records[name]["path"]: array for name, array in arrays.items() if array.size}
+    return tree_paths.nest(kept), records
 
 
 def _read(directory, step):
@@ -212,11 +208,12 @@ def _read_record(folder, where):
 def _read_arrays(folder, where):
     import orbax.checkpoint as ocp
 
+    single = orbax_calls.single_process()
     try:
-        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=_single_process())
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=single)
         with (
-            _without_orbax_log(),
-            ocp.Checkpointer(handler, multiprocessing_options=_single_process()) as reader,
+            orbax_calls.without_log(),
+            ocp.Checkpointer(handler, multiprocessing_options=single) as reader,
         ):
             return tree_paths.flatten(reader.restore(folder / "state"))
     except Exception as error:  # tensorstore raises bare, page-long ones for damaged files
@@ -260,48 +257,6 @@ def _failure_reason(directory, step, error):
     return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
 
 
-def _single_process():
-    """Options with which orbax waits for no other process."""
-    import orbax.checkpoint as ocp
-
-    me = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
-    )
-
-
 def _set_aside(folder):
     taken = len(list(folder.parent.glob(f"{folder.name}.damaged*")))
     folder.rename(folder.with_name(f"{folder.name}.damaged{taken or ''}"))
-
-
-@contextlib.contextmanager
-def _waiting_for_writers(directory):
-    """Waits, if the block fails, for the writer threads that orbax leaves running.
-
-    Only the first failed write is the block's error. asyncio would log each of the others as an
-    exception that was never retrieved: its messages about this directory are dropped from here on.
-    """
-    before = set(threading.enumerate())
-    try:
-        yield
-    except Exception:
-        deadline = time.monotonic() + _WRITER_SECONDS
-        for thread in set(threading.enumerate()) - before:
-            # Not `thread.join`: orbax's threads override it with one that raises.
-            threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
-        logger = logging.getLogger("asyncio")
-        logger.addFilter(lambda record: str(directory) not in record.getMessage())
-        raise
-
-
-@contextlib.contextmanager
-def _without_orbax_log():
-    """Silences orbax's log messages (through absl's logger)."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

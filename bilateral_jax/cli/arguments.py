@@ -1,6 +1,7 @@
 """Argument types and options that several sub-commands share."""
 
 import argparse
+import ast
 
 
 def add_checkpoint(command):
@@ -60,3 +61,29 @@ def scale(text):
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{value} is not in (0, 1]")
     return value
+
+
+def name_value(text):
+    """Parses NAME=VALUE, such as an option of a data source.
+
+    Args:
+      text: from the command line.
+
+    Returns:
+      (Name, value as `literal` returns it.)
+
+    Raises:
+      ValueError: there is no "=", or the name is none of Python.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ValueError(f"expected NAME=VALUE, got {text!r}")
+    return name, literal(value)
+
+
+def literal(text):
+    """Evaluates a Python literal (number, True, None, list, ...); any other text stays text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

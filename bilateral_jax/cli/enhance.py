@@ -50,7 +50,7 @@ def run(sources, target, *, checkpoint, step, network, bits, quality, overwrite,
 
     Args:
       sources: files, or one folder.
-      target: a file for one photo, else a folder, created if absent.
+      target: a file for one photo, else a folder; folders are created if absent.
       checkpoint: a run's work directory or an exported model.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
@@ -85,6 +85,8 @@ def _jobs(sources, target, bits, overwrite):
         into_folder = not target.suffix
     if into_folder and target.is_file():
         raise ValueError(f"{target} is a file; for several photos give a folder")
+    if into_folder and target.suffix.lower() in images.SUFFIXES and not target.is_dir():
+        raise ValueError(f"{target} is named like a file; for several photos give a folder")
     files = photo_paths.find(sources)
     inputs = {file.resolve() for file in files}
     jobs, taken = [], set()
@@ -92,8 +94,7 @@ def _jobs(sources, target, bits, overwrite):
         out = target / _name(file, bits) if into_folder else target
         jobs.append(_Job(file, out, _problem(out, inputs, taken, bits, overwrite)))
         taken.add(out.resolve())
-    if into_folder:
-        target.mkdir(parents=True, exist_ok=True)
+    (target if into_folder else target.parent).mkdir(parents=True, exist_ok=True)
     return jobs
 
 

@@ -1,9 +1,9 @@
 """The command `prepare`: a data set's files to records for fast random access."""
 
-import ast
 import sys
 import warnings
 
+from bilateral_jax.cli import arguments
 from bilateral_jax.data.records import builders, catalogue
 
 _MOST_NAMED = 20  # of skipped files
@@ -20,7 +20,7 @@ def add_arguments(command):
         "--option",
         action="append",
         default=[],
-        type=option,
+        type=arguments.name_value,
         metavar="KEY=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
@@ -73,27 +73,6 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
         rest = len(result.skipped) - _MOST_NAMED
         print(f"  and {rest} more; all are named in {result.root / 'metadata.json'}")
     return 0
-
-
-def option(text: str) -> tuple[str, object]:
-    """Parses KEY=VALUE; a value that is a Python literal becomes that.
-
-    Args:
-      text: from the command line.
-
-    Returns:
-      (Key, value.)
-
-    Raises:
-      ValueError: there is no "=".
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise ValueError(f"expected KEY=VALUE, got {text!r}")
-    try:
-        return key, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
 
 
 def _bar(examples, split, count):

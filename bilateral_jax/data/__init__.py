@@ -1,4 +1,4 @@
-"""Data sets, made examples, and batches for training and evaluation.
+"""Data sets, synthetic examples, and batches for training and evaluation.
 
 `sources/` and `synthetic/` have one file per data set, `records/` those prepared as record files,
 `pipeline/` makes batches; `registry.py` finds a source by the name that a config gives it.

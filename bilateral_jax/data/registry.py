@@ -79,6 +79,11 @@ def _retouched(root, **checks):
     return demo_photos.RetouchedFolder(root, **checks)
 
 
+def _photos(root, **options):
+    """Lists the photos of one folder."""
+    return unpaired.ImageSource.folder(root, **options)
+
+
 def _underexposed(*, pairs, **options):
     """Wraps another paired source, given as a section of its own."""
     return underexposed.Underexposed(make(**pairs), **options)
@@ -98,7 +103,7 @@ KINDS = {
     "intvid": degraded_clips.clips,
     "lists": pairs.PairedFolder.from_lists,
     "phone": _phone,
-    "photos": operator_targets.photo_folder,
+    "photos": _photos,
     "prepared": prepared.open_,
     "prepared_unpaired": prepared.unpaired_images,
     "prepared_video": prepared.windows,

@@ -60,7 +60,7 @@ def bilateral_filter(
         "cells_per_sigma": cells_per_sigma,
     }
     for name, value in options.items():
-        if not 0 < value < math.inf:
+        if not _positive(value):
             raise ValueError(f"{name} must be a positive number, got {value!r}")
     guide = jnp.broadcast_to(guide, (*batch, *guide.shape[-2:]))
     image = jnp.broadcast_to(image, (*batch, *image.shape[-3:]))
@@ -78,3 +78,11 @@ def bilateral_filter(
     weights = grids.blur(weights, sigmas, boundary="zero", feature_axes=0)
     total = bilateral.bilateral_slice(weights, guide)[..., None]
     return (bilateral.bilateral_slice(values, guide) / total).astype(dtype)
+
+
+def _positive(value) -> bool:
+    """Whether a value is a positive, finite number."""
+    try:
+        return bool(0 < value < math.inf)
+    except TypeError:
+        return False

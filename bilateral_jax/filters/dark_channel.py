@@ -1,7 +1,7 @@
 """Dehazing by the dark channel prior.
 
-In a haze-free photo almost every patch holds a pixel with a channel near 0. What the minimum over
-the patch shows in a hazy photo is therefore air light, and tells the transmission.
+In a haze-free photo almost every patch holds a pixel with a channel near 0. In a hazy
+photo the minimum over the patch is therefore air light alone, which gives the transmission.
 
 Reference: He, Sun, Tang 2011, "Single image haze removal using dark channel prior", section 4; the
 soft matting of its section 4.2 is replaced by the guided filter, as the same authors do in He, Sun,

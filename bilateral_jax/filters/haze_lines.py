@@ -32,7 +32,7 @@ def dehaze(
     stretch: float = 0.005,
     iterations: int = 500,
 ):
-    """Non-local dehazing of a photo.
+    """Non-local dehazing by haze lines, with a contrast stretch.
 
     Args:
       image: float `[*b, h, w, 3]` in [0, 1], display-referred.
@@ -104,7 +104,8 @@ def estimate(
         air = dark_channel.estimate_air_light(image)
     else:
         air = arguments.rgb_color("air_light", air_light)
-    size, batch = image.shape[-3:], image.shape[:-3]
+    dtype, size, batch = image.dtype, image.shape[-3:], image.shape[:-3]
+    image = image.astype(jnp.promote_types(dtype, jnp.float32))
     flat = image.reshape(-1, *size)
     airs = jnp.broadcast_to(air, (*batch, 3)).reshape(-1, 3)
 
@@ -116,7 +117,7 @@ def estimate(
         options = {"smoothness": smoothness, "iterations": iterations}
         transmission = wls.smooth(transmission, flat, reliability=reliability, **options)
     transmission = jnp.clip(transmission, floor, 1.0).reshape(*batch, *size[:2])
-    return jnp.broadcast_to(air, (*batch, 3)), transmission
+    return jnp.broadcast_to(air, (*batch, 3)), transmission.astype(dtype)
 
 
 def fibonacci_sphere(count: int) -> np.ndarray:

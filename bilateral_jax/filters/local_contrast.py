@@ -6,6 +6,7 @@ splits the luma into detail layers by guided filters and amplifies each.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax import color
@@ -20,7 +21,7 @@ def boost(
     beta=1.0,
     gain=3.0,
     noise=1e-6,
-    samples: int = 20,
+    samples: int | None = None,
     levels: int | None = None,
     span: tuple[float, float] | None = (0.0, 1.0),
     kernel: pyramids.Kernel = pyramids.PUBLISHED,
@@ -39,7 +40,8 @@ def boost(
       beta: factor for edges.
       gain: factor for detail.
       noise: difference of luma considered noise.
-      samples: see `local_laplacian.fast`.
+      samples: see `local_laplacian.fast`; None is the published 20 where alpha is 1. With
+        alpha below 1 the filter needs a `noise` of about sigma / 10.
       levels: see `local_laplacian.fast`.
       span: see `local_laplacian.fast`.
       kernel: see `local_laplacian.fast`.
@@ -56,6 +58,9 @@ def boost(
       parameters were found.
     """
     image = arguments.rgb_image(image)
+    dtype, image = image.dtype, image.astype(jnp.promote_types(image.dtype, jnp.float32))
+    if samples is None and not isinstance(alpha, jax.core.Tracer) and alpha == 1:
+        samples = 20
     plane = color.luma(image, weights=weights)
     filtered = local_laplacian.fast(
         plane,
@@ -69,7 +74,7 @@ def boost(
         span=span,
         kernel=kernel,
     )
-    return recolor(image, plane, filtered)
+    return recolor(image, plane, filtered).astype(dtype)
 
 
 def multilayer(
@@ -113,13 +118,14 @@ def multilayer(
 
     Reference: the idea of Talebi and Milanfar 2016, "Fast multilayer Laplacian enhancement" (layers
       of growing support, S-curves), with guided filters (He, Sun, Tang 2013, section 4) for their
-      smoothers; no published output was at hand to compare with.
+      smoothers. Not compared with published outputs.
     """
     image = arguments.rgb_image(image)
     if len(gains) != len(radii):
         raise ValueError(
             f"radii must be as many as gains, got {len(radii)} radii and {len(gains)} gains"
         )
+    dtype, image = image.dtype, image.astype(jnp.promote_types(image.dtype, jnp.float32))
     plane = color.luma(image, weights=weights)
     base, detail = plane, jnp.zeros_like(plane)
     for gain, radius in zip(gains, radii):
@@ -129,7 +135,7 @@ def multilayer(
         detail = detail + layer * (1.0 + (gain - 1.0) * weight)
     mean = base.mean((-2, -1), keepdims=True)
     base = mean + compression * (base - mean) + lift * jnp.square(1.0 - base) * base
-    return recolor(image, plane, base + detail)
+    return recolor(image, plane, base + detail).astype(dtype)
 
 
 def recolor(image, before, after):

@@ -38,7 +38,7 @@ OPERATORS = {
 
 
 def make(name: str, **options) -> Callable:
-    """The operator of that name, with its options bound.
+    """Makes a photo operator by name, with its options bound.
 
     Args:
       name: a key of `OPERATORS`.

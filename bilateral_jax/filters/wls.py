@@ -27,10 +27,11 @@ def smooth(
     iterations: int = 500,
     tolerance: float = 1e-4,
 ):
-    """The plane u that minimises `sum r (u - plane)^2 + sum a_x u_x^2 + sum a_y u_y^2`.
+    """Edge-preserving smoothing of a plane by weighted least squares.
 
-    `u_x`, `u_y` are differences of neighbours, `a = smoothness / (|guide_x|^alpha + epsilon)` with
-    the Euclidean norm over the guide's channels, r the reliability.
+    The result u minimises `sum r (u - plane)^2 + sum a_x u_x^2 + sum a_y u_y^2`. There `u_x` and
+    `u_y` are differences of neighbours, `a = smoothness / (|guide_x|^alpha + epsilon)` with the
+    Euclidean norm over the guide's channels, and r is the reliability.
 
     Args:
       plane: float `[*b, h, w]`.

@@ -14,6 +14,7 @@ from bilateral_jax.images.files import inspect as inspect
 from bilateral_jax.images.files import read as read
 from bilateral_jax.images.files import write as write
 from bilateral_jax.pixels import as_float as as_float
+from bilateral_jax.pixels import bit_depth as bit_depth
 from bilateral_jax.pixels import to_bits as to_bits
 from bilateral_jax.pixels import to_float as to_float
 from bilateral_jax.pixels import to_integer as to_integer

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
 
 HEADER = b"Exif\x00\x00"
 
-_ORIENTATION, _EXIF_DIRECTORY, _GPS_DIRECTORY = 274, 34665, 34853
+ORIENTATION = 274  # TIFF tag
+_EXIF_DIRECTORY, _GPS_DIRECTORY = 34665, 34853
 # Text tags of a TIFF about the photo: description, make, model, software, date, artist, copyright.
 _DESCRIPTIONS = (270, 271, 272, 305, 306, 315, 33432)
 
@@ -41,7 +43,7 @@ def reset_orientation(exif: bytes) -> tuple[bytes, int]:
     end = directory + 2 + 12 * count
     orientation = 1
     for entry in range(directory + 2, min(end, len(block) - 11), 12):
-        if struct.unpack_from(order + "H", block, entry)[0] == _ORIENTATION:
+        if struct.unpack_from(order + "H", block, entry)[0] == ORIENTATION:
             orientation = struct.unpack_from(order + "H", block, entry + 8)[0]
             struct.pack_into(order + "H", block, entry + 8, 1)
     if end + 4 <= len(block):
@@ -51,7 +53,7 @@ def reset_orientation(exif: bytes) -> tuple[bytes, int]:
 
 
 def turn(pixels, orientation: int):
-    """Rotates and mirrors stored pixels upright.
+    """Applies an EXIF orientation: rotates and mirrors stored pixels upright.
 
     Args:
       pixels: `[h, w, c]` as stored.
@@ -201,3 +203,21 @@ def _aligned_end(file) -> int:
     if file.seek(0, os.SEEK_END) % 2:
         file.write(b"\x00")
     return file.tell()
+
+
+def if_readable(label, function, *arguments):
+    """Calls a function on EXIF metadata; what it cannot parse is left out, with a warning.
+
+    Args:
+      label: the file's name in the warning.
+      function: what to call.
+      *arguments: of the function.
+
+    Returns:
+      The function's result, or None.
+    """
+    try:
+        return function(*arguments)
+    except (SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
+        warnings.warn(f"{label}: unreadable EXIF is left out ({error})", stacklevel=6)
+        return None

@@ -18,7 +18,7 @@ import struct
 import numpy as np
 
 from bilateral_jax import atomic
-from bilateral_jax.images import codecs, headers
+from bilateral_jax.images import decoders, encoders, formats, headers
 
 # What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
 MAX_PIXELS = 1 << 30
@@ -63,7 +63,7 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     path = pathlib.Path(path)
     with open(path, "rb") as file, _naming(path):
-        return Photo(*codecs.decode(file, label=path, max_pixels=max_pixels))
+        return Photo(*decoders.decode(file, label=path, max_pixels=max_pixels))
 
 
 def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -> Photo:
@@ -82,7 +82,7 @@ def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -
       ImportError: as `read`.
     """
     with _naming(label):
-        return Photo(*codecs.decode(io.BytesIO(content), label=label, max_pixels=max_pixels))
+        return Photo(*decoders.decode(io.BytesIO(content), label=label, max_pixels=max_pixels))
 
 
 def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
@@ -107,7 +107,7 @@ def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
     with open(path, "rb") as file, _naming(path):
         header, complete = headers.parse(file, max_pixels)
         if not complete:
-            codecs.decode(file, label=path, max_pixels=max_pixels)
+            decoders.decode(file, label=path, max_pixels=max_pixels)
         return header
 
 
@@ -123,8 +123,8 @@ def encode_png(pixels) -> bytes:
     Raises:
       ImportError: OpenCV is not installed.
     """
-    with codecs.naming_the_extra():
-        return codecs.png(np.asarray(pixels))
+    with formats.explain_missing_packages():
+        return encoders.png(np.asarray(pixels))
 
 
 @contextlib.contextmanager
@@ -158,7 +158,7 @@ def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> No
     suffix = path.suffix.lower()
     _check_writable(path, suffix, pixels, quality)
     with atomic.file(path) as scratch:
-        codecs.encode(
+        encoders.encode(
             scratch,
             np.ascontiguousarray(pixels),
             suffix=suffix,

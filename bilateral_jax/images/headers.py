@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from bilateral_jax.images import codecs
 from bilateral_jax.images import exif as exif_lib
-
-_ORIENTATION = 274
+from bilateral_jax.images import formats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +39,8 @@ def parse(file, max_pixels: int) -> tuple[Header, bool]:
         damaged header may also raise whatever the parser stumbles over.
       ImportError: a package that the format needs is not installed.
     """
-    kind = codecs.recognise(file)
-    with codecs.naming_the_extra():
+    kind = formats.recognise(file)
+    with formats.explain_missing_packages():
         if kind == "tiff":
             return _tiff(file, max_pixels), True
         if kind == "png":
@@ -57,8 +55,8 @@ def _png(file, max_pixels):
     bits = 16 if file.read(1)[0] == 16 else 8
     file.seek(0)
     with PIL.PngImagePlugin.PngImageFile(file) as image:
-        codecs.check_size(*image.size, max_pixels)
-        codecs.check_mode(image, bits=bits)
+        formats.check_size(*image.size, max_pixels)
+        formats.check_mode(image, bits=bits)
         return _upright(image.size, _orientation(exif_lib.from_png(file)), bits)
 
 
@@ -71,8 +69,8 @@ def _jpeg_or_bmp(file, kind, max_pixels):
         "bmp": PIL.BmpImagePlugin.BmpImageFile,
     }
     with classes[kind](file) as image:
-        codecs.check_size(*image.size, max_pixels)
-        codecs.check_mode(image)
+        formats.check_size(*image.size, max_pixels)
+        formats.check_mode(image)
         header = _upright(image.size, _orientation(image.info.get("exif")), 8)
         return header, _has_end(file, kind)
 
@@ -82,7 +80,7 @@ def _tiff(file, max_pixels):
 
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
-        codecs.check_size(page.imagewidth, page.imagelength, max_pixels)
+        formats.check_size(page.imagewidth, page.imagelength, max_pixels)
         if page.bitspersample not in (1, 8, 16) or (
             page.dtype is not None and page.dtype.kind in "fic"
         ):
@@ -91,7 +89,7 @@ def _tiff(file, max_pixels):
         ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts)]
         if max(ends, default=size + 1) > size:
             raise ValueError("its data are truncated")
-        orientation = page.tags.valueof(_ORIENTATION, default=1)
+        orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
         extent = (page.imagewidth, page.imagelength)
         return _upright(extent, orientation, 16 if page.bitspersample == 16 else 8)
 

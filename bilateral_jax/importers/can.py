@@ -17,12 +17,15 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _MOVING = ("moving_mean", "moving_variance")
+_MOST_LAYERS = 24  # dilations grow to 2^22 pixels
 _LEAVES = {"kernel": "weights", "shift": "BatchNorm/beta", "kept": "w0", "normalised": "w1"}
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a network from the original's weights; its size follows from names and shapes.
 
@@ -46,11 +49,13 @@ def load(source) -> model_lib.Model:
     numbers = [int(m[1]) for m in map(re.compile(r"g_conv(\d+)/weights$").match, variables) if m]
     first = variables.get("g_conv1/weights")
     if first is None or np.ndim(first) != 4 or first.shape[2] < 3 or len(numbers) < 2:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             "there are no kernels g_conv1/weights, g_conv2/weights, ..., so this is no CAN; "
             f"the first names: {shown}"
         )
+    if len(numbers) > _MOST_LAYERS:
+        raise ValueError(f"a CAN has at most {_MOST_LAYERS} layers, found {len(numbers)}")
     fields = {
         "width": first.shape[3],
         "dilations": [2**i for i in range(len(numbers) - 1)] + [1],
@@ -90,7 +95,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs: original name to (our path, the original's shape).
+    """Maps the original name of each variable to (path in our tree, original shape).
 
     Args:
       module: a `CAN`.

@@ -14,11 +14,13 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _SCOPE = "generator/"
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a generator from the original's weights.
 
@@ -37,7 +39,7 @@ def load(source) -> model_lib.Model:
     kept = {name: array for name, array in variables.items() if name.startswith(_SCOPE)}
     first = kept.get(f"{_SCOPE}W1")
     if first is None or np.ndim(first) != 4:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             f"there is no kernel {_SCOPE}W1, so this is no DPED generator; the first names: {shown}"
         )
@@ -75,7 +77,7 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a generator needs: original name to (our path, the original's shape).
+    """Maps the original name of each variable to (path in our tree, original shape).
 
     Args:
       module: a `DPED`.

@@ -27,6 +27,7 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 _SCOPE = "inference/"
@@ -54,6 +55,7 @@ _GUIDE_LEAVES = {
 }
 
 
+@failures.importer
 def load(source, *, spatial_bin: int | None = None) -> model_lib.Model:
     """Builds a model from the original's weights; the network follows from names and shapes.
 
@@ -206,7 +208,7 @@ def network_variables(variables: Mapping[str, np.ndarray], kind: str) -> dict[st
     """
     kept = {name: array for name, array in variables.items() if name.startswith(_SCOPE)}
     if not kept:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             f"no variable starts with {_SCOPE!r}, so this is no {kind}; the first names: {shown}"
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
-from bilateral_jax.importers.formats import keras
+from bilateral_jax.importers.formats import failures, keras
 from bilateral_jax.models import model as model_lib
 
 _HEAD = "dense_1"
@@ -25,6 +25,7 @@ _IMAGENET_HEAD = "conv_preds/"
 _LEAVES = {"scale": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds a network from Keras' weights.
 
@@ -43,7 +44,7 @@ def load(source) -> model_lib.Model:
     variables = keras.read(source)
     first = variables.get("conv1/kernel")
     if first is None or np.ndim(first) != 4 or "conv_dw_1/depthwise_kernel" not in variables:
-        shown = ", ".join(sorted(variables)[:5]) or "none"
+        shown = variables_lib.first_names(variables)
         raise ValueError(
             "there are no kernels conv1/kernel and conv_dw_1/depthwise_kernel, so this is no "
             f"MobileNet; the first names: {shown}"
@@ -69,6 +70,9 @@ def from_variables(variables, module) -> model_lib.Model:
     kept = {n: a for n, a in variables.items() if not n.startswith(_IMAGENET_HEAD)}
     heads = sorted({name.split("/")[0] for name in kept if name.startswith("dense")})
     if not heads:
+        naming = _naming(_HEAD)
+        head = {n: leaf for n, leaf in _shapes(module, naming).items() if n.startswith(_HEAD)}
+        variables_lib.check(module, kept | head, naming)  # before a network of that size is made
         drawn = model_lib.Model.init(module, jax.random.key(0)).params["head"]
         kept |= {f"{_HEAD}/{leaf}": np.asarray(array) for leaf, array in drawn.items()}
         heads = [_HEAD]
@@ -88,12 +92,17 @@ def to_variables(model: model_lib.Model) -> dict[str, np.ndarray]:
 
 
 def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Lists what a network needs: Keras' name to (our path, Keras' shape).
+    """Maps Keras' name of each variable to (path in our tree, Keras' shape).
 
     Args:
       module: a `NIMAMobileNet`.
     """
     return variables_lib.table(module, _naming(_HEAD))
+
+
+def _shapes(module, naming):
+    table = variables_lib.table(module, naming)
+    return {name: jax.ShapeDtypeStruct(shape, np.float32) for name, (_, shape) in table.items()}
 
 
 def _naming(head):

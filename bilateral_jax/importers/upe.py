@@ -8,9 +8,11 @@ biases: 53 variables in all. `hdrnet.to_variables` and `hdrnet.table` serve a UP
 from bilateral_jax import models
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures
 from bilateral_jax.models import model as model_lib
 
 
+@failures.importer
 def load(source, *, rendering: str = "graph") -> model_lib.Model:
     """Builds a model from the original's weights; sizes follow from the shapes.
 

@@ -6,16 +6,16 @@ conversion follow from that.
 """
 
 import pathlib
-import zipfile
 from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
 
 from bilateral_jax import models, tree_paths
-from bilateral_jax.importers.formats import tensor_bundle
+from bilateral_jax.importers.formats import npz, tensor_bundle
 from bilateral_jax.models import model as model_lib
 
+TORCH = (".pth", ".pt", ".bin")
 _OPTIMISER = ("Adam", "Adam_1", "beta1_power", "beta2_power", "global_step")
 
 
@@ -27,7 +27,7 @@ def read(source) -> dict[str, np.ndarray]:
         (prefix, `.index` file or folder).
 
     Returns:
-      Name to array.
+      Name to array; those of an `.npz` file are read when they are asked for.
 
     Raises:
       FileNotFoundError: no such file.
@@ -37,6 +37,11 @@ def read(source) -> dict[str, np.ndarray]:
         source = _read_file(pathlib.Path(source))
     named = {name.removesuffix(":0"): array for name, array in source.items()}
     return {k: array for k, array in named.items() if k.rsplit("/", 1)[-1] not in _OPTIMISER}
+
+
+def first_names(variables) -> str:
+    """Returns the first names of variables, or "none", for the message that they do not fit."""
+    return ", ".join(sorted(variables)[:5]) or "none"
 
 
 def from_foreign(
@@ -57,22 +62,39 @@ def from_foreign(
       ValueError: variables missing, left over or of the wrong shape; each is named.
     """
     leaves = tree_paths.flatten(model_lib.variable_shapes(module))
-    target = {
-        name: jax.ShapeDtypeStruct(shape, np.float32)
-        for name, (_, shape) in table(module, original).items()
-    }
-    checked = tree_paths.fill(
-        target,
-        {(name,): array for name, array in variables.items()},
-        misfit=f"the variables do not fit {models.describe(module)[0]}",
-        check_dtypes=False,
-    )
+    checked = check(module, variables, original)
     filled = {
         path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
         for path, leaf in leaves.items()
     }
     tree = tree_paths.nest(filled)
     return model_lib.Model(tree["params"], tree.get("batch_stats", {}), module)
+
+
+def check(module, variables: Mapping[str, np.ndarray], original: Callable) -> dict:
+    """Compares names and shapes with a network; nothing is read or allocated.
+
+    Args:
+      module: the network.
+      variables: the original's name to array, or to `jax.ShapeDtypeStruct`.
+      original: as for `from_foreign`.
+
+    Returns:
+      The variables.
+
+    Raises:
+      ValueError: variables missing, left over or of the wrong shape; each is named.
+    """
+    target = {
+        name: jax.ShapeDtypeStruct(shape, np.float32)
+        for name, (_, shape) in table(module, original).items()
+    }
+    return tree_paths.fill(
+        target,
+        {(name,): array for name, array in variables.items()},
+        misfit=f"the variables do not fit {models.describe(module)[0]}",
+        check_dtypes=False,
+    )
 
 
 def to_foreign(model: model_lib.Model, original: Callable) -> dict[str, np.ndarray]:
@@ -111,11 +133,17 @@ def table(module, original: Callable) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _read_file(path):
-    if path.suffix != ".npz":
-        return tensor_bundle.read(path)
-    try:
-        # Opened here, since np.load leaves a broken archive's file open.
-        with open(path, "rb") as file, np.load(file) as archive:
-            return dict(archive)
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path} is not a readable .npz file: {error}") from error
+    if path.suffix == ".npz":
+        return npz.read(path)
+    if path.suffix != ".index" and path.exists() and not path.is_dir():
+        if not path.with_name(path.name + ".index").exists():
+            raise ValueError(
+                f"{path} is {_kind(path)}; expected an .npz file or a TensorFlow checkpoint"
+            )
+    return tensor_bundle.read(path)
+
+
+def _kind(path):
+    if path.suffix in TORCH:
+        return "a PyTorch file, of which only those of VGGs are read"
+    return "a file of another kind"

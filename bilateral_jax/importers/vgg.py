@@ -16,7 +16,7 @@ import numpy as np
 
 from bilateral_jax import models
 from bilateral_jax.importers import variables as variables_lib
-from bilateral_jax.importers.formats import torch_file
+from bilateral_jax.importers.formats import failures, matlab, torch_file
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models import vgg
 
@@ -26,9 +26,9 @@ _TORCHVISION = {
     "deviation": (0.229, 0.224, 0.225),
     "padding": "VALID",
 }
-_PTH = (".pth", ".pt", ".bin")
 
 
+@failures.importer
 def load(source) -> model_lib.Model:
     """Builds the convolutions of a VGG-16 or VGG-19.
 
@@ -46,7 +46,7 @@ def load(source) -> model_lib.Model:
     """
     if not isinstance(source, Mapping) and pathlib.Path(source).suffix == ".mat":
         return _from_mat(pathlib.Path(source))
-    if not isinstance(source, Mapping) and pathlib.Path(source).suffix in _PTH:
+    if not isinstance(source, Mapping) and pathlib.Path(source).suffix in variables_lib.TORCH:
         source = torch_file.read(source)
     return _from_torchvision(variables_lib.read(source))
 
@@ -77,7 +77,7 @@ def _from_torchvision(variables):
 
 def _from_mat(path):
     named = {}
-    for number, (kernel, bias) in enumerate(_mat_layers(path), start=1):
+    for number, (kernel, bias) in enumerate(matlab.read_convolutions(path), start=1):
         named[f"convolution {number} kernel"] = np.transpose(kernel, (1, 0, 2, 3))
         named[f"convolution {number} bias"] = np.reshape(bias, -1)
     kernels = [name for name in named if name.endswith("kernel")]
@@ -90,41 +90,11 @@ def _from_mat(path):
     return variables_lib.from_foreign(module, named, original)
 
 
-def _mat_layers(path):
-    """Kernel and bias of every 3 x 3 convolution in the file, in order."""
-    import scipy.io
-
-    try:
-        # Opened here: an absent file is named as such.
-        with open(path, "rb") as file:
-            entries = scipy.io.loadmat(file, variable_names=["layers"])["layers"].reshape(-1)
-        layers = []
-        for entry in entries:
-            record = entry.reshape(-1)[0]
-            fields = record.dtype.names or ()
-            if "weights" in fields:
-                pair = [np.asarray(x) for x in np.asarray(record["weights"]).reshape(-1)]
-            elif "filters" in fields:  # files of 2014
-                pair = [np.asarray(record["filters"]), np.asarray(record["biases"])]
-            else:
-                continue
-            if len(pair) == 1 and pair[0].dtype == object:
-                pair = list(pair[0].reshape(-1))
-            if len(pair) == 2 and pair[0].ndim == 4 and pair[0].shape[:2] == (3, 3):
-                layers.append(pair)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # SciPy's reader raises what the damage happens to cause
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} cannot be read as MatConvNet's layers: {reason}") from error
-    return layers
-
-
 def _module(kernels, variables, first, axis, shown, **fields):
     """Builds the network that has so many kernels; the first one's shape gives the width."""
     depths = {sum(depths): depths for depths in vgg.DEPTHS.values()}
     if len(kernels) not in depths or first not in variables:
-        names = ", ".join(sorted(shown)[:5]) or "none"
+        names = variables_lib.first_names(shown)
         raise ValueError(
             f"a VGG-16 has 13 kernels of 3 x 3 and a VGG-19 16, found {len(kernels)}, so this is "
             f"neither; the first names: {names}"

@@ -21,7 +21,7 @@ _STEP = 64
 
 
 def enhance(model, image, *, method, tile_rows, conditions):
-    """Enhances an image; see `enhancement.enhance`.
+    """Enhances an image by its bilateral grid, in row tiles; see `enhancement.enhance`.
 
     Args:
       model: a model whose network declares `inference_methods.ByGrid`.

@@ -18,7 +18,7 @@ _LEAST_SIDE = 64
 
 
 def enhance(model, image, *, method, tile_rows, conditions):
-    """Enhances an image; see `enhancement.enhance`.
+    """Enhances an image in overlapping tiles; see `enhancement.enhance`.
 
     Args:
       model: a model whose network declares `inference_methods.ByHaloTiles`.

@@ -20,7 +20,7 @@ _LEAST_ROWS = 64
 
 
 def enhance(model, image, *, method, tile_rows, conditions):
-    """Enhances an image; see `enhancement.enhance`.
+    """Enhances an image in row tiles, one pass per statistic; see `enhancement.enhance`.
 
     Args:
       model: a model whose network declares `inference_methods.ByRowTiles`.

@@ -1,4 +1,4 @@
-"""Tiles of an image: cut with a border, converted with their conditions, computed, stored."""
+"""Tiles of an image: cut with a border, converted to a network's input, written back."""
 
 import jax.numpy as jnp
 import numpy as np

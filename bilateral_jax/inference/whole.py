@@ -1,4 +1,4 @@
-"""Enhancement of an image in one piece: for small images, and networks that know no other way."""
+"""Enhancement of an image in one piece: for small images, and networks without another method."""
 
 import jax
 import numpy as np
@@ -8,7 +8,7 @@ from bilateral_jax.inference import tiles
 
 
 def enhance(model, image, *, method=None, tile_rows=None, conditions=()):
-    """Enhances an image; see `enhancement.enhance`.
+    """Enhances an image in one piece; see `enhancement.enhance`.
 
     Args:
       model: a model of a network with a method `enhance`.

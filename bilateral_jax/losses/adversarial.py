@@ -77,7 +77,7 @@ def gradient_penalty(critic, image):
       float32 `[b]`.
     """
     gradient = jax.grad(lambda x: _margin(critic(x)).sum())(image)
-    return jnp.square(gradient).sum(axis=(-3, -2, -1))
+    return jnp.square(gradient.astype(jnp.float32)).sum(axis=(-3, -2, -1))
 
 
 def _margin(logits):

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from bilateral_jax import color
-from bilateral_jax.ops import masks
+from bilateral_jax.ops import masks, ranges
 
 FORMS = ("cosine", "angle")
 
@@ -44,7 +44,8 @@ def smoothness_loss(illumination, image, *, valid=None):
       float32 (float64 of float64) `[*b]`; 0 for a constant illumination or without such pixels.
 
     Raises:
-      ValueError: the two differ in size, are smaller than 2 x 2, or the image lacks three channels.
+      ValueError: the two differ in size, are smaller than 2 x 2, or the image lacks three channels
+        or holds values that cannot be in [0, 1].
     """
     shape, size = jnp.shape(image), jnp.shape(illumination)[:-1]
     if len(shape) < 3 or shape[-1] != 3 or shape[:-1] != size or min(size[-2:]) < 2:
@@ -52,6 +53,7 @@ def smoothness_loss(illumination, image, *, valid=None):
             "illumination and image must be [*b, h, w, c] and [*b, h, w, 3] of one size, at least "
             f"2 x 2, got {jnp.shape(illumination)} and {shape}"
         )
+    ranges.check(1.0, image=image)
     valid = masks.check(valid, shape)
     image = masks.zero(_at_least_float32(lax.stop_gradient(image)), valid)
     illumination = masks.zero(_at_least_float32(illumination), valid)

@@ -1,11 +1,11 @@
-"""Metrics of enhanced images against their targets, and of predicted ratings against people's.
+"""Metrics of enhanced images against their targets, and of predicted against human ratings.
 
 The image metrics (`psnr`, `ssim`, `ms_ssim`, `delta_e`, `delta_e_2000`, `perceptual`) take
-display-referred sRGB in [0, 1] as `[*b, h, w, c]` and return one value per example, `[*b]`;
-`training/evaluation.py` averages them over a data set. Published numbers are measured on 8-bit
-images: apply `round_to_8bit` to both first. `valid` masks leave out padding. Gradients are finite
-everywhere but in `psnr` of equal images, yet the metrics are not meant as losses. `psnr_from_mse`
-converts an error that is already averaged.
+display-referred sRGB in [0, data_range], by default [0, 1], as `[*b, h, w, c]` and return one value
+per example, `[*b]`; `training/evaluation.py` averages them over a data set. Published numbers are
+measured on 8-bit images: apply `round_to_8bit` to both first. `valid` masks leave out padding.
+Gradients are finite everywhere but in `psnr` of equal images, yet the metrics are not meant as
+losses. `psnr_from_mse` converts an error that is already averaged.
 
 The rating metrics (`linear_correlation`, `rank_correlation`, `binary_accuracy`) take the scores of
 a whole data set, `[n]`, and return one number.

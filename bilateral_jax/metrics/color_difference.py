@@ -7,59 +7,63 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax import color
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import checks, window_means
 from bilateral_jax.ops import roots
 
 _TURN = 2 * math.pi
 
 
-def delta_e(prediction, target, *, valid=None):
+def delta_e(prediction, target, *, data_range=1.0, valid=None):
     """Mean CIE76 colour difference: the distance in CIE L*a*b*, averaged over pixels.
 
     Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just
     noticeable difference.
 
     Args:
-      prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the
+      prediction: float `[*b, h, w, 3]`, sRGB in [0, data_range]; clipped to that range before the
         conversion.
       target: float `[*b, h, w, 3]`.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
       float32 `[*b]`, at least 0; 0 without valid pixels.
 
     Raises:
-      ValueError: the shapes differ or the last axis does not hold three channels.
+      ValueError: the shapes differ, the last axis does not hold three channels, or values cannot be
+        in the range.
       TypeError: an argument holds integers.
 
     Reference: CIE 015:2018, section 8.2.1.1.
     """
-    pair = checks.image_pair(prediction, target, channels=3, valid=valid)
+    pair = checks.image_pair(prediction, target, data_range=data_range, channels=3, valid=valid)
     return _mean_difference(_distance, *pair)
 
 
-def delta_e_2000(prediction, target, *, valid=None):
+def delta_e_2000(prediction, target, *, data_range=1.0, valid=None):
     """Mean CIEDE2000 colour difference over pixels.
 
     Protocol: Lab as for `delta_e`; all parametric factors (kL, kC, kH) are 1. Saturated colours
     count less and blues are corrected, so values are about half those of `delta_e`.
 
     Args:
-      prediction: float `[*b, h, w, 3]`, sRGB in [0, 1]; clipped to that range before the
+      prediction: float `[*b, h, w, 3]`, sRGB in [0, data_range]; clipped to that range before the
         conversion.
       target: float `[*b, h, w, 3]`.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
       float32 `[*b]`, at least 0; 0 without valid pixels.
 
     Raises:
-      ValueError: the shapes differ or the last axis does not hold three channels.
+      ValueError: the shapes differ, the last axis does not hold three channels, or values cannot be
+        in the range.
       TypeError: an argument holds integers.
 
     Reference: CIE 142-2001.
     """
-    pair = checks.image_pair(prediction, target, channels=3, valid=valid)
+    pair = checks.image_pair(prediction, target, data_range=data_range, channels=3, valid=valid)
     return _mean_difference(ciede2000, *pair)
 
 
@@ -116,7 +120,7 @@ def _mean_difference(function, prediction, target, valid):
     def differences(*images):
         return function(*(color.srgb_to_lab(jnp.clip(x, 0.0, 1.0)) for x in images))[..., None]
 
-    return checks.mean_over_windows(differences, prediction, target, valid=valid)[..., 0]
+    return window_means.mean(differences, prediction, target, valid=valid)[..., 0]
 
 
 def _distance(lab, other):

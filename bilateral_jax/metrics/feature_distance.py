@@ -6,7 +6,7 @@ from bilateral_jax.metrics import checks
 from bilateral_jax.ops import masks
 
 
-def perceptual(prediction, target, *, features, weights=None, valid=None):
+def perceptual(prediction, target, *, features, weights=None, data_range=1.0, valid=None):
     """Perceptual distance of two images in the features of a network, 0 for equal images.
 
     As LPIPS computes it: per layer, features are scaled to unit length along the channels, their
@@ -14,11 +14,12 @@ def perceptual(prediction, target, *, features, weights=None, valid=None):
     added. No network is included, so values are comparable only for the same features and weights.
 
     Args:
-      prediction: float `[*b, h, w, c]`, values in [0, 1].
+      prediction: float `[*b, h, w, c]`, values in [0, data_range].
       target: float `[*b, h, w, c]`.
       features: `image [*b, h, w, c] -> sequence of [*b, h_l, w_l, c_l]`, one per layer. It
-        scales the pixels as its network expects.
+        takes values in [0, 1] and scales them as its network expects.
       weights: one `[c_l]` per layer, at least 0 for a distance; None takes 1 for every channel.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: must be None: features near padding depend on it.
 
     Returns:
@@ -26,14 +27,14 @@ def perceptual(prediction, target, *, features, weights=None, valid=None):
 
     Raises:
       ValueError: the shapes differ, `features` gives no layers or other leading axes, `weights` do
-        not fit them, or `valid` is given.
+        not fit them, values cannot be in the range, or `valid` is given.
       TypeError: an argument holds integers, or `features` gives no sequence.
 
     Reference: Zhang et al. 2018, "The unreasonable effectiveness of deep features as a perceptual
     metric", section 3.
     """
     masks.refuse(valid, "perceptual", "features near padding depend on it")
-    prediction, target, _ = checks.image_pair(prediction, target)
+    prediction, target, _ = checks.image_pair(prediction, target, data_range=data_range)
     layers = [_layers(features, image) for image in (prediction, target)]
     weights = _weights(weights, layers[0])
     distance = jnp.zeros(prediction.shape[:-3], jnp.float32)

@@ -6,8 +6,8 @@ from bilateral_jax.metrics import checks
 from bilateral_jax.ops import masks
 
 
-def psnr(prediction, target, *, valid=None):
-    """Peak signal-to-noise ratio in dB: `-10 log10(mean squared error)`, peak value 1.
+def psnr(prediction, target, *, data_range=1.0, valid=None):
+    """Peak signal-to-noise ratio in dB, `10 log10(data_range^2 / mean squared error)`.
 
     Protocol: the error is averaged over pixels and channels of one image; nothing is clipped or
     rounded here. DPED's code averages the error over a whole batch of 50 patches before the
@@ -15,18 +15,21 @@ def psnr(prediction, target, *, valid=None):
     (`[b, h, w, c]` reshaped to `[b * h, w, c]`).
 
     Args:
-      prediction: float `[*b, h, w, c]`, values nominally in [0, 1].
+      prediction: float `[*b, h, w, c]`, values nominally in [0, data_range].
       target: float `[*b, h, w, c]`.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: `[*b, h, w]`, 0 where a pixel is padding and does not count; None counts all.
 
     Returns:
       float32 `[*b]`; infinite where the two images are equal, 0 without valid pixels.
 
     Raises:
-      ValueError: the shapes differ or have fewer than three axes.
+      ValueError: the shapes differ or have fewer than three axes, or values cannot be in the range.
       TypeError: an argument holds integers.
     """
-    prediction, target, valid = checks.image_pair(prediction, target, valid=valid)
+    prediction, target, valid = checks.image_pair(
+        prediction, target, data_range=data_range, valid=valid
+    )
     error = jnp.square(prediction - target)
     # Axis by axis: one float32 sum over megapixels would lose the last digits.
     error = error.mean(axis=-2).mean(axis=-2).mean(axis=-1)
@@ -35,13 +38,16 @@ def psnr(prediction, target, *, valid=None):
     return -10.0 * jnp.log10(error)
 
 
-def psnr_from_mse(error):
-    """PSNR in dB of a mean squared error, peak value 1, at most 100 dB.
+def psnr_from_mse(error, *, data_range=1.0):
+    """PSNR in dB of a mean squared error, at most 100 dB.
 
     Args:
       error: float array, at least 0.
+      data_range: the value of white in the images.
 
     Returns:
       Shape and dtype of `error`.
     """
+    if not isinstance(data_range, int | float) or data_range != 1:
+        error = error / data_range**2
     return -10.0 * jnp.log10(jnp.maximum(error, 1e-10))

@@ -1,4 +1,4 @@
-"""Agreement of predicted scores with people's ratings, over a whole data set.
+"""Agreement of predicted scores with human ratings, over a whole data set.
 
 A correlation is not a mean over examples: it needs the scores of all devices and processes at once.
 Computed in float64.

@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from bilateral_jax.ops import ranges
+
 
 def round_to_8bit(image):
     """Values of an image as an 8-bit file keeps them: clipped and rounded to 1 / 255.
@@ -11,5 +13,9 @@ def round_to_8bit(image):
 
     Returns:
       float32 `[...]` holding multiples of 1 / 255. Its gradient is zero almost everywhere.
+
+    Raises:
+      ValueError: values that cannot be in [0, 1], such as 8-bit ones.
     """
+    ranges.check(1.0, image=image)
     return jnp.round(jnp.clip(jnp.asarray(image, jnp.float32), 0.0, 1.0) * 255.0) / 255.0

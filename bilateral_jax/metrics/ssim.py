@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import checks, window_means
 from bilateral_jax.ops import masks, roots
 
 _SIZE, _SIGMA = 11, 1.5
@@ -14,16 +14,17 @@ _C1, _C2 = 0.01**2, 0.03**2
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(prediction, target, *, valid=None):
+def ssim(prediction, target, *, data_range=1.0, valid=None):
     """Structural similarity index, 1 for equal images.
 
     Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2
-    = 0.03, data range 1, only windows that lie wholly inside the image, each channel on its own,
+    = 0.03, only windows that lie wholly inside the image, each channel on its own,
     mean over positions and channels.
 
     Args:
-      prediction: float `[*b, h, w, c]`, values in [0, 1].
+      prediction: float `[*b, h, w, c]`, values in [0, data_range].
       target: float `[*b, h, w, c]`.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: `[*b, h, w]`, 0 where a pixel is padding; only windows of valid pixels count. None
         counts all.
 
@@ -31,13 +32,16 @@ def ssim(prediction, target, *, valid=None):
       float32 `[*b]` in [-1, 1]; 0 where no window counts.
 
     Raises:
-      ValueError: the shapes differ, or a side is shorter than 11 pixels.
+      ValueError: the shapes differ, a side is shorter than 11 pixels, or values cannot be in the
+        range.
       TypeError: an argument holds integers.
 
     Reference: Wang et al. 2004, "Image quality assessment: from error visibility to structural
     similarity", section III.
     """
-    prediction, target, valid = checks.image_pair(prediction, target, valid=valid)
+    prediction, target, valid = checks.image_pair(
+        prediction, target, data_range=data_range, valid=valid
+    )
     if min(prediction.shape[-3:-1]) < _SIZE:
         raise ValueError(
             f"ssim needs at least {_SIZE} x {_SIZE} pixels, got shape {prediction.shape}"
@@ -45,7 +49,16 @@ def ssim(prediction, target, *, valid=None):
     return _similarity(prediction, target, valid, size=_SIZE)[0].mean(axis=-1)
 
 
-def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apart", valid=None):
+def ms_ssim(
+    prediction,
+    target,
+    *,
+    weights=_SCALES,
+    window="full",
+    channels="apart",
+    data_range=1.0,
+    valid=None,
+):
     """Multiscale structural similarity index, 1 for equal images.
 
     Protocol: at every scale the window and constants of `ssim`; between scales the image is halved
@@ -54,7 +67,7 @@ def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apa
     of its weight. A negative mean counts as 0, where the plain formula has no value.
 
     Args:
-      prediction: float `[*b, h, w, c]`, values in [0, 1].
+      prediction: float `[*b, h, w, c]`, values in [0, data_range].
       target: float `[*b, h, w, c]`.
       weights: exponents, the finest scale first; as many scales as weights.
       window: "full" keeps the 11 x 11 window; with five scales both sides need 161 pixels.
@@ -62,20 +75,21 @@ def ms_ssim(prediction, target, *, weights=_SCALES, window="full", channels="apa
         (`1.5 * size / 11`), as DPED's code does for its 100 x 100 patches.
       channels: "apart" multiplies within each channel and averages the products; "together"
         averages the means over the channels before the powers, as DPED's code does.
+      data_range: the value of white in both images: 255 for 8-bit values as floats.
       valid: must be None: the scales mix valid pixels with padding.
 
     Returns:
       float32 `[*b]` in [0, 1].
 
     Raises:
-      ValueError: the shapes differ, the image is too small, an option is unknown, or `valid` is
-        given.
+      ValueError: the shapes differ, the image is too small, an option is unknown, values cannot be
+        in the range, or `valid` is given.
       TypeError: an argument holds integers.
 
     Reference: Wang et al. 2003, "Multiscale structural similarity for image quality assessment".
     """
     masks.refuse(valid, "ms_ssim", "its scales mix valid pixels with padding")
-    prediction, target, _ = checks.image_pair(prediction, target)
+    prediction, target, _ = checks.image_pair(prediction, target, data_range=data_range)
     _check_options(prediction.shape, weights, window, channels)
     value = 1.0
     for scale, weight in enumerate(weights):
@@ -113,7 +127,7 @@ def _similarity(prediction, target, valid, *, size):
     if valid is not None:
         offset = offset / masks.valid_fraction(valid)[..., None, None, None]
     terms = functools.partial(_terms, offset=offset, size=size)
-    return checks.mean_over_windows(terms, prediction, target, size=size, valid=valid)
+    return window_means.mean(terms, prediction, target, size=size, valid=valid)
 
 
 def _terms(prediction, target, *, offset, size):

@@ -19,9 +19,9 @@ from bilateral_jax import pixels as pixels_lib
 from bilateral_jax import resize as resize_lib
 from bilateral_jax.models import vgg
 from bilateral_jax.models.layers import convolutions
+from bilateral_jax.ops import roots
 
 SCORES = 10
-RESIZE_METHODS = ("nearest", "antialias")
 # of the thirteen blocks; channels at width 1
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
@@ -113,9 +113,7 @@ def deviation(probabilities):
     """
     probabilities = jnp.asarray(probabilities, jnp.float32)
     squares = jnp.square(_scores(probabilities) - mean(probabilities)[..., None])
-    variance = jnp.sum(probabilities * squares, axis=-1)
-    positive = variance > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
+    return roots.sqrt(jnp.sum(probabilities * squares, axis=-1))
 
 
 def resize(image, *, size: int, method: str = "antialias"):
@@ -139,8 +137,8 @@ def resize(image, *, size: int, method: str = "antialias"):
         raise TypeError(f"image must be float with values in [0, 1], got {image.dtype}")
     if image.ndim < 3 or image.shape[-1] != 3 or 0 in image.shape[-3:]:
         raise ValueError(f"image must be [*b, h, w, 3], got {tuple(image.shape)}")
-    if method not in RESIZE_METHODS:
-        raise ValueError(f"method must be one of {RESIZE_METHODS}, got {method!r}")
+    if method not in resize_lib.PILLOW_METHODS:
+        raise ValueError(f"method must be one of {resize_lib.PILLOW_METHODS}, got {method!r}")
     return resize_lib.resize(image.astype(jnp.float32), size, method=method)
 
 
@@ -284,8 +282,9 @@ def _head(x):
 
 
 def _check_fields(module):
-    if module.resize not in RESIZE_METHODS:
-        raise ValueError(f"resize must be one of {RESIZE_METHODS}, got {module.resize!r}")
+    methods = resize_lib.PILLOW_METHODS
+    if module.resize not in methods:
+        raise ValueError(f"resize must be one of {methods}, got {module.resize!r}")
     if not 0 <= module.dropout < 1:
         raise ValueError(f"dropout must lie in [0, 1), got {module.dropout}")
     if module.input_size < 1:

@@ -74,7 +74,7 @@ class VGG(nn.Module):
     """A trunk up to its last convolution, with the scaling of pixels that its weights expect.
 
     The network sees `(scale * image - mean) / deviation`. The defaults are those of the MatConvNet
-    weights in DPED; the importers set what belongs to theirs.
+    weights in DPED; the importers set those of other weights.
 
     Attributes:
       depths: convolutions of every block, as in `DEPTHS`.

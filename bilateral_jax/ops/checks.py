@@ -123,7 +123,7 @@ def grid_shape(value) -> tuple[int, int, int]:
 
 
 def boundary(value, others: tuple[str, ...] = ()) -> tuple[str, str, str]:
-    """One boundary for each of gh, gw, gd, from one name or three."""
+    """Checks boundaries; one name stands for all of gh, gw and gd."""
     allowed = (*lattice.BOUNDARIES, *others)
     triple = (value,) * 3 if isinstance(value, str) else value
     if not isinstance(triple, tuple) or len(triple) != 3 or any(b not in allowed for b in triple):
@@ -146,7 +146,7 @@ def convention(value: str, boundaries: tuple[str, str, str]) -> str:
 
 
 def window(value: Window, size: tuple[int, int]):
-    """Splits a window into what is static and what is traced.
+    """Checks a window and splits it into its static and its traced part.
 
     Returns:
       `(origin, full_size, array)`: for four ints, the two pairs and None; for an array `[..., 4]`,
@@ -156,12 +156,15 @@ def window(value: Window, size: tuple[int, int]):
         return (0, 0), size, None
     if isinstance(value, tuple | list):
         return *_static_window(value, size), None
-    array = jnp.asarray(value)
+    expected = (
+        "window must be (top, left, full_height, full_width) as four ints or as integers [..., 4]"
+    )
+    try:
+        array = jnp.asarray(value)
+    except TypeError:
+        raise ValueError(f"{expected}, got {value!r}") from None
     if not jnp.issubdtype(array.dtype, jnp.integer) or array.ndim < 1 or array.shape[-1] != 4:
-        raise ValueError(
-            "window must be (top, left, full_height, full_width) as four ints or as integers "
-            f"[..., 4], got {array.dtype} of shape {array.shape}"
-        )
+        raise ValueError(f"{expected}, got {array.dtype} of shape {array.shape}")
     return (0, 0), size, array.astype(jnp.int32)
 
 

@@ -76,7 +76,7 @@ def known(implementation: str | None) -> str | None:
     Raises:
       ValueError: for a name that is not in the table.
     """
-    if implementation is not None and implementation not in IMPLEMENTATIONS:
+    if implementation not in (None, *IMPLEMENTATIONS):
         names = ", ".join(repr(name) for name in IMPLEMENTATIONS)
         raise ValueError(f"implementation must be None or one of {names}, got {implementation!r}")
     return implementation

@@ -1,6 +1,7 @@
 """Operations on whole grids: blur, sampling at points, total variation, the identity grid."""
 
 import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -265,7 +266,7 @@ def identity_grid(
       ValueError: for fewer than three axes or one that is not a positive int.
       TypeError: if `dtype` is not floating point.
     """
-    sizes = tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, Iterable) else ()
     if len(sizes) < 3 or any(not isinstance(s, int | np.integer) or s < 1 for s in sizes):
         raise ValueError(f"shape must be positive ints (*b, gh, gw, gd), got {shape!r}")
     if not isinstance(channels, int) or channels < 1:

@@ -8,7 +8,7 @@ from jax import lax
 
 
 def check(valid, image_shape):
-    """The mask of an image as booleans.
+    """Checks a mask and converts it to booleans.
 
     Args:
       valid: bool or number `[*b, h, w]`, or None.
@@ -48,7 +48,7 @@ def refuse(valid, name, reason):
 
 
 def zero(values, valid):
-    """Values with 0 in place of padding; no gradient reaches the padding, not even a NaN.
+    """Sets padding to 0; no gradient reaches it, not even a NaN.
 
     Args:
       values: float `[*b, h, w, c]`.
@@ -61,7 +61,7 @@ def zero(values, valid):
 
 
 def windows(valid, height: int, width: int):
-    """Which windows hold valid pixels only.
+    """Marks the windows that hold valid pixels only.
 
     Args:
       valid: bool `[*b, h, w]`, or None.
@@ -78,7 +78,7 @@ def windows(valid, height: int, width: int):
 
 
 def neighbours(valid):
-    """Which pixels are valid together with their right and lower neighbours.
+    """Marks pixels that are valid together with their right and lower neighbours.
 
     Args:
       valid: bool `[*b, h, w]`, or None.

@@ -58,10 +58,10 @@ def exchange(key, pool, images, *, probability=0.5):
     def one(pool, item):
         image, key = item
         size = pool.images.shape[0]
-        coin, place = jax.random.split(key)
+        coin, slot = jax.random.split(key)
         filling = pool.count < size
         swapped = ~filling & jax.random.bernoulli(coin, probability)
-        index = jnp.where(filling, pool.count, jax.random.randint(place, (), 0, size))
+        index = jnp.where(filling, pool.count, jax.random.randint(slot, (), 0, size))
         earlier = pool.images[index]
         stored = jnp.where(filling | swapped, image, earlier)
         pool = ImagePool(

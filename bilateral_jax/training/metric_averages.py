@@ -27,7 +27,7 @@ class MetricAverages:
         self.skipped, self.shown = 0, {}
 
     def get_state(self):
-        """Returns what a resumed run must know, as a JSON-able dict."""
+        """Returns the sums and counts so far, as a JSON-able dict."""
         return {
             "sums": dict(self._sums),
             "counts": dict(self._counts),
@@ -84,7 +84,7 @@ class MetricAverages:
         return self._timed * self._examples / self._clock if self._timed else math.nan
 
     def take(self):
-        """Returns the line's values and starts the next.
+        """Returns the averages since the last call and resets them.
 
         Returns:
           `{name: float}`: the averaged metrics, "skipped" if steps were, "images_per_second" where

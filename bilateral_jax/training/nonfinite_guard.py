@@ -1,4 +1,4 @@
-"""A step that produced a NaN or an infinity changes nothing; after too many, no step does.
+"""Skips steps with a NaN or an infinity; after too many of them, all later steps too.
 
 The host looks at a step's metrics while the next one is already running. So the devices themselves
 keep the state as it was before a bad step; and once more steps were bad than allowed, every later

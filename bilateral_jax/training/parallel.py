@@ -127,7 +127,7 @@ def mean(tree, axis_name=AXIS):
 
 
 def total(tree, axis_name=AXIS):
-    """Adds every leaf up over all devices; for use inside an update.
+    """Sums every leaf over all devices; for use inside an update.
 
     Args:
       tree: a pytree of arrays.
@@ -153,7 +153,7 @@ def gather(array, axis_name=AXIS):
 
 
 def own_part(array, count, axis_name=AXIS):
-    """This device's rows of something that is the same on every device; for use inside an update.
+    """Selects this device's rows of an array that all devices hold; for use inside an update.
 
     Args:
       array: `[devices * count, ...]` in the order of the whole batch.
@@ -168,7 +168,7 @@ def own_part(array, count, axis_name=AXIS):
 
 
 def per_example_draw(draw, count, axis_name=AXIS):
-    """Draws something random for every example of the whole batch; for use inside an update.
+    """Draws random numbers for every example of the whole batch; for use inside an update.
 
     What an example gets depends on its position in the batch, not on the number of devices.
 

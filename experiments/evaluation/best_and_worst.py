@@ -114,7 +114,7 @@ def _eight_bit(image):
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
-    return images.to_integer(images.to_float(image) if image.dtype.kind == "u" else image, 8)
+    return images.to_integer(images.as_float(image), 8)
 
 
 def _row_width(thumbnails):

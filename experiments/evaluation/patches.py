@@ -99,7 +99,7 @@ def table(results, *, title="held-out photos"):
     if "patch_psnr" in results:
         of_patches = {k.replace("patch_", ""): v for k, v in results.items() if "patch_" in k}
         lines.append(protocol.table(of_patches, metrics=METRICS, title="the same in patches"))
-        pooled = (results["input_patch_psnr_pooled"], results["patch_psnr_pooled"])
+        pooled = (results[p + "patch_psnr_pooled"] for p in (protocol.INPUT, ""))
         before, after = (protocol.number(value, 2) for value in pooled)
         lines.append(f"  PSNR of all patches pooled: {before} untouched, {after} enhanced")
     return "\n".join(lines)

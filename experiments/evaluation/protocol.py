@@ -212,8 +212,6 @@ def _compiled(function):
 
 def _round(image):
     """Rounds float or integer pixels to the values of an 8-bit file, as float32."""
-    if image.dtype == jnp.uint16:
-        image = image.astype(jnp.float32) / 65535.0
     if image.dtype == jnp.uint8:
-        return image.astype(jnp.float32) / 255.0
-    return metrics_lib.round_to_8bit(image)
+        return images.to_float(image)
+    return metrics_lib.round_to_8bit(images.as_float(image))

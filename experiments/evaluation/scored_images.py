@@ -3,7 +3,7 @@
 import numpy as np
 
 from bilateral_jax import images, inference
-from bilateral_jax.data.sources import image_files, unpaired
+from bilateral_jax.data.sources import image_files, views
 
 
 class EnhancedPairs:
@@ -19,7 +19,7 @@ class EnhancedPairs:
     """
 
     def __init__(self, model, source, chosen):
-        if isinstance(source, unpaired.Unpaired):
+        if not views.is_paired(source):
             raise TypeError("the source is unpaired: its inputs and targets are unrelated photos")
         self._model, self._chosen = model, chosen
         # A source that skips bad records returns another record instead: an evaluation must not.
@@ -95,7 +95,7 @@ class ImageFolders:
                 f"{other.shape[0]} x {other.shape[1]} (height x width, upright)"
             )
         if pixels.dtype != other.dtype and not self._mixed_bits:
-            bits = [8 * x.dtype.itemsize for x in (pixels, other)]
+            bits = [images.bit_depth(x) for x in (pixels, other)]
             raise ValueError(
                 f"{path} has {bits[0]} bits, {other_path} has {bits[1]}; "
                 "--mixed-bits compares them all the same, both rounded to 8"

@@ -23,7 +23,7 @@ def pairs(*, photos, cache=None, **teacher):
       **teacher: as for `find`.
 
     Returns:
-      A `retouched.Retouched`.
+      An `operator_targets.OperatorTargets`.
 
     Raises:
       ValueError: as `find`, or as the source of photos.
@@ -83,9 +83,8 @@ class _Filter:
         self._name, self._options = name, options
 
     def __call__(self, pixels):
-        bits = 8 * pixels.dtype.itemsize
         image = _compiled(self._name, json.dumps(self._options))(images.to_float(pixels))
-        return images.to_integer(np.asarray(image), bits)
+        return images.to_integer(image, images.bit_depth(pixels))
 
 
 @functools.lru_cache(maxsize=8)

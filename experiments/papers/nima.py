@@ -51,7 +51,7 @@ def build(
       schedule: options of `schedules.learning_rate` in the second phase.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
-      spread: see `rating_distributions.shares`; for training and evaluation.
+      spread: see `rating_distributions.distribution`; for training and evaluation.
 
     Returns:
       An `Experiment`.
@@ -184,6 +184,11 @@ def _evaluate(module, spread, current, source, *, keep, shard, gather, check):
     for position in range(index, len(source), count):
         check()
         element = source[position]
+        if np.ndim(element.get("image")) != 3:
+            raise ValueError(
+                "NIMA is evaluated on a source of rated images, with an image [h, w, 3] and its "
+                f"ratings; got {sorted(element)}"
+            )
         square = rating_batches.square(
             element["image"], size=module.input_size, method=module.resize
         )

@@ -48,10 +48,9 @@ def panel(name, curves, *, level=None, linear=False):
     Returns:
       An SVG element as text.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with style():
         figure = Figure(figsize=(4.8, 2.7), layout="constrained")
         axes = figure.add_subplot()
         drawn = []
@@ -85,10 +84,9 @@ def overlaid_curves(name, curves):
     Returns:
       An SVG element in a scrollable `div`, as text.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with style():
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.add_subplot()
         for index, (label, (steps, values)) in enumerate(curves.items()):
@@ -117,10 +115,8 @@ def inline_svg(figure, name):
     Returns:
       Text.
     """
-    import matplotlib
-
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

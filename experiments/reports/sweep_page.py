@@ -4,6 +4,7 @@ import os
 
 from bilateral_jax import atomic
 from bilateral_jax.training import summary_writer
+from experiments.evaluation import protocol
 from experiments.reports import figures, page
 from experiments.runs import config_differences
 from experiments.sweeps import plot as plot_lib
@@ -42,7 +43,7 @@ def render(workdir, *, links_from):
 
 def _table(workdir, rows, metric, links_from):
     overrides, metrics = results.columns(rows)
-    metrics = [metric, *(n for n in metrics if n != metric and not n.startswith("input_"))]
+    metrics = [metric, *(n for n in metrics if n != metric and not n.startswith(protocol.INPUT))]
     names = results.short(overrides)
     body = []
     for row in rows:

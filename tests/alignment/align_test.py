@@ -362,7 +362,9 @@ def test_too_few_matches_fit_nothing():
 
 @pytest.mark.parametrize("retouched", ["expert_c", "clhe"])
 def test_real_photos_and_their_retouched_versions(retouched):
-    for before in sorted(assets.path("fivek_sample", "input").glob("*.png"))[:3]:
+    photos = sorted(assets.path("fivek_sample", "input").glob("*.png"))[:3]
+    assert len(photos) == 3
+    for before in photos:
         after = assets.path("fivek_sample", retouched) / before.name
         pair = [images.read(path).pixels for path in (before, after)]
         fit = align.find_homography(*pair)
@@ -373,5 +375,6 @@ def test_real_photos_and_their_retouched_versions(retouched):
 def test_real_photos_of_different_scenes():
     folder = assets.path("fivek_sample", "input")
     photos = [images.read(path).pixels for path in sorted(folder.glob("*.png"))]
+    assert len(photos) > 1
     for camera, phone in itertools.permutations(photos, 2):
         assert align.find_homography(camera, phone).reason

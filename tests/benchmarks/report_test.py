@@ -35,17 +35,17 @@ def slice_apply_rows():
 def shapes_rows():
     itself = {"implementation": "reference", "skipped": shapes.DEFAULT_ITSELF}
     for case, ratio in (("depth 4", 9.0), ("7 wide", 0.7), ("odd", None)):
-        place = {"case": case, "pixels": 10_000_000, "task": "forward"}
-        yield place | row("default", 1.0, temporary_megabytes=2.5)
-        yield place | (row("reference", ratio) if ratio else itself)
+        fields = {"case": case, "pixels": 10_000_000, "task": "forward"}
+        yield fields | row("default", 1.0, temporary_megabytes=2.5)
+        yield fields | (row("reference", ratio) if ratio else itself)
 
 
 def batches_rows():
-    place = {"size": "512 x 384", "pixels": 100_000_000, "task": "forward+gradients"}
+    fields = {"size": "512 x 384", "pixels": 100_000_000, "task": "forward+gradients"}
     for name, ratio, fresh in (("one", 1.0, 0), ("four", 1.25, 37.7), ("as large", 0.9, 0.4)):
         ratios = {"pixel_ratio": [ratio - 0.1, ratio, ratio + 0.1], "fresh_megabytes": fresh}
-        yield place | row(name, 1.0) | ratios
-    yield place | {"implementation": "torch, one", "skipped": "torch is not installed"}
+        yield fields | row(name, 1.0) | ratios
+    yield fields | {"implementation": "torch, one", "skipped": "torch is not installed"}
 
 
 def enhance_rows():
@@ -99,7 +99,7 @@ def test_every_shape_has_a_line(results):
     )
 
 
-def test_pixels_of_a_batch_are_compared_with_those_of_one_picture(results):
+def test_pixels_of_a_batch_are_compared_with_those_of_one_image(results):
     cells = "1.25 [1.15, 1.35], 38 MB fresh | 0.9 [0.8, 1] | (torch is not installed)"
     line = f"| 512 x 384, forward + gradients | 0.12.0.1 | 20.0 ns | {cells} |"
     assert line in report.markdown(results, "docs/benchmarks.md")

@@ -1,4 +1,4 @@
-"""The measuring tools: a number is what it says, and what is not measured says why."""
+"""Timing and memory of benchmarks: ratios, rows of the tables, reasons for missing numbers."""
 
 import json
 import mmap

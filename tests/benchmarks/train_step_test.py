@@ -17,7 +17,7 @@ pytest.importorskip("grain", reason="Grain is not installed")
 
 @pytest.fixture(scope="module")
 def trainer():
-    """A small network whose weights are no longer those of its start."""
+    """A small network whose weights are not the initial ones."""
     trainer = train_step.Trainer(**SMALL)
     state, rng = trainer.paper.init(jax.random.key(0)), np.random.default_rng(0)
     group = state.groups["main"]
@@ -104,7 +104,7 @@ def slow(batch):
 
 
 def test_children_answer_in_turn(monkeypatch):
-    """Each number of devices is a process of its own that takes a step when it is asked."""
+    """Each number of devices is a process of its own that takes a step on request."""
     program = "import json, sys\nprint(0)\nfor _ in sys.stdin: print(json.dumps(0.5), flush=True)"
     started = train_step.subprocess.Popen
     flags = []

@@ -61,7 +61,7 @@ def test_a_folder_without_a_model_says_so(tmp_path):
     with pytest.raises(ValueError, match="no description of a model"):
         networks.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="not a folder"):
-        networks.load(pathlib.Path("no/such/place"))
+        networks.load(pathlib.Path("no/such/folder"))
 
 
 def test_weights_that_do_not_fit_are_errors(tmp_path):

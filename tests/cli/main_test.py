@@ -169,6 +169,10 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
     assert "holds no photo" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "a.png", "--checkpoint", checkpoint) == 1
     assert "is a file; for several photos give a folder" in one_line(capsys)
+    images.write(tmp_path / "b.png", image())
+    both = (tmp_path / "a.png", tmp_path / "b.png")
+    assert run("enhance", *both, target, "--checkpoint", checkpoint) == 1
+    assert "out.png is named like a file" in one_line(capsys)
     assert run("info", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     for bad in (["--bits", "12"], ["--quality", "0"], ["--tile-rows", "0"]):

@@ -13,9 +13,10 @@ _FOLDERS = "bilateral_jax|experiments|configs|tests|benchmarks|tools|docs|notebo
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_files_exist(page):
     text = page.read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    prose = re.sub(r"^```.*?^```|`[^`]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", prose) if "://" not in link]
     for link in links:
         assert (page.parent / link).exists(), link
-    for place in re.findall(rf"`((?:{_FOLDERS})/[\w/.*-]+)`", text):
-        if not re.search(r"/[A-Z]+\.py$", place):  # stands for any
-            assert list(assets.ROOT.glob(place)), place
+    for path in re.findall(rf"`((?:{_FOLDERS})/[\w/.*-]+)`", text):
+        if not re.search(r"/[A-Z]+\.py$", path):  # stands for any
+            assert list(assets.ROOT.glob(path)), path

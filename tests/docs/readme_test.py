@@ -32,5 +32,5 @@ def test_links_and_folders_exist():
         r"`((?:bilateral_jax|experiments|configs|tests|benchmarks|docs|notebooks)/[^`]*)`", README
     )
     assert len(links) >= 4 and len(folders) >= 8
-    for place in links + folders:
-        assert (assets.ROOT / place).exists(), place
+    for path in links + folders:
+        assert (assets.ROOT / path).exists(), path

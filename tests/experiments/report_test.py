@@ -76,12 +76,12 @@ def _run(folder, *, rich):
     for step, psnr in ((0, 18.0), (20, None), (40, 23.5)):
         line = {"kind": "eval", "step": step, "psnr": psnr, "input_psnr": 17.25}
         lines.append(line | ({"seconds": 0.5} if rich else {}))
-        place = folder / "sheets" / f"step_{step:07d}"
-        place.parent.mkdir(exist_ok=True)
+        path = folder / "sheets" / f"step_{step:07d}"
+        path.parent.mkdir(exist_ok=True)
         rows = [[photo[name] for name in contact_sheet.MEMBERS] for photo in photos]
-        images.write(place.with_suffix(".png"), contact_sheet.sheet(rows))
+        images.write(path.with_suffix(".png"), contact_sheet.sheet(rows))
         if rich:
-            contact_sheet.write_photos(place, photos)
+            contact_sheet.write_photos(path, photos)
     if rich:
         starts = [{"step": 0, "time": "Monday"}, {"step": 20, "time": "Tuesday"}]
         environment = {"python": "3.11", "devices": {"kind": "toaster"}, "starts": starts}

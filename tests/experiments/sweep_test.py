@@ -35,17 +35,17 @@ with open(folder / "starts", "a") as starts:
 stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
 for step in range(first + 1, config["steps"] + 1):
-    if config["mood"] == "slow" and not pathlib.Path(config["hurry"]).exists():
+    if config["behaviour"] == "slow" and not pathlib.Path(config["hurry"]).exists():
         print("step", step, flush=True)
         time.sleep(0.1)
     saved.write_text(str(step))
-    if config["mood"] == "diverges" and step == 3:
+    if config["behaviour"] == "diverges" and step == 3:
         print("loss is nan at step 3", file=sys.stderr)
         sys.exit(3)
-    if config["mood"] == "crashes" and step == 4 and first == 0:
+    if config["behaviour"] == "crashes" and step == 4 and first == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    if config["mood"] == "breaks" and step == 2 + first:
-        sys.exit("no room for this array")
+    if config["behaviour"] == "breaks" and step == 2 + first:
+        sys.exit("no memory for this array")
     line = {"kind": "eval", "step": step, "psnr": step * config["gain"], "seconds": 0.1}
     with open(folder / "metrics.jsonl", "a") as lines:
         lines.write(json.dumps(line) + "\\n")
@@ -67,7 +67,9 @@ if __name__ == "__main__":
 
 
 def described(*trials, steps=8, **options):
-    base = ml_collections.ConfigDict({"steps": steps, "mood": "calm", "gain": 1.0, "hurry": ""})
+    base = ml_collections.ConfigDict(
+        {"steps": steps, "behaviour": "normal", "gain": 1.0, "hurry": ""}
+    )
     return combine.sweep(base, list(trials), **options)
 
 
@@ -123,8 +125,10 @@ def _until(condition, process, workdir):
 @pytest.fixture(scope="module")
 def swept(stub, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("swept") / "sweep"
-    moods = ["calm", "crashes", "diverges", "breaks"]
-    trials = [{"mood": mood} for mood in moods] + [{"mood": "calm", "gain": 2.0}]
+    behaviours = ["normal", "crashes", "diverges", "breaks"]
+    trials = [{"behaviour": behaviour} for behaviour in behaviours] + [
+        {"behaviour": "normal", "gain": 2.0}
+    ]
     assert _swept(workdir, stub, *trials) == 0, _printed(workdir)
     return workdir, trials, results.read(workdir)["trials"]
 
@@ -133,15 +137,15 @@ def test_status_and_retries_of_each_trial(swept):
     workdir, _, rows = swept
     found = {row["trial"]: (row["status"], row["tries"], row["step"]) for row in rows}
     assert found == {
-        "mood=calm,gain=2.0": ("done", 1, 8),
-        "mood=calm": ("done", 1, 8),
-        "mood=crashes": ("done", 2, 8),
-        "mood=diverges": ("diverged", 1, 2),
-        "mood=breaks": ("failed", 2, 3),
+        "behaviour=normal,gain=2.0": ("done", 1, 8),
+        "behaviour=normal": ("done", 1, 8),
+        "behaviour=crashes": ("done", 2, 8),
+        "behaviour=diverges": ("diverged", 1, 2),
+        "behaviour=breaks": ("failed", 2, 3),
     }
-    assert _starts(workdir, "mood=crashes") == [0, 4]  # from its checkpoint
-    assert _starts(workdir, "mood=breaks") == [0, 2]
-    assert "mood=crashes: killed by SIGKILL; restarting" in _printed(workdir)
+    assert _starts(workdir, "behaviour=crashes") == [0, 4]  # from its checkpoint
+    assert _starts(workdir, "behaviour=breaks") == [0, 2]
+    assert "behaviour=crashes: killed by SIGKILL; restarting" in _printed(workdir)
 
 
 def test_the_table_is_sorted_by_the_metric(swept):
@@ -149,8 +153,8 @@ def test_the_table_is_sorted_by_the_metric(swept):
     assert [row["metrics"]["psnr"] for row in rows] == [16.0, 8.0, 8.0, 2.0, 3.0]
     reasons = {row["trial"]: row["reason"] for row in rows if row["reason"]}
     assert reasons == {
-        "mood=diverges": "exit code 3: loss is nan at step 3",
-        "mood=breaks": "exit code 1: no room for this array",
+        "behaviour=diverges": "exit code 3: loss is nan at step 3",
+        "behaviour=breaks": "exit code 1: no memory for this array",
     }
     with (workdir / "results.csv").open() as file:
         lines = list(csv.DictReader(file))
@@ -159,7 +163,7 @@ def test_the_table_is_sorted_by_the_metric(swept):
     assert lines[1]["gain"] == "1.0"  # not overridden: from the base
     assert all(float(line["seconds"]) > 0 for line in lines)
     table = [line.split() for line in _printed(workdir).splitlines()]
-    head = table.index(["psnr", "mood", "gain", "status", "tries", "seconds", "step"])
+    head = table.index(["psnr", "behaviour", "gain", "status", "tries", "seconds", "step"])
     assert [line[0] for line in table[head + 1 : head + 6]] == [
         "16.00", "8.0000", "8.0000", "2.0000", "3.0000",
     ]  # fmt: skip
@@ -168,7 +172,7 @@ def test_the_table_is_sorted_by_the_metric(swept):
 def test_parallel_trials_divide_the_processors(swept):
     workdir, *_ = swept
     most = max(1, os.cpu_count() // 3)  # a container may have fewer
-    for name in ("mood=calm", "mood=breaks"):
+    for name in ("behaviour=normal", "behaviour=breaks"):
         for line in (workdir / "trials" / name / "starts").read_text().splitlines():
             _, threads, platform = line.split()
             assert 1 <= int(threads) <= most and platform == "cpu"
@@ -182,7 +186,9 @@ def test_rerunning_a_sweep_runs_only_failed_trials(swept, stub):
         count = len(_starts(workdir, row["trial"]))
         assert count == row["tries"]
         same = next(each for each in before if each["trial"] == row["trial"])
-        if row["trial"] == "mood=breaks":  # once more from step 4, and done before the next 2 + 4
+        if (
+            row["trial"] == "behaviour=breaks"
+        ):  # once more from step 4, and done before the next 2 + 4
             assert (row["status"], row["tries"], row["step"]) == ("failed", 4, 7)
         else:
             assert row == same
@@ -190,7 +196,7 @@ def test_rerunning_a_sweep_runs_only_failed_trials(swept, stub):
 
 def test_stopped_and_killed_sweeps_resume(stub, tmp_path):
     workdir, hurry, steps = tmp_path / "sweep", tmp_path / "hurry", 2000
-    trials = [{"mood": "slow", "gain": gain, "hurry": str(hurry)} for gain in (1.0, 2.0)]
+    trials = [{"behaviour": "slow", "gain": gain, "hurry": str(hurry)} for gain in (1.0, 2.0)]
     names = [trial.name for trial in trials_lib.expand(described({}).base, trials)]
     folders = [workdir / "trials" / name for name in names]
 

@@ -20,7 +20,7 @@ from bilateral_jax.data.pipeline import batches
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import summary_writer
 from configs import smoke
-from experiments import demo, train
+from experiments import demo, experiment, train
 from tests import assets
 
 # A killed process may leave a damaged entry in the compilation cache, which JAX warns about.
@@ -138,8 +138,7 @@ def test_a_killed_run_resumes_to_the_same_bits(finished, compiled_once, tmp_path
     assert _losses(workdir) == _losses(finished[0])  # the same photos in the same order
     there, here = (trees.restore(trees.run_folder(each))[1] for each in (finished[0], workdir))
     assert jax.tree.structure(there) == jax.tree.structure(here)
-    for name in ("params", "average", "opt_state"):
-        jax.tree.map(np.testing.assert_array_equal, there[name], here[name])
+    jax.tree.map(np.testing.assert_array_equal, there["groups"], here["groups"])
     for name in set(results) - {"seconds"}:
         assert results[name] == finished[1][name]
 
@@ -188,6 +187,11 @@ def test_another_config_in_the_same_folder_is_refused(finished):
         train.train(other, finished[0], progress=False)
 
 
+def test_an_unknown_experiment_is_named_with_those_that_exist():
+    with pytest.raises(ValueError, match="one of dped, hdrnet, nima, .* got 'bogus'"):
+        experiment.build({"experiment": "bogus"})
+
+
 @pytest.mark.parametrize(
     "section", [None, "model", "loss", "optimizer", "schedule", "batches", "run", "data"]
 )
@@ -200,7 +204,7 @@ def test_an_unknown_key_fails_by_name(section, tmp_path):
 
 
 def test_batch_size_must_divide_by_the_devices(tmp_path):
-    with pytest.raises(ValueError, match="batch of 12 examples cannot be shared evenly by 8"):
+    with pytest.raises(ValueError, match="batch of 12 examples cannot be split evenly over 8"):
         train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
 
 

@@ -62,9 +62,10 @@ def test_preserves_edges_of_the_guide_and_batches_are_independent():
 
 
 @pytest.mark.parametrize("name", ["sigma_space", "sigma_range", "cells_per_sigma"])
-def test_options_must_be_positive(name):
-    options = {"sigma_space": 2.0, "sigma_range": 0.1} | {name: 0.0}
-    with pytest.raises(ValueError, match=f"{name} must be a positive number, got 0.0"):
+@pytest.mark.parametrize("value", [0.0, "2"])
+def test_options_must_be_positive(name, value):
+    options = {"sigma_space": 2.0, "sigma_range": 0.1} | {name: value}
+    with pytest.raises(ValueError, match=f"{name} must be a positive number, got {value!r}"):
         bj.bilateral_filter(
             np.zeros((4, 4, 1), np.float32), np.zeros((4, 4), np.float32), **options
         )

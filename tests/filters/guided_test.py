@@ -110,7 +110,7 @@ def test_gradients_agree_with_differences():
     values, guide = jnp.float32(plane(5, 6)), jnp.float32(plane(5, 6, 3))
     run = functools.partial(guided.smooth, radius=2, epsilon=0.05)
     total = jax.jit(lambda v, g: jnp.sum(jnp.sin(3 * run(v, g))))
-    test_util.check_grads(total, (values, guide), order=1, modes=["fwd", "rev"], rtol=2e-2)
+    test_util.check_grads(total, (values, guide), order=1, modes=["fwd", "rev"], rtol=5e-2)
 
 
 def test_errors_name_the_argument():

@@ -123,7 +123,7 @@ def test_wrong_variables_are_named():
 
 def test_files_that_are_no_weights_are_named(tmp_path):
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(ValueError, match="broken.npz is not a readable .npz"):
+    with pytest.raises(ValueError, match="broken.npz cannot be read as an .npz"):
         hdrnet.load(tmp_path / "broken.npz")
     with pytest.raises(FileNotFoundError, match=r"absent"):
         hdrnet.load(tmp_path / "absent.npz")

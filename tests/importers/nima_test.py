@@ -127,7 +127,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         nima.load(tmp_path / "weights.h5")
     (tmp_path / "weights.h5").write_bytes(b"no HDF5")
-    with pytest.raises(ValueError, match="is not a readable HDF5 file"):
+    with pytest.raises(ValueError, match="cannot be read as an HDF5 file"):
         nima.load(tmp_path / "weights.h5")
     write_hdf5(tmp_path / "empty.h5", {})
     with pytest.raises(ValueError, match="holds no weights"):

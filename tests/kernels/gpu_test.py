@@ -13,6 +13,7 @@ from bilateral_jax.kernels import gpu, pallas
 from bilateral_jax.kernels.gpu import tuning
 from bilateral_jax.models.layers import guides, norms
 from bilateral_jax.ops import bilateral, reference
+from bilateral_jax.ops import guides as guide_functions
 from tests import cases, lowering
 
 # On jax 0.12 the backend is deprecated, see docs/kernels.md.
@@ -301,7 +302,7 @@ def guide_parameters(guide, image):
     return weights, network.apply(variables, image)
 
 
-@pytest.mark.parametrize("guide", gpu.GUIDES)
+@pytest.mark.parametrize("guide", guide_functions.PARAMETERS)
 def test_guided_slice_matches_guide_network_and_reference(guide, monkeypatch):
     monkeypatch.setattr(guides, "KNOTS", 4)  # of 16: quick to compile
     case = cases.Case("guided", (3, 4, 3), (6, 21), offset=guide == "curves")

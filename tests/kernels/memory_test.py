@@ -172,7 +172,7 @@ def test_accesses_of_the_guides_cotangent_are_inside(case, monkeypatch):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-4)
 
 
-@pytest.mark.parametrize("guide", gpu.GUIDES)
+@pytest.mark.parametrize("guide", guides.PARAMETERS)
 def test_accesses_of_the_fused_path_are_inside(guide, monkeypatch):
     case = dataclasses.replace(CASE, n_out=3, n_in=3)
     first, (_, image, _), options = problem(case)

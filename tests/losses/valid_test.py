@@ -9,7 +9,7 @@ import pytest
 
 from bilateral_jax import metrics
 from bilateral_jax.losses import blurred, features, illumination, reconstruction, variation
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import window_means
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -115,7 +115,7 @@ def test_masked_metrics_of_large_images_are_computed_in_tiles(name, monkeypatch)
     prediction, target, valid = (x[:, None] for x in padded())
     function = getattr(metrics, name)
     expected = function(prediction[:, 0], target[:, 0], valid=valid[:, 0])
-    monkeypatch.setattr(checks, "_TILE_PIXELS", 5 * 3 * 20)
+    monkeypatch.setattr(window_means, "_TILE_PIXELS", 5 * 3 * 20)
     out = jax.jit(function)(prediction, target, valid=valid)
     np.testing.assert_allclose(out[:, 0], expected, rtol=1e-5)
 

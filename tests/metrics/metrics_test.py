@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images, metrics
-from bilateral_jax.metrics import checks
+from bilateral_jax.metrics import window_means
 from tests import assets
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -295,11 +295,11 @@ def test_large_images_are_computed_in_tiles_with_the_same_result(monkeypatch):
     whole = [metric(prediction, target) for metric in _ALL[1:]]
     # Tiles of 7 rows: 43 rows of windows are not a multiple. Another shape than above, since a
     # compiled function does not read the constant again.
-    monkeypatch.setattr(checks, "_TILE_PIXELS", 7 * 2 * 41)
+    monkeypatch.setattr(window_means, "_TILE_PIXELS", 7 * 2 * 41)
     for metric, value in zip(_ALL[1:], whole):
         got = jax.jit(metric)(prediction[None], target[None])
         np.testing.assert_allclose(got[0], value, rtol=3e-6)
-    monkeypatch.setattr(checks, "_TILE_PIXELS", 42 * 2 * 41)
+    monkeypatch.setattr(window_means, "_TILE_PIXELS", 42 * 2 * 41)
     pair = (x[None, None] for x in (prediction, target))
     np.testing.assert_allclose(metrics.ssim(*pair)[0, 0], whole[0], rtol=3e-6)
 

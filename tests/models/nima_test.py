@@ -23,7 +23,7 @@ def shapes(name="NIMAMobileNet", **fields):
 
 @pytest.fixture(scope="module")
 def small():
-    """A narrow network whose norms have seen something, so that every leaf matters."""
+    """A narrow network with random batch statistics, so that every leaf matters."""
     module = models.create("NIMAMobileNet", {"width": 0.125, "input_size": 32})
     network = model.Model.init(module, jax.random.key(0))
     rng = np.random.default_rng(0)

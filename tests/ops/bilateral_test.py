@@ -488,6 +488,7 @@ MISTAKES = {
         "window must be four",
         lambda: bj.slice(GRID, GUIDE, window=(0, 0, 6)),
     ),
+    "window of text": (ValueError, "window must be", lambda: bj.slice(GRID, GUIDE, window="all")),
     "window of floats": (
         ValueError,
         "window must be",
@@ -502,6 +503,11 @@ MISTAKES = {
         ValueError,
         r"grid_shape must be three positive ints",
         lambda: bj.splat(IMAGE, GUIDE, (4, 4)),
+    ),
+    "grid shape of floats": (
+        ValueError,
+        r"grid_shape must be three positive ints",
+        lambda: bj.splat(IMAGE, GUIDE, (4, 4, 2.5)),
     ),
     "weights of another size": (
         ValueError,

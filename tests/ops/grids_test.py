@@ -198,5 +198,7 @@ def test_identity_grid_changes_nothing():
     assert bj.identity_grid((3, 4, 5), channels=1, dtype=jnp.bfloat16).dtype == jnp.bfloat16
     with pytest.raises(ValueError, match="shape must be positive ints"):
         bj.identity_grid((3, 4))
+    with pytest.raises(ValueError, match="shape must be positive ints .*, got 16"):
+        bj.identity_grid(16)
     with pytest.raises(TypeError, match="dtype must be floating"):
         bj.identity_grid((3, 4, 5), dtype=jnp.int32)

@@ -48,7 +48,7 @@ def test_hooks_run_at_their_interval_and_at_the_end():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nonsense_stops_before_any_hook_sees_it(bad):
+def test_a_nonfinite_loss_stops_before_the_hooks(bad):
     seen = []
     with pytest.raises(
         loop.NonFiniteError, match=r"loss is (nan|inf) at step 4: .*smaller learning rate"

@@ -132,7 +132,7 @@ def test_every_replica_holds_the_same_bits():
 
 @pytest.mark.parametrize("left_out", ["gradient", "batch_stats", "noise"])
 def test_a_mean_that_is_left_out_is_found(left_out, monkeypatch):
-    """JAX lets it pass in silence: what comes back calls itself replicated and is not."""
+    """JAX raises nothing: the result is marked as replicated and is not."""
     whole = parallel.mean
 
     def partial(tree, axis_name=parallel.AXIS):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bilateral_jax import color
+from bilateral_jax import color, resize
 
 PAIR = ("input", "target")
 
@@ -104,17 +104,10 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
         if contrast:
             image = (image - 0.5) * image.dtype.type(gain) + 0.5
         if saturation:
-            luma = color.luminance(image)[..., None]
-            image = luma + (image - luma) * image.dtype.type(chroma)
+            image = color.scale_saturation(image, image.dtype.type(chroma))
         return np.clip(image, 0.0, 1.0)
 
     return change
-
-
-def both_sides(size) -> tuple[int, int]:
-    """Returns (height, width) of a size given as one side or as both."""
-    height, width = (size, size) if np.ndim(size) == 0 else size
-    return int(height), int(width)
 
 
 def check_images(element: dict):
@@ -160,7 +153,7 @@ def _change(element, members, change):
 def _crop_range(element, size, members):
     check_one_size(element, members=members)
     height, width = element[members[0]].shape[-3:-1]
-    crop_height, crop_width = both_sides(size)
+    crop_height, crop_width = resize.both_sides(size)
     if crop_height > height or crop_width > width:
         raise ValueError(
             f"photo {element.get('name', '')!r} of {height} x {width} pixels is smaller than "

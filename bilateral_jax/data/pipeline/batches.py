@@ -57,7 +57,7 @@ def train_batches(
       lowres_from: "crop" (as the original: the network sees the crop only) or "photo" (it sees the
         whole photo: the batch has `lowres`, and `window` says where the crop lies in the photo).
       lowres_size: side of `lowres`.
-      lowres_method: "area" or "nearest_legacy", see `augment.lowres`.
+      lowres_method: one of `resize.METHODS`, such as "area" or "nearest_legacy".
       decoded_folder: folder of a `pixel_cache.PixelCache`, so that a crop costs the reading of a
         crop; None decodes each photo every time.
       **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.
@@ -72,7 +72,8 @@ def train_batches(
       ImportError: Grain is not installed.
     """
     options = loader.Options(**loading)
-    _check(source, batch_size, lowres_from, lowres_method)
+    sampling.check(source, batch_size, paired=paired)
+    _check_lowres(lowres_from, lowres_method)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
     if decoded_folder is not None:
@@ -85,7 +86,7 @@ def train_batches(
     example = functools.partial(
         _example,
         crop=crop,
-        paired=paired,
+        groups=augment.groups(paired),
         steps=(augment.flip,) * flips + (augment.rotate,) * rotations,
         jitter=jitter,
         jitter_target=jitter_target,
@@ -109,9 +110,8 @@ def evaluation_examples(source):
         yield pair | {"name": element["name"]}
 
 
-def _example(element, rng, *, crop, paired, steps, jitter, jitter_target, lowres):
+def _example(element, rng, *, crop, groups, steps, jitter, jitter_target, lowres):
     augment.check_images(element)
-    groups = augment.groups(paired)
     copy = ("lowres",) * ("lowres" in element)  # the copy of the input is changed as the input is
     for step in steps:
         for members in groups:
@@ -143,8 +143,7 @@ def _row(photo, crop, lowres, change=None, jitter_target=False):
     return row | {"window": crop["window"], "lowres": small}
 
 
-def _check(source, batch_size, lowres_from, lowres_method):
-    sampling.check(source, batch_size)
+def _check_lowres(lowres_from, lowres_method):
     if lowres_from not in ("crop", "photo"):
         raise ValueError(f'lowres_from must be "crop" or "photo", got {lowres_from!r}')
     if lowres_method not in resize.METHODS:

@@ -23,7 +23,7 @@ GRACE_SECONDS = 30.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How batches are read; none of these changes what is in the batch of a step.
+    """Options of loading; none of them changes the batch of a step.
 
     Attributes:
       shard: (index, count) of this process: it reads the index-th of count equal parts of each
@@ -38,6 +38,15 @@ class Options:
     threads: int = 2
     workers: int = 0
     prefetch: int = 4
+
+    def __post_init__(self):
+        """Raises ValueError for a negative number, TypeError for one that is no int."""
+        for name in ("threads", "workers", "prefetch"):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, got {value!r}")
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, got {value}")
 
 
 class Loader:
@@ -131,7 +140,7 @@ def _mark_flags_parsed():
 
 
 def _start_worker(index, count):
-    """Makes a worker live exactly as long as its trainer.
+    """Prepares a worker process to end with its trainer, and not before.
 
     Ctrl-C and a scheduler's SIGTERM reach every process of the group, but the trainer needs its
     workers to finish its step and save; it ends them afterwards. If the trainer is killed, the

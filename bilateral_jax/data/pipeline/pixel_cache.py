@@ -52,7 +52,7 @@ class PixelCache(views.View):
         folder = self._folder / f"{index:07d}"
         if not folder.is_dir():
             self._decode(index, folder)
-        element = json.loads((folder / "rest.json").read_text(encoding="utf-8"))
+        element = atomic.read_json(folder / "rest.json")
         for path in folder.glob("*.npy"):
             element[path.stem] = np.load(path, mmap_mode="r")
         return element
@@ -79,7 +79,7 @@ class PixelCache(views.View):
         expected["lowres"] = None if self._lowres is None else list(self._lowres)
         if not path.exists():
             atomic.write_json(path, expected)
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = atomic.read_json(path)
         differing = [key for key in expected if found.get(key) != expected[key]]
         if differing:
             raise ValueError(

@@ -10,9 +10,9 @@ import functools
 
 import numpy as np
 
+from bilateral_jax import images
+from bilateral_jax import resize as resize_lib
 from bilateral_jax.data.pipeline import batch, loader, rating_distributions, sampling
-
-RESIZE_METHODS = ("nearest", "antialias")
 
 
 def train_batches(
@@ -100,12 +100,12 @@ def _example(element, rng, *, size, load_size, resize, flips, spread):
     if rng.uniform() < 0.5 and flips:
         pixels = pixels[:, ::-1]
     return batch.example(
-        input=pixels.astype(np.float32) / np.float32(255),
+        input=images.to_float(pixels),
         target=rating_distributions.distribution(element, spread=spread),
         record=element["record"],
     )
 
 
 def _check_method(method):
-    if method not in RESIZE_METHODS:
-        raise ValueError(f"resize must be one of {RESIZE_METHODS}, got {method!r}")
+    if method not in resize_lib.PILLOW_METHODS:
+        raise ValueError(f"resize must be one of {resize_lib.PILLOW_METHODS}, got {method!r}")

@@ -45,18 +45,25 @@ def shuffled(source, example, *, batch_size: int, seed: int, options: loader.Opt
     )
 
 
-def check(source, batch_size: int):
+def check(source, batch_size: int, *, paired: bool = False):
     """Checks that batches can be made of a source.
 
     Args:
       source: as for `shuffled`.
       batch_size: as for `shuffled`.
+      paired: whether pairs are expected.
 
     Raises:
-      ValueError: an empty source, or no examples per batch.
+      ValueError: an empty source, no examples per batch, or an unpaired source where pairs are
+        expected.
     """
     if len(source) == 0:
         raise ValueError("the source is empty")
+    if paired and not views.is_paired(source):
+        raise ValueError(
+            "the source is unpaired: its inputs and targets are of different photos; "
+            "batches.paired must be False"
+        )
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
 
@@ -69,15 +76,16 @@ class _Shuffled:
 
     def __init__(self, source, seed):
         self._source, self._seed, self._order = source, seed, (None, None)
+        self._size = len(source)
 
     def __len__(self):
-        return sys.maxsize // len(self._source) * len(self._source)
+        return sys.maxsize // self._size * self._size
 
     def __getitem__(self, index):
-        epoch, rank = divmod(index, len(self._source))
+        epoch, rank = divmod(index, self._size)
         known, order = self._order  # read once: other threads may replace it
         if known != epoch:
-            order = np.random.default_rng((self._seed, epoch)).permutation(len(self._source))
+            order = np.random.default_rng((self._seed, epoch)).permutation(self._size)
             self._order = (epoch, order)
         return self._source[int(order[rank])] | {"position": index}
 

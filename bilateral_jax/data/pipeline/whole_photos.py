@@ -60,11 +60,12 @@ def train_batches(
       ImportError: Grain is not installed.
     """
     options = loader.Options(**loading)
+    sampling.check(source, batch_size, paired=paired)
     short_sides = tuple(short_sides)
     if not all(_is_length(side) for side in short_sides):
         raise ValueError(f"short_sides must be positive ints, got {short_sides}")
     if pad_to is not None:
-        pad_to = augment.both_sides(pad_to)
+        pad_to = resize.both_sides(pad_to)
         if min(pad_to) < 1:
             raise ValueError(f"pad_to must be at least 1 pixel high and wide, got {pad_to}")
     example = functools.partial(
@@ -130,7 +131,7 @@ class Resized(views.View):
         small = limit_short_side(pixels, self._short_side)
         if not np.issubdtype(pixels.dtype, np.integer):
             return small
-        return images.to_integer(small, 8 * pixels.dtype.itemsize)
+        return images.to_integer(small, images.bit_depth(pixels))
 
 
 def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_to):

@@ -1,1 +1,1 @@
-"""Data sets as they lie on disk, one file each, and what these share."""
+"""Sources of published data sets, one file each, and their base classes and readers."""

@@ -1,4 +1,4 @@
-"""Base class of all sources of files: validation of every file, and the handling of bad ones.
+"""Base classes of all sources of files: validation of every file, and the handling of bad ones.
 
 A source has a fixed length and returns the same element for the same index at any time, since a
 resumed run must read what the interrupted one would have read. So records found bad at the start
@@ -107,7 +107,7 @@ class FileSource:
         return self._encode(self._records[operator.index(index)])
 
     def part(self, start: int | None, stop: int | None) -> FileSource:
-        """Takes a part of the source; substitutes of bad records come from that part, too.
+        """Selects a range of records; bad ones are replaced from within it.
 
         Args:
           start: first record, as in a Python slice.
@@ -185,3 +185,32 @@ class FileSource:
                 "leave them out"
             )
         warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {names}", stacklevel=4)
+
+
+class ImageRecords(FileSource):
+    """Base class of sources of single images: `{"image": uint8 or uint16 [h, w, 3], "name": str}`.
+
+    Args:
+      records: list of records with a `path` and a `name`.
+      reader: how the files are read, see `data/sources/readers.py`.
+      **checks: `lost`, `verify`, `on_bad`, `threads` of `FileSource`.
+
+    Raises:
+      ValueError: as `FileSource`.
+    """
+
+    def __init__(self, records, reader, **checks):
+        self._reader = reader
+        super().__init__(records, **checks)
+
+    def _name(self, record):
+        return record.name
+
+    def _inspect(self, record):
+        self._reader.size(record.path)
+
+    def _read(self, record):
+        return {"image": self._reader.read(record.path), "name": self._name(record)}
+
+    def _encode(self, record):
+        return {"image": self._reader.encoded(record.path)[0], "name": self._name(record)}

@@ -17,7 +17,7 @@ class LabelledFile(NamedTuple):
     numbers: dict
 
 
-class LabelledImages(file_source.FileSource):
+class LabelledImages(file_source.ImageRecords):
     """Images with labels: `source[i]` is `{"image": uint8 [h, w, 3], "name": str, **numbers}`.
 
     Args:
@@ -28,24 +28,14 @@ class LabelledImages(file_source.FileSource):
       ValueError: as `file_source.FileSource`.
     """
 
-    _reader = readers.AsStored(8)
-
     def __init__(self, labels, **checks):
-        super().__init__(labels, **checks)
-
-    def _name(self, record):
-        return record.name
-
-    def _inspect(self, record):
-        self._reader.size(record.path)
+        super().__init__(labels, readers.AsStored(8), **checks)
 
     def _read(self, record):
-        pixels = self._reader.read(record.path)
-        return {"image": pixels, "name": record.name, **record.numbers}
+        return super()._read(record) | record.numbers
 
     def _encode(self, record):
-        content, _ = self._reader.encoded(record.path)
-        return {"image": content, "name": record.name, **record.numbers}
+        return super()._encode(record) | record.numbers
 
 
 def uniform_hash(key: str) -> float:

@@ -31,7 +31,7 @@ class AsStored:
     bits: int | None = None
 
     def size(self, path):
-        """Reads the head and the end of the file."""
+        """Reads (height, width) from the file's header and checks the file's end."""
         header = images.inspect(path)
         _check_bits(path, header.bits, self.bits)
         return header.height, header.width
@@ -39,14 +39,14 @@ class AsStored:
     def read(self, path):
         """Decodes the file."""
         pixels = images.read(path).pixels
-        _check_bits(path, 8 * pixels.dtype.itemsize, self.bits)
+        _check_bits(path, images.bit_depth(pixels), self.bits)
         return pixels
 
     def encoded(self, path):
         """Returns the file's bytes, after decoding it."""
         content = pathlib.Path(path).read_bytes()
         pixels = images.decode(content, label=path).pixels
-        _check_bits(path, 8 * pixels.dtype.itemsize, self.bits)
+        _check_bits(path, images.bit_depth(pixels), self.bits)
         return content, pixels.shape[:2]
 
 
@@ -58,13 +58,13 @@ class ProPhoto:
     """
 
     def size(self, path):
-        """Reads the head and the end of the file."""
+        """Reads (height, width) from the file's header and checks the file's end."""
         return AsStored(16).size(path)
 
     def read(self, path):
         """Decodes and converts the file."""
         photo = images.read(path)
-        _check_bits(path, 8 * photo.pixels.dtype.itemsize, 16)
+        _check_bits(path, images.bit_depth(photo.pixels), 16)
         if not _may_be_prophoto(photo.icc_profile):
             raise ValueError(
                 f"{path} has a colour profile that is not ProPhoto (ROMM RGB); "
@@ -89,7 +89,7 @@ class Raw:
     """
 
     def size(self, path):
-        """Opens the file without developing it; its size is not known before."""
+        """Checks that the file opens; returns None, as the size is known once it is developed."""
         with _raw_file(path):
             return None
 
@@ -116,7 +116,7 @@ class Raw:
 
 @dataclasses.dataclass(frozen=True)
 class Resized:
-    """Another reader, its images reduced by area averaging; never enlarged.
+    """Images of another reader, reduced by area averaging; never enlarged.
 
     Attributes:
       reader: of the images to resize.
@@ -127,7 +127,7 @@ class Resized:
     long_side: int
 
     def size(self, path):
-        """Reads the head as the other reader does."""
+        """Reads (height, width) as the other reader does, and resizes it."""
         size = self.reader.size(path)
         return size and self._fit(*size)
 

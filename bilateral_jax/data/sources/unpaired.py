@@ -17,7 +17,7 @@ class ImageFile(NamedTuple):
     path: pathlib.Path
 
 
-class ImageSource(file_source.FileSource):
+class ImageSource(file_source.ImageRecords):
     """Single images: `source[i]` is `{"image": uint8 or uint16 [h, w, 3], "name": str}`.
 
     Args:
@@ -30,11 +30,12 @@ class ImageSource(file_source.FileSource):
     """
 
     def __init__(self, files, *, reader=None, **checks):
-        self._reader = reader or readers.AsStored()
-        super().__init__(files, **checks)
+        super().__init__(files, reader or readers.AsStored(), **checks)
 
     @classmethod
-    def folder(cls, folder, *, root=None, follow_links=False, bits=None, **checks) -> ImageSource:
+    def folder(
+        cls, folder, *, root=None, follow_links=False, bits=None, long_side=None, **checks
+    ) -> ImageSource:
         """Lists the images of one folder, sorted by name.
 
         Args:
@@ -42,6 +43,7 @@ class ImageSource(file_source.FileSource):
           root: another folder that links may lead into.
           follow_links: accept links that lead anywhere.
           bits: 8 or 16 to accept nothing else.
+          long_side: larger images are reduced to it; None for no resizing.
           **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
 
         Returns:
@@ -53,19 +55,7 @@ class ImageSource(file_source.FileSource):
         """
         found = image_files.images_in(folder, root=root, follow_links=follow_links)
         files = [ImageFile(path.name, path) for path in found.values()]
-        return cls(files, reader=readers.AsStored(bits), **checks)
-
-    def _name(self, record):
-        return record.name
-
-    def _inspect(self, record):
-        self._reader.size(record.path)
-
-    def _read(self, record):
-        return {"image": self._reader.read(record.path), "name": record.name}
-
-    def _encode(self, record):
-        return {"image": self._reader.encoded(record.path)[0], "name": record.name}
+        return cls(files, reader=readers.resized(readers.AsStored(bits), long_side), **checks)
 
 
 class Unpaired:
@@ -85,6 +75,8 @@ class Unpaired:
     Raises:
       ValueError: no rounds, or a source is empty.
     """
+
+    paired = False
 
     def __init__(self, inputs, targets, *, seed: int = 0, rounds: int = 64):
         if rounds < 1 or not len(inputs) or not len(targets):

@@ -32,7 +32,7 @@ class Frame(NamedTuple):
     path: pathlib.Path
 
 
-class Frames(file_source.FileSource):
+class Frames(file_source.ImageRecords):
     """The single frames of a tree of clips: `{"image": uint8 or uint16 [h, w, 3], "name"}`.
 
     Args:
@@ -47,7 +47,6 @@ class Frames(file_source.FileSource):
     """
 
     def __init__(self, root, *, bits=None, follow_links=False, **checks):
-        self._reader = readers.AsStored(bits)
         root = pathlib.Path(root)
         clips = image_files.entries(root, follow_links=follow_links, folders=True)
         if not clips:
@@ -55,7 +54,7 @@ class Frames(file_source.FileSource):
         frames = []
         for clip in sorted(clips, key=lambda path: path.name):
             frames += _numbered(clip, root, follow_links)
-        super().__init__(frames, **checks)
+        super().__init__(frames, readers.AsStored(bits), **checks)
 
     @property
     def frame_ids(self) -> list[FrameId]:
@@ -64,15 +63,6 @@ class Frames(file_source.FileSource):
 
     def _name(self, record):
         return frame_name(record.id)
-
-    def _inspect(self, record):
-        self._reader.size(record.path)
-
-    def _read(self, record):
-        return {"image": self._reader.read(record.path), "name": self._name(record)}
-
-    def _encode(self, record):
-        return {"image": self._reader.encoded(record.path)[0], "name": self._name(record)}
 
 
 class Windows(file_source.FileSource):

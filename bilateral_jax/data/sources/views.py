@@ -13,7 +13,7 @@ import numpy as np
 
 
 def check_index(index, count: int, of: str) -> int:
-    """Counts an index from the front.
+    """Checks an index; a negative one counts from the end.
 
     Args:
       index: integer in [-count, count); negative ones count from the end, as in a list.
@@ -33,6 +33,15 @@ def check_index(index, count: int, of: str) -> int:
     return index % count
 
 
+def is_paired(source) -> bool:
+    """Whether the inputs and targets of a source show the same scene.
+
+    Args:
+      source: any source; one of unpaired images has a false attribute `paired`.
+    """
+    return getattr(source, "paired", True)
+
+
 class View:
     """A source that wraps another one of the same length.
 
@@ -50,6 +59,11 @@ class View:
     def skipped(self) -> list:
         """(name, reason) of what the wrapped source has left out."""
         return getattr(self._source, "skipped", [])
+
+    @property
+    def paired(self) -> bool:
+        """Whether input and target show the same scene."""
+        return is_paired(self._source)
 
     def _exact(self, index):
         """Returns an element of the wrapped source, without substitution where it has such."""

@@ -28,7 +28,7 @@ FILTER = {
     "shoulder": 4.0,
     "saturation": 1.1,
     "black": 2.0**-7,
-    "samples": 10,
+    "samples": 10,  # as the published runs had; the operator is then coarser than its exact form
 }
 
 # name -> (package, file in it). The held-out photos are never trained on.
@@ -202,8 +202,7 @@ def _vary(photo, rng):
     contrast, stops = rng.uniform(0.8, 1.25), rng.uniform(-1.2, 1.2)
     gains = np.exp2(stops + rng.uniform(-0.2, 0.2, 3)).astype(np.float32)
     linear = 0.2 * (color.srgb_to_linear(image) / 0.2) ** np.float32(contrast) * gains
-    grey = color.luminance(linear)[..., None]
-    linear = grey + (linear - grey) * np.float32(rng.uniform(0.5, 1.3))
+    linear = color.scale_saturation(linear, np.float32(rng.uniform(0.5, 1.3)))
     return images.to_integer(color.linear_to_srgb(np.clip(linear, 0, 1)), 8)
 
 

@@ -13,7 +13,7 @@ import threading
 import numpy as np
 
 from bilateral_jax import images
-from bilateral_jax.data.sources import image_files, readers, unpaired, views
+from bilateral_jax.data.sources import views
 from bilateral_jax.data.synthetic import demo_photos
 
 
@@ -102,26 +102,6 @@ class OperatorTargets(views.View):
 
     def __setstate__(self, state):
         self.__dict__.update(state | {"_lock": threading.Lock()})
-
-
-def photo_folder(root, *, long_side: int | None = None, **checks) -> unpaired.ImageSource:
-    """Lists the images of one folder, sorted by name.
-
-    Args:
-      root: the folder.
-      long_side: larger images are reduced to it; None for no resizing.
-      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
-
-    Returns:
-      Source of `{"image": uint8 or uint16 [h, w, 3], "name"}`.
-
-    Raises:
-      ValueError: the folder is missing or empty, or as `file_source.FileSource`.
-    """
-    found = image_files.images_in(root)
-    files = [unpaired.ImageFile(path.name, path) for path in found.values()]
-    reader = readers.resized(readers.AsStored(), long_side)
-    return unpaired.ImageSource(files, reader=reader, **checks)
 
 
 class DemoInputs:

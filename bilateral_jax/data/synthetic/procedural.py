@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bilateral_jax import resize
 from bilateral_jax.data.sources import views
 
 RETOUCHES = ("affine", "curve")
@@ -31,7 +32,7 @@ class SyntheticPairs:
     def __init__(self, count: int, *, size=64, seed: int = 0, retouch: str = "affine"):
         if retouch not in RETOUCHES:
             raise ValueError(f"retouch must be one of {RETOUCHES}, got {retouch!r}")
-        self._size = (size, size) if np.ndim(size) == 0 else tuple(size)
+        self._size = resize.both_sides(size)
         if count < 1 or min(self._size) < 1:
             raise ValueError(f"count and size must be at least 1, got {count} and {size}")
         self._count, self._seed = count, seed

@@ -82,8 +82,7 @@ def degrade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     linear = color.srgb_to_linear(images.to_float(photo))
     linear = cv2.GaussianBlur(linear, (0, 0), PHONE["blur"], borderType=cv2.BORDER_REFLECT)
-    grey = color.luminance(linear)[..., None]
-    linear = grey + (linear - grey) * np.float32(1 - PHONE["mixing"])
+    linear = color.scale_saturation(linear, np.float32(1 - PHONE["mixing"]))
     gains = np.exp2(rng.uniform(*PHONE["stops"])) * np.array(PHONE["gains"])
     linear = linear * gains.astype(np.float32)
     variance = PHONE["read_noise"] ** 2 + PHONE["shot_noise"] * np.maximum(linear, 0)

@@ -236,8 +236,7 @@ def _vary(photo, size, rng):
     scale, down, right = rng.uniform(0.4, 1.0), rng.uniform(), rng.uniform()
     view = demo_photos.resized_crop(photo, size=size, scale=scale, down=down, right=right)
     view = images.to_float(view[:: rng.choice((-1, 1)), :, rng.permutation(3)])
-    grey = color.luminance(view)[..., None]
-    view = grey + (view - grey) * np.float32(rng.uniform(0.0, 1.3))
+    view = color.scale_saturation(view, np.float32(rng.uniform(0.0, 1.3)))
     rows, columns = (np.linspace(-1, 1, length) for length in size)
     slope = rng.uniform(-0.7, 0.7, 2)
     light = np.exp2(rows[:, None] * slope[0] + columns * slope[1])[..., None]

@@ -66,7 +66,7 @@ class Underexposed(views.View):
     def _darken(self, photo, rng):
         stops, gamma = rng.uniform(*self._stops), rng.uniform(*self._gamma)
         is_float = np.issubdtype(photo.dtype, np.floating)
-        linear = color.srgb_to_linear(photo if is_float else images.to_float(photo))
+        linear = color.srgb_to_linear(images.as_float(photo))
         linear = linear * np.float32(2.0**-stops)
         dark = color.linear_to_srgb(np.clip(linear, 0, 1)) ** np.float32(gamma)
         dark += np.float32(self._noise) * rng.standard_normal(dark.shape, np.float32)

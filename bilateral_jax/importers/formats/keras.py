@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bilateral_jax.importers import variables as variables_lib
+from bilateral_jax.importers.formats import failures, stored
 
 _SUFFIXES = (".hdf5", ".h5")
 # What Keras keeps beside weights: start-up correction of moving averages, optimisers.
@@ -26,12 +27,12 @@ def read(source) -> dict[str, np.ndarray]:
         `variables.read`.
 
     Returns:
-      Name to array.
+      Name to array; those of an HDF5 file are read when they are asked for.
 
     Raises:
       FileNotFoundError: no such file.
       ImportError: an HDF5 file, and h5py is not installed.
-      ValueError: the file cannot be read, or holds no weights.
+      ValueError: the file cannot be read, holds no weights, or refers to other files.
     """
     if not isinstance(source, Mapping):
         path = pathlib.Path(source)
@@ -54,27 +55,53 @@ def _read_hdf5(path):
         raise ImportError(
             'reading HDF5 files needs h5py: pip install "bilateral_jax[keras]"'
         ) from error
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
+    with failures.named(path, "an HDF5 file"):
         with h5py.File(path, "r") as file:
+            root = _member(h5py, file, "model_weights") if "model_weights" in file else file
+            if not isinstance(root, h5py.Group):
+                raise ValueError("model_weights is no group of layers")
             found = {}
-            for layer in file.get("model_weights", file).values():
+            for layer in (_member(h5py, root, name) for name in root):
                 if isinstance(layer, h5py.Group):
-                    found |= _datasets(h5py, layer)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
-    if not found:
-        raise ValueError(f"{path} holds no weights")
+                    found |= _datasets(h5py, path, layer)
+        if not found:
+            raise ValueError("it holds no weights")
     return found
 
 
-def _datasets(h5py, layer):
-    found = {}
+def _member(h5py, group, name):
+    """One member of a group, in this file: others could be read through links, too."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link to elsewhere, which is not followed")
+    return group[name]
 
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = np.asarray(item)
 
-    layer.visititems(visit)
+def _datasets(h5py, path, layer):
+    """The data sets of a layer, at any depth."""
+    found, groups, visited = {}, [("", layer)], set()
+    while groups:
+        prefix, group = groups.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in visited:
+            continue
+        visited.add(address)
+        for name in group:
+            item = _member(h5py, group, name)
+            if isinstance(item, h5py.Group):
+                groups.append((f"{prefix}{name}/", item))
+            elif isinstance(item, h5py.Dataset) and item.dtype.kind in "fiub":
+                found[prefix + name] = _stored(h5py, path, item)
     return found
+
+
+def _stored(h5py, path, item):
+    if item.external or item.is_virtual:
+        raise ValueError(f"{item.name} takes its numbers from another file, which is not read")
+    size = min(item.id.get_storage_size(), path.stat().st_size)
+
+    def load():
+        with failures.named(path, "an HDF5 file"), h5py.File(path, "r") as file:
+            return file[item_name][()]
+
+    item_name = item.name
+    return stored.StoredArray(item_name, item.shape, item.dtype, size=size, load=load)

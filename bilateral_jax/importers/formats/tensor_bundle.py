@@ -16,10 +16,13 @@ import struct
 import ml_dtypes
 import numpy as np
 
+from bilateral_jax.importers.formats import failures
+
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _TRAILER = 5  # compression kind and checksum after every block
 _STRING = 7
+_LONGEST_KEY = 1024
 _MASK_DELTA = 0xA282EAD8
 _DTYPES = {
     1: np.float32,
@@ -80,6 +83,8 @@ def find(source) -> pathlib.Path:
         return _find_in_folder(source)
     prefix = source.with_suffix("") if source.suffix == ".index" else source
     if not _index_path(prefix).is_file():
+        if source.is_file() and not re.search(r"\.data-\d+-of-\d+$", source.name):
+            raise ValueError(f"{source} is not a file of weights of a known format")
         raise FileNotFoundError(
             f"no TensorFlow checkpoint at {source}: {_index_path(prefix)} is missing"
         )
@@ -117,7 +122,7 @@ def read(source) -> dict[str, np.ndarray]:
     """
     prefix = find(source)
     shards, index = _read_index(_index_path(prefix))
-    variables, files = {}, {}
+    variables, files, sizes = {}, {}, {}
     for name, entry in index.items():
         path = prefix.with_name(f"{prefix.name}.data-{entry.shard:05d}-of-{shards:05d}")
         if path not in files:
@@ -127,6 +132,9 @@ def read(source) -> dict[str, np.ndarray]:
                 np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
             )
         variables[name] = _variable(path, files[path], name, entry)
+        sizes[path] = sizes.get(path, 0) + entry.size
+        if sizes[path] > files[path].size:
+            raise ValueError(f"{path}: its variables overlap at {name}")
     return variables
 
 
@@ -195,22 +203,24 @@ def _variable(path, data, name, entry):
 def _read_index(path):
     """Reads (number of shards, {name: entry}) from an index file."""
     content = path.read_bytes()
-    try:
+    with failures.named(path, "a checkpoint index"):
         if len(content) < _FOOTER or struct.unpack("<Q", content[-8:])[0] != _MAGIC:
             raise ValueError("it is not a LevelDB table (wrong length or last bytes)")
         footer, at = content[-_FOOTER:], 0
         for _ in range(2):  # the meta index, which TensorFlow leaves empty
             _, at = _varint(footer, at)
+        handles = [_handle(h, 0) for h in _block(content, *_handle(footer, at)).values()]
+        if sum(size for _, size in handles) > len(content):
+            raise ValueError("its blocks overlap")
         records = {}
-        for handle in _block(content, *_handle(footer, at)).values():
-            records |= _block(content, *_handle(handle, 0))
+        for handle in handles:
+            records |= _block(content, *handle)
         header = _message(records.pop(b"", b""))
-        if header.get(2, [0])[0]:
+        if _field(header, 2, 0):
             raise ValueError("its data are big-endian, which is not supported")
         found = {key.decode(): _entry(value) for key, value in records.items()}
-    except (ValueError, IndexError, struct.error) as error:
-        raise ValueError(f"{path} is damaged or not a checkpoint index: {error}") from error
-    return header.get(1, [1])[0], {k: e for k, e in found.items() if e.dtype != _STRING}
+        shards = _field(header, 1, 1)
+    return shards, {k: e for k, e in found.items() if e.dtype != _STRING}
 
 
 def _handle(data, at):
@@ -241,6 +251,8 @@ def _block(content, offset, size):
         own, at = _varint(data, at)
         length, at = _varint(data, at)
         key = key[:shared] + data[at : at + own]
+        if len(key) > _LONGEST_KEY:
+            raise ValueError(f"a name has {len(key)} bytes; at most {_LONGEST_KEY} are read")
         at += own
         pairs[key] = data[at : at + length]
         at += length
@@ -250,10 +262,21 @@ def _block(content, offset, size):
 def _entry(value):
     """Reads a BundleEntryProto."""
     fields = _message(value)
-    shape = _message(fields[2][0]) if 2 in fields else {}
-    sizes = [_message(dimension).get(1, [0])[0] for dimension in shape.get(2, [])]
-    one = {name: fields[number][0] for name, number in _ENTRY_FIELDS.items() if number in fields}
+    shape = _message(_field(fields, 2, b""))
+    sizes = [_field(_message(_of(bytes, dimension)), 1, 0) for dimension in shape.get(2, [])]
+    one = {n: _field(fields, number, 0) for n, number in _ENTRY_FIELDS.items() if number in fields}
     return Entry(shape=tuple(sizes), sliced=7 in fields, **one)
+
+
+def _field(fields, number, default):
+    """The first value of a field, of the type of its default."""
+    return _of(type(default), fields.get(number, [default])[0])
+
+
+def _of(kind, value):
+    if not isinstance(value, kind):
+        raise ValueError(f"a record has {type(value).__name__} in place of {kind.__name__}")
+    return value
 
 
 _ENTRY_FIELDS = {"dtype": 1, "shard": 3, "offset": 4, "size": 5, "checksum": 6}

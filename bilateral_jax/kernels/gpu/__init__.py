@@ -7,7 +7,6 @@ tile sizes in `tuning.py`.
 
 import jax.numpy as jnp
 
-from bilateral_jax.kernels.gpu.guided import GUIDES as GUIDES
 from bilateral_jax.kernels.gpu.guided import guided_slice_apply as guided_slice_apply
 from bilateral_jax.kernels.gpu.slicing import guide_vjp as guide_vjp
 from bilateral_jax.kernels.gpu.slicing import slice_apply as slice_apply

@@ -13,8 +13,6 @@ import jax.numpy as jnp
 from bilateral_jax.kernels import pallas
 from bilateral_jax.kernels.gpu import slicing
 
-GUIDES = ("curves", "pointwise")
-
 
 def guided_slice_apply(grid, image, parameters, window=None, *, lattice, guide, dtype):
     """Slices and applies a grid at a learned guide of each pixel's colour.

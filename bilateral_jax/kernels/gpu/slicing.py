@@ -308,7 +308,7 @@ def load(ref, at, channel=0, channels=1):
 
 
 def anchored(index, ref):
-    """`index`, with proof for the compiler that adding a small number to it does not overflow.
+    """Bounds an index for the compiler, so that adding a small number cannot overflow.
 
     The small number then becomes a constant in the load or store, instead of two instructions
     before each (seen in the machine code; a third of a kernel).

@@ -9,7 +9,6 @@ import numpy as np
 
 from bilateral_jax.kernels.tpu import guided, slicing, splatting, tiling
 
-GUIDES = guided.GUIDES
 _DTYPES = ("float32", "bfloat16")
 
 

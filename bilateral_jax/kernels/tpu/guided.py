@@ -5,8 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 
-GUIDES = ("curves", "pointwise")
-
 
 def learned(guide: str, parameters):
     """A learned guide as a vector of numbers and the function that applies them.

@@ -211,7 +211,7 @@ def _write(matrices, colours, values, out, rows, lanes):
 
 
 def on_ring(cell, cells):
-    """The cell that `cell`, at least -1, is on a ring of `cells`."""
+    """Index of a cell modulo the number of cells; `cell` is at least -1."""
     # `%` rounds down by the sign, which jax 0.10.2 cannot lower unless it is told the chip.
     return jax.lax.rem(cell + cells, cells)
 

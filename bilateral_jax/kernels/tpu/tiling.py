@@ -79,7 +79,7 @@ def vector_memory(lattice, tile: Tile, columns: int, planes: int, channels: int)
 
 
 def padded(count: int, multiple: int) -> int:
-    """The first multiple that is not below `count`."""
+    """`count` rounded up to a multiple."""
     return -(-count // multiple) * multiple
 
 

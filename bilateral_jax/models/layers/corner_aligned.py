@@ -26,7 +26,7 @@ class Span:
     total: int
 
     def halved(self) -> "Span":
-        """Returns the whole next level of a whole axis."""
+        """Returns the span of a whole axis on the next coarser level."""
         return Span(0, half(self.total), half(self.total))
 
 
@@ -150,7 +150,7 @@ _AHEAD = (8, 2)
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """How one axis (rows or columns) moves between the three levels, finest 0 to coarsest 2.
+    """Resize weights of one axis (rows or columns) between the three levels, finest first.
 
     Attributes:
       weights: of the four resizes: "halve_1", "halve_2", "double_1", "double_0"; the number is the
@@ -163,7 +163,7 @@ class Axis:
 
 
 def whole(size: int) -> Axis:
-    """Plans an axis that is there from end to end."""
+    """Makes the weights of a whole axis."""
     finest = Span(0, size, size)
     middle, coarsest = finest.halved(), finest.halved().halved()
     return Axis(_weights((finest, middle, coarsest), middle))

@@ -40,7 +40,7 @@ class RowTile:
         return ((rows >= 0) & (rows < self.height))[:, None, None]
 
     def map(self, function: Callable, *args) -> "RowTile":
-        """Applies a function of the values (and `args`) that keeps every row where it is."""
+        """Applies a function of the values (and `args`) that keeps the rows' positions."""
         return self.replace(values=function(self.values, *args))
 
     def plus(self, other: "RowTile") -> "RowTile":

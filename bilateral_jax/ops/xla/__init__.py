@@ -4,6 +4,7 @@ A gather of eight corners costs XLA a materialised array per corner, once someth
 what was gathered. Instead:
 
 1.  The columns are cut into equal column tiles, so narrow that one tile meets only a few
+    neighbouring cells, its taps (`column_tiles.py`). The grid becomes a table by tap and tile.
 2.  Rows are processed in row tiles (`row_tiles.py`). A small matrix product interpolates the table
     along gh for each row.
 3.  A pixel's coefficient is `sum over taps and depth planes of tap_tent * depth_tent * table`,

@@ -84,7 +84,7 @@ class ColumnTiles:
         return self.count * self.width == self.columns
 
     def of(self, example):
-        """These tiles for one example, or for all if `example` is None."""
+        """Selects the tiles of one example; None selects all."""
         if example is None or self.offsets.ndim == 2:
             return self
         offsets, entries = (
@@ -94,16 +94,16 @@ class ColumnTiles:
         return dataclasses.replace(self, offsets=offsets, entries=entries)
 
     def pad(self, pixels):
-        """`[n, h, columns, ...]` -> `[n, h, count * width, ...]`, with zeros."""
+        """Pads with zeros: `[n, h, columns, ...]` -> `[n, h, count * width, ...]`."""
         padding = self.count * self.width - self.columns
         return jnp.pad(pixels, ((0, 0), (0, 0), (0, padding)) + ((0, 0),) * (pixels.ndim - 3))
 
     def split(self, pixels):
-        """`[n, h, count * width, ...]` -> `[n, h, count, width, ...]`."""
+        """Splits into tiles: `[n, h, count * width, ...]` -> `[n, h, count, width, ...]`."""
         return pixels.reshape(*pixels.shape[:2], self.count, self.width, *pixels.shape[3:])
 
     def join(self, pixels):
-        """`[n, h, count, width, ...]` -> `[n, h, columns, ...]`, without the padding."""
+        """Joins tiles, without padding: `[n, h, count, width, ...]` -> `[n, h, columns, ...]`."""
         joined = pixels.reshape(*pixels.shape[:2], self.count * self.width, *pixels.shape[4:])
         return joined[:, :, : self.columns]
 

@@ -35,7 +35,7 @@ _EXACT = lax.Precision.HIGHEST
 
 
 def unrolls(tiles, planes, outputs, columns, *, contracted):
-    """Whether `unrolled` is the one to take, for matrices `[o, j]`; else `multiplied`."""
+    """Whether `unrolled` is faster than `multiplied`, for matrices `[o, j]`."""
     if outputs > _STACKED and not contracted:
         return False
     terms = tiles.taps * planes * outputs * columns
@@ -138,7 +138,7 @@ def _between_taps(at_taps, offsets, tents):
 
 
 def multiplied(rows, offsets, depth, image, values, *, tiles, order, dtype):
-    """The same by a matrix product per row and tile: for many taps, depth cells or features."""
+    """`unrolled` by a matrix product per row and tile: for many taps, depth cells or features."""
     factors = weights(depth, offsets, taps=tiles.taps, planes=rows.shape[3], order=order)
     table = jnp.stack([tiles.tap(rows, t, axis=2) for t in range(tiles.taps)], axis=3)
     table = table.reshape(*table.shape[:3], -1, *table.shape[5:])

@@ -72,7 +72,7 @@ def test_too_small_a_photo_is_named():
     with pytest.raises(ValueError, match="'photo' of 6 x 9 pixels .* crop of 7 x 7"):
         augment.random_crop(element(), np.random.default_rng(0), size=7)
     with pytest.raises(ValueError, match="crop of 2 x 10"):
-        augment.center_crop(element(), size=(2, 10))
+        augment.random_crop(element(), np.random.default_rng(0), size=(2, 10))
 
 
 def test_jitter_is_pixelwise_and_stays_in_range():

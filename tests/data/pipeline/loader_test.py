@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from bilateral_jax.data.pipeline import batches
+from bilateral_jax.data.pipeline import batches, loader
 from bilateral_jax.data.synthetic import procedural
 from tests import assets
 
@@ -103,3 +103,9 @@ def test_a_worker_ends_with_its_trainer_and_not_before(trainer):
     while alive(worker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(worker)
+
+
+@pytest.mark.parametrize("name", ["threads", "workers", "prefetch"])
+def test_negative_options_are_named(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0, got -1"):
+        loader.Options(**{name: -1})

@@ -110,7 +110,7 @@ def test_the_second_of_two_concurrent_writers_uses_the_first_ones_files(tmp_path
 
     def slow(self, index):
         if self is kept._source:
-            other[index]  # somebody else finishes in the meantime
+            other[index]  # another writer finishes first
         return before(self, index)
 
     monkeypatch.setattr(Counting, "__getitem__", slow)

@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from bilateral_jax import resize
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
 from bilateral_jax.data.synthetic import demo_photos, synthetic_ratings
 from bilateral_jax.models import nima
@@ -205,7 +206,7 @@ def test_batches():
 
 
 def test_batches_without_augmentation_equal_the_resizing_of_the_network():
-    for method in nima.RESIZE_METHODS:
+    for method in resize.PILLOW_METHODS:
         batch = next(stream(flips=False, resize=method))
         photo = Source()[batch["record"][0]]["image"] / np.float32(255)
         expected = nima.resize(photo, size=16, method=method)

@@ -5,8 +5,8 @@ import collections
 import numpy as np
 import pytest
 
-from bilateral_jax.data.pipeline import batches
-from bilateral_jax.data.sources import unpaired
+from bilateral_jax.data.pipeline import batches, whole_photos
+from bilateral_jax.data.sources import unpaired, views
 from tests import fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -101,3 +101,14 @@ def test_the_loader_resumes_an_unpaired_source(root):
         again = next(other)
         np.testing.assert_array_equal(again["input"], batch["input"])
         np.testing.assert_array_equal(again["target"], batch["target"])
+
+
+@pytest.mark.parametrize("module", [batches, whole_photos])
+def test_an_unpaired_source_is_not_taken_for_pairs(root, module):
+    """Also inside of other sources, which would train on unrelated photos without a word."""
+    source = views.Cached(views.Subset(unpaired.folders(root), 0, 4))
+    options = {"batch_size": 1, "seed": 0, "threads": 0}
+    options |= {"crop": 8} if module is batches else {}
+    with pytest.raises(ValueError, match="source is unpaired.*batches.paired must be False"):
+        module.train_batches(source, **options)
+    assert next(module.train_batches(source, paired=False, **options))["input"].ndim == 4

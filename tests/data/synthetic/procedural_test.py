@@ -1,4 +1,4 @@
-"""Procedural pairs: the same for the same seed, a retouch that is what it says."""
+"""Procedural pairs: the same for the same seed, and the stated retouch."""
 
 import numpy as np
 import pytest

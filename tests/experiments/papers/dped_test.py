@@ -1,4 +1,4 @@
-"""DPED as an experiment: who is moved by which step, sums over batches and devices, restarts."""
+"""DPED as an experiment: networks updated by each step, sums over batches and devices, restarts."""
 
 import dataclasses
 import functools
@@ -63,7 +63,7 @@ def batch(size=16, seed=0):
 
 @functools.cache
 def fresh():
-    """A state whose weights are away from their start, where a network hardly sees its input."""
+    """The initial state with six times the weights: outputs then depend on the input."""
     state = jax.device_get(build().init(jax.random.key(0)))
     for name, group in state.groups.items():
         network = group.networks[name]
@@ -77,7 +77,7 @@ def step(paper, rows, devices=None):
     update = parallel.update(paper.update, frozen=paper.frozen, devices=devices)
 
     def take(rows=rows):
-        state = jax.tree.map(_copy, fresh())  # an update uses up what it was given
+        state = jax.tree.map(_copy, fresh())  # an update donates its buffers
         return jax.device_get(update(parallel.replicate(state, devices=devices), rows))
 
     return take

@@ -1,4 +1,4 @@
-"""experiments/papers/hdrnet.py: losses, devices, batch statistics, crops that know their place."""
+"""experiments/papers/hdrnet.py: losses, devices, batch statistics, windows of crops."""
 
 import functools
 

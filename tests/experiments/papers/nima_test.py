@@ -11,6 +11,7 @@ from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
+from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import nima as nima_config
 from configs import nima_demo
@@ -254,7 +255,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     mean = sum(k * share for k, share in enumerate(shares, 1)) / 100
     assert abs(mean - float(means[0])) < 0.05
 
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"not an image")
     code, out, err = score(tmp_path / "broken.png", tmp_path / "folder" / "b.png")
     assert code == 1 and len(out.splitlines()) == 2
     assert err.splitlines()[0].startswith(f"failed: {tmp_path / 'broken.png'}: ")
@@ -264,7 +265,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     assert len(err.splitlines()) == 1
 
 
-def test_a_network_that_scores_gives_no_pictures(tmp_path, run, capsys):
+def test_a_network_that_scores_writes_no_images(tmp_path, run, capsys):
     images.write(tmp_path / "in.png", np.zeros((8, 8, 3), np.uint8))
     words = ["enhance", tmp_path / "in.png", tmp_path / "out.png", "--checkpoint", run]
     assert command_line.main(list(map(str, words))) == 1
@@ -296,8 +297,9 @@ def test_spread_is_for_training_and_evaluation():
     current = jax.device_get(paper.init(jax.random.key(0)))
     options = {"keep": 0, "shard": (0, 1), "gather": None, "check": lambda: None}
     results, _ = paper.evaluate(current, [element] * 2, **options)
+    network = current.networks["network"]
     shares = nima.nima.of_squares(
-        paper.shipped_model(current),
+        Model(network.average, network.batch_stats, paper.networks["network"]),
         rating_batches.square(element["image"], size=16, method="nearest")[None],
     )
     expected = np.abs(np.cumsum(np.asarray(shares[0], np.float64) - narrow)).mean()

@@ -86,8 +86,8 @@ def _stepped(paper, batches, update=None):
 
 
 @pytest.fixture(scope="module")
-def pleasing(critic):
-    """An experiment with the critic in its loss, its update and what twelve steps make of it."""
+def with_critic(critic):
+    """An experiment with the critic in its loss, its update and its state after twelve steps."""
     paper = _build(critic, **{"loss.gamma": 0.5})
     before, update = jax.tree.map(np.array, paper.frozen), _update(paper)
     return paper, before, update, *_stepped(paper, [_batch(paper)] * 12, update)
@@ -104,32 +104,32 @@ def _leaves(state):
 
 
 def _scores(paper, state):
-    """What the critic says of the outputs of a state, and the outputs."""
+    """The scores of a state's outputs by the critic, and the outputs."""
     network = Model(state.networks["network"].params, {}, models.create(*paper.description))
     output = network(_batch(paper)["input"])
     return jax.jit(nima.mean_score)(paper.frozen[0], jnp.clip(output, 0, 1)), output
 
 
-def test_the_loss_is_the_error_and_what_lacks_to_the_best_score(pleasing):
-    paper, shown = pleasing[0], pleasing[-1]
+def test_the_loss_is_the_error_plus_the_distance_to_the_best_score(with_critic):
+    paper, shown = with_critic[0], with_critic[-1]
     scores, output = _scores(paper, paper.init(jax.random.key(0)))
     np.testing.assert_allclose(shown[0]["nima"], np.mean(scores), rtol=1e-5)
     error = np.mean(np.square(output - _batch(paper)["target"]))
     np.testing.assert_allclose(shown[0]["loss"], error + 0.5 * (10 - np.mean(scores)), rtol=1e-5)
 
 
-def test_the_critic_is_pleased_and_not_changed(pleasing, plain):
-    paper, before, _, after, shown = pleasing
+def test_training_raises_the_score_of_the_frozen_critic(with_critic, plain):
+    paper, before, _, after, shown = with_critic
     jax.tree.map(np.testing.assert_array_equal, paper.frozen, before)
     assert shown[-1]["loss"] < shown[0]["loss"]
-    pleased, indifferent = (_scores(paper, state)[0] for state in (after, plain[0]))
-    assert np.mean(pleased) > np.mean(indifferent)
+    with_critic_score, without = (_scores(paper, state)[0] for state in (after, plain[0]))
+    assert np.mean(with_critic_score) > np.mean(without)
     pairs = zip(_leaves(after), _leaves(plain[0]), strict=True)  # no critic in the state
     assert all(one.shape == two.shape for one, two in pairs)
 
 
 def test_gamma_0_is_the_plain_recipe(critic, plain):
-    paper = _build(critic, **{"loss.gamma": 0.0})  # the critic is asked in the evaluation alone
+    paper = _build(critic, **{"loss.gamma": 0.0})  # the critic is used in the evaluation only
     state, shown = _stepped(paper, [_batch(paper)] * 12)
     for one, two in zip(_leaves(state), _leaves(plain[0]), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -169,7 +169,7 @@ def test_an_hdrnet_has_the_same_loss(critic):
 
 
 def test_a_run_is_that_of_one_device_and_goes_on_to_the_same_bits(
-    critic, pleasing, tmp_path, capsys
+    critic, with_critic, tmp_path, capsys
 ):
     changes = {"steps": 4, "batches.batch_size": 8, "loss.gamma": 0.5}
     changes |= {"run.checkpoint_every": 2, "run.evaluate_every": 4, "run.log_every": 1}
@@ -177,7 +177,7 @@ def test_a_run_is_that_of_one_device_and_goes_on_to_the_same_bits(
     _, results = train.train(config, tmp_path / "whole", progress=True)
     assert {"nima", "input_nima", "target_nima", "psnr", "input_psnr", "ssim"} <= results.keys()
     assert "mean score by the critic: untouched input" in capsys.readouterr().out
-    paper, _, update, *_ = pleasing
+    paper, _, update, *_ = with_critic
     source = registry.make(**config.data.heldout.to_dict())
     targets = [images.as_float(source[i]["target"]) for i in range(2)]
     scores = [perceptual._critic_score(paper.frozen[0], target) for target in targets]

@@ -33,7 +33,7 @@ _TOY = {
 
 
 class _ForkServer:
-    """Speaks to `tests/fork_server.py`."""
+    """Sends trainings to `tests/fork_server.py` and reads the answers."""
 
     def __init__(self, process):
         self._process = process
@@ -68,9 +68,9 @@ def fork_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calm(fork_server, tmp_path_factory):
-    """The run that nothing happens to, and its marks."""
-    workdir = tmp_path_factory.mktemp("calm") / "run"
+def uninterrupted(fork_server, tmp_path_factory):
+    """The work directory of a run without a kill, and its marks."""
+    workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
     answer = fork_server.run(_TOY, workdir)
     assert answer["codes"] == [0], _log(workdir)
     return workdir, answer["marks"]
@@ -81,7 +81,7 @@ def _log(workdir):
 
 
 def _lines(workdir):
-    """What a run recorded, but for the times."""
+    """The records of a run without the times."""
     return [
         {k: v for k, v in line.items() if "second" not in k}
         for line in summary_writer.read(workdir)
@@ -133,14 +133,18 @@ def test_a_run_of_several_networks_is_killed_and_resumed_to_the_same_bits(fork_s
     assert [line["step"] for line in lines if "cycle" in line] == [6, 12, 15, 21]
 
 
-def test_a_run_killed_twenty_times_is_the_run_that_never_was(fork_server, calm, tmp_path):
-    workdir, times = calm
+def test_a_run_killed_twenty_times_equals_the_uninterrupted_run(
+    fork_server, uninterrupted, tmp_path
+):
+    workdir, times = uninterrupted
     lasts, rng = _durations(times), np.random.default_rng(5)
     marks = [None] * 4 + ["step"] * 6 + ["save"] * 7 + ["evaluate"] * 3
     rng.shuffle(marks)
     workdirs, died = [tmp_path / "killed0"], []
     while len(died) < 20 or not {"save", "step"} <= set(died):
-        assert len(died) < 60  # more than 20 where the machine's speed has changed since `calm`
+        assert (
+            len(died) < 60
+        )  # more than 20 where the machine's speed has changed since `uninterrupted`
         kill = _kill(marks[len(died) % 20], lasts, rng)
         answer = fork_server.run(_TOY, workdirs[-1], kill=kill)
         if answer["codes"] == [-signal.SIGKILL]:
@@ -167,7 +171,7 @@ def test_a_run_killed_twenty_times_is_the_run_that_never_was(fork_server, calm, 
     ],
 )
 def test_a_signal_saves_the_step_and_has_its_exit_code(
-    fork_server, calm, tmp_path, number, mark, nth
+    fork_server, uninterrupted, tmp_path, number, mark, nth
 ):
     workdir = tmp_path / "run"
     kill = {"signal": number, "mark": mark, "nth": nth, "delay": None}
@@ -177,7 +181,7 @@ def test_a_signal_saves_the_step_and_has_its_exit_code(
     assert (trees.latest(trees.run_folder(workdir)) or 0) == begun
     assert f"at step {begun}; the same command resumes" in _log(workdir)
     assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
-    _assert_same_run(calm[0], workdir)
+    _assert_same_run(uninterrupted[0], workdir)
 
 
 def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server, tmp_path):
@@ -206,30 +210,23 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_one_step(fork_server,
     assert len(steps) == 3 and f"resuming at step {steps[1]}" in _log(workdir)
 
 
-def _saved_until(fork_server, workdir, nth):
-    """A run with some checkpoints that was killed on the way."""
-    kill = {"signal": signal.SIGKILL, "mark": "save", "nth": nth, "delay": None}
-    assert fork_server.run(_TOY, workdir, kill=kill)["codes"] == [-signal.SIGKILL]
-    return trees.steps(trees.run_folder(workdir))
-
-
-def test_a_write_that_fails_while_saving_loses_no_checkpoint(fork_server, calm, tmp_path):
+def test_a_write_that_fails_while_saving_loses_no_checkpoint(fork_server, uninterrupted, tmp_path):
     """A limit on the size of a file fails a write as a full disk does, in the middle of it."""
     workdir = tmp_path / "run"
     limit = {"file_limit": 1024, "mark": "save", "nth": 4, "delay": None}
     assert fork_server.run(_TOY, workdir, kill=limit)["codes"] == [1], _log(workdir)
     folder = trees.run_folder(workdir)
     assert trees.steps(folder) == [5, 10, 15]
-    assert "ERROR:" not in _log(workdir)  # no thread of orbax's comes after with its own
+    assert "ERROR:" not in _log(workdir)  # no thread of orbax writes an error of its own later
     last = _log(workdir).splitlines()[-1]
     assert "error: step 20 could not be saved" in last and "steps 5, 10, 15 are untouched" in last
     assert fork_server.run(_TOY, workdir)["codes"] == [0], _log(workdir)
-    _assert_same_run(calm[0], workdir)
+    _assert_same_run(uninterrupted[0], workdir)
 
 
 @pytest.mark.parametrize("mark, nth, step", [("save", 4, 15), ("evaluate", 2, 10)])
 def test_a_full_disk_is_named_and_loses_no_checkpoint(
-    fork_server, calm, tmp_path, small_disk, mark, nth, step
+    fork_server, uninterrupted, tmp_path, small_disk, mark, nth, step
 ):
     workdir = small_disk / "run"
     fill = {"fill": str(small_disk / "ballast"), "mark": mark, "nth": nth, "delay": None}
@@ -241,7 +238,7 @@ def test_a_full_disk_is_named_and_loses_no_checkpoint(
     (small_disk / "ballast").unlink()
     assert fork_server.run(_TOY, workdir, log=str(log))["codes"] == [0], log.read_text()
     assert not list(workdir.rglob("*tmp*"))  # a late writer's leftovers go at the next start
-    _assert_same_run(calm[0], workdir)
+    _assert_same_run(uninterrupted[0], workdir)
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_a_truncated_index_is_named(prefix, keep):
     content = index_path(prefix).read_bytes()
     index_path(prefix).write_bytes(content[:keep])
     with pytest.raises(
-        ValueError, match=r"model.ckpt-7.index is damaged or not a checkpoint index"
+        ValueError, match=r"model.ckpt-7.index cannot be read as a checkpoint index"
     ):
         tensor_bundle.read(prefix)
 
@@ -179,7 +179,7 @@ def test_every_damaged_byte_of_an_index_is_noticed(prefix):
         broken = bytearray(content)
         broken[at] ^= 0x10
         index_path(prefix).write_bytes(bytes(broken))
-        with pytest.raises(ValueError, match="index is damaged"):
+        with pytest.raises(ValueError, match="index cannot be read"):
             tensor_bundle.read(prefix)
 
 
@@ -212,6 +212,9 @@ def test_what_is_not_supported_says_so(prefix):
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
+    (tmp_path / "weights.png").touch()
+    with pytest.raises(ValueError, match="weights.png is not a file of weights"):
+        tensor_bundle.read(tmp_path / "weights.png")
     with pytest.raises(FileNotFoundError, match=r"no TensorFlow checkpoint at .*model.ckpt"):
         tensor_bundle.read(tmp_path / "model.ckpt")
     with pytest.raises(FileNotFoundError, match="has no .index file"):

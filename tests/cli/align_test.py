@@ -318,6 +318,14 @@ def test_invalid_lists_of_pairs(photos, tmp_path, capsys, text, words):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_unreadable_list_of_pairs_is_named(photos, tmp_path, capsys):
+    listing = tmp_path / "pairs.txt"
+    listing.write_bytes(b"\x89PNG")
+    for path in (listing, tmp_path / "absent.txt"):
+        assert run(photos / "iphone", photos / "camera", tmp_path / "out", "--pairs", path) == 1
+        assert f"{path}, the list of pairs, cannot be read" in capsys.readouterr().err
+
+
 def test_invalid_folders(photos, tmp_path, capsys):
     def error(*arguments):
         assert run(*arguments) == 1

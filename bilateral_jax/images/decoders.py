@@ -1,0 +1,155 @@
+"""Decoders of the image formats, each with the package that handles it exactly.
+
+JPEG, BMP and 8-bit PNG: Pillow (it detects truncated files and does not blend alpha). 16-bit PNG
+and most TIFF: OpenCV (Pillow has no 16-bit colour). TIFF metadata: tifffile. Each decoder imports
+the packages that it needs.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from bilateral_jax.images import exif as exif_lib
+from bilateral_jax.images import formats
+
+_ICC = 34675  # TIFF tag
+
+
+def decode(file, *, label, max_pixels: int):
+    """Decodes an image file.
+
+    Args:
+      file: open for reading bytes.
+      label: the file's name in warnings.
+      max_pixels: larger images are refused before they are decoded.
+
+    Returns:
+      (uint8 or uint16 `[h, w, 3]` upright, ICC profile or None, EXIF block or None.)
+
+    Raises:
+      ValueError: the file is empty, of another format, too large or damaged; a damaged file may
+        also raise whatever the decoder stumbles over.
+      ImportError: a package that the format needs is not installed.
+    """
+    decoder = _DECODERS[formats.recognise(file)]
+    with formats.explain_missing_packages():
+        return decoder(file, label, max_pixels)
+
+
+def _read_jpeg(file, label, max_pixels):
+    import PIL.JpegImagePlugin
+
+    # The plug-in's own class does not apply the size limit of PIL.Image.open (179 MP), which is
+    # global state.
+    with PIL.JpegImagePlugin.JpegImageFile(file) as image:
+        return _from_pillow(image, max_pixels)
+
+
+def _read_bmp(file, label, max_pixels):
+    import PIL.BmpImagePlugin
+
+    with PIL.BmpImagePlugin.BmpImageFile(file) as image:
+        return _from_pillow(image, max_pixels)
+
+
+def _read_png(file, label, max_pixels):
+    import PIL.PngImagePlugin
+
+    file.seek(24)
+    bits = file.read(1)[0]
+    file.seek(0)
+    with PIL.PngImagePlugin.PngImageFile(file) as image:
+        if bits != 16:
+            return _from_pillow(image, max_pixels)
+        formats.check_size(*image.size, max_pixels)
+        profile = image.info.get("icc_profile")
+        # Before decoding: this detects truncated files, which some OpenCV versions pad silently.
+        exif = exif_lib.from_png(file)
+    # Pillow would reduce the samples to 8 bits.
+    pixels = _decode_with_opencv(_content(file), "its data are broken")
+    return _upright(_three_channels(pixels), profile, exif)
+
+
+def _from_pillow(image, max_pixels):
+    formats.check_size(*image.size, max_pixels)
+    formats.check_mode(image)
+    image.load()
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return _upright(pixels, image.info.get("icc_profile"), image.info.get("exif"))
+
+
+def _read_tiff(file, label, max_pixels):
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        formats.check_size(page.imagewidth, page.imagelength, max_pixels)
+        profile = page.tags.valueof(_ICC)
+        orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
+        if page.samplesperpixel in (2, 4) and page.bitspersample == 8:
+            # OpenCV would multiply the colours by the alpha here.
+            stored = page.asarray()
+            stored = np.moveaxis(stored, 0, -1) if page.planarconfig == 2 else stored
+            pixels = _three_channels(stored[..., [2, 1, 0]] if stored.shape[-1] == 4 else stored)
+        else:
+            pixels = _three_channels(_decode_tiff(file, page, tiff.byteorder))
+    exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
+    return exif_lib.turn(pixels, orientation), _rgb_profile(profile), exif
+
+
+def _decode_tiff(file, page, byteorder):
+    """Decodes pixels as stored; only some OpenCV versions apply the orientation, so it is reset."""
+    encoded = _content(file)
+    tag = page.tags.get(exif_lib.ORIENTATION)
+    if tag is not None:
+        encoded[tag.valueoffset : tag.valueoffset + 2] = np.frombuffer(
+            struct.pack(byteorder + "H", 1), np.uint8
+        )
+    reason = "its data are truncated, broken or stored in an unsupported way"
+    return _decode_with_opencv(encoded, reason)
+
+
+def _content(file):
+    file.seek(0)
+    return np.frombuffer(bytearray(file.read()), np.uint8)
+
+
+def _decode_with_opencv(encoded, reason):
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(str(error).strip()) from error
+    if pixels is None or pixels.size == 0:
+        raise ValueError(reason)
+    return pixels
+
+
+def _three_channels(pixels):
+    """Converts OpenCV's layout (grey, or blue green red and perhaps alpha) to RGB."""
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its samples are {pixels.dtype}; 8 and 16 bit are supported")
+    if pixels.ndim == 3 and pixels.shape[-1] in (3, 4):
+        return np.ascontiguousarray(pixels[..., 2::-1])
+    # Grey, or grey and alpha.
+    grey = pixels if pixels.ndim == 2 else pixels[..., 0]
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _upright(pixels, profile, exif):
+    """Applies the orientation of the EXIF block and resets it there."""
+    if not exif:
+        return pixels, _rgb_profile(profile), None
+    exif, orientation = exif_lib.reset_orientation(exif)
+    return exif_lib.turn(pixels, orientation), _rgb_profile(profile), exif
+
+
+def _rgb_profile(profile):
+    """Drops a profile that does not describe RGB, such as a grey image's."""
+    return bytes(profile) if profile and bytes(profile[16:20]) == b"RGB " else None
+
+
+_DECODERS = {"jpeg": _read_jpeg, "png": _read_png, "bmp": _read_bmp, "tiff": _read_tiff}
