@@ -16,6 +16,7 @@ from bilateral_jax.filters import local_laplacian
 from bilateral_jax.losses import regularizers
 
 KINDS = ("grid", "local_laplacian")
+_SAMPLES = 12
 CELLS = (4, 4, 4)
 _LAPLACIAN = ("alpha", "beta", "sigma", "saturation")
 
@@ -62,7 +63,9 @@ def _local_laplacian():
         return {name: jnp.exp(value) for name, value in parameters.items()}
 
     def apply(parameters, image):
-        return local_laplacian.enhance(image, **options(parameters))
+        # sigma is a parameter, so the number of samples cannot follow it. This is the number of the
+        # published rows; where alpha leaves 1 it is coarse (docs/filters.md).
+        return local_laplacian.enhance(image, **options(parameters), samples=_SAMPLES)
 
     return TunableOperator(
         dict.fromkeys(_LAPLACIAN, jnp.zeros(())),
