@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from bilateral_jax.ops import reference
 
 # Bytes of a row tile's arrays: memory that is reserved, if seldom used.
-_TILE_BYTES = 8 << 20
+_TILE_BYTES = 2 << 20
 
 
 def local(operation: str, function):
