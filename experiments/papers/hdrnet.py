@@ -32,16 +32,28 @@ def build(*, model, loss, **training):
     Raises:
       TypeError: a section holds a key that nothing takes; the message names it.
     """
-    return assemble(create(**model), functools.partial(_terms, **loss), **training)
+    module = create(**model)
+    paper = assemble(module, functools.partial(_terms, **loss), **training)
+    return paper._replace(batches=crops_for(module))
 
 
-def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
-    """Builds an experiment around one network with a bilateral grid.
+def crops_for(module):
+    """The `batches` of a network with a bilateral grid: crops, with the low-res input it takes.
 
     Args:
       module: the network.
-      terms: `(network, batch) -> (value [b], metrics of [b], network with new statistics)`, the
-        per-example loss, for a `Model` in training mode.
+    """
+    lowres = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
+    return functools.partial(batches.train_batches, **lowres)
+
+
+def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
+    """Builds an experiment around one network that enhances images.
+
+    Args:
+      module: the network.
+      terms: `(network, batch, *frozen) -> (value [b], metrics of [b], network with new
+        statistics)`, the per-example loss, for a `Model` in training mode.
       steps: length of the training, for the schedule.
       optimizer: options of `make_optimizer`.
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
@@ -62,14 +74,15 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
         initial = Model.init(module, init_key)
         return state.create_single(train_key, initial.params, initial.batch_stats, rule)
 
-    def loss(networks, batch, key):
-        del key  # nothing is drawn at random while training
-        value, metrics, network = terms(networks["network"], batch)
-        mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
-
-    def update(current, batch):
+    def update(current, batch, *frozen):
         experiment.check_images(batch)
+
+        def loss(networks, batch, key):
+            del key  # nothing is drawn at random while training
+            value, metrics, network = terms(networks["network"], batch, *frozen)
+            mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+            return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
+
         current, metrics = step.gradient_step(
             loss, current, "main", batch, rule,
             build={"network": functools.partial(Model, module=in_training)},
@@ -81,13 +94,11 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
         network = current.networks["network"]
         return inference.enhance(Model(network.average, network.batch_stats, module), image)
 
-    copy = {"lowres_size": module.net_input_size, "lowres_method": module.lowres_method}
     return experiment.Experiment(
         init=init,
         update=update,
         evaluate=experiment.image_evaluation(enhance),
         networks={"network": module},
-        batches=functools.partial(batches.train_batches, **copy),
         enhance=enhance,
     )
 

@@ -15,15 +15,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import inference
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import reconstruction
 from bilateral_jax.models import inference_methods, nima
-from bilateral_jax.models import model as model_lib
-from bilateral_jax.models.model import Model
-from bilateral_jax.training import parallel, state, step
 from experiments import experiment
 from experiments.evaluation import protocol
 from experiments.papers import hdrnet
@@ -32,19 +28,15 @@ CLIPS = ("plain", "straight_through")
 ERRORS = {"l1": reconstruction.l1, "mse": reconstruction.mse}
 
 
-def build(*, steps, model, loss, critic, optimizer, schedule, average_decay, accumulate=1):
+def build(*, model, loss, critic, **training):
     """Builds the experiment from the sections of a config.
 
     Args:
-      steps: length of the training, for the schedule.
       model: options of `hdrnet.create`.
       loss: `gamma`, and options of `_losses`.
       critic: folder of a run or an imported model of NIMA. None is allowed
         with gamma = 0 only; then a critic is used in the evaluation alone.
-      optimizer: options of `hdrnet.make_optimizer`.
-      schedule: options of `schedules.learning_rate` but for the peak and the steps.
-      average_decay: of the moving average of the weights, see `step.gradient_step`.
-      accumulate: micro-batches per step, see there.
+      **training: the steps and the other sections, see `hdrnet.assemble`.
 
     Returns:
       An `Experiment`.
@@ -58,47 +50,20 @@ def build(*, steps, model, loss, critic, optimizer, schedule, average_decay, acc
     module = _module(**model)
     critic = None if critic is None else read_critic(critic)
     gamma, terms = _check_loss(critic, **loss)
-    in_training = model_lib.synchronised(module, parallel.AXIS)
-    rule = hdrnet.make_optimizer(steps=steps, schedule=schedule, **optimizer)
-
-    def init(key):
-        init_key, train_key = jax.random.split(key)
-        initial = Model.init(module, init_key)
-        return state.create_single(train_key, initial.params, initial.batch_stats, rule)
-
-    def update(current, batch, critic=None, gamma=None):
-        experiment.check_images(batch)
-
-        def loss(networks, batch, key):
-            del key  # nothing is drawn at random while training
-            output, network = _forward(networks["network"], batch)
-            value, metrics = _losses(critic, gamma, output, batch, **terms)
-            mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-            return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
-
-        current, metrics = step.gradient_step(
-            loss, current, "main", batch, rule,
-            build={"network": functools.partial(Model, module=in_training)},
-            average_decay=average_decay, accumulate=accumulate,
-        )  # fmt: skip
-        return step.finish_step(current), metrics
-
-    def enhance(current, image):
-        network = current.networks["network"]
-        return inference.enhance(Model(network.average, network.batch_stats, module), image)
-
+    paper = hdrnet.assemble(module, functools.partial(_terms, **terms), **training)
     further = None if critic is None else functools.partial(_critic_scores, critic)
-    return experiment.Experiment(
-        init=init,
-        update=update,
-        evaluate=experiment.image_evaluation(enhance, further=further),
-        networks={"network": module},
+    return paper._replace(
+        evaluate=experiment.image_evaluation(paper.enhance, further=further),
         batches=whole_photos.train_batches,
-        enhance=enhance,
         # gamma is an array, so trainings that differ in it share one compiled program.
         frozen=(critic, jnp.float32(gamma)) if gamma else (),
         table=_table,
     )
+
+
+def _terms(network, batch, critic=None, gamma=None, **terms):
+    output, network = _forward(network, batch)
+    return *_losses(critic, gamma, output, batch, **terms), network
 
 
 def _losses(critic, gamma, output, batch, *, error, clip):

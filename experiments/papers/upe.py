@@ -37,7 +37,8 @@ def build(*, model, loss, **training):
     if not isinstance(module, upe.UPE):
         raise ValueError(f"model.name must be UPE, got {type(module).__name__}")
     _check(module.rendering, **loss)
-    return hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
+    paper = hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
+    return paper._replace(batches=hdrnet.crops_for(module))
 
 
 def _check(rendering, *, recon, smoothness, **_):
