@@ -16,7 +16,6 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from bilateral_jax import images
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.data import registry
 from bilateral_jax.data.sources import views
@@ -93,7 +92,8 @@ def _train(
     else:
         loader.set_state(saved["data"])
         averages.set_state(saved["averages"])
-        _say(progress, f"resuming at step {first} of {steps} in {workdir}")
+        if progress:
+            print(f"resuming at step {first} of {steps} in {workdir}")
 
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
@@ -112,7 +112,9 @@ def _train(
             check=request.check if alone else lambda: None,
         )  # fmt: skip
         if distributed.is_first():
-            _show(writer, workdir / "sheets", step, photos)
+            if photos:
+                sheet = contact_sheet.write_evaluation(workdir / "sheets", step, photos)
+                writer.image("input_output_target", step, sheet)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
 
     hooks, max_skipped, options = _run_options(save, evaluate, **run)
@@ -158,23 +160,6 @@ def _sources(*, train, heldout, cached):
     source = registry.make(**train)
     heldout = views.Cached(registry.make(**heldout), exact=True)
     return views.Cached(source) if cached else source, heldout
-
-
-def _show(writer, folder, step, photos):
-    if not photos:
-        return
-    folder.mkdir(exist_ok=True)
-    sheet = contact_sheet.sheet(
-        [[photo[name] for name in contact_sheet.MEMBERS] for photo in photos]
-    )
-    images.write(folder / f"step_{step:07d}.png", sheet)
-    contact_sheet.write_photos(folder / f"step_{step:07d}", photos)
-    writer.image("input_output_target", step, sheet)
-
-
-def _say(progress, text):
-    if progress:
-        print(text)
 
 
 def _report(workdir, outcome, results, paper):

@@ -35,6 +35,24 @@ def sheet(rows, *, height=256):
     return images.to_integer(np.concatenate(padded)[:-_GAP], 8)
 
 
+def write_evaluation(folder, step, photos):
+    """Writes the photos of an evaluation: one contact sheet, and a folder with each of them.
+
+    Args:
+      folder: of all evaluations of a run; created if absent.
+      step: number of updates done.
+      photos: `{name of a member: float [h, w, 3]}` for each photo, with those of `MEMBERS`.
+
+    Returns:
+      The contact sheet, uint8 `[h, w, 3]`.
+    """
+    folder.mkdir(exist_ok=True)
+    rows = sheet([[photo[name] for name in MEMBERS] for photo in photos])
+    images.write(folder / f"step_{step:07d}.png", rows)
+    write_photos(folder / f"step_{step:07d}", photos)
+    return rows
+
+
 def write_photos(folder, photos, *, longest=1280, quality=90):
     """Writes each photo as files `<name>_input.jpg`, `<name>_output.jpg`, `<name>_target.jpg`.
 
