@@ -60,7 +60,8 @@ def weights(size: int, target: int, method: str) -> tuple[np.ndarray, np.ndarray
         if method != "antialias":
             centres = np.clip(centres, 0, size - 1)
         first = np.maximum(np.ceil(centres - width).astype(np.int64), 0)
-        index = first[:, None] + np.arange(2 * int(np.ceil(width)) + 1)
+        taps = 2 if method == "bilinear" else 2 * int(np.ceil(width)) + 1
+        index = first[:, None] + np.arange(taps)
         covered = np.where(index < size, 1 - np.abs(centres[:, None] - index) / width, 0)
     else:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")

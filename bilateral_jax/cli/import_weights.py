@@ -5,10 +5,11 @@ import functools
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, versions
-from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
+from bilateral_jax.importers import can, dped, hdrnet, neurop, nima, upe, vgg
 from bilateral_jax.models import model as model_lib
 
 _TENSORFLOW = "TensorFlow checkpoint or .npz"
+_TORCH = "PyTorch file or .npz of its tensors"
 # kind -> (function that loads, what it is, files that it takes)
 _KINDS = {
     "hdrnet": (
@@ -19,6 +20,7 @@ _KINDS = {
     "upe": (upe.load, "the original UPE (TensorFlow names)", _TENSORFLOW),
     "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
     "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
+    "neurop": (neurop.load, "a published NeurOp (PyTorch names)", _TORCH),
     "nima": (
         nima.load,
         "a NIMA or ImageNet MobileNet of Keras",

@@ -4,7 +4,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, nima, upe, vgg
+from bilateral_jax.models import can, dped, hdrnet, neurop, nima, upe, vgg
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -13,6 +13,7 @@ REGISTRY = {
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
+    "NeurOp": neurop.NeurOp,
     "NIMAMobileNet": nima.NIMAMobileNet,
     "NIMAVGG16": nima.NIMAVGG16,
     "UPE": upe.UPE,

@@ -288,7 +288,9 @@ def test_every_importer_fails_with_one_sentence(tmp_path, kind):
 @pytest.mark.parametrize("load", [hdrnet.load, dped.load, nima.load])
 def test_pytorch_files_are_named(tmp_path, load):
     fake_torch_files.write(tmp_path / "x.pth", {"a": np.ones(3, np.float32)}, zipped=True)
-    refused(load, tmp_path / "x.pth", "is a PyTorch file, of which only those of VGGs are read")
+    refused(
+        load, tmp_path / "x.pth", "is a PyTorch file, and this network was published in TensorFlow"
+    )
 
 
 def test_a_failure_inside_an_importer_names_the_file(tmp_path):

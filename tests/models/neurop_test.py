@@ -1,0 +1,171 @@
+"""NeurOp: published photos, any size in pieces, gradients, import and both stages of training.
+
+About 20 seconds.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax import __main__ as command_line
+from bilateral_jax import images, inference, models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.importers import neurop as importer
+from bilateral_jax.inference import by_pixel
+from bilateral_jax.models import model as model_lib
+from bilateral_jax.models import neurop
+from bilateral_jax.training import summary_writer
+from configs import neurop as config_whole
+from configs import neurop_operators as config_operators
+from experiments import experiment, train
+from tests import assets, fake_torch_files
+
+# Input, published output, strengths of black clipping, exposure and vibrance.
+PUBLISHED = {
+    "dark": ("4278_input.png", "4278_dark.png", (-0.174, -0.230, 0.103)),  # 16-bit input
+    "lite": ("4521_input.jpg", "4521_lite.png", (0.035, -0.229, -0.046)),
+}
+
+
+@functools.cache
+def small():
+    """A network whose outputs fill [0, 1], so that the clip hides little."""
+    module = models.create("NeurOp", {"width": 6, "encoder_width": 4})
+    network = model_lib.Model.init(module, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf, network.params)
+    for name in module.operators:
+        decode = params[f"operator_{name}"]["decode"]
+        decode["bias"] = decode["bias"] + 0.5
+    return network.replace(params=params)
+
+
+def random_image(height, width):
+    return np.random.default_rng(0).uniform(size=(height, width, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_published_photos_are_reproduced(name):
+    source, expected, strengths = PUBLISHED[name]
+    network = importer.load(assets.path("neurop", f"neurop_fivek_{name}.pth"))
+    assert model_lib.parameter_count(network.params) == 28_108
+    photo = images.read(assets.path("neurop", source)).pixels
+    expected = images.read(assets.path("neurop", expected)).pixels
+    np.testing.assert_allclose(by_pixel.predict(network, photo)[0], strengths, atol=6e-4)
+    out = inference.enhance(network, images.to_float(photo))
+    # The published photos were truncated to integers.
+    difference = np.abs((out * 255).astype(np.uint8).astype(int) - expected)
+    assert difference.max() <= 1 and np.mean(difference == 0) >= 0.9999
+
+
+@pytest.mark.parametrize("size", [(1, 1), (45, 23), (300, 3), (9, 40)])
+def test_pieces_equal_the_whole(size):
+    image = random_image(*size)
+    expected = small()(image)
+    for tile_rows in (None, 7):
+        out = inference.enhance(small(), image, tile_rows=tile_rows)
+        np.testing.assert_allclose(out, expected, atol=2e-6)
+
+
+def test_the_reduced_image_keeps_the_aspect_ratio_within_limits():
+    assert neurop.reduced_size(335, 500) == (256, 382)
+    assert neurop.reduced_size(500, 335) == (256, 171)
+    assert neurop.reduced_size(10_000, 1) == (256, 5)
+    assert neurop.reduced_size(1, 10_000) == (256, 4096)
+
+
+def test_sizes_share_compiled_functions():
+    inference.enhance(small(), random_image(30, 40))
+    before = by_pixel._render._cache_size(), by_pixel._parameters._cache_size()
+    for size in ((40, 51), (300, 401), (34, 50)):
+        inference.enhance(small(), random_image(*size))
+    after = by_pixel._render._cache_size(), by_pixel._parameters._cache_size()
+    assert after[1] == before[1] and after[0] <= before[0] + 1  # of one piece, of several
+
+
+def test_gradients_are_finite_on_a_constant_image():
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    def gradient(model, image):
+        loss = lambda model, image: jnp.sum(jnp.square(model(image) - 0.5))  # noqa: E731
+        return jax.grad(loss, argnums=(0, 1))(model, image)
+
+    constant = gradient(small(), jnp.full((6, 9, 3), 0.25))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(constant))
+    of_weights, _ = gradient(small(), random_image(6, 9))
+    leaves = jax.tree.leaves_with_path(of_weights.params)
+    assert {path[0].key for path, leaf in leaves if leaf.any()} == set(small().params)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_imported_files_enhance_on_the_command_line(tmp_path, zipped):
+    path = tmp_path / "weights.pth"
+    fake_torch_files.write(path, importer.to_variables(small()), zipped=zipped)
+    images.write(tmp_path / "in.png", images.to_integer(random_image(20, 31), 16))
+    for words in (["import", "neurop", path, tmp_path / "model"],
+                  ["enhance", tmp_path / "in.png", tmp_path / "out.png",
+                   "--checkpoint", tmp_path / "model"]):  # fmt: skip
+        assert command_line.main([str(word) for word in words]) == 0
+    pixels = images.read(tmp_path / "in.png").pixels
+    out = images.read(tmp_path / "out.png").pixels
+    np.testing.assert_array_equal(out, inference.enhance(small(), pixels))
+
+
+def test_another_network_is_named():
+    with pytest.raises(ValueError, match="so this is no NeurOp; the first names: a"):
+        importer.load({"a": np.zeros(3)})
+
+
+def config(base, **changes):
+    config = base.get_config()
+    config.update_from_flattened_dict(
+        {
+            "model.width": 8,
+            "model.encoder_width": 4,
+            "optimizer.learning_rate": 5e-3,
+            "batches.threads": 0,
+            "batches.batch_size": 8,
+            "steps": 12,
+            "run.log_every": 4,
+            "run.evaluate_every": 1000,
+            "run.checkpoint_every": 12,
+            "run.sheet_photos": 0,
+            **changes,
+        }
+    )
+    with config.unlocked():
+        config.data.train = {"kind": "synthetic", "count": 8, "size": 16}
+        config.data.heldout = {"kind": "synthetic", "count": 2, "size": 16, "seed": 1}
+    return config
+
+
+def losses(folder):
+    return [line["loss"] for line in summary_writer.read(folder, "train")]
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+def test_operators_are_initialised_and_then_trained_on_pairs(tmp_path):
+    train.train(config(config_operators), tmp_path / "operators", progress=False)
+    first = losses(tmp_path / "operators")
+    assert first[-1] < 0.8 * first[0]
+    start = {"start": str(tmp_path / "operators")}
+    _, results = train.train(config(config_whole, **start), tmp_path / "run", progress=False)
+    second = losses(tmp_path / "run")
+    assert second[-1] < second[0] and np.isfinite(results["psnr"])
+    assert isinstance(networks.load_model(tmp_path / "run").module, neurop.NeurOp)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stage": "both"}, "stage must be one of"),
+        ({"stage": "operators", "model.operators": ("bc", "hue")}, "to initialise hue by"),
+        ({"model.name": "CAN"}, "model.name must be NeurOp|has no field"),
+    ],
+)
+def test_mistakes_in_a_config_are_named(changes, message):
+    changed = config(config_whole)
+    changed.update_from_flattened_dict(changes)
+    with pytest.raises(ValueError, match=message):
+        experiment.build(changed.to_dict())
