@@ -10,8 +10,8 @@ Methods:
     interpolation where the image is enlarged.
   antialias: a triangle filter as wide as the output pixel's spacing, Pillow's BILINEAR without its
     rounding.
-  bilinear: linear interpolation between the pixels around the output pixel's centre, also where the
-    image is reduced: PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
+  bilinear: linear interpolation between the two nearest pixels per axis, also where the image is
+    reduced: PyTorch's interpolate(mode="bilinear", align_corners=False, antialias=False).
 """
 
 import jax.numpy as jnp

@@ -49,8 +49,8 @@ def test_area_interpolates_linearly_when_it_enlarges(size, target):
     np.testing.assert_allclose(resize.matrix(size, target, "area") @ row, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("size, target", [(1, 4), (3, 8), (300, 256), (9, 2)])
-def test_bilinear_interpolates_linearly_when_it_reduces_too(size, target):
+@pytest.mark.parametrize("size, target", [(1, 4), (3, 8), (8, 3), (100, 7)])
+def test_bilinear_interpolates_linearly_at_any_size(size, target):
     row = np.random.default_rng(0).uniform(size=size)
     centres = (np.arange(target) + 0.5) * size / target - 0.5
     expected = np.interp(centres, np.arange(size), row)
