@@ -5,7 +5,7 @@ import functools
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, versions
-from bilateral_jax.importers import can, dped, hdrnet, neurop, nima, upe, vgg
+from bilateral_jax.importers import adaptive_tables, can, dped, hdrnet, neurop, nima, upe, vgg
 from bilateral_jax.models import model as model_lib
 
 _TENSORFLOW = "TensorFlow checkpoint or .npz"
@@ -21,6 +21,13 @@ _KINDS = {
     "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
     "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
     "neurop": (neurop.load, "a published NeurOp (PyTorch names)", _TORCH),
+    "lut-bgrid": (
+        adaptive_tables.load_lut_bgrid,
+        "a published LUTwithBGrid (PyTorch names)",
+        _TORCH,
+    ),
+    "svdlut": (adaptive_tables.load_svdlut, "a published SVDLUT (PyTorch names)", _TORCH),
+    "seplut": (adaptive_tables.load_seplut, "a published SepLUT (PyTorch names)", _TORCH),
     "nima": (
         nima.load,
         "a NIMA or ImageNet MobileNet of Keras",
@@ -48,6 +55,14 @@ def add_arguments(command):
         type=arguments.integer(1),
         help="grid cells per side, if not a multiple of 4",
     )
+    for kind in ("lut-bgrid", "svdlut"):
+        parsers[kind].add_argument(
+            "--positions",
+            choices=("integer_division", "align_corners"),
+            default="integer_division",
+            help="of pixels in the grids: as published, which reduces the grids to curves "
+            "(default), or true ones, to go on training with; the curves are then spread",
+        )
     parsers["upe"].add_argument(
         "--rendering",
         choices=("graph", "script"),

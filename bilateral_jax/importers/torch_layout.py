@@ -12,13 +12,15 @@ import numpy as np
 from bilateral_jax.importers import variables as variables_lib
 from bilateral_jax.importers.formats import torch_file
 
+_STATE = "state_dict."
+
 
 def read(source) -> dict[str, np.ndarray]:
     """Reads the weights of a PyTorch network in our order of axes.
 
     Args:
       source: mapping of names to arrays, a PyTorch file (`.pth`, `.pt`, `.bin`), or an `.npz` file
-        of the same names.
+        of the same names. Of a training's checkpoint only its `state_dict` is taken.
 
     Returns:
       Name to array.
@@ -32,6 +34,12 @@ def read(source) -> dict[str, np.ndarray]:
         if path.suffix in variables_lib.TORCH:
             source = torch_file.read(path)
     variables = variables_lib.read(source)
+    if any(name.startswith(_STATE) for name in variables):
+        variables = {
+            name.removeprefix(_STATE): array
+            for name, array in variables.items()
+            if name.startswith(_STATE)
+        }
     return {name: to_ours(array) for name, array in variables.items()}
 
 

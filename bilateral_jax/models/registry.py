@@ -4,7 +4,18 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, neurop, nima, upe, vgg
+from bilateral_jax.models import (
+    can,
+    dped,
+    hdrnet,
+    lut_bgrid,
+    neurop,
+    nima,
+    seplut,
+    svdlut,
+    upe,
+    vgg,
+)
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -14,6 +25,9 @@ REGISTRY = {
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
     "NeurOp": neurop.NeurOp,
+    "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
+    "SVDLUT": svdlut.SVDLUT,
+    "SepLUT": seplut.SepLUT,
     "NIMAMobileNet": nima.NIMAMobileNet,
     "NIMAVGG16": nima.NIMAVGG16,
     "UPE": upe.UPE,
@@ -22,6 +36,7 @@ REGISTRY = {
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
 _PRESETS["UPE"] = hdrnet.PRESETS
+_PRESETS["LUTwithBGrid"] = {"recommended": {"identity_start": True}}
 
 _NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
 

@@ -18,9 +18,6 @@ from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import illumination, reconstruction, variation
 from bilateral_jax.models import neurop
-from bilateral_jax.models.model import Model
-from bilateral_jax.training import step
-from experiments import experiment
 from experiments.operators import color_adjustments
 from experiments.papers import hdrnet
 
@@ -49,16 +46,18 @@ def build(*, model, stage, loss, **training):
         raise ValueError(f"model.name must be NeurOp, got {type(module).__name__}")
     if stage not in STAGES:
         raise ValueError(f"stage must be one of {STAGES}, got {stage!r}")
-    paper = hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
-    if stage == "operators":
+    if stage == "whole":
+        paper = hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
+    else:
         unknown = sorted(set(module.operators) - set(color_adjustments.ADJUSTMENTS))
         if unknown:
             raise ValueError(
                 f"model.operators: there is no adjustment to initialise {', '.join(unknown)} by; "
                 f"there is one for {', '.join(color_adjustments.ADJUSTMENTS)}"
             )
-        update = _operator_update(module, functools.partial(_operator_loss, **loss), **training)
-        paper = paper._replace(update=update, shown=("loss",))
+        terms = functools.partial(_operator_terms, **loss)
+        paper = hdrnet.assemble(module, terms, random=True, **training)
+        paper = paper._replace(shown=("loss",))
     return paper._replace(batches=whole_photos.train_batches)
 
 
@@ -79,29 +78,11 @@ def _losses(output, target, *, l1, cosine, total_variation):
     return value, {"psnr": metrics_lib.psnr_from_mse(reconstruction.mse(output, target))}
 
 
-def _operator_update(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
-    """The update of stage "operators": every step draws two levels per photo and operator."""
-    rule = hdrnet.make_optimizer(steps=steps, schedule=schedule, **optimizer)
-
-    def update(current, batch):
-        experiment.check_images(batch)
-
-        def loss(networks, batch, key):
-            network = networks["network"]
-            levels = jax.random.uniform(
-                key, (2, len(module.operators), len(batch["weight"]), 1, 1, 1), minval=-1.0
-            )
-            value = terms(network, batch["input"], levels)
-            return step.weighted_mean(value, batch["weight"]), ({}, {})
-
-        current, metrics = step.gradient_step(
-            loss, current, "main", batch, rule,
-            build={"network": functools.partial(Model, module=module)},
-            average_decay=average_decay, accumulate=accumulate,
-        )  # fmt: skip
-        return step.finish_step(current), metrics
-
-    return update
+def _operator_terms(network, batch, *, key, **weights):
+    """Stage "operators": every step draws two levels per photo and operator."""
+    shape = (2, len(network.module.operators), len(batch["weight"]), 1, 1, 1)
+    levels = jax.random.uniform(key, shape, minval=-1.0)
+    return _operator_loss(network, batch["input"], levels, **weights), {}, network
 
 
 def _operator_loss(network, photo, levels, *, unary, pair):

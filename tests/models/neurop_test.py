@@ -23,6 +23,7 @@ from configs import neurop_operators as config_operators
 from experiments import experiment, train
 from tests import assets, fake_torch_files
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 # Input, published output, strengths of black clipping, exposure and vibrance.
 PUBLISHED = {
     "dark": ("4278_input.png", "4278_dark.png", (-0.174, -0.230, 0.103)),  # 16-bit input
@@ -86,7 +87,7 @@ def test_sizes_share_compiled_functions():
 
 
 def test_gradients_are_finite_on_a_constant_image():
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    @jax.jit
     def gradient(model, image):
         loss = lambda model, image: jnp.sum(jnp.square(model(image) - 0.5))  # noqa: E731
         return jax.grad(loss, argnums=(0, 1))(model, image)
@@ -144,7 +145,6 @@ def losses(folder):
     return [line["loss"] for line in summary_writer.read(folder, "train")]
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 def test_operators_are_initialised_and_then_trained_on_pairs(tmp_path):
     train.train(config(config_operators), tmp_path / "operators", progress=False)
     first = losses(tmp_path / "operators")
