@@ -4,7 +4,7 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, lut3d, neurop, nima, upe, vgg
+from bilateral_jax.models import can, color_table, dped, hdrnet, lut3d, neurop, nima, upe, vgg
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -13,6 +13,7 @@ REGISTRY = {
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
+    "ColorTable": color_table.ColorTable,
     "ImageAdaptiveLUT": lut3d.ImageAdaptiveLUT,
     "LUTCritic": lut3d.LUTCritic,
     "NeurOp": neurop.NeurOp,
