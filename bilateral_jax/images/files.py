@@ -1,10 +1,11 @@
 """Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
 
 An image in memory is `[h, w, 3]`, red green blue, upright (a camera's orientation tag is applied
-when reading, and reset), uint8 or uint16 as in the file. Grey images become three equal channels.
-Alpha channels are dropped: the stored colours stay as they are, nothing is composited. Colours are
-never converted; the colour profile (ICC) is kept with the pixels so that writing can attach it
-again. The format is recognised by content when reading (BMP, too), by suffix when writing.
+when reading, and reset), uint8 or uint16 as in the file, with its alpha channel beside it: nothing
+is composited. Grey images become three equal channels and are marked as grey. The colour profile
+(ICC) is kept with the pixels so that writing can attach it again; only CMYK and Lab are converted
+to sRGB, by their profile. The format is recognised by content when reading (BMP and raw files of
+cameras, too), by suffix when writing.
 """
 
 from __future__ import annotations
@@ -12,50 +13,52 @@ from __future__ import annotations
 import contextlib
 import io
 import pathlib
-import struct
 
 import numpy as np
 
 from bilateral_jax import atomic
-from bilateral_jax.images import decoders, encoders, formats, headers, profiles
+from bilateral_jax.images import encoders, formats, headers, plans, profiles
 from bilateral_jax.images import photo as photo_lib
-
-# What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
-MAX_PIXELS = 1 << 30
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
 
 
-def read(path, *, max_pixels: int = MAX_PIXELS) -> photo_lib.Photo:
-    """Reads a JPEG, PNG, TIFF or BMP file.
+def read(path, *, max_pixels: int | None = None, first_frame: bool = False) -> photo_lib.Photo:
+    """Reads a JPEG, PNG, TIFF or BMP file, or develops a camera's raw file.
 
     Args:
-      path: the file. The format is recognised by content, not by suffix. Of a multi-page TIFF the
-        first page is read.
-      max_pixels: larger images are refused before they are decoded.
+      path: the file. The format is recognised by content, not by suffix. Of a TIFF file, reduced
+        copies beside the image are passed over.
+      max_pixels: larger images are refused before they are decoded; None refuses more than 2^28
+        pixels, and more than 2^26 with over 1000 pixels per byte of the file.
+      first_frame: of a TIFF with several pages or an animated PNG, read the first; else they are
+        refused.
 
     Returns:
-      The upright image with its profile and EXIF.
+      The upright image with alpha, profile and EXIF.
 
     Raises:
       OSError: the file does not exist or cannot be opened.
-      ValueError: the file is empty, truncated, broken, too large, or of an unsupported format; the
-        message names the file and the reason.
-      ImportError: a package that the format needs (Pillow, OpenCV, tifffile) is not installed.
+      ValueError: the file is empty, truncated, damaged, too large, of an unsupported format or of
+        several frames; the message names the file and the reason.
+      ImportError: a package that the format needs is not installed.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file, _naming(path):
-        return decoders.decode(file, label=path, max_pixels=max_pixels)
+    with _planned(path, path, max_pixels, first_frame) as plan:
+        return plan.decode()
 
 
-def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -> photo_lib.Photo:
+def decode(
+    content: bytes, *, label="the image", max_pixels: int | None = None, first_frame: bool = False
+) -> photo_lib.Photo:
     """Decodes the content of an image file.
 
     Args:
       content: bytes of the file.
       label: the name in error messages.
       max_pixels: as for `read`.
+      first_frame: as for `read`.
 
     Returns:
       As `read`.
@@ -64,34 +67,50 @@ def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -
       ValueError: as `read`.
       ImportError: as `read`.
     """
-    with _naming(label):
-        return decoders.decode(io.BytesIO(content), label=label, max_pixels=max_pixels)
+    with _planned(content, label, max_pixels, first_frame) as plan:
+        return plan.decode()
 
 
-def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
+def inspect(path, *, max_pixels: int | None = None, first_frame: bool = False) -> headers.Header:
     """Reads the size and bit depth of an image file, and checks that it is complete.
 
     This costs a few reads, whatever the size of the file. A JPEG file with other data behind its
-    end marker (as some cameras write it) is decoded to be sure.
+    end marker (as some cameras write it) is decoded to be sure. What `read` refuses, `inspect`
+    refuses, except for damage to the data before the end of the file: both decide by one plan.
 
     Args:
       path: the file.
       max_pixels: as for `read`.
+      first_frame: as for `read`.
 
     Returns:
       Upright size and bit depth.
 
     Raises:
       OSError: as `read`.
-      ValueError: as `read`, except for damage between the header and the end of the file.
+      ValueError: as `read`.
       ImportError: as `read`.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file, _naming(path):
-        header, complete = headers.parse(file, max_pixels)
-        if not complete:
-            decoders.decode(file, label=path, max_pixels=max_pixels)
-        return header
+    with _planned(path, path, max_pixels, first_frame) as plan:
+        if not plan.complete:
+            plan.decode()
+        return plan.header
+
+
+@contextlib.contextmanager
+def _planned(source, label, max_pixels, first_frame):
+    """Opens a path or bytes and plans the decoding; errors within become one that names it."""
+    opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    with opened as file:
+        try:
+            with formats.explain_missing_packages():
+                yield plans.plan(file, label=label, max_pixels=max_pixels, first_frame=first_frame)
+        except (ImportError, MemoryError):
+            raise
+        # For a broken file the decoders raise whatever their parsers stumble over.
+        except Exception as error:
+            raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
 
 
 def encode_png(pixels) -> bytes:
@@ -108,16 +127,6 @@ def encode_png(pixels) -> bytes:
     """
     with formats.explain_missing_packages():
         return encoders.png(np.ascontiguousarray(pixels))
-
-
-@contextlib.contextmanager
-def _naming(label):
-    """Turns the errors of the decoders into one kind that names the file."""
-    try:
-        yield
-    # For a broken file the decoders raise whatever their parsers stumble over.
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
-        raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
 
 
 def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> None:
