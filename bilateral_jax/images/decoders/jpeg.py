@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import headers, profiles
 
@@ -35,7 +37,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     header = headers.upright(*image.size, orientation, 8)
 
     def decode():
-        stored = _decode(file, _COLORS[image.mode])
+        stored = _decode(file, image)
         if image.mode == "CMYK":
             stored = profiles.to_srgb(stored, profile)
         return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif or None)
@@ -43,19 +45,39 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     return headers.Plan(header, decode, complete=_has_end(file))
 
 
-def _decode(file, colors):
+def undamaged(content: bytes, colors: str):
+    """Decodes JPEG data, refusing what libjpeg would fill with grey.
+
+    Args:
+      content: from the start marker to the end marker.
+      colors: "RGB", "GRAY" or "CMYK" (as stored: Adobe's programs and all others store the light
+        that is left).
+
+    Returns:
+      uint8 `[h, w, c]`; None where libjpeg warns of something else or simplejpeg does not know the
+      sampling of the channels.
+
+    Raises:
+      ValueError: the data are damaged or truncated.
+      ImportError: simplejpeg is not installed.
+    """
     import simplejpeg
 
-    file.seek(0)
-    content = file.read()
     try:
-        stored = simplejpeg.decode_jpeg(content, colors, strict=True)
+        return simplejpeg.decode_jpeg(content, colors, strict=True)
     except ValueError as error:
         if any(words in str(error) for words in _DAMAGE):
             raise ValueError(f"its data are damaged or truncated ({error})") from error
-        stored = simplejpeg.decode_jpeg(content, colors, strict=False)
-    # Adobe's programs store CMYK as the light that is left, and all others followed them.
-    return 255 - stored if colors == "CMYK" else stored
+        return None
+
+
+def _decode(file, image):
+    file.seek(0)
+    stored = undamaged(file.read(), _COLORS[image.mode])
+    if stored is None:
+        image.load()
+        return np.asarray(image)
+    return 255 - stored if image.mode == "CMYK" else stored
 
 
 def _has_end(file):

@@ -10,7 +10,7 @@ import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import headers, profiles
-from bilateral_jax.images.decoders import raw, tiff_pages, tiff_subsampled
+from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
 _ICC, _INK_SET = 34675, 332  # tags
 _UNCOMPRESSED, _JPEG = 1, (6, 7)
@@ -121,6 +121,8 @@ def _check_complete(page, file_size):
 
 def _channels(page, color, count, alpha, profile):
     """Decodes a page to grey or RGB, perhaps with alpha."""
+    if page.compression in _JPEG:
+        _check_jpeg(page)
     # tifffile's shape: separate planes, depth, rows, columns, interleaved channels.
     stored = page.asarray(maxworkers=1).reshape(page.shaped)[:, 0]
     stored = np.moveaxis(stored, 0, -1).reshape(*stored.shape[1:3], -1)
@@ -141,6 +143,16 @@ def _channels(page, color, count, alpha, profile):
     if opacity is None:
         return colors
     return np.concatenate([colors, opacity[..., None].astype(colors.dtype)], axis=-1)
+
+
+def _check_jpeg(page):
+    """Decodes JPEG strips or tiles once more: imagecodecs fills missing parts with grey."""
+    tables = (page.jpegtables or b"")[:-2]
+    for start, count in zip(page.dataoffsets, page.databytecounts):
+        page.parent.filehandle.seek(start)
+        content = page.parent.filehandle.read(count)
+        if content.startswith(b"\xff\xd8"):  # old-style JPEG may have its head elsewhere
+            jpeg.undamaged(tables + content[2:] if tables else content, "GRAY")
 
 
 def _palette(colormap):

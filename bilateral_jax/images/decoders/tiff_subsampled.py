@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
+
+_COMPRESSIONS = (1, 5, 8, 32773, 32946)  # none, LZW, deflate, PackBits, old deflate
 
 
 def check(tiff, page) -> None:
@@ -17,13 +20,15 @@ def check(tiff, page) -> None:
       page: of it.
 
     Raises:
-      ValueError: the page is not the first, or has an alpha channel.
+      ValueError: the page is not the first, has an alpha channel or a compression beyond the usual.
       ImportError: OpenCV is not installed.
     """
     import cv2  # noqa: F401, so that its absence is found before decoding
 
     if page.offset != tiff.pages[0].offset or page.samplesperpixel != 3:
         raise ValueError("its YCbCr colours stand behind another image or beside other channels")
+    if page.compression not in _COMPRESSIONS:
+        raise ValueError(f"its YCbCr colours are compressed by {page.compression!r}")
 
 
 def decode(file, page) -> np.ndarray:
@@ -41,6 +46,7 @@ def decode(file, page) -> np.ndarray:
     """
     import cv2
 
+    _check_lengths(page)
     file.seek(0)
     encoded = bytearray(file.read())
     # Only some OpenCV versions apply the orientation, so it is reset.
@@ -54,3 +60,23 @@ def decode(file, page) -> np.ndarray:
     if pixels is None or pixels.shape != (page.imagelength, page.imagewidth, 3):
         raise ValueError("its data are damaged or stored in an unsupported way")
     return pixels[..., ::-1]
+
+
+def _check_lengths(page):
+    """Decompresses every strip or tile: libtiff fills in what is missing."""
+    import tifffile
+
+    across, down = page.subsampling or (2, 2)  # TIFF's default
+    rows, columns = (
+        (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    )
+    decompress = tifffile.TIFF.DECOMPRESSORS[page.compression]
+    for number, (start, count) in enumerate(zip(page.dataoffsets, page.databytecounts)):
+        page.parent.filehandle.seek(start)
+        found = page.parent.filehandle.read(count)
+        found = found if page.compression == 1 else decompress(found)
+        left = rows if page.is_tiled else min(rows, page.imagelength - number * rows)
+        # A block of luma samples, and one sample each of the two chroma channels.
+        blocks = math.ceil(columns / across) * math.ceil(left / down)
+        if len(found) < blocks * (across * down + 2):
+            raise ValueError("its data are truncated: strips or tiles are too short")
