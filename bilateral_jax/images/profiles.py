@@ -11,6 +11,7 @@ import io
 
 import numpy as np
 
+from bilateral_jax import pixels as pixel_bits
 from bilateral_jax.images import photo as photo_lib
 
 # Colour space of a profile -> Pillow's mode, the name within imagecodecs, channels.
@@ -96,6 +97,11 @@ def to_srgb(pixels, icc_profile: bytes | None) -> np.ndarray:
         raise ValueError(f"its colour profile is of {space}, its pixels are {pixels.shape}")
     if space == "RGB" and _is_srgb(bytes(icc_profile)):
         return pixels
+    if space == "GRAY" and pixels.dtype == np.uint8:
+        # LittleCMS' tables for 8-bit grey are up to 10 levels off in the shadows.
+        levels = np.arange(256, dtype=np.uint16).reshape(1, -1, 1) * np.uint16(257)
+        table = pixel_bits.to_bits(_convert_16(levels, bytes(icc_profile), space), 8)[0]
+        return table[pixels[..., 0]]
     convert = _convert_8 if pixels.dtype == np.uint8 else _convert_16
     return convert(pixels, bytes(icc_profile), space)
 
