@@ -17,7 +17,7 @@ import struct
 
 import numpy as np
 
-from bilateral_jax import atomic
+from bilateral_jax import atomic, regular_files
 from bilateral_jax.images import decoders, encoders, formats, headers
 
 # What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
@@ -62,7 +62,7 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
       ImportError: a package that the format needs (Pillow, OpenCV, tifffile) is not installed.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file, _naming(path):
+    with regular_files.open_binary(path) as file, _naming(path):
         return Photo(*decoders.decode(file, label=path, max_pixels=max_pixels))
 
 
@@ -104,7 +104,7 @@ def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
       ImportError: as `read`.
     """
     path = pathlib.Path(path)
-    with open(path, "rb") as file, _naming(path):
+    with regular_files.open_binary(path) as file, _naming(path):
         header, complete = headers.parse(file, max_pixels)
         if not complete:
             decoders.decode(file, label=path, max_pixels=max_pixels)
