@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pathlib
 import stat
 
 _KINDS = {
@@ -57,22 +56,21 @@ def open_binary(path):
       FileNotFoundError: there is no such file, or a link is dangling.
       OSError: the file cannot be opened, or it is not a regular file; the message says what it is.
     """
-    path = pathlib.Path(path)
+    return open(path, "rb", opener=_open_regular)
+
+
+def _open_regular(path, flags):
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, flags | os.O_NONBLOCK)
     except OSError as error:
         found = kind(path)
         if found in ("a regular file", "absent"):
             raise
-        raise type(error)(error.errno, f"it is {found}, not a regular file", str(path)) from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            found = kind(path)
-            raise OSError(errno.EINVAL, f"it is {found}, not a regular file", str(path))
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+        raise type(error)(f"{path} is {found}, not a regular file") from None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(f"{path} is {kind(path)}, not a regular file")
 
 
 def check(path) -> None:
@@ -87,8 +85,7 @@ def check(path) -> None:
     """
     found = kind(path)
     if found == "absent":
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if found.startswith("a dangling"):
-        raise FileNotFoundError(errno.ENOENT, f"it is {found}", str(path))
+        raise FileNotFoundError(f"no such file: {path}")
     if found != "a regular file":
-        raise OSError(errno.EINVAL, f"it is {found}, not a regular file", str(path))
+        error = FileNotFoundError if found.startswith("a dangling") else OSError
+        raise error(f"{path} is {found}, not a regular file")
