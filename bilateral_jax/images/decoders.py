@@ -13,11 +13,12 @@ import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import formats
+from bilateral_jax.images import photo as photo_lib
 
 _ICC = 34675  # TIFF tag
 
 
-def decode(file, *, label, max_pixels: int):
+def decode(file, *, label, max_pixels: int) -> photo_lib.Photo:
     """Decodes an image file.
 
     Args:
@@ -26,7 +27,7 @@ def decode(file, *, label, max_pixels: int):
       max_pixels: larger images are refused before they are decoded.
 
     Returns:
-      (uint8 or uint16 `[h, w, 3]` upright, ICC profile or None, EXIF block or None.)
+      The photo, upright.
 
     Raises:
       ValueError: the file is empty, of another format, too large or damaged; a damaged file may
@@ -96,7 +97,8 @@ def _read_tiff(file, label, max_pixels):
         else:
             pixels = _three_channels(_decode_tiff(file, page, tiff.byteorder))
     exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
-    return exif_lib.turn(pixels, orientation), _rgb_profile(profile), exif
+    pixels = exif_lib.turn(pixels, orientation)
+    return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile), exif=exif)
 
 
 def _decode_tiff(file, page, byteorder):
@@ -142,9 +144,10 @@ def _three_channels(pixels):
 def _upright(pixels, profile, exif):
     """Applies the orientation of the EXIF block and resets it there."""
     if not exif:
-        return pixels, _rgb_profile(profile), None
+        return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile))
     exif, orientation = exif_lib.reset_orientation(exif)
-    return exif_lib.turn(pixels, orientation), _rgb_profile(profile), exif
+    pixels = exif_lib.turn(pixels, orientation)
+    return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile), exif=exif)
 
 
 def _rgb_profile(profile):

@@ -10,7 +10,6 @@ again. The format is recognised by content when reading (BMP, too), by suffix wh
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 import pathlib
 import struct
@@ -18,7 +17,8 @@ import struct
 import numpy as np
 
 from bilateral_jax import atomic, regular_files
-from bilateral_jax.images import decoders, encoders, formats, headers
+from bilateral_jax.images import decoders, encoders, formats, headers, profiles
+from bilateral_jax.images import photo as photo_lib
 
 # What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
 MAX_PIXELS = 1 << 30
@@ -27,24 +27,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
 
 
-@dataclasses.dataclass(frozen=True)
-class Photo:
-    """A decoded image file.
-
-    Attributes:
-      pixels: uint8 or uint16 `[h, w, 3]`, red green blue, upright.
-      icc_profile: the colour profile's bytes, or None for a file without one (take it as sRGB);
-        the profile of a grey image is dropped, since it does not describe three channels.
-      exif: the EXIF block ("Exif" header included) with the orientation reset and the thumbnail
-        unlinked, or None.
-    """
-
-    pixels: np.ndarray
-    icc_profile: bytes | None = None
-    exif: bytes | None = None
-
-
-def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read(path, *, max_pixels: int = MAX_PIXELS) -> photo_lib.Photo:
     """Reads a JPEG, PNG, TIFF or BMP file.
 
     Args:
@@ -63,10 +46,10 @@ def read(path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     path = pathlib.Path(path)
     with regular_files.open_binary(path) as file, _naming(path):
-        return Photo(*decoders.decode(file, label=path, max_pixels=max_pixels))
+        return decoders.decode(file, label=path, max_pixels=max_pixels)
 
 
-def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -> Photo:
+def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -> photo_lib.Photo:
     """Decodes the content of an image file.
 
     Args:
@@ -82,7 +65,7 @@ def decode(content: bytes, *, label="the image", max_pixels: int = MAX_PIXELS) -
       ImportError: as `read`.
     """
     with _naming(label):
-        return Photo(*decoders.decode(io.BytesIO(content), label=label, max_pixels=max_pixels))
+        return decoders.decode(io.BytesIO(content), label=label, max_pixels=max_pixels)
 
 
 def inspect(path, *, max_pixels: int = MAX_PIXELS) -> headers.Header:
@@ -124,7 +107,7 @@ def encode_png(pixels) -> bytes:
       ImportError: OpenCV is not installed.
     """
     with formats.explain_missing_packages():
-        return encoders.png(np.asarray(pixels))
+        return encoders.png(np.ascontiguousarray(pixels))
 
 
 @contextlib.contextmanager
@@ -150,32 +133,57 @@ def write(path, pixels, *, icc_profile=None, exif=None, quality: int = 95) -> No
     Raises:
       OSError: the folder does not exist or cannot be written.
       TypeError: `pixels` is neither uint8 nor uint16.
-      ValueError: shape, suffix, quality, or 16 bits asked of JPEG.
+      ValueError: shape, suffix, quality, 16 bits asked of JPEG, or a profile of other colours.
       ImportError: as `read`.
     """
+    content = photo_lib.Photo(np.asarray(pixels), icc_profile=icc_profile, exif=exif)
+    write_photo(path, content, quality=quality)
+
+
+def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
+    """Writes an image file with everything that a photo holds, whole or not at all.
+
+    Args:
+      path: as for `write`.
+      photo: as `read` returns it, perhaps with other pixels (`dataclasses.replace`). A grey one is
+        written with one colour channel, the luma of its pixels.
+      quality: as for `write`.
+
+    Raises:
+      OSError: as `write`.
+      TypeError: as `write`.
+      ValueError: as `write`, or transparent pixels in JPEG, which has no alpha channel.
+      ImportError: as `write`.
+    """
     path = pathlib.Path(path)
-    pixels = np.asarray(pixels)
     suffix = path.suffix.lower()
-    _check_writable(path, suffix, pixels, quality)
+    _check_writable(path, suffix, photo, quality)
     with atomic.file(path) as scratch:
-        encoders.encode(
-            scratch,
-            np.ascontiguousarray(pixels),
-            suffix=suffix,
-            icc_profile=icc_profile,
-            exif=exif,
-            quality=quality,
-        )
+        encoders.encode(scratch, photo, suffix=suffix, quality=quality)
 
 
-def _check_writable(path, suffix, pixels, quality):
+def _check_writable(path, suffix, photo, quality):
+    pixels, alpha = photo.pixels, photo.alpha
     if suffix not in SUFFIXES:
         raise ValueError(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"cannot write {path}: pixels must be uint8 or uint16, got {pixels.dtype}")
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
         raise ValueError(f"cannot write {path}: pixels must be [h, w, 3], got {pixels.shape}")
+    if alpha is not None and (alpha.shape, alpha.dtype) != (pixels.shape[:2], pixels.dtype):
+        raise ValueError(
+            f"cannot write {path}: alpha must be {pixels.dtype} {pixels.shape[:2]} like pixels, "
+            f"got {alpha.dtype} {alpha.shape}"
+        )
     if suffix in (".jpg", ".jpeg") and pixels.dtype != np.uint8:
         raise ValueError(f"cannot write {path}: JPEG holds 8 bits, pixels are {pixels.dtype}")
+    if suffix in (".jpg", ".jpeg") and not photo.is_opaque():
+        raise ValueError(
+            f"cannot write {path}: JPEG has no alpha channel and the photo has transparent pixels; "
+            "use .png or .tif"
+        )
+    profile = photo.icc_profile
+    if profile and profiles.color_space(profile) == "GRAY" and not photo.grey:
+        raise ValueError(f"cannot write {path}: the colour profile is of grey, the pixels are RGB")
     if not 1 <= quality <= 100:
         raise ValueError(f"cannot write {path}: quality must be in 1..100, got {quality}")

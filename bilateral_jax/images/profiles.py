@@ -7,6 +7,15 @@ import io
 import numpy as np
 
 
+def color_space(icc_profile: bytes) -> str:
+    """Returns the colour space of the pixels that a profile describes: "RGB", "GRAY", "CMYK", ...
+
+    Args:
+      icc_profile: bytes of the profile.
+    """
+    return bytes(icc_profile[16:20]).decode("latin-1").strip()
+
+
 def to_srgb(pixels, icc_profile) -> np.ndarray:
     """Converts pixels to sRGB.
 
