@@ -11,8 +11,8 @@ import struct
 
 import numpy as np
 
+from bilateral_jax.images import color_tags, formats, jpeg_segments, metadata, png_chunks, tiff_tags
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats
 from bilateral_jax.images import photo as photo_lib
 
 _ICC = 34675  # TIFF tag
@@ -45,14 +45,16 @@ def _read_jpeg(file, label, max_pixels):
     # The plug-in's own class does not apply the size limit of PIL.Image.open (179 MP), which is
     # global state.
     with PIL.JpegImagePlugin.JpegImageFile(file) as image:
-        return _from_pillow(image, max_pixels)
+        attributes = metadata.of_pillow(image)
+        attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
+        return _from_pillow(image, max_pixels, **attributes)
 
 
 def _read_bmp(file, label, max_pixels):
     import PIL.BmpImagePlugin
 
     with PIL.BmpImagePlugin.BmpImageFile(file) as image:
-        return _from_pillow(image, max_pixels)
+        return _from_pillow(image, max_pixels, **metadata.of_pillow(image))
 
 
 def _read_png(file, label, max_pixels):
@@ -60,25 +62,27 @@ def _read_png(file, label, max_pixels):
 
     file.seek(24)
     bits = file.read(1)[0]
+    # Before decoding: this detects truncated files, which some OpenCV versions pad silently.
+    chunks = png_chunks.read(file)
     file.seek(0)
     with PIL.PngImagePlugin.PngImageFile(file) as image:
+        grey = image.mode in ("1", "L", "LA", "I;16", "I")
+        profile = color_tags.from_png(chunks, grey=grey)
+        attributes = png_chunks.attributes(chunks)
         if bits != 16:
-            return _from_pillow(image, max_pixels)
+            return _from_pillow(image, max_pixels, icc_profile=profile, **attributes)
         formats.check_size(*image.size, max_pixels)
-        profile = image.info.get("icc_profile")
-        # Before decoding: this detects truncated files, which some OpenCV versions pad silently.
-        exif = exif_lib.from_png(file)
     # Pillow would reduce the samples to 8 bits.
     pixels = _decode_with_opencv(_content(file), "its data are broken")
-    return _upright(_three_channels(pixels), profile, exif)
+    return upright(_three_channels(pixels), icc_profile=profile, **attributes)
 
 
-def _from_pillow(image, max_pixels):
+def _from_pillow(image, max_pixels, **attributes):
     formats.check_size(*image.size, max_pixels)
     formats.check_mode(image)
     image.load()
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    return _upright(pixels, image.info.get("icc_profile"), image.info.get("exif"))
+    return upright(pixels, **{"icc_profile": image.info.get("icc_profile")} | attributes)
 
 
 def _read_tiff(file, label, max_pixels):
@@ -96,9 +100,9 @@ def _read_tiff(file, label, max_pixels):
             pixels = _three_channels(stored[..., [2, 1, 0]] if stored.shape[-1] == 4 else stored)
         else:
             pixels = _three_channels(_decode_tiff(file, page, tiff.byteorder))
+        attributes = tiff_tags.attributes(file, page)
     exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
-    pixels = exif_lib.turn(pixels, orientation)
-    return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile), exif=exif)
+    return upright(pixels, orientation=orientation, icc_profile=profile, exif=exif, **attributes)
 
 
 def _decode_tiff(file, page, byteorder):
@@ -141,13 +145,28 @@ def _three_channels(pixels):
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _upright(pixels, profile, exif):
-    """Applies the orientation of the EXIF block and resets it there."""
-    if not exif:
-        return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile))
-    exif, orientation = exif_lib.reset_orientation(exif)
-    pixels = exif_lib.turn(pixels, orientation)
-    return photo_lib.from_channels(pixels, icc_profile=_rgb_profile(profile), exif=exif)
+def upright(stored, *, orientation=None, **attributes) -> photo_lib.Photo:
+    """Makes a photo of pixels as stored: applies their orientation and resets it in the metadata.
+
+    Args:
+      stored: 1, 2, 3 or 4 channels, as `photo.from_channels` takes them.
+      orientation: EXIF code; None for that of the EXIF block.
+      **attributes: the other attributes of `Photo`, as the file has them.
+
+    Returns:
+      The photo.
+    """
+    exif = attributes.pop("exif", None)
+    if exif:
+        exif, in_exif = exif_lib.reset_orientation(exif)
+        orientation = in_exif if orientation is None else orientation
+    if orientation not in (None, 1):
+        attributes["xmp"] = metadata.upright_xmp(attributes.get("xmp"))
+        if orientation in (5, 6, 7, 8) and attributes.get("resolution"):
+            attributes["resolution"] = attributes["resolution"][::-1]
+    attributes["icc_profile"] = _rgb_profile(attributes.get("icc_profile"))
+    pixels = exif_lib.turn(stored, orientation)
+    return photo_lib.from_channels(pixels, exif=exif, **attributes)
 
 
 def _rgb_profile(profile):

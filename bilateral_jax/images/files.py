@@ -13,15 +13,18 @@ import contextlib
 import io
 import pathlib
 import struct
+import warnings
 
 import numpy as np
 
 from bilateral_jax import atomic, regular_files
-from bilateral_jax.images import decoders, encoders, formats, headers, profiles
+from bilateral_jax.images import decoders, encoders, formats, headers, metadata, profiles
 from bilateral_jax.images import photo as photo_lib
 
 # What OpenCV accepts by default: five times a photo of 200 MP, not a forged header of a terapixel.
 MAX_PIXELS = 1 << 30
+
+_JPEG_SIDE = 65500  # libjpeg's limit
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
@@ -158,6 +161,9 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
     _check_writable(path, suffix, photo, quality)
+    photo, notes = metadata.fit(photo, suffix)
+    for note in notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
     with atomic.file(path) as scratch:
         encoders.encode(scratch, photo, suffix=suffix, quality=quality)
 
@@ -177,6 +183,11 @@ def _check_writable(path, suffix, photo, quality):
         )
     if suffix in (".jpg", ".jpeg") and pixels.dtype != np.uint8:
         raise ValueError(f"cannot write {path}: JPEG holds 8 bits, pixels are {pixels.dtype}")
+    if suffix in (".jpg", ".jpeg") and max(pixels.shape[:2]) > _JPEG_SIDE:
+        raise ValueError(
+            f"cannot write {path}: JPEG holds at most {_JPEG_SIDE:,} pixels per side, the photo "
+            f"has {pixels.shape[1]:,} x {pixels.shape[0]:,}; use .png or .tif"
+        )
     if suffix in (".jpg", ".jpeg") and not photo.is_opaque():
         raise ValueError(
             f"cannot write {path}: JPEG has no alpha channel and the photo has transparent pixels; "

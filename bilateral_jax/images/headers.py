@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from bilateral_jax.images import color_tags, formats, png_chunks
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +54,14 @@ def _png(file, max_pixels):
     file.seek(24)
     bits = 16 if file.read(1)[0] == 16 else 8
     file.seek(0)
+    chunks = png_chunks.read(file)
+    file.seek(0)
     with PIL.PngImagePlugin.PngImageFile(file) as image:
         formats.check_size(*image.size, max_pixels)
         formats.check_mode(image, bits=bits)
-        return _upright(image.size, _orientation(exif_lib.from_png(file)), bits)
+        color_tags.from_png(chunks, grey=image.mode in ("1", "L", "LA", "I;16", "I"))
+        exif = png_chunks.attributes(chunks)["exif"]
+        return _upright(image.size, _orientation(exif), bits)
 
 
 def _jpeg_or_bmp(file, kind, max_pixels):
