@@ -83,6 +83,28 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
     return xmp
 
 
+def upright(attributes: dict, orientation: int | None = None) -> tuple[dict, int]:
+    """Resets the orientation in the metadata, for pixels that are turned upright.
+
+    Args:
+      attributes: of a `Photo`, as the file has them.
+      orientation: EXIF code; None for that of the EXIF block.
+
+    Returns:
+      (The attributes of the upright photo, the orientation that the pixels have.)
+    """
+    attributes = dict(attributes)
+    if attributes.get("exif"):
+        attributes["exif"], in_exif = exif_lib.reset_orientation(attributes["exif"])
+        orientation = in_exif if orientation is None else orientation
+    orientation = 1 if orientation is None else orientation
+    if orientation != 1:
+        attributes["xmp"] = upright_xmp(attributes.get("xmp"))
+    if orientation in (5, 6, 7, 8) and attributes.get("resolution"):
+        attributes["resolution"] = attributes["resolution"][::-1]
+    return attributes, orientation
+
+
 def of_pillow(image) -> dict:
     """Gives the metadata of an image that Pillow opened as attributes of a `Photo`.
 

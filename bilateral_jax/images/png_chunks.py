@@ -10,57 +10,78 @@ import zlib
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import metadata
 
-_SINGLE = (b"sRGB", b"gAMA", b"cHRM", b"cICP", b"pHYs", b"eXIf", b"acTL")
+_SIGNATURE = 8  # bytes
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _XMP = "XML:com.adobe.xmp"
 _RAW = "Raw profile type "  # binary metadata as hexadecimal text, a custom of ImageMagick
-_LARGEST = 1 << 26  # bytes of a chunk that are read or unpacked
+_LARGEST = 64 << 20  # bytes of a chunk, also unpacked; what is longer is no metadata of a photo
 
 
-def read(file) -> dict:
-    """Reads the chunks about the image; its pixels are passed over.
+def read(file, *, label="the image") -> dict:
+    """Reads and decodes the chunks of a PNG file except for the pixels.
 
     Args:
-      file: a PNG file, open for reading bytes.
+      file: open for reading bytes.
+      label: the file's name in warnings.
 
     Returns:
-      Dictionary with those that the file has: "sRGB", "gAMA", "cHRM", "cICP", "pHYs", "eXIf",
-      "acTL": the content; "iCCP": the ICC profile, unpacked; "text": list of (keyword, text); of
-      several chunks of a kind the first, all of text. What is broken or above 64 MB is left out,
+      Name -> content, of several chunks with one name the first; but "iCCP": the ICC profile,
+      unpacked, and "text": list of (keyword, text) of all chunks of text. Broken text is left out,
       with a warning.
 
     Raises:
-      ValueError: the file is truncated.
+      ValueError: the header or the colour profile is broken, or the file ends before its end chunk.
     """
     chunks = {"text": []}
-    file.seek(8)
-    while True:
-        head = file.read(8)
-        if len(head) < 8:
-            raise ValueError("its data are truncated")
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"IEND":
-            if len(file.read(4)) < 4:
-                raise ValueError("its data are truncated")
-            return chunks
-        if kind in (*_SINGLE, *_TEXT, b"iCCP") and length <= _LARGEST:
-            _add(chunks, kind, file.read(length))
-            length = 0
-        file.seek(length + 4, os.SEEK_CUR)
-
-
-def _add(chunks, kind, content):
-    name = kind.decode()
-    try:
-        if kind in _TEXT:
-            chunks["text"].append(_text(kind, content))
-        elif kind == b"iCCP":
-            _, _, packed = content.partition(b"\x00")
-            chunks.setdefault("iCCP", _unpack(packed[1:]))
+    for kind, content in metadata_chunks(file):
+        name = kind.decode("latin-1")
+        if kind == b"iCCP" and name not in chunks:
+            try:
+                chunks[name] = _unpack(content.partition(b"\0")[2][1:])
+            except (ValueError, zlib.error) as error:
+                raise ValueError(f"its colour profile is broken ({error})") from error
+        elif kind in _TEXT:
+            try:
+                chunks["text"].append(_text(kind, content))
+            except (ValueError, zlib.error) as error:
+                warnings.warn(f"{label}: a broken {name} chunk is left out ({error})", stacklevel=6)
         else:
             chunks.setdefault(name, content)
-    except (ValueError, zlib.error) as error:
-        warnings.warn(f"a broken {name} chunk is left out ({error})", stacklevel=6)
+    return chunks
+
+
+def metadata_chunks(file) -> list[tuple[bytes, bytes]]:
+    """Reads the chunks of a PNG file except for the pixels.
+
+    Args:
+      file: open for reading bytes.
+
+    Returns:
+      (Name, content) in the order of the file, the header first.
+
+    Raises:
+      ValueError: the header is broken, or the file ends before its end chunk.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(_SIGNATURE)
+    chunks, name = [], b""
+    while name != b"IEND":
+        head = file.read(8)
+        length, name = struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
+        if not name or file.tell() + length + 4 > size:
+            raise ValueError("its data are truncated")
+        if name in (b"IDAT", b"fdAT") or length > _LARGEST:
+            file.seek(length + 4, os.SEEK_CUR)
+            continue
+        content, checksum = file.read(length), file.read(4)
+        if (not chunks or name == b"IHDR") and not _is_header(name, content, checksum):
+            raise ValueError("its header is broken")
+        chunks.append((name, content))
+    return chunks
+
+
+def _is_header(name, content, checksum):
+    return name == b"IHDR" and struct.pack(">I", zlib.crc32(name + content)) == checksum
 
 
 def _text(kind, content):

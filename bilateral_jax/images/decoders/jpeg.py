@@ -1,0 +1,67 @@
+"""JPEG, by libjpeg-turbo within simplejpeg, which tells what libjpeg warns of.
+
+Pillow parses the header: size, colour space, profile and EXIF.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bilateral_jax.images import exif as exif_lib
+from bilateral_jax.images import headers, jpeg_segments, metadata, profiles
+
+_COLORS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
+# Parts of libjpeg's warnings that mean lost pixels. The others (bytes between the segments, an
+# unknown version, an odd order of progressive scans) do not.
+_DAMAGE = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST")
+
+
+def plan(file, *, label, first_frame) -> headers.Plan:
+    """Prepares the decoding of a JPEG file; see `plans.plan`."""
+    del label, first_frame  # the first image of a multi-picture file is the photo
+    import PIL.JpegImagePlugin
+
+    # The plug-in's own class does not apply the size limit of PIL.Image.open (179 MP), which is
+    # global state.
+    image = PIL.JpegImagePlugin.JpegImageFile(file)
+    if image.mode not in _COLORS:
+        raise ValueError(f"its colours are {image.mode}; RGB, grey and CMYK are supported")
+    profile = image.info.get("icc_profile")
+    if image.mode == "CMYK":
+        profiles.check_convertible(profile, "CMYK")
+    attributes = metadata.of_pillow(image)
+    attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
+    attributes, orientation = metadata.upright(attributes)
+    if image.mode == "CMYK":
+        attributes["notes"] = (profiles.CONVERTED.format("CMYK"),)
+    header = headers.upright(*image.size, orientation, 8)
+
+    def decode():
+        stored = _decode(file, _COLORS[image.mode])
+        if image.mode == "CMYK":
+            stored = profiles.to_srgb(stored, profile)
+        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+
+    return headers.Plan(header, decode, complete=_has_end(file))
+
+
+def _decode(file, colors):
+    import simplejpeg
+
+    file.seek(0)
+    content = file.read()
+    try:
+        stored = simplejpeg.decode_jpeg(content, colors, strict=True)
+    except ValueError as error:
+        if any(words in str(error) for words in _DAMAGE):
+            raise ValueError(f"its data are damaged or truncated ({error})") from error
+        stored = simplejpeg.decode_jpeg(content, colors, strict=False)
+    # Adobe's programs store CMYK as the light that is left, and all others followed them.
+    return 255 - stored if colors == "CMYK" else stored
+
+
+def _has_end(file):
+    """Whether the file ends with an end marker; other data may follow it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 64))
+    return file.read().rstrip(b"\x00").endswith(b"\xff\xd9")
