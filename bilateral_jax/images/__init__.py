@@ -6,6 +6,7 @@ Hands pixels with their metadata to data, alignment and the commands, and writes
 
 from bilateral_jax.images.files import READABLE_SUFFIXES as READABLE_SUFFIXES
 from bilateral_jax.images.files import SUFFIXES as SUFFIXES
+from bilateral_jax.images.files import check_writable as check_writable
 from bilateral_jax.images.files import decode as decode
 from bilateral_jax.images.files import encode_png as encode_png
 from bilateral_jax.images.files import inspect as inspect

@@ -6,15 +6,14 @@ here. TIFF: tifffile. Each encoder imports the packages that it needs.
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats
+from bilateral_jax.images import formats, jpeg_segments, png_chunks
 from bilateral_jax.images import photo as photo_lib
 
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
+_XMP, _IPTC = 700, 33723  # TIFF tags
 
 
 def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
@@ -70,7 +69,14 @@ def png(stored) -> bytes:
 def _write_jpeg(path, photo, quality):
     import PIL.Image
 
-    blocks = {"icc_profile": photo.icc_profile, "exif": photo.exif}
+    comment = next((text.encode() for key, text in photo.texts if key == "Comment"), None)
+    blocks = {
+        "icc_profile": photo.icc_profile,
+        "exif": photo.exif,
+        "extra": jpeg_segments.encode(photo),
+        "comment": comment,
+        "dpi": _jpeg_resolution(photo.resolution),
+    }
     blocks = {name: block for name, block in blocks.items() if block}
     # An alpha that comes here is opaque everywhere.
     image = PIL.Image.fromarray(photo_lib.stored_channels(photo_lib.without_alpha(photo)))
@@ -78,16 +84,17 @@ def _write_jpeg(path, photo, quality):
         image.save(file, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
 
 
+def _jpeg_resolution(resolution):
+    """Whole pixels per inch, as JPEG stores them; None where they do not fit."""
+    rounded = tuple(round(value) for value in resolution or ())
+    return rounded if rounded and all(0 < value < 65536 for value in rounded) else None
+
+
 def _write_png(path, photo):
     encoded = png(photo_lib.stored_channels(photo))
     with open(path, "xb") as file:
         file.write(encoded[:_PNG_HEADER])
-        if photo.icc_profile:
-            profile = zlib.compress(photo.icc_profile)
-            file.write(exif_lib.png_chunk(b"iCCP", b"ICC\0\0" + profile))
-        if photo.exif:
-            block = photo.exif.removeprefix(exif_lib.HEADER)
-            file.write(exif_lib.png_chunk(b"eXIf", block))
+        file.write(png_chunks.encode_metadata(photo))
         file.write(encoded[_PNG_HEADER:])
 
 
@@ -97,6 +104,8 @@ def _write_tiff(path, photo):
     stored = photo_lib.stored_channels(photo)
     texts = exif_lib.if_readable(path, exif_lib.descriptions, photo.exif) or {}
     tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts.items()]
+    blocks = {_XMP: photo.xmp, _IPTC: photo.iptc}
+    tags += [(tag, 1, len(block), block, True) for tag, block in blocks.items() if block]
     big = stored.nbytes > 1 << 31
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
         tiff.write(
@@ -110,6 +119,8 @@ def _write_tiff(path, photo):
             metadata=None,
             software=False,
             iccprofile=photo.icc_profile,
+            resolution=photo.resolution,
+            resolutionunit="INCH" if photo.resolution else None,
             extratags=tags,
         )
     if photo.exif and not big:

@@ -13,12 +13,15 @@ from __future__ import annotations
 import contextlib
 import io
 import pathlib
+import warnings
 
 import numpy as np
 
-from bilateral_jax import atomic
-from bilateral_jax.images import encoders, formats, headers, plans, profiles
+from bilateral_jax import atomic, regular_files
+from bilateral_jax.images import encoders, formats, headers, metadata, plans, profiles
 from bilateral_jax.images import photo as photo_lib
+
+_JPEG_SIDE = 65500  # libjpeg's limit
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
@@ -101,7 +104,7 @@ def inspect(path, *, max_pixels: int | None = None, first_frame: bool = False) -
 @contextlib.contextmanager
 def _planned(source, label, max_pixels, first_frame):
     """Opens a path or bytes and plans the decoding; errors within become one that names it."""
-    opened = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    opened = io.BytesIO(source) if isinstance(source, bytes) else regular_files.open_binary(source)
     with opened as file:
         try:
             with formats.explain_missing_packages():
@@ -165,13 +168,29 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
       ImportError: as `write`.
     """
     path = pathlib.Path(path)
-    suffix = path.suffix.lower()
-    _check_writable(path, suffix, photo, quality)
+    check_writable(path, photo, bits=8 * photo.pixels.dtype.itemsize, quality=quality)
+    photo, notes = metadata.fit(photo, path.suffix.lower())
+    for note in notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
     with atomic.file(path) as scratch:
-        encoders.encode(scratch, photo, suffix=suffix, quality=quality)
+        encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
 
 
-def _check_writable(path, suffix, photo, quality):
+def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95) -> None:
+    """Checks that a format can hold a photo, before the work on its pixels.
+
+    Args:
+      path: as for `write`; nothing is looked up there.
+      photo: as for `write_photo`.
+      bits: 8 or 16 per channel, that the pixels will have when they are written.
+      quality: as for `write`.
+
+    Raises:
+      TypeError: as `write`.
+      ValueError: as `write_photo`.
+    """
+    path = pathlib.Path(path)
+    suffix = path.suffix.lower()
     pixels, alpha = photo.pixels, photo.alpha
     if suffix not in SUFFIXES:
         raise ValueError(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}")
@@ -184,15 +203,26 @@ def _check_writable(path, suffix, photo, quality):
             f"cannot write {path}: alpha must be {pixels.dtype} {pixels.shape[:2]} like pixels, "
             f"got {alpha.dtype} {alpha.shape}"
         )
-    if suffix in (".jpg", ".jpeg") and pixels.dtype != np.uint8:
-        raise ValueError(f"cannot write {path}: JPEG holds 8 bits, pixels are {pixels.dtype}")
-    if suffix in (".jpg", ".jpeg") and not photo.is_opaque():
-        raise ValueError(
-            f"cannot write {path}: JPEG has no alpha channel and the photo has transparent pixels; "
-            "use .png or .tif"
-        )
+    if suffix in (".jpg", ".jpeg"):
+        _check_jpeg(path, photo, bits)
     profile = photo.icc_profile
     if profile and profiles.color_space(profile) == "GRAY" and not photo.grey:
         raise ValueError(f"cannot write {path}: the colour profile is of grey, the pixels are RGB")
     if not 1 <= quality <= 100:
         raise ValueError(f"cannot write {path}: quality must be in 1..100, got {quality}")
+
+
+def _check_jpeg(path, photo, bits):
+    height, width = photo.pixels.shape[:2]
+    if bits != 8:
+        raise ValueError(f"cannot write {path}: JPEG holds 8 bits, pixels are uint{bits}")
+    if max(height, width) > _JPEG_SIDE:
+        raise ValueError(
+            f"cannot write {path}: JPEG holds at most {_JPEG_SIDE:,} pixels per side, the photo "
+            f"has {width:,} x {height:,}; use .png or .tif"
+        )
+    if not photo.is_opaque():
+        raise ValueError(
+            f"cannot write {path}: JPEG has no alpha channel and the photo has transparent pixels; "
+            "use .png or .tif"
+        )

@@ -23,6 +23,12 @@ class Photo:
         describes RGB, or, of a grey image, perhaps grey: see `profiles.color_space`.
       exif: the EXIF block ("Exif" header included) with the orientation reset and the thumbnail
         unlinked, or None.
+      xmp: the XMP packet, or None.
+      xmp_extension: the extended part of a JPEG file's XMP packet, or None.
+      iptc: the IPTC-IIM records, or None.
+      texts: (keyword, text) as in PNG; a comment of JPEG or GIF has the keyword "Comment".
+      resolution: (x, y) in pixels per inch, or None.
+      notes: sentences about what reading has left out or converted.
     """
 
     pixels: np.ndarray
@@ -30,6 +36,17 @@ class Photo:
     grey: bool = False
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    xmp_extension: bytes | None = None
+    iptc: bytes | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    resolution: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    def stored_bytes(self) -> int:
+        """Number of bytes of pixels and alpha as files store them, uncompressed."""
+        color_bytes = self.pixels.nbytes // 3 if self.grey else self.pixels.nbytes
+        return color_bytes + (0 if self.alpha is None else self.alpha.nbytes)
 
     def is_opaque(self) -> bool:
         """Whether no pixel is transparent."""

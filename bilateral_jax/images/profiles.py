@@ -21,6 +21,8 @@ _SPACES = {
     "CMYK": ("CMYK", "cmyk", 4),
     "Lab": ("LAB", "lab", 3),
 }
+# What a photo's notes say of pixels that were not RGB.
+CONVERTED = "its {} colours were converted to sRGB by its colour profile"
 _LAB_SIGNS = np.array([0, 128, 128], np.uint8)  # Pillow's arrays hold a and b as signed bytes
 _NO_OPTIMIZE = 0x100  # LittleCMS would interpolate 16 bits in a coarse table, 20 levels of 255 off
 

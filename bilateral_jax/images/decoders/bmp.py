@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from bilateral_jax.images import headers
+from bilateral_jax.images import headers, metadata
 from bilateral_jax.images import photo as photo_lib
 
 # Pillow's modes of BMP files, and what they are converted to.
@@ -26,10 +26,10 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     image = PIL.BmpImagePlugin.BmpImageFile(file)
     if image.mode not in _MODES:
         raise ValueError(f"its colours are {image.mode}; RGB and grey are supported")
-    mode = _MODES[image.mode]
+    mode, attributes = _MODES[image.mode], metadata.of_pillow(image)
 
     def decode():
         image.load()
-        return photo_lib.from_channels(np.asarray(image.convert(mode)))
+        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
 
     return headers.Plan(headers.Header(image.height, image.width, 8), decode)

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, profiles
+from bilateral_jax.images import headers, jpeg_segments, metadata, profiles
 
 _COLORS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Parts of libjpeg's warnings that mean lost pixels. The others (bytes between the segments, an
@@ -28,19 +28,21 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     image = PIL.JpegImagePlugin.JpegImageFile(file)
     if image.mode not in _COLORS:
         raise ValueError(f"its colours are {image.mode}; RGB, grey and CMYK are supported")
-    profile, exif = image.info.get("icc_profile"), image.info.get("exif")
+    profile = image.info.get("icc_profile")
     if image.mode == "CMYK":
         profiles.check_convertible(profile, "CMYK")
-    orientation = 1
-    if exif:
-        exif, orientation = exif_lib.reset_orientation(exif)
+    attributes = metadata.of_pillow(image)
+    attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
+    attributes, orientation = metadata.upright(attributes)
+    if image.mode == "CMYK":
+        attributes["notes"] = (profiles.CONVERTED.format("CMYK"),)
     header = headers.upright(*image.size, orientation, 8)
 
     def decode():
         stored = _decode(file, image)
         if image.mode == "CMYK":
             stored = profiles.to_srgb(stored, profile)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif or None)
+        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(header, decode, complete=_has_end(file))
 

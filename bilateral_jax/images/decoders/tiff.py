@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, profiles
+from bilateral_jax.images import headers, metadata, profiles, tiff_tags
 from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
 _ICC, _INK_SET = 34675, 332  # tags
@@ -42,7 +41,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         return raw.plan(file, label=label, first_frame=first_frame)
     page = tiff_pages.full_page(tiff, first_frame=first_frame)
     color, count = _check_colors(page)
-    alpha = _alpha(page, count, label)
+    alpha = _alpha(page, count)
     profile = page.tags.valueof(_ICC) or tiff.pages[0].tags.valueof(_ICC)
     profile = bytes(profile) if profile else None
     if color in ("CMYK", "Lab"):
@@ -54,6 +53,8 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         page.decode(None, 0)  # raises what tifffile's decoder does not support
     _check_complete(page, file.seek(0, os.SEEK_END))
     orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
+    attributes, _ = metadata.upright(tiff_tags.attributes(file, page), orientation)
+    attributes["notes"] = tuple(_notes(page, color, count))
 
     def decode():
         if subsampled:
@@ -61,7 +62,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         else:
             stored = _channels(page, color, count, alpha, profile)
         exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif)
+        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
 
     bits = 16 if page.bitspersample == 16 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)
@@ -88,7 +89,7 @@ def _check_colors(page):
     return color, count
 
 
-def _alpha(page, count, label):
+def _alpha(page, count):
     """Returns (channel, whether the colours are multiplied by it), or None."""
     extra = page.samplesperpixel - count
     kinds = [int(kind) for kind in page.extrasamples][:extra]
@@ -97,12 +98,19 @@ def _alpha(page, count, label):
     found = [number for number, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _STRAIGHT)]
     if not found and extra > 1:
         raise ValueError(f"it has {extra} channels beside the colours, and none is its alpha")
-    if extra > 1:
-        warnings.warn(f"{label}: {extra - 1} extra channels are left out", stacklevel=6)
     if extra == 0:
         return None
     number = found[0] if found else 0
     return count + number, kinds[number] == _PREMULTIPLIED
+
+
+def _notes(page, color, count):
+    """Sentences about what is converted and left out."""
+    if color in ("CMYK", "Lab"):
+        yield profiles.CONVERTED.format(color)
+    beside = page.samplesperpixel - count - 1
+    if beside > 0:
+        yield f"{beside} channel{'s' * (beside > 1)} beside colours and alpha are left out"
 
 
 def _check_complete(page, file_size):
