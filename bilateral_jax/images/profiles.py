@@ -23,6 +23,7 @@ _SPACES = {
 }
 # What a photo's notes say of pixels that were not RGB.
 CONVERTED = "its {} colours were converted to sRGB by its colour profile"
+_CONVERTED = ("CMYK", "Lab")  # the other two are kept with the pixels
 _LAB_SIGNS = np.array([0, 128, 128], np.uint8)  # Pillow's arrays hold a and b as signed bytes
 _NO_OPTIMIZE = 0x100  # LittleCMS would interpolate 16 bits in a coarse table, 20 levels of 255 off
 
@@ -56,7 +57,7 @@ def check_convertible(icc_profile: bytes | None, space: str) -> None:
 
 
 def photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
-    """Makes a photo of decoded channels; a profile of another colour space is left out.
+    """Makes a photo of decoded channels; a profile of another colour space is left out, and noted.
 
     Args:
       stored: as for `photo.from_channels`.
@@ -67,9 +68,12 @@ def photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
       The photo.
     """
     spaces = ("GRAY", "RGB") if stored.ndim == 2 or stored.shape[-1] < 3 else ("RGB",)
-    if not icc_profile or color_space(icc_profile) not in spaces:
+    if icc_profile and color_space(icc_profile) not in spaces:
+        if color_space(icc_profile) not in _CONVERTED:  # else it has been used
+            note = f"its colour profile is of {color_space(icc_profile)} and is left out"
+            attributes["notes"] = (*attributes.get("notes", ()), note)
         icc_profile = None
-    return photo_lib.from_channels(stored, icc_profile=icc_profile, **attributes)
+    return photo_lib.from_channels(stored, icc_profile=icc_profile or None, **attributes)
 
 
 def to_srgb(pixels, icc_profile: bytes | None) -> np.ndarray:

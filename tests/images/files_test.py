@@ -199,17 +199,6 @@ def test_grey_becomes_three_equal_channels(tmp_path, suffix, dtype):
     np.testing.assert_allclose(photo.pixels.astype(int), expected, atol=3 * (suffix == ".jpg"))
 
 
-@pytest.mark.parametrize("suffix, dtype", LOSSLESS)
-def test_alpha_is_dropped_without_compositing(tmp_path, suffix, dtype):
-    stored, path = pixels(dtype, (9, 7, 4)), tmp_path / f"a{suffix}"
-    stored[0, 0, 3] = 0
-    if suffix.startswith(".tif"):
-        tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["unassalpha"])
-    else:
-        cv2.imwrite(str(path), stored[..., [2, 1, 0, 3]])
-    np.testing.assert_array_equal(images.read(path).pixels, stored[..., :3])
-
-
 def test_palette_png(tmp_path):
     PIL_Image.fromarray(smooth()).quantize(16).save(tmp_path / "a.png")
     with PIL_Image.open(tmp_path / "a.png") as image:

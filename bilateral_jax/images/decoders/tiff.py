@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 
@@ -36,6 +37,9 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     import imagecodecs  # noqa: F401, without it tifffile has few codecs
     import tifffile
 
+    # What it logs of broken files is raised or does not matter; it would go to the terminal.
+    if not tifffile.logger().handlers:
+        tifffile.logger().addHandler(logging.NullHandler())
     tiff = tifffile.TiffFile(file)
     if tiff_pages.is_raw(tiff):
         return raw.plan(file, label=label, first_frame=first_frame)
