@@ -9,6 +9,7 @@ import warnings
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
+from bilateral_jax.importers import color_table
 
 
 def add_arguments(command):
@@ -17,7 +18,7 @@ def add_arguments(command):
     readable = " ".join(images.READABLE_SUFFIXES)
     add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable})")
     add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
-    arguments.add_checkpoint(command)
+    arguments.add_checkpoint(command, or_table=True)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
     add("--recursive", action="store_true", help="read sub-folders, too; OUT gets the same ones")
@@ -49,6 +50,7 @@ def run(
     target,
     *,
     checkpoint,
+    table,
     step,
     network,
     bits,
@@ -63,7 +65,8 @@ def run(
     Args:
       sources: files and folders.
       target: a file for one photo, else a folder; folders are created if absent.
-      checkpoint: a run's work directory or an exported model.
+      checkpoint: a run's work directory or an exported model; None with `table`.
+      table: a `.cube` file or a Hald image, in place of a network; None without.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
       bits: 8 or 16 for the output; None as the input.
@@ -94,13 +97,22 @@ def run(
     enhanced, notes = 0, collections.defaultdict(list)
     if ready:
         atomic.prepare_folder(target if into_folder else target.parent)
-        model = networks.load_model(checkpoint, step, network=network)
+        model = _load(checkpoint, table, step, network)
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for note, photos in notes.items():
         _say(f"note: {note}: {_named(photos)}")
     failed = len(failures) + len(ready) - enhanced
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
     return int(failed > 0 or (bool(existing) and not skip_existing))
+
+
+def _load(checkpoint, table, step, network):
+    """The network of a checkpoint, or of a file of a colour table."""
+    if table is None:
+        return networks.load_model(checkpoint, step, network=network)
+    if step is not None or network is not None:
+        raise ValueError("--step and --network choose from a --checkpoint; a --table has none")
+    return color_table.load(table)
 
 
 def _enhance_all(model, jobs, notes, **options):

@@ -10,7 +10,10 @@ import pytest
 import bilateral_jax as bj
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, metrics, models
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.importers import color_table
 from bilateral_jax.importers import lut3d as importer
+from bilateral_jax.inference import by_pixel
 from bilateral_jax.models import model as model_lib
 from tests import assets, fake_torch_files
 
@@ -160,3 +163,23 @@ def test_other_weights_are_named():
 def test_wrong_fields_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         models.create("ImageAdaptiveLUT", changes)
+
+
+def test_the_table_of_a_photo_is_written_as_a_cube_file(tmp_path, capsys):
+    photo = images.to_integer(random_image(9, 14), 16)
+    images.write(tmp_path / "in.png", photo)
+    name, fields = models.describe(small().module)
+    networks.save(
+        tmp_path / "model", name=name, hyperparameters=fields, params=small().params, batch_stats={}
+    )
+    words = "table", tmp_path / "in.png", tmp_path / "x.cube", "--checkpoint", tmp_path / "model"
+    run = lambda *more: command_line.main([*map(str, words), *more])  # noqa: E731
+    assert run("--nodes", "5") == 0
+    network = color_table.load(tmp_path / "x.cube", interpolation="trilinear")
+    expected = inference.enhance(small(), photo)
+    difference = inference.enhance(network, photo).astype(int) - expected
+    assert np.abs(difference).max() <= 1
+    assert run() == 1 and "x.cube exists; --overwrite replaces it" in capsys.readouterr().err
+    network = model_lib.Model.init(models.create("CAN", {"dilations": (1,)}), jax.random.key(0))
+    with pytest.raises(ValueError, match="a CAN has no colour table: its result at a pixel"):
+        by_pixel.table(network, photo)
