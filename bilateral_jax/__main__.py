@@ -1,4 +1,4 @@
-"""The command line: `bilateral-jax enhance | score | import | prepare | align | info`.
+"""The command line: `bilateral-jax enhance | score | import | prepare | align | table | info`.
 
 In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of the user are one line
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
@@ -8,7 +8,7 @@ import argparse
 import pathlib
 import sys
 
-from bilateral_jax.cli import align, enhance, import_weights, info, prepare, score
+from bilateral_jax.cli import align, enhance, import_weights, info, prepare, score, table
 
 _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
@@ -16,6 +16,7 @@ _COMMANDS = {
     "import": (import_weights, "turn published weights into a checkpoint"),
     "prepare": (prepare, "convert a data set to record files"),
     "align": (align, "cut pairs of patches from two cameras' photos"),
+    "table": (table, "write what a network does to the colours of a photo as a .cube file"),
     "info": (info, "print what a checkpoint holds"),
 }
 # Programs of a checkout, which are no part of the package.

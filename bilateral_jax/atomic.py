@@ -74,6 +74,25 @@ def folder(path, *, keep_existing=False):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def prepare_folder(path):
+    """Creates a folder if it is absent, and checks that files can be written in it.
+
+    Args:
+      path: the folder; its parents are created, too.
+
+    Raises:
+      OSError: it is a file, or cannot be created or written; the message names it.
+    """
+    path = pathlib.Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with open(_scratch(path / "check"), "xb") as scratch:
+            pass
+        os.unlink(scratch.name)
+    except OSError as error:
+        raise type(error)(f"cannot write to the folder {path}: {error.strerror}") from None
+
+
 def move_folder(source, target):
     """Renames a folder, replacing one of that name.
 

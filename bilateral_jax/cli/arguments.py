@@ -4,14 +4,21 @@ import argparse
 import ast
 
 
-def add_checkpoint(command):
+def add_checkpoint(command, *, or_table: bool = False):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
+      or_table: also add `--table`, which takes the place of `--checkpoint`.
     """
-    add = command.add_argument
-    add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
+    what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
+    if or_table:
+        group = command.add_mutually_exclusive_group(required=True)
+        group.add_argument("--checkpoint", **what)
+        text = "colour table in place of a network: a .cube file or a Hald image"
+        group.add_argument("--table", metavar="FILE", help=text)
+    else:
+        command.add_argument("--checkpoint", required=True, **what)
     add_step(command)
 
 

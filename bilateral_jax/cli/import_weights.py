@@ -5,7 +5,17 @@ import functools
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, versions
-from bilateral_jax.importers import adaptive_tables, can, dped, hdrnet, neurop, nima, upe, vgg
+from bilateral_jax.importers import (
+    adaptive_tables,
+    can,
+    dped,
+    hdrnet,
+    lut3d,
+    neurop,
+    nima,
+    upe,
+    vgg,
+)
 from bilateral_jax.models import model as model_lib
 
 _TENSORFLOW = "TensorFlow checkpoint or .npz"
@@ -21,6 +31,11 @@ _KINDS = {
     "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
     "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
     "neurop": (neurop.load, "a published NeurOp (PyTorch names)", _TORCH),
+    "lut3d": (
+        lut3d.load,
+        "a published image-adaptive 3D LUT (PyTorch names)",
+        "PyTorch file of its tables (.pth)",
+    ),
     "lut-bgrid": (
         adaptive_tables.load_lut_bgrid,
         "a published LUTwithBGrid (PyTorch names)",
@@ -39,6 +54,8 @@ _KINDS = {
         "MatConvNet's .mat, or torchvision's .pth, or .npz of that",
     ),
 }
+# kind -> (argument, metavar, help) of a second file
+_SECOND = {"lut3d": ("classifier", "CLASSIFIER", "PyTorch file of its classifier")}
 
 
 def add_arguments(command):
@@ -48,6 +65,9 @@ def add_arguments(command):
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
         parsers[kind].add_argument("source", metavar="SOURCE", help=files)
+        if kind in _SECOND:
+            name, metavar, text = _SECOND[kind]
+            parsers[kind].add_argument(name, metavar=metavar, help=text)
         parsers[kind].add_argument("target", metavar="OUT", help="folder to create")
         parsers[kind].set_defaults(run=functools.partial(run, load))
     parsers["hdrnet"].add_argument(

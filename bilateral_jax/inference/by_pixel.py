@@ -8,6 +8,7 @@ import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
 from bilateral_jax.inference import tiles
+from bilateral_jax.models import inference_methods
 
 # Features of one piece: 2 MB, so that they stay in the cache of a CPU (pieces of 16 MB take NeurOp
 # twice as long). Other devices take more at a time.
@@ -59,6 +60,36 @@ def predict(model, image):
     """
     samples = model.module.samples(np.asarray(image))
     return _parameters(model, samples)
+
+
+def table(model, image, *, nodes: int = 33) -> np.ndarray:
+    """Tabulates what a network does to the colours of an image, e.g. for a `.cube` file.
+
+    Args:
+      model: a model whose network declares `inference_methods.ByPixel`.
+      image: `[h, w, 3]`, uint8, uint16 or float in [0, 1], from which the network predicts its
+        parameters.
+      nodes: of the table along each axis.
+
+    Returns:
+      float32 `[nodes, nodes, nodes, 3]`, axes red, green, blue, unbounded; the network's own
+      numbers if it looks colours up in a table of as many nodes.
+
+    Raises:
+      ValueError: the network's result depends on more than a pixel's colour, or fewer than 2 nodes.
+    """
+    method = inference_methods.declared(model.module)
+    if not isinstance(method, inference_methods.ByPixel):
+        raise ValueError(
+            f"a {type(model.module).__name__} has no colour table: its result at a pixel depends "
+            "on more than the pixel's colour"
+        )
+    if nodes < 2:
+        raise ValueError(f"nodes must be at least 2, got {nodes}")
+    parameters = predict(model, image)
+    axis = np.linspace(0, 1, nodes, dtype=np.float32)
+    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(_render(model, colors, parameters)).reshape(nodes, nodes, nodes, 3)
 
 
 def _piece(pixels, method, asked):

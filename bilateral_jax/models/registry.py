@@ -6,8 +6,10 @@ import flax.linen as nn
 
 from bilateral_jax.models import (
     can,
+    color_table,
     dped,
     hdrnet,
+    lut3d,
     lut_bgrid,
     neurop,
     nima,
@@ -24,6 +26,9 @@ REGISTRY = {
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
+    "ColorTable": color_table.ColorTable,
+    "ImageAdaptiveLUT": lut3d.ImageAdaptiveLUT,
+    "LUTCritic": lut3d.LUTCritic,
     "NeurOp": neurop.NeurOp,
     "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
     "SVDLUT": svdlut.SVDLUT,

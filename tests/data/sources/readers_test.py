@@ -109,9 +109,12 @@ def test_prophoto_in_row_chunks_equals_the_whole_and_encoding_is_exact(tiff, mon
 def test_prophoto_refuses_other_profiles_and_depths(tmp_path, tiff):
     path, pixels = tiff
     other = tmp_path / "b.tif"
-    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile("Adobe RGB (1998)"))
+    # By its curve, whatever its name says.
+    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile(gamma=1.0))
     with pytest.raises(ValueError, match=r"b\.tif has a colour profile that is not ProPhoto"):
         readers.ProPhoto().read(other)
+    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile("Large RGB"))
+    np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     images.write(other, pixels)
     np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     fake_datasets.write(other)
