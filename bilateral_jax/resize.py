@@ -87,7 +87,7 @@ def resize(image, size, *, method: str):
         extent = image.shape[axis]
         if extent == target:
             continue  # every method is the identity
-        if export.is_symbolic_dim(extent):
+        if export.is_symbolic_dim(extent) or export.is_symbolic_dim(target):
             image = _resize_symbolic(image, axis, target, method)
         elif method in ("nearest_legacy", "nearest"):
             image = jnp.take(image, weights(extent, target, method)[0], axis=axis)
@@ -170,7 +170,7 @@ def _resize_symbolic(image, axis, target, method):
 def both_sides(size) -> tuple[int, int]:
     """Returns (height, width) of a size given as one side or as both."""
     height, width = (size, size) if np.ndim(size) == 0 else size
-    return int(height), int(width)
+    return tuple(n if export.is_symbolic_dim(n) else int(n) for n in (height, width))
 
 
 def _checked_size(size, method):

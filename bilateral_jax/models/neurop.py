@@ -15,6 +15,7 @@ import flax
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax import core
 
 from bilateral_jax import pixels as pixels_lib
 from bilateral_jax import resize
@@ -35,9 +36,10 @@ def reduced_size(height: int, width: int) -> tuple[int, int]:
 
     Args:
       height: rows of the image.
-      width: its columns.
+      width: its columns. Both may be symbolic, in a program exported for any size.
     """
-    return ROWS, min(max(ROWS * width // height, LEAST_COLUMNS), MOST_COLUMNS)
+    columns = core.min_dim(ROWS * width // height, MOST_COLUMNS)
+    return ROWS, core.max_dim(columns, LEAST_COLUMNS)
 
 
 @flax.struct.dataclass

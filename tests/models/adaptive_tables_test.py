@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models, resize
@@ -230,6 +231,19 @@ def test_the_recommended_start_is_about_the_identity(name):
     # One number per part is 1 only about: what is left is a gain.
     ratio = np.asarray(out) / image
     assert ratio.std() < 0.06 and 0.5 < ratio.mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [("LUTwithBGrid", "integer_division"), ("SVDLUT", None), ("SepLUT", None)],
+)
+def test_one_exported_program_serves_every_size(name, positions):
+    network = small(name, positions)
+    image = jax.ShapeDtypeStruct((*export.symbolic_shape("b, h, w"), 3), jnp.float32)
+    program = export.export(jax.jit(lambda image: network(image)))(image)
+    for size in ((9, 6),):
+        pixels = random_image(*size)[None]
+        np.testing.assert_allclose(program.call(pixels), network(pixels), atol=2e-6)
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))

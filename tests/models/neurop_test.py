@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models
@@ -84,6 +85,14 @@ def test_sizes_share_compiled_functions():
         inference.enhance(small(), random_image(*size))
     after = by_pixel._render._cache_size(), by_pixel._parameters._cache_size()
     assert after[1] == before[1] and after[0] <= before[0] + 1  # of one piece, of several
+
+
+def test_one_exported_program_serves_every_size():
+    image = jax.ShapeDtypeStruct((*export.symbolic_shape("b, h, w"), 3), jnp.float32)
+    program = export.export(jax.jit(lambda image: small()(image)))(image)
+    for size in ((9, 14), (60, 1)):
+        pixels = random_image(*size)[None]
+        np.testing.assert_allclose(program.call(pixels), small()(pixels), atol=2e-6)
 
 
 def test_gradients_are_finite_on_a_constant_image():

@@ -138,13 +138,14 @@ def _last(image, window):
       row or column that is not in `image` are others. An image of one row has no last row.
     """
     if window is None:
-        window = (0, 0, *image.shape[1:3])
-    window = jnp.broadcast_to(jnp.atleast_2d(jnp.asarray(window)), (len(image), 4))
+        # Extents may be symbolic, in a program exported for any size.
+        window = jnp.stack([jnp.asarray(n, jnp.int32) for n in (0, 0, *image.shape[1:3])])
+    window = jnp.broadcast_to(jnp.atleast_2d(jnp.asarray(window)), (image.shape[0], 4))
     marks, pixels = [], []
     for axis, length in ((1, image.shape[1]), (2, image.shape[2])):
         start, extent = window[:, axis - 1], window[:, axis + 1]
         last = jnp.where(extent > 1, extent - 1 - start, -1)
-        shape = [len(image), 1, 1, 1, 1]
+        shape = [image.shape[0], 1, 1, 1, 1]
         shape[axis] = length
         marks.append((jnp.arange(length)[None] == last[:, None]).reshape(shape))
         index = jnp.clip(last, 0, length - 1).reshape(-1, 1, 1, 1)

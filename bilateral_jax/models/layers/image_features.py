@@ -68,7 +68,7 @@ class ImageFeatures(nn.Module):
             [x[:, i : i + side, j : j + side].mean((1, 2)) for j in (0, step)] for i in (0, step)
         ]
         # Channels before positions, as the published weights count them.
-        return jnp.stack([*pooled[0], *pooled[1]], axis=-1).reshape(len(x), -1)
+        return jnp.stack([*pooled[0], *pooled[1]], axis=-1).reshape(x.shape[0], -1)
 
 
 class BasisTables(nn.Module):
