@@ -34,7 +34,7 @@ _NAMES = {
 }
 _DENSE = {"mix": "slice.conv_1d", "curves": "lut1d_generator.lut1d_generator"}
 _LEAF = {"kernel": "weight", "bias": "bias", "scale": "weight", "shift": "bias"}
-_MOST_NODES = 256
+_MOST_NODES = 128
 
 
 @failures.importer

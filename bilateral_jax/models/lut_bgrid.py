@@ -55,8 +55,9 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
     def setup(self):
         self.features = image_features.ImageFeatures(self.width)
         identity = functools.partial(image_features.identity_table, self.table_nodes)
-        self.table = image_features.BasisTables(self.table_ranks, identity)
-        self.grids = image_features.BasisTables(self.grid_ranks, self._first_grids)
+        self.table = image_features.BasisTables(self.table_ranks, 3 * self.table_nodes**3, identity)
+        size = 3 * self.slices * self.grid_nodes**3
+        self.grids = image_features.BasisTables(self.grid_ranks, size, self._first_grids)
         self.mix = convolutions.Linear(3, 0, activate=False, kernel_init=self._mix_init)
 
     def coefficients(self, lowres, *, train: bool = False, dropout_key: Any = None):
@@ -95,9 +96,9 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
 
     def _first_grids(self):
         """Of every channel the first slice is the channel, the others are 0."""
-        grids = np.zeros((3, self.slices, *(self.grid_nodes,) * 3))
-        grids[:, 0] = np.linspace(0, 1, self.grid_nodes).reshape(-1, 1, 1)
-        return grids.reshape(-1)
+        ramp = jnp.linspace(0, 1, self.grid_nodes).reshape(1, -1, 1, 1)
+        grids = jnp.zeros((3, self.slices, *(self.grid_nodes,) * 3))
+        return grids.at[:, 0].set(jnp.broadcast_to(ramp, grids[:, 0].shape)).reshape(-1)
 
     def _mix_init(self, key, shape, dtype=jnp.float32):
         if not self.identity_start:

@@ -31,7 +31,9 @@ class SepLUT(adaptive_transform.AdaptiveTransform):
     def setup(self):
         self.features = image_features.ImageFeatures(self.width, "quarters")
         identity = functools.partial(image_features.identity_table, self.table_nodes)
-        self.table = image_features.BasisTables(self.table_ranks, identity, offset=False)
+        self.table = image_features.BasisTables(
+            self.table_ranks, 3 * self.table_nodes**3, identity, offset=False
+        )
         self.curves = convolutions.Linear(
             3 * self.curve_nodes, 0, activate=False, kernel_init=image_features.UNIFORM
         )

@@ -52,14 +52,15 @@ class SVDLUT(adaptive_transform.AdaptiveTransform):
             )
 
     def setup(self):
-        def tables_of(start):
-            return image_features.BasisTables(self.ranks, start)
+        def tables_of(size, start):
+            return image_features.BasisTables(self.ranks, size, start)
 
+        factors = self.singular_values * (2 * self.table_nodes + 1)
         self.features = image_features.ImageFeatures(self.width)
-        self.table_planes = tables_of(self._first_table_planes)
-        self.table_mix = tables_of(_first_table_mix)
-        self.grid_planes = tables_of(self._first_grid_planes)
-        self.grid_mix = tables_of(self._first_grid_mix)
+        self.table_planes = tables_of(9 * factors, self._first_table_planes)
+        self.table_mix = tables_of(12, _first_table_mix)
+        self.grid_planes = tables_of(9 * self.grids * self.grid_nodes**2, self._first_grid_planes)
+        self.grid_mix = tables_of(12 * self.grids, self._first_grid_mix)
 
     def coefficients(self, lowres, *, train: bool = False, dropout_key: Any = None):
         """Predicts the transform.
@@ -137,17 +138,17 @@ class SVDLUT(adaptive_transform.AdaptiveTransform):
         planes = [across, across, none, across.T, none, across, none, across.T, across.T]
         left, values, right = np.linalg.svd(np.stack(planes))
         parts = [left[:, :, :k].reshape(9, -1), values[:, :k], right[:, :k].reshape(9, -1)]
-        return np.concatenate(parts, axis=1).reshape(-1)
+        return jnp.asarray(np.concatenate(parts, axis=1).reshape(-1))
 
     def _first_grid_planes(self):
         n = self.grid_nodes
-        up = np.broadcast_to(np.linspace(0, 1, n)[:, None], (n, n))
-        return np.stack([np.zeros((n, n)), up, up] * 3 * self.grids).reshape(-1)
+        up = jnp.broadcast_to(jnp.linspace(0, 1, n)[:, None], (n, n))
+        return jnp.tile(jnp.stack([jnp.zeros((n, n)), up, up]).reshape(-1), 3 * self.grids)
 
     def _first_grid_mix(self):
-        weights = np.array([0, 1, 1] * 3 + [0] * 3) / (4 * self.grids)
-        return np.tile(weights, self.grids)
+        weights = jnp.array([0.0, 1, 1] * 3 + [0] * 3) / (4 * self.grids)
+        return jnp.tile(weights, self.grids)
 
 
 def _first_table_mix():
-    return np.array([1, 1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0]) / 4
+    return jnp.array([1.0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0]) / 4

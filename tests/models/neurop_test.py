@@ -1,4 +1,4 @@
-"""NeurOp: published photos, any size in pieces, gradients, import and both stages of training.
+"""NeurOp: published photos, any size in pieces, gradients, import, export.
 
 About 20 seconds.
 """
@@ -13,15 +13,10 @@ from jax import export
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models
-from bilateral_jax.checkpoints import networks
 from bilateral_jax.importers import neurop as importer
 from bilateral_jax.inference import by_pixel
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models import neurop
-from bilateral_jax.training import summary_writer
-from configs import neurop as config_whole
-from configs import neurop_operators as config_operators
-from experiments import experiment, train
 from tests import assets, fake_torch_files
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -125,56 +120,3 @@ def test_imported_files_enhance_on_the_command_line(tmp_path, zipped):
 def test_another_network_is_named():
     with pytest.raises(ValueError, match="so this is no NeurOp; the first names: a"):
         importer.load({"a": np.zeros(3)})
-
-
-def config(base, **changes):
-    config = base.get_config()
-    config.update_from_flattened_dict(
-        {
-            "model.width": 8,
-            "model.encoder_width": 4,
-            "optimizer.learning_rate": 5e-3,
-            "batches.threads": 0,
-            "batches.batch_size": 8,
-            "steps": 12,
-            "run.log_every": 4,
-            "run.evaluate_every": 1000,
-            "run.checkpoint_every": 12,
-            "run.sheet_photos": 0,
-            **changes,
-        }
-    )
-    with config.unlocked():
-        config.data.train = {"kind": "synthetic", "count": 8, "size": 16}
-        config.data.heldout = {"kind": "synthetic", "count": 2, "size": 16, "seed": 1}
-    return config
-
-
-def losses(folder):
-    return [line["loss"] for line in summary_writer.read(folder, "train")]
-
-
-def test_operators_are_initialised_and_then_trained_on_pairs(tmp_path):
-    train.train(config(config_operators), tmp_path / "operators", progress=False)
-    first = losses(tmp_path / "operators")
-    assert first[-1] < 0.8 * first[0]
-    start = {"start": str(tmp_path / "operators")}
-    _, results = train.train(config(config_whole, **start), tmp_path / "run", progress=False)
-    second = losses(tmp_path / "run")
-    assert second[-1] < second[0] and np.isfinite(results["psnr"])
-    assert isinstance(networks.load_model(tmp_path / "run").module, neurop.NeurOp)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"stage": "both"}, "stage must be one of"),
-        ({"stage": "operators", "model.operators": ("bc", "hue")}, "to initialise hue by"),
-        ({"model.name": "CAN"}, "model.name must be NeurOp|has no field"),
-    ],
-)
-def test_mistakes_in_a_config_are_named(changes, message):
-    changed = config(config_whole)
-    changed.update_from_flattened_dict(changes)
-    with pytest.raises(ValueError, match=message):
-        experiment.build(changed.to_dict())

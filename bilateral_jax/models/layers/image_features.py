@@ -11,7 +11,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bilateral_jax.models.layers import convolutions, norms
 
@@ -76,19 +75,20 @@ class BasisTables(nn.Module):
 
     Attributes:
       ranks: number of arrays.
-      start: function that returns the first array at the start, NumPy `[size]`; the others start at
-        0, and the weights about 1.
+      size: of an array.
+      start: function that returns the first array at the start, `[size]`; the others start at 0,
+        and the weights about 1.
       offset: a constant array beside the weighted ones.
     """
 
     ranks: int
-    start: Callable[[], np.ndarray]
+    size: int
+    start: Callable[[], jax.Array]
     offset: bool = True
 
     @nn.compact
     def __call__(self, features):
         """Sums for features `[b, n]`: (`[b, size]`, the weights `[b, ranks]`)."""
-        start = self.start()
         weights = convolutions.Linear(
             self.ranks,
             0,
@@ -100,10 +100,10 @@ class BasisTables(nn.Module):
 
         def first(key, shape, dtype=jnp.float32):
             del key
-            return jnp.zeros(shape, dtype).at[0].set(jnp.asarray(start, dtype))
+            return jnp.zeros(shape, dtype).at[0].set(self.start().astype(dtype))
 
         arrays = convolutions.Linear(
-            start.size,
+            self.size,
             0,
             activate=False,
             use_bias=self.offset,
@@ -113,15 +113,15 @@ class BasisTables(nn.Module):
         return arrays(weights), weights
 
 
-def identity_table(nodes: int) -> np.ndarray:
+def identity_table(nodes: int) -> jax.Array:
     """The identity of a colour table in the originals' order: `[3 * nodes ** 3]`, see below.
 
     Args:
       nodes: per axis.
     """
-    ramp = np.linspace(0, 1, nodes)
-    blue, green, red = np.meshgrid(ramp, ramp, ramp, indexing="ij")
-    return np.stack([red, green, blue]).reshape(-1)
+    ramp = jnp.linspace(0, 1, nodes)
+    blue, green, red = jnp.meshgrid(ramp, ramp, ramp, indexing="ij")
+    return jnp.stack([red, green, blue]).reshape(-1)
 
 
 def as_table(values, nodes: int):
