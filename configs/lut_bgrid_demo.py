@@ -3,7 +3,11 @@
 Command: python -m experiments.train --config=configs/lut_bgrid_demo.py --workdir=RUN
          and with --config.model.positions=integer_division, as the published kernels have it
 Data: those of `configs/demo.py`: local tone mapping, which treats a colour by where it is.
-Result: NOT YET
+Result: held-out PSNR 22.09 dB, SSIM 0.871, delta E (CIE76) 8.5 with true positions; 22.23, 0.876
+  and 7.8 as published; the untouched input has 18.15, 0.855 and 16.9. Seed 0, one CPU device, jax
+  0.10.2. So true positions bring nothing with five training photos; HDRNet (configs/demo.py) has
+  25.13 dB after 1800 steps. Not tried: more steps, without dropout.
+Cost: 600 steps, 2 minutes of processor time each.
 """
 
 from configs import demo, lut_bgrid
