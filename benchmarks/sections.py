@@ -35,6 +35,23 @@ def splat_section(found):
     return "\n".join([lead + ":", "", *comparison(found, size_and_task)])
 
 
+def table_lookup_section(found):
+    """Nanoseconds per pixel of the lookup and its gradients, and the formulations that lost."""
+    lead = (
+        f"**`table_lookup` on {machine(found)}** (float32, 33 nodes per axis, one photo; ours in ns "
+        "per pixel, the others: how many times as long, [quartiles])"
+    )
+    titles = ("eight gathers", "one gather of the cell", "dense tents", "Pillow, 8 bit")
+    names = ("gathers", "window", "dense", "pillow")
+    lines = [f"| | jax | ours | {' | '.join(titles)} |", "|---" * 7 + "|"]
+    for key, record, ours in by_size(found, size_and_task):
+        rows = {r["implementation"]: r for r in record["rows"] if size_and_task(r) == key}
+        cells = [f"{nanoseconds(ours)} ns"]
+        cells += [peer_cell(rows[name]) if name in rows else "" for name in names]
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
+
+
 def shapes_section(found):
     """Best and worst ratio over all shapes, and the lost cases by name."""
     lines = []
