@@ -38,8 +38,8 @@ def splat_section(found):
 def table_lookup_section(found):
     """Nanoseconds per pixel of the lookup and its gradients, and the formulations that lost."""
     lead = (
-        f"**`table_lookup` on {machine(found)}** (float32, 33 nodes per axis, one photo; ours in ns "
-        "per pixel, the others: how many times as long, [quartiles])"
+        f"**`table_lookup` on {machine(found)}** (float32, 33 nodes per axis, one photo; ours in "
+        "ns per pixel, the others: how many times as long, [quartiles])"
     )
     titles = ("eight gathers", "one gather of the cell", "dense tents", "Pillow, 8 bit")
     names = ("gathers", "window", "dense", "pillow")

@@ -98,7 +98,7 @@ def main():
         for task in TASKS:
             chosen = candidates(task, height * width)
             measured = timing.measure(chosen, operands(height, width), rounds)
-            for name, measurement in measured.items():
+            for measurement in measured.values():
                 row = {"size": size, "pixels": height * width, "task": task}
                 row |= measurement.summary(measured["ours"])
                 rows.append(row)

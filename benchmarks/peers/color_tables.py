@@ -49,7 +49,8 @@ def dense(table, image):
     nodes = len(table)
 
     def chunk(colors):
-        distance = jnp.abs(colors[..., None] * (nodes - 1) - jnp.arange(nodes, dtype=jnp.float32))
+        node = jnp.arange(nodes, dtype=jnp.float32)[None, None]
+        distance = jnp.abs(colors[..., None] * (nodes - 1) - node)
         red, green, blue = jnp.moveaxis(jnp.maximum(1 - distance, 0), 1, 0)
         plane = (red[:, :, None] * green[:, None]).reshape(len(colors), -1)
         columns = plane @ table.reshape(nodes * nodes, -1)
