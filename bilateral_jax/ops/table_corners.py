@@ -17,7 +17,7 @@ the mixed second derivative, and so on. An axis is differentiated once at most.
 
 Arrays have one leading axis `n`; sums are float32 (float64 if an input is). On a CPU pixels are
 taken tile by tile, whose weights and indices then stay in the cache, and the scatter is a loop over
-pixels that adds a whole cell at a time: 7 ns per pixel against 40, and 35 against 400.
+pixels that adds a whole cell at a time (benchmarks/table_lookup.py).
 """
 
 import functools
@@ -56,12 +56,17 @@ def lookup(table, image, directions=(), *, interpolation, dtype, tiled):
     nodes = table.astype(wide).reshape(-1, channels)
 
     def pixels(example, image, *directions):
-        cell = _Cell(image.astype(wide), shape, interpolation)
-        total = jnp.zeros((*image.shape[:-1], channels), wide)
-        for corner in _CORNERS:
-            weight = cell.directional(corner, [d.astype(wide) for d in directions])
-            total += weight[..., None] * _taken(nodes, cell.node(example, corner))
-        return jnp.where(cell.lost[..., None], jnp.nan, total).astype(dtype)
+        cell = _Cell(example, image.astype(wide), shape, interpolation)
+        directions = [d.astype(wide) for d in directions]
+        weights = [cell.directional(corner, directions) for corner in _CORNERS]
+        weights[0] = jnp.where(cell.lost, jnp.nan, weights[0])
+        # Computed once for a pixel, not again for every channel.
+        weights, cell.first_node = jax.lax.optimization_barrier((weights, cell.first_node))
+        parts = [
+            weight[..., None] * _taken(nodes, cell.node(corner))
+            for weight, corner in zip(weights, _CORNERS, strict=True)
+        ]
+        return functools.reduce(jnp.add, parts).astype(dtype)
 
     return _over_pixels(pixels, (image, *directions), channels, dtype, tiled)
 
@@ -86,12 +91,12 @@ def contract(values, table, image, directions=(), *, interpolation, dtype, tiled
     nodes = table.astype(wide).reshape(-1, channels)
 
     def pixels(example, values, image, *directions):
-        cell = _Cell(image.astype(wide), shape, interpolation)
+        cell = _Cell(example, image.astype(wide), shape, interpolation)
         directions = [d.astype(wide) for d in directions]
         values = values.astype(wide)
         total = [jnp.zeros(image.shape[:-1], wide)] * 3
         for corner in _CORNERS:
-            node = _taken(nodes, cell.node(example, corner))
+            node = _taken(nodes, cell.node(corner))
             # A reduction over so short an axis would cost more than all the rest.
             product = sum(node[..., c] * values[..., c] for c in range(channels))
             for axis in range(3):
@@ -122,8 +127,8 @@ def splat(values, image, directions=(), *, table_shape, interpolation, dtype, ti
     wide = reference.accumulation_dtype(values, image, *directions)
     add = _added_in_tiles if tiled else _added_at_once
 
-    def pixels(values, image, *directions):
-        cell = _Cell(image.astype(wide), table_shape, interpolation)
+    def pixels(example, values, image, *directions):
+        cell = _Cell(example, image.astype(wide), table_shape, interpolation)
         directions = [d.astype(wide) for d in directions]
         values = jnp.where(cell.lost[..., None], 0, values.astype(wide))
         return cell, lambda corner: cell.directional(corner, directions)[..., None] * values
@@ -134,7 +139,7 @@ def splat(values, image, directions=(), *, table_shape, interpolation, dtype, ti
 class _Cell:
     """The cells of a table around colours `[..., 3]`; a NaN is moved to 0 and marked in `lost`."""
 
-    def __init__(self, image, shape, interpolation):
+    def __init__(self, example, image, shape, interpolation):
         self.lost = jnp.isnan(image).any(axis=-1)
         self.shape, self.interpolation = shape, interpolation
         self.lower, self.fraction, self.slope = [], [], []
@@ -146,20 +151,18 @@ class _Cell:
             self.lower.append(lower.astype(jnp.int32))
             self.fraction.append(position - lower)
             self.slope.append(jnp.where(inside, nodes - 1, 0).astype(image.dtype))
+        self.example, self.first_node = example, _flat(example, self.lower, shape)
 
-    def node(self, example, corner):
+    def node(self, corner):
         """Index of a corner among the nodes of all tables `[n * n_red * n_green * n_blue]`."""
-        index = example
-        for lower, nodes, upper in zip(self.lower, self.shape, corner, strict=True):
-            index = index * nodes + lower + min(upper, nodes - 1)
-        return index
+        offset = 0
+        for nodes, upper in zip(self.shape, corner, strict=True):
+            offset = offset * nodes + min(upper, nodes - 1)
+        return self.first_node + offset
 
-    def cell(self, example):
+    def cell(self):
         """Index of the cell among those of all tables."""
-        index = example
-        for lower, nodes in zip(self.lower, self.shape, strict=True):
-            index = index * max(nodes - 1, 1) + lower
-        return index
+        return _flat(self.example, self.lower, [max(nodes - 1, 1) for nodes in self.shape])
 
     def directional(self, corner, directions, axes=()):
         """A corner's weight, differentiated along axes and then along directions."""
@@ -195,6 +198,14 @@ class _Cell:
         (other,) = axes
         larger = own >= self.fraction[other] if axis < other else own > self.fraction[other]
         return (larger == bool(upper)).astype(own.dtype)
+
+
+def _flat(example, position, shape):
+    """Index in an array `[n, *shape]`, flattened."""
+    index = example
+    for own, nodes in zip(position, shape, strict=True):
+        index = index * nodes + own
+    return index
 
 
 def _others(axes):
@@ -233,7 +244,8 @@ def _over_tiles(step, carried, arrays):
         first = jnp.minimum(k * size, pixels - size)
         index = first + jnp.arange(size, dtype=jnp.int32)
         tile = [jax.lax.dynamic_slice_in_dim(array, first, size, 0) for array in flat]
-        return step(first, index >= k * size, index // per_example, carried, *tile)
+        example = index // per_example if shape[0] > 1 else jnp.int32(0)
+        return step(first, index >= k * size, example, carried, *tile)
 
     return jax.lax.fori_loop(jnp.int32(0), jnp.int32(-(-pixels // size)), run, carried)
 
@@ -241,11 +253,11 @@ def _over_tiles(step, carried, arrays):
 def _added_at_once(pixels, arrays, table_shape, wide):
     """The tables, by a scatter of every corner."""
     examples, channels = arrays[0].shape[0], arrays[0].shape[-1]
-    cell, part = pixels(*arrays)
     example = jnp.arange(examples, dtype=jnp.int32)[:, None, None]
+    cell, part = pixels(example, *arrays)
     total = jnp.zeros((examples * math.prod(table_shape), channels), wide)
     for corner in _CORNERS:
-        index = cell.node(example, corner)
+        index = cell.node(corner)
         total = total.at[index].add(part(corner), mode="promise_in_bounds")
     return total.reshape(examples, *table_shape, channels)
 
@@ -257,8 +269,8 @@ def _added_in_tiles(pixels, arrays, table_shape, wide):
 
     def step(first, counted, example, total, *tile):
         del first
-        cell, part = pixels(*tile)
-        index = cell.cell(example)
+        cell, part = pixels(example, *tile)
+        index = cell.cell()
         added = jnp.concatenate([part(corner) for corner in _CORNERS], axis=-1)
         added = jnp.where(counted[:, None], added, 0)
 

@@ -3,7 +3,7 @@
 A Hald image of level L is square with a side of L^3 pixels. Its pixels, row by row, are the nodes
 of a table with L^2 nodes on each axis, red fastest and blue slowest.
 
-Reference: Eskil Steenberg 2005, "Hald images"; level 8 is usual.
+Reference: Eskil Steenberg 2005, "Hald images".
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from bilateral_jax import pixels as pixels_lib
 LEVELS = range(2, 17)
 
 
-def identity(level: int = 8) -> np.ndarray:
+def identity(level: int) -> np.ndarray:
     """Makes the Hald image in which every node has its own colour.
 
     Args:
-      level: 2 to 16.
+      level: 2 to 16; 8 is usual.
 
     Returns:
       float32 `[level^3, level^3, 3]` in [0, 1].
