@@ -4,8 +4,8 @@ A trilinear interpolation of a sum of planes is the sum of the planes' bilinear 
 the planes of a channel are added up to one bilateral grid, and those of the colours to one table:
 `slice` and `table_lookup` do the rest. The colour planes are products of few singular vectors.
 
-Reference: Kim and Cho 2025, "Singular value decomposition on 2D lookup tables for real-time image
-enhancement"; published code and weights.
+Reference: Kim, Lee and Cho 2025, "Lightweight and fast real-time image enhancement via
+decomposition of the spatial-aware lookup tables"; published code and weights.
 """
 
 from typing import Any
