@@ -4,8 +4,8 @@ The published loss of the first two is MSE + 0.05 LPIPS + 0.005 CIE94, and of LU
 regularizers of its table beside; LPIPS needs an AlexNet and is left out. SepLUT's is MSE + 1e-4
 times the mean square of the weights of its tables.
 
-Reference: Kim and Cho 2024, Kim, Lee and Cho 2025, Yang et al. 2022 (see models/lut_bgrid.py, svdlut.py,
-seplut.py); published code.
+Reference: Kim and Cho 2024, Kim, Lee and Cho 2025, Yang et al. 2022 (see models/lut_bgrid.py,
+svdlut.py, seplut.py); published code.
 """
 
 import functools
