@@ -93,7 +93,7 @@ def _check_sizes(module, *names):
 
 
 class ImageAdaptiveLUT(nn.Module):
-    """The network of the paper; 593,506 parameters as published for paired training.
+    """The network of the paper; 593,516 parameters as published for paired training.
 
     The first basis table starts as the identity, the others as 0, and every weight as 1 plus what
     random layers make of the image.

@@ -173,10 +173,16 @@ def test_the_table_of_a_photo_is_written_as_a_cube_file(tmp_path, capsys):
     networks.save(
         tmp_path / "model", name=name, hyperparameters=fields, params=small().params, batch_stats={}
     )
-    words = "table", tmp_path / "in.png", tmp_path / "x.cube", "--checkpoint", tmp_path / "model"
+    words = (
+        "table",
+        tmp_path / "in.png",
+        tmp_path / "new" / "x.cube",
+        "--checkpoint",
+        tmp_path / "model",
+    )
     run = lambda *more: command_line.main([*map(str, words), *more])  # noqa: E731
     assert run("--nodes", "5") == 0
-    network = color_table.load(tmp_path / "x.cube", interpolation="trilinear")
+    network = color_table.load(tmp_path / "new" / "x.cube", interpolation="trilinear")
     expected = inference.enhance(small(), photo)
     difference = inference.enhance(network, photo).astype(int) - expected
     assert np.abs(difference).max() <= 1
