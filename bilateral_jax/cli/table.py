@@ -2,7 +2,7 @@
 
 import pathlib
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments
 from bilateral_jax.importers.formats import cube
@@ -13,7 +13,7 @@ def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
     add("photo", metavar="IN", help="photo from which the network predicts its parameters")
-    add("target", metavar="OUT.cube", help="file to write")
+    add("target", metavar="OUT.cube", help="file to write; its folder is made")
     arguments.add_checkpoint(command)
     add(
         "--nodes",
@@ -48,6 +48,7 @@ def run(photo, target, *, checkpoint, step, network, nodes, overwrite) -> int:
         raise ValueError(f"the output {target} must end in {cube.SUFFIX}")
     if target.exists() and not overwrite:
         raise ValueError(f"the output {target} exists; --overwrite replaces it")
+    atomic.prepare_folder(target.parent)
     model = networks.load_model(checkpoint, step, network=network)
     values = by_pixel.table(model, images.read(photo).pixels, nodes=nodes)
     title = "".join(c if c.isprintable() and c != '"' else "_" for c in photo.stem)

@@ -45,9 +45,9 @@ def load(source, *, classifier=None) -> model_lib.Model:
     tables = sorted((n for n in variables if re.fullmatch(r"\d+\.LUT", n)), key=_number)
     first = variables.get("model.1.weight")
     if not tables or np.ndim(first) != 4:
-        missing = "tables 0.LUT, 1.LUT, ..." if not tables else "kernel model.1.weight"
+        missing = "are no tables 0.LUT, 1.LUT, ..." if not tables else "is no kernel model.1.weight"
         raise ValueError(
-            f"there is no {missing}, so this is no image-adaptive 3D LUT; the first names: "
+            f"there {missing}, so this is no image-adaptive 3D LUT; the first names: "
             f"{variables_lib.first_names(variables)}"
         )
     shapes = {np.shape(variables[name]) for name in tables}

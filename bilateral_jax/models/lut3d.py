@@ -51,6 +51,7 @@ class _Encoder(nn.Module):
     normalised: int
     dropout: float = 0.0
     last_bias: Any = None
+    last_kernel: Any = None
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
@@ -63,18 +64,18 @@ class _Encoder(nn.Module):
                 norm = norms.InstanceNorm(_EPSILON, _near_one, name=f"norm_{i}")
                 x = norm(x, norms.moments(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        x = _convolution(self.outputs, x.shape[1], 1, "VALID", x, "last", bias_init=self.last_bias)
-        return x[:, 0, 0]
+        last = {"kernel_init": self.last_kernel, "bias_init": self.last_bias}
+        return _convolution(self.outputs, x.shape[1], 1, "VALID", x, "last", **last)[:, 0, 0]
 
 
-def _convolution(features, side, stride, padding, x, name, *, bias_init=None):
+def _convolution(features, side, stride, padding, x, name, *, kernel_init=None, bias_init=None):
     return convolutions.Linear(
         features,
         side,
         stride,
         padding=padding,
         activate=False,
-        kernel_init=nn.initializers.glorot_normal(),
+        kernel_init=kernel_init or nn.initializers.glorot_normal(),
         bias_init=bias_init or _uniform_bias(side * side * x.shape[-1]),
         name=name,
     )(x)
@@ -92,9 +93,10 @@ def _check_sizes(module, *names):
 
 
 class ImageAdaptiveLUT(nn.Module):
-    """The network of the paper; 593,506 parameters as published for paired training.
+    """The network of the paper; 593,516 parameters as published for paired training.
 
-    The first basis table starts as the identity, the others as 0, and every weight near 1.
+    The first basis table starts as the identity, the others as 0, and every weight as 1 plus what
+    random layers make of the image.
 
     Attributes:
       tables: number of basis tables.
@@ -107,6 +109,9 @@ class ImageAdaptiveLUT(nn.Module):
       net_input_size: side of the low-res input; a multiple of 32.
       lowres_method: how it is resized, see `bilateral_jax/resize.py`.
       interpolation: in the table, see `table_lookup`.
+      identity_start: start the last layer's kernel at 0, so that every weight is 1 and the output
+        the input. The original starts at random: weights from -1 to 3, and darkened or negative
+        images through the first thousands of steps.
     """
 
     tables: int = 3
@@ -117,6 +122,7 @@ class ImageAdaptiveLUT(nn.Module):
     net_input_size: int = 256
     lowres_method: str = "bilinear"
     interpolation: str = "trilinear"
+    identity_start: bool = False
 
     def __post_init__(self):
         _check_sizes(self, "tables", "nodes", "width", "net_input_size")
@@ -141,7 +147,12 @@ class ImageAdaptiveLUT(nn.Module):
 
     def setup(self):
         self.classifier = _Encoder(
-            self.tables, self.width, self.normalised, self.dropout, nn.initializers.ones
+            self.tables,
+            self.width,
+            self.normalised,
+            self.dropout,
+            last_bias=nn.initializers.ones,
+            last_kernel=nn.initializers.zeros if self.identity_start else None,
         )
         self.basis = self.param("basis", self._initial_tables)
 

@@ -93,13 +93,14 @@ def test_an_image_of_a_batch_has_its_own_table():
     np.testing.assert_allclose(both[0], bj.table_lookup(table, images[0]), atol=1e-5)
 
 
-def test_it_starts_near_the_identity():
-    module = models.create("ImageAdaptiveLUT", SMALL | {"width": 16})
-    network = model_lib.Model.init(module, jax.random.key(0))
+def test_it_starts_at_the_identity_or_at_random_multiples_of_it():
     image = random_image(8, 8)
-    weight = network.apply(module.samples(image), method="weights")[0, 0]
-    np.testing.assert_allclose(network(image), weight * image, rtol=1e-5, atol=1e-6)
-    assert 0.2 < weight < 2
+    for identity_start in (True, False):
+        module = models.create("ImageAdaptiveLUT", SMALL | {"identity_start": identity_start})
+        network = model_lib.Model.init(module, jax.random.key(0))
+        weights = network.apply(module.samples(image), method="weights")[0]
+        np.testing.assert_allclose(network(image), weights[0] * image, rtol=1e-5, atol=1e-6)
+        assert np.all(weights == 1) == identity_start
 
 
 def test_gradients_reach_every_layer_but_biases_before_a_norm():
@@ -172,10 +173,16 @@ def test_the_table_of_a_photo_is_written_as_a_cube_file(tmp_path, capsys):
     networks.save(
         tmp_path / "model", name=name, hyperparameters=fields, params=small().params, batch_stats={}
     )
-    words = "table", tmp_path / "in.png", tmp_path / "x.cube", "--checkpoint", tmp_path / "model"
+    words = (
+        "table",
+        tmp_path / "in.png",
+        tmp_path / "new" / "x.cube",
+        "--checkpoint",
+        tmp_path / "model",
+    )
     run = lambda *more: command_line.main([*map(str, words), *more])  # noqa: E731
     assert run("--nodes", "5") == 0
-    network = color_table.load(tmp_path / "x.cube", interpolation="trilinear")
+    network = color_table.load(tmp_path / "new" / "x.cube", interpolation="trilinear")
     expected = inference.enhance(small(), photo)
     difference = inference.enhance(network, photo).astype(int) - expected
     assert np.abs(difference).max() <= 1

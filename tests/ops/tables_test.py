@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 from jax.test_util import check_grads
 
 import bilateral_jax as bj
@@ -157,6 +158,16 @@ def test_half_precision_goes_in_and_out_and_sums_in_float32(dtype):
     np.testing.assert_array_equal(out, expected.astype(dtype))
     for one, other in zip(gradients, vjp(wide[2]), strict=True):
         np.testing.assert_array_equal(one, other.astype(dtype))
+
+
+@pytest.mark.parametrize(("platform", "tiled"), [("cpu", True), ("cuda", False), ("tpu", False)])
+def test_a_cpu_takes_tiles_and_other_devices_scatter_at_once(platform, tiled):
+    def gradients(*arrays):
+        return jax.vjp(bj.table_lookup, *arrays)[1](jnp.ones((9, 9, 2)))
+
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, 4, 5, 2), (9, 9, 3))]
+    program = export.export(jax.jit(gradients), platforms=[platform])(*shapes).mlir_module()
+    assert ("stablehlo.while" in program, "stablehlo.scatter" in program) == (tiled, not tiled)
 
 
 def test_tables_and_images_broadcast_and_promote():

@@ -20,6 +20,7 @@ from experiments import experiment, train
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 _TINY = {
     "model.nodes": 5,
+    "model.identity_start": False,  # so that there is something to unlearn
     "batches.crop": 16,
     "batches.batch_size": 8,
     "batches.threads": 0,
@@ -95,7 +96,7 @@ def test_one_device_takes_the_step_of_eight_and_each_group_is_updated_once():
     paper = experiment.build(config(unpaired_config).to_dict())
     (many, shown), (one, alone) = (step(paper, jax.local_devices()[:n]) for n in (8, 1))
     for name in shown:
-        np.testing.assert_allclose(alone[name], shown[name], rtol=1e-3, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(alone[name], shown[name], rtol=1e-3, atol=1e-4, err_msg=name)
     assert {name: int(group.updates) for name, group in one.groups.items()} == {
         "main": 1,
         "critic": 1,
