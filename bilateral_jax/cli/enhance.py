@@ -93,7 +93,7 @@ def run(
         _say(_refusal(existing))
     enhanced, notes = 0, collections.defaultdict(list)
     if ready:
-        atomic.prepare_folder(target if into_folder else target.parent)
+        atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for note, photos in notes.items():
