@@ -1,6 +1,7 @@
 """The command `enhance`: photos to enhanced photos, file by file."""
 
 import collections
+import dataclasses
 import pathlib
 import sys
 import warnings
@@ -108,29 +109,31 @@ def _enhance_all(model, jobs, notes, **options):
     for job in _progress(jobs):
         try:
             with warnings.catch_warnings(record=True) as caught:
-                _enhance_file(model, job, **options)
+                said = _enhance_file(model, job, **options)
             enhanced += 1
-            for warning in caught:
-                notes[str(warning.message)].append(job.source)
+            said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
+            for note in dict.fromkeys(said):
+                notes[note].append(job.source)
         except (OSError, ValueError, MemoryError) as error:
             _say(f"failed: {photo_paths.failure(job.source, error)}")
     return enhanced
 
 
 def _enhance_file(model, job, *, bits, quality, **options):
+    """Enhances a photo and gives sentences about what its output does not hold of it."""
     photo = images.read(job.source)
-    if bits is None and job.target.suffix.lower() in enhance_jobs.JPEG:
-        bits = 8
-    pixels = photo.pixels
-    if bits == 16:
-        pixels = images.to_bits(pixels, 16)
-    pixels = inference.enhance(model, pixels, **options)
-    if bits == 8:
-        pixels = images.to_bits(pixels, 8)
+    suffix = job.target.suffix.lower()
+    if bits is None:
+        bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)
+    images.check_writable(job.target, photo, bits=bits, quality=quality)
+    photo, notes = images.fit_metadata(photo, suffix)
+    pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
+    pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
+    alpha = None if photo.alpha is None else images.to_bits(photo.alpha, bits)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    images.write(
-        job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality
-    )
+    photo = dataclasses.replace(photo, pixels=pixels, alpha=alpha)
+    images.write_photo(job.target, photo, quality=quality)
+    return [*photo.notes, *notes]
 
 
 def _progress(jobs):

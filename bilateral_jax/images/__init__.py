@@ -14,6 +14,7 @@ from bilateral_jax.images.files import read as read
 from bilateral_jax.images.files import write as write
 from bilateral_jax.images.files import write_photo as write_photo
 from bilateral_jax.images.formats import MAX_PIXELS as MAX_PIXELS
+from bilateral_jax.images.metadata import fit_metadata as fit_metadata
 from bilateral_jax.images.photo import Photo as Photo
 from bilateral_jax.pixels import as_float as as_float
 from bilateral_jax.pixels import bit_depth as bit_depth

@@ -24,7 +24,7 @@ from bilateral_jax.images import photo as photo_lib
 _JPEG_SIDE = 65500  # libjpeg's limit
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-READABLE_SUFFIXES = (*SUFFIXES, ".bmp")
+READABLE_SUFFIXES = (*SUFFIXES, ".bmp", ".webp", ".avif", ".heic", ".heif", ".gif")
 
 
 def read(path, *, max_pixels: int | None = None, first_frame: bool = False) -> photo_lib.Photo:
@@ -169,7 +169,7 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
     """
     path = pathlib.Path(path)
     check_writable(path, photo, bits=8 * photo.pixels.dtype.itemsize, quality=quality)
-    photo, notes = metadata.fit(photo, path.suffix.lower())
+    photo, notes = metadata.fit_metadata(photo, path.suffix.lower())
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=2)
     with atomic.file(path) as scratch:

@@ -21,6 +21,9 @@ _RAW_SIGNATURES = (
     b"\0MRM",  # MRW
 )
 
+_AVIF = {b"avif", b"avis"}
+_HEIF = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+
 
 def recognise(file) -> str:
     """Recognises the format of an image file by content.
@@ -29,14 +32,14 @@ def recognise(file) -> str:
       file: open for reading bytes; it is rewound.
 
     Returns:
-      "jpeg", "png", "tiff", "bmp" or "raw". Most raw files of cameras are TIFF; they are told apart
-      later, by their pages.
+      "jpeg", "png", "tiff", "webp", "avif", "heif", "bmp", "gif" or "raw". Most raw files of
+      cameras are TIFF; they are told apart later, by their pages.
 
     Raises:
       ValueError: the file is empty or of another format.
     """
     file.seek(0)
-    head = file.read(16)
+    head = file.read(64)
     file.seek(0)
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
@@ -49,7 +52,24 @@ def recognise(file) -> str:
         return "bmp"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":  # the latter: CR3
         return "raw"
-    raise ValueError("it is not a JPEG, PNG, TIFF, BMP or raw file" if head else "it is empty")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    if head[4:8] == b"ftyp":
+        brands = _brands(head)
+        if brands & _AVIF:
+            return "avif"
+        if brands & _HEIF:
+            return "heif"
+    known = "JPEG, PNG, TIFF, WebP, AVIF, HEIC, BMP, GIF or raw"
+    raise ValueError(f"it is not a {known} file" if head else "it is empty")
+
+
+def _brands(head):
+    """The brands of an ISO base media file: the major one, and those it is compatible with."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[start : start + 4] for start in range(16, end, 4))}
 
 
 def check_size(width: int, height: int, *, file_size: int, max_pixels: int | None) -> None:

@@ -42,7 +42,7 @@ def encode(photo) -> bytes:
     """Encodes the segments of XMP and IPTC of a photo.
 
     Args:
-      photo: a `Photo` that `metadata.fit` made fit.
+      photo: a `Photo` that `metadata.fit_metadata` made fit.
 
     Returns:
       The segments, to be put behind the header of a JPEG file.

@@ -109,17 +109,17 @@ def of_pillow(image) -> dict:
     """Gives the metadata of an image that Pillow opened as attributes of a `Photo`.
 
     Args:
-      image: JPEG, WebP, AVIF, GIF or BMP.
+      image: JPEG, WebP, AVIF, HEIF, GIF or BMP.
 
     Returns:
       exif, xmp, iptc, texts, resolution.
     """
     info = image.info
-    resources = info.get("photoshop")
+    resources, exif = info.get("photoshop"), info.get("exif")
     comment = info.get("comment")
     comment = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
     return {
-        "exif": info.get("exif") or None,
+        "exif": exif_lib.HEADER + exif.removeprefix(exif_lib.HEADER) if exif else None,
         "xmp": info.get("xmp") or None,
         "iptc": resources.get(_IPTC_RESOURCE) if isinstance(resources, dict) else None,
         "texts": (("Comment", comment.rstrip("\x00")),) if comment else (),
@@ -137,7 +137,7 @@ def _resolution_of_pillow(info):
     return dpi if all(dpi) else None
 
 
-def fit(photo, suffix: str):
+def fit_metadata(photo, suffix: str):
     """Leaves out what a format cannot hold.
 
     Args:

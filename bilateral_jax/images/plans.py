@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 
 from bilateral_jax.images import formats, headers
-from bilateral_jax.images.decoders import bmp, jpeg, png, raw, tiff
+from bilateral_jax.images.decoders import avif, bmp, gif, heif, jpeg, png, raw, tiff, webp
 
 _DECODERS = {
     "jpeg": jpeg.plan,
     "png": png.plan,
     "bmp": bmp.plan,
     "tiff": tiff.plan,
+    "webp": webp.plan,
+    "avif": avif.plan,
+    "heif": heif.plan,
+    "gif": gif.plan,
     "raw": raw.plan,
 }
 

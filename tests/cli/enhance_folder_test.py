@@ -172,3 +172,61 @@ def test_a_failure_names_the_photo_once():
         "x.png: No such file"
     )
     assert photo_paths.failure("x.png", MemoryError()) == "x.png: MemoryError"
+
+
+def test_photos_of_every_format_are_read_and_what_is_lost_is_said(tmp_path, enhance, capsys):
+    import PIL.Image
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = PIL.Image.fromarray(PIXELS)
+    for name in ("a.webp", "b.avif", "c.bmp", "d.gif", "e.png"):
+        image.save(folder / name)
+    (folder / "f.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    image.convert("CMYK").save(folder / "g.jpg")
+    assert enhance(folder, tmp_path / "out") == 1
+    assert tree(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    shown = capsys.readouterr()
+    assert f"failed: cannot read {folder}/g.jpg: its colours are CMYK" in shown.err
+    assert shown.out == "5 photos enhanced, 2 failed\n"
+
+
+def test_metadata_go_with_the_photo_and_the_rest_is_said_in_one_line(tmp_path, enhance, capsys):
+    exif = b"Exif\x00\x00II*\x00" + b"\x08\x00\x00\x00" + bytes(6)
+    photo = images.Photo(
+        PIXELS,
+        alpha=np.full(PIXELS.shape[:2], 255, np.uint8),
+        exif=exif,
+        xmp=b"<x/>",
+        iptc=b"\x1c\x02\x78\x00\x02Hi",
+        texts=(("Mood", "calm"),),
+        resolution=(300.0, 300.0),
+    )
+    for name in ("a.png", "b.png"):
+        images.write_photo(tmp_path / name, photo)
+    assert enhance(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out") == 0
+    seen = images.read(tmp_path / "out" / "a.png")
+    for field in ("exif", "xmp", "iptc", "texts", "resolution"):
+        assert getattr(seen, field) == getattr(photo, field)
+    np.testing.assert_array_equal(seen.alpha, photo.alpha)
+    capsys.readouterr()
+    assert enhance(tmp_path / "a.png", tmp_path / "a.jpg") == 0
+    seen = images.read(tmp_path / "a.jpg")
+    assert (seen.xmp, seen.iptc, seen.resolution) == (photo.xmp, photo.iptc, photo.resolution)
+    assert capsys.readouterr().err == (
+        "note: JPEG has no place for the text of PNG named Mood: it is left out: "
+        f"{tmp_path}/a.png\n"
+    )
+
+
+def test_what_jpeg_cannot_hold_is_refused_before_the_work(tmp_path, enhance, capsys, monkeypatch):
+    from bilateral_jax import inference
+
+    monkeypatch.setattr(inference, "enhance", lambda *_, **__: pytest.fail("it was rendered"))
+    images.write(tmp_path / "wide.png", np.zeros((2, 65_501, 3), np.uint8))
+    clear = np.zeros(PIXELS.shape[:2], np.uint8)
+    images.write_photo(tmp_path / "clear.png", images.Photo(PIXELS, alpha=clear))
+    for name, reason in (("wide", "at most 65,500 pixels"), ("clear", "no alpha channel")):
+        assert enhance(tmp_path / f"{name}.png", tmp_path / "out.jpg") == 1
+        shown = capsys.readouterr()
+        assert reason in shown.err and shown.out == "0 photos enhanced, 1 failed\n"

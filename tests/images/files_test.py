@@ -236,7 +236,7 @@ def test_truncated_files_are_refused(tmp_path, suffix, dtype, capfd):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(b"", "empty"), (b"hello", "not a JPEG"), (b"GIF89a" + b"\x00" * 90, "not a JPEG")],
+    [(b"", "empty"), (b"hello", "not a JPEG"), (b"8BPS" + b"\x00" * 90, "not a JPEG")],
 )
 def test_files_of_other_formats_are_errors(tmp_path, content, reason):
     path = tmp_path / "odd.png"

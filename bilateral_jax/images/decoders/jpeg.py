@@ -34,8 +34,10 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     attributes = metadata.of_pillow(image)
     attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
     attributes, orientation = metadata.upright(attributes)
-    if image.mode == "CMYK":
-        attributes["notes"] = (profiles.CONVERTED.format("CMYK"),)
+    notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
+    if any(name == "APP2" and content.startswith(b"MPF\0") for name, content in image.applist):
+        notes.append("further images in the file (a preview, an HDR gain map) are left out")
+    attributes["notes"] = tuple(notes)
     header = headers.upright(*image.size, orientation, 8)
 
     def decode():
