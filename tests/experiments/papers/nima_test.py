@@ -236,7 +236,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
         return code, *capsys.readouterr()
 
     code, out, err = score(tmp_path / "folder", tmp_path / "long_name.jpg")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "left out: 1 .txt\n")
     lines = out.splitlines()
     assert lines[0].split() == ["photo", "mean", "deviation"]
     names, means, deviations = zip(*(line.split() for line in lines[1:]))
