@@ -15,6 +15,8 @@ from bilateral_jax.models import model as model_lib
 from tests import fake_raw_files
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
