@@ -18,6 +18,7 @@ def add_arguments(command):
     add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable})")
     add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
     add("--recursive", action="store_true", help="read sub-folders, too; OUT gets the same ones")
@@ -56,6 +57,8 @@ def run(
     recursive,
     overwrite,
     skip_existing,
+    max_pixels=None,
+    first_frame=False,
     **options,
 ) -> int:
     """Enhances files; one that fails is named and the others are enhanced.
@@ -71,6 +74,8 @@ def run(
       recursive: read sub-folders, too.
       overwrite: replace files that exist; inputs are never replaced.
       skip_existing: pass over photos whose output exists.
+      max_pixels: of a photo, see `images.read`.
+      first_frame: of photos with several pages or frames, enhance the first.
       **options: of `inference.enhance`.
 
     Returns:
@@ -95,6 +100,7 @@ def run(
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
+        options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for note, photos in notes.items():
         _say(f"note: {note}: {_named(photos)}")
@@ -114,14 +120,14 @@ def _enhance_all(model, jobs, notes, **options):
             said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
             for note in dict.fromkeys(said):
                 notes[note].append(job.source)
-        except (OSError, ValueError, MemoryError) as error:
+        except (OSError, ValueError, MemoryError, ImportError) as error:
             _say(f"failed: {photo_paths.failure(job.source, error)}")
     return enhanced
 
 
-def _enhance_file(model, job, *, bits, quality, **options):
+def _enhance_file(model, job, *, bits, quality, reading, **options):
     """Enhances a photo and gives sentences about what its output does not hold of it."""
-    photo = images.read(job.source)
+    photo = images.read(job.source, **reading)
     suffix = job.target.suffix.lower()
     if bits is None:
         bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)

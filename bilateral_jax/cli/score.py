@@ -20,10 +20,11 @@ def add_arguments(command):
     add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable})")
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add("--histogram", action="store_true", help="show the whole distribution of ratings")
 
 
-def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> int:
+def run(sources, *, checkpoint, step, network, histogram, recursive=False, **reading) -> int:
     """Prints the mean and the standard deviation of the predicted ratings of each photo.
 
     Args:
@@ -33,6 +34,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> in
       network: of a run with several; None for the one that is shipped.
       histogram: print the distributions, too.
       recursive: read sub-folders, too.
+      **reading: options of `images.read`.
 
     Returns:
       Exit code: 0, or 1 if a photo failed.
@@ -54,8 +56,8 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> in
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            probabilities = distribution(model, images.read(file).pixels)
-        except (OSError, ValueError, MemoryError) as error:
+            probabilities = distribution(model, images.read(file, **reading).pixels)
+        except (OSError, ValueError, MemoryError, ImportError) as error:
             failed += 1
             print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue

@@ -1,6 +1,7 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
 import os
+import sys
 
 import jax
 import numpy as np
@@ -11,8 +12,11 @@ from bilateral_jax import images, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import enhance_jobs, photo_paths
 from bilateral_jax.models import model as model_lib
+from tests import fake_raw_files
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
@@ -230,3 +234,36 @@ def test_what_jpeg_cannot_hold_is_refused_before_the_work(tmp_path, enhance, cap
         assert enhance(tmp_path / f"{name}.png", tmp_path / "out.jpg") == 1
         shown = capsys.readouterr()
         assert reason in shown.err and shown.out == "0 photos enhanced, 1 failed\n"
+
+
+def test_alpha_grey_frames_and_sizes(tmp_path, enhance, capsys):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    alpha = PIXELS[..., 0]
+    for bits, name in ((8, "logo.png"), (16, "logo.tif")):
+        stored = np.dstack([PIXELS, alpha]), np.dstack([alpha, PIXELS[..., 1]])
+        color, grey = (images.photo.from_channels(images.to_bits(s, bits)) for s in stored)
+        for photo in (color, grey):
+            images.write_photo(tmp_path / name, photo)
+            assert enhance(tmp_path / name, tmp_path / f"out_{name}", "--overwrite") == 0
+            out = images.read(tmp_path / f"out_{name}")
+            np.testing.assert_array_equal(out.alpha, photo.alpha)
+            assert out.grey == photo.grey and out.pixels.dtype == photo.pixels.dtype
+    tifffile.imwrite(tmp_path / "scan.tif", np.stack([alpha, alpha]), photometric="minisblack")
+    capsys.readouterr()
+    assert enhance(tmp_path / "scan.tif", tmp_path / "scan.png") == 1
+    assert "scan.tif: it holds 2 pages; first_frame=True (--first-frame)" in capsys.readouterr().err
+    assert enhance(tmp_path / "scan.tif", tmp_path / "scan.png", "--first-frame") == 0
+    assert enhance(tmp_path / "scan.png", tmp_path / "small.png", "--max-pixels", 191) == 1
+    assert "16 x 12 pixels are more than the limit of 191" in capsys.readouterr().err
+
+
+def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
+    pytest.importorskip("rawpy", reason="rawpy is not installed")
+    fake_raw_files.write_dng(tmp_path / "a.dng", np.full((64, 64, 3), 0.4))
+    assert enhance(tmp_path / "a.dng", tmp_path / "a.jpg") == 0
+    assert images.read(tmp_path / "a.jpg").pixels.shape == (64, 64, 3)
+    assert enhance(tmp_path / "a.dng", tmp_path / "out") == 0
+    assert images.read(tmp_path / "out" / "a.png").pixels.dtype == np.uint16
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    assert enhance(tmp_path / "a.dng", tmp_path / "b.jpg") == 1
+    assert 'pip install "bilateral_jax[raw]"' in capsys.readouterr().err

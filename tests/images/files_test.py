@@ -15,6 +15,8 @@ from bilateral_jax.images import exif
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 
 LOSSLESS = [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint8), (".tiff", np.uint16)]

@@ -12,6 +12,8 @@ from bilateral_jax.images import exif, metadata, png_chunks
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8, endpoint=True)

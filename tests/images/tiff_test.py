@@ -15,6 +15,7 @@ from tests import fake_profiles
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 RGB8 = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 RGB16 = np.random.default_rng(1).integers(0, 65536, (24, 40, 3), np.uint16)

@@ -67,7 +67,7 @@ class ProPhoto:
         """Decodes and converts the file."""
         photo = images.read(path)
         _check_bits(path, images.bit_depth(photo.pixels), 16)
-        if not _may_be_prophoto(photo.icc_profile):
+        if not _may_be_prophoto(path, photo.icc_profile):
             raise ValueError(
                 f"{path} has a colour profile that is not ProPhoto (ROMM RGB); "
                 'color="srgb" takes the colours as they are'
@@ -173,8 +173,11 @@ def _check_bits(path, bits, expected):
         raise ValueError(f"{path} holds {bits} bits per channel; {expected} are expected")
 
 
-def _may_be_prophoto(profile):
-    return profile is None or profiles.is_prophoto(profile)
+def _may_be_prophoto(path, profile):
+    try:
+        return profile is None or profiles.is_prophoto(profile)
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def _raw_file(path):
