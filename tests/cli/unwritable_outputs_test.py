@@ -8,6 +8,8 @@ from bilateral_jax import atomic, images
 from bilateral_jax.alignment import photo_pair
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
 
