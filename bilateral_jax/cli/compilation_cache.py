@@ -13,6 +13,8 @@ import warnings
 
 import jax
 
+from bilateral_jax.cli import errors
+
 FLAG = "compilation-cache"
 VARIABLE = "BILATERAL_JAX_COMPILATION_CACHE"
 OFF = "off"
@@ -57,7 +59,7 @@ def use(folder: str | os.PathLike | None = None) -> pathlib.Path | None:
             raise PermissionError(f"{path} is not writable")
     except (OSError, ImportError, RuntimeError) as error:
         if chosen:
-            print(f"compiled programs are not kept: {error}", file=sys.stderr)
+            print(f"compiled programs are not kept: {errors.sentence(error)}", file=sys.stderr)
         return None
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_compilation_cache_max_size", _max_bytes())
