@@ -57,6 +57,7 @@ def main(arguments=None) -> int:
         program = f"python -m experiments.{arguments[0]}"
         print(f"error: not part of the package; in a checkout run {program}", file=sys.stderr)
         return 2
+    errors.silence_opencv()
     options = vars(_parser(chosen=list(arguments[:1])).parse_args(arguments))
     run = options.pop("run")
     if arguments[0] in _RUN_NETWORKS:

@@ -9,6 +9,7 @@ from bilateral_jax.data import registry
 # imports at its top and is not installed, is then said in one line.
 if sys.argv[:1] == ["-m"]:
     sys.excepthook = errors.except_hook
+    errors.silence_opencv()
 
 
 def _taught(**options):

@@ -1,5 +1,6 @@
 """Errors of the user as one line on the error output, and their exit codes."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -33,6 +34,25 @@ def report(error: BaseException) -> None:
       error: the exception.
     """
     print(f"error: {sentence(error)}", file=sys.stderr, flush=True)
+
+
+def failure(name, error: BaseException) -> str:
+    """Formats the failure of one of several files in one line that names the file once.
+
+    Args:
+      name: of the file.
+      error: the exception; its message may name the file already.
+    """
+    reason = sentence(error)
+    return f"failed: {reason}" if str(name) in reason else f"failed: {name}: {reason}"
+
+
+def silence_opencv() -> None:
+    """Keeps OpenCV's log of damaged files off the terminal, here and in worker processes.
+
+    Its errors become exceptions anyway. Without effect once OpenCV is imported.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 def exit_code(

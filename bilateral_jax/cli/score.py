@@ -6,7 +6,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
@@ -51,8 +51,7 @@ def run(sources, *, checkpoint, step, network, histogram) -> int:
             probabilities = distribution(model, images.read(file).pixels)
         except (OSError, ValueError, MemoryError) as error:
             failed += 1
-            reason = " ".join((str(error) or type(error).__name__).split())
-            print(f"failed: {file}: {reason}", file=sys.stderr)
+            print(errors.failure(file, error), file=sys.stderr)
             continue
         mean, deviation = float(nima.mean(probabilities)), float(nima.deviation(probabilities))
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
