@@ -2,6 +2,8 @@
 
 import functools
 import re
+from collections.abc import Callable
+from typing import Any
 
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
@@ -18,7 +20,7 @@ from bilateral_jax.data.sources import (
 from bilateral_jax.data.synthetic import degraded_clips, operator_targets, procedural, underexposed
 
 
-def make(kind, *, start=None, stop=None, **options):
+def make(kind: str, *, start: int | None = None, stop: int | None = None, **options) -> Any:
     """Makes a source.
 
     Args:
@@ -133,7 +135,7 @@ KINDS = {
 }
 
 
-def register(kind, function):
+def register(kind: str, function: Callable[..., Any]) -> None:
     """Adds a source that lives outside of this package.
 
     Args:
