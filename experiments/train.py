@@ -13,12 +13,11 @@ import sys
 import time
 
 import jax
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax.checkpoints import trees
-from bilateral_jax.data import registry
-from bilateral_jax.data.sources import views
+from bilateral_jax.cli import errors
 from bilateral_jax.training import (
     distributed,
     loop,
@@ -30,7 +29,7 @@ from bilateral_jax.training import (
 )
 from experiments import experiment
 from experiments.reports import contact_sheet
-from experiments.runs import failure, resume, warm_start
+from experiments.runs import command_line, failure, resume, sources, warm_start
 from experiments.runs import workdir as workdir_lib
 
 NONFINITE = 3
@@ -79,7 +78,7 @@ def train(config, workdir, *, progress=True):
 def _train(
     paper, workdir, progress, request, saved_config, *, seed, steps, data, batches, run, start=None
 ):
-    source, heldout = _sources(**data, **_keep_in_memory(**batches))
+    source, heldout = sources.make(**data, **_keep_in_memory(**batches), members=paper.members)
     shard = (distributed.index(), distributed.count())
     loader = paper.batches(source, seed=seed, shard=shard, **batches)
     averages = metric_averages.MetricAverages(batches["batch_size"])
@@ -156,12 +155,6 @@ def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
     return {"cached": decoded_folder is None and workers == 0}
 
 
-def _sources(*, train, heldout, cached):
-    source = registry.make(**train)
-    heldout = views.Cached(registry.make(**heldout), exact=True)
-    return views.Cached(source) if cached else source, heldout
-
-
 def _report(workdir, outcome, results, paper):
     if outcome.signal is not None:
         print(f"stopped and saved at step {outcome.step}; the same command resumes there")
@@ -180,7 +173,7 @@ def main(config, workdir, *, coordinator=None, processes=None, process=None):
     except loop.NonFiniteError as error:
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
         return NONFINITE
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except errors.SOURCE_ERRORS as error:
         print(f"error: {workdir_lib.explain(error, workdir)}", file=sys.stderr)
         return 1
     return 0 if outcome.signal is None else 128 + outcome.signal
@@ -192,6 +185,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto' on a cluster.")
     flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
     flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
-    flags.mark_flags_as_required(["config", "workdir"])
     _NAMES = ("workdir", "coordinator", "processes", "process")
-    app.run(lambda _: sys.exit(main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES})))
+    command_line.run(
+        lambda: main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES}),
+        config="config",
+        required=("config", "workdir"),
+    )

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 
 from bilateral_jax import atomic, images, metrics
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
 from bilateral_jax.models import nima
@@ -196,17 +197,19 @@ def _parser():
     add("--seed", type=int, default=0, help="of the random start (0)")
     add("--short-side", type=int, default=224, help="of the copy to tune on (224)")
     add("--quality", type=int, default=95, help="of a JPEG (95)")
+    compilation_cache.add_option(parser)
     return parser
 
 
 def main(arguments=None) -> int:
     """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
-    try:
-        rows, parameters = run(**options)
-    except (OSError, ValueError, TypeError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+    compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(_run, options, caught=errors.SOURCE_ERRORS)
+
+
+def _run(options):
+    rows, parameters = run(**options)
     print(text(rows, parameters))
     return 0
 

@@ -45,7 +45,8 @@ def process(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> dict:
         record |= results
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        record |= {"patches": 0, "status": "failed", "reason": f"{pair.name}: {message}"}
+        reason = message if pair.name in message else f"{pair.name}: {message}"
+        record |= {"patches": 0, "status": "failed", "reason": reason}
         views, cuts = {}, {}
     with atomic.folder(folder) as scratch:
         for name, pixels in {**views, **cuts}.items():

@@ -34,7 +34,7 @@ class SavedModel:
     batch_stats: Any
     metadata: dict[str, Any]
 
-    def to_model(self, *, module=None):
+    def to_model(self, *, module=None) -> model_lib.Model:
         """Builds the network.
 
         Args:
@@ -59,7 +59,7 @@ class SavedModel:
             raise ValueError(f"{self.path}: {error}") from None
 
 
-def load_model(path, step=None, *, network=None, module=None):
+def load_model(path, step=None, *, network=None, module=None) -> model_lib.Model:
     """Loads a network, ready to call, from a run or an exported model.
 
     Args:
@@ -83,7 +83,7 @@ def load_model(path, step=None, *, network=None, module=None):
     return load(path, step, network=network).to_model(module=module)
 
 
-def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
+def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None) -> None:
     """Saves a model for `load_model` and the command `enhance`.
 
     Args:
@@ -118,7 +118,7 @@ def check_free(path) -> None:
     atomic.check_folder(path)
 
 
-def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
+def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats") -> dict[str, Any]:
     """Describes a network inside a state; `load` expects it in `metadata["model"]`.
 
     Args:
@@ -136,7 +136,7 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
     }
 
 
-def load(path, step=None, *, network=None):
+def load(path, step=None, *, network=None) -> SavedModel:
     """Loads the record of a network: names, arrays and metadata, without building it.
 
     Args:

@@ -32,14 +32,14 @@ class Found:
 
     Attributes:
       photos: in the order of the sources; those of a folder sorted.
-      unreadable: (path, reason) of photos in a folder that cannot be opened: dangling links, links
+      unreadable: (path, error) of photos in a folder that cannot be opened: dangling links, links
         to themselves, sub-folders without permission.
       left_out: number of other entries of the folders, by kind: a suffix (".mov"), "sub-folder",
         "hidden file", "named pipe (FIFO)", ...
     """
 
     photos: list[Photo] = dataclasses.field(default_factory=list)
-    unreadable: list[tuple[pathlib.Path, str]] = dataclasses.field(default_factory=list)
+    unreadable: list[tuple[pathlib.Path, Exception]] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
@@ -94,22 +94,6 @@ def describe(left_out, *, recursive: bool = False) -> str:
     return ", ".join(parts)
 
 
-def failure(path, error) -> str:
-    """Describes why a photo failed, with its path once and on one line.
-
-    Args:
-      path: the photo.
-      error: an exception or a text.
-
-    Returns:
-      The sentence.
-    """
-    reason = " ".join((str(error) or type(error).__name__).split())
-    if isinstance(error, OSError) and error.strerror and str(error.filename) == str(path):
-        reason = error.strerror
-    return reason if str(path) in reason else f"{path}: {reason}"
-
-
 def _no_photos(folder, found):
     known = ", ".join(images.READABLE_SUFFIXES)
     what = f"; it holds {describe(found.left_out)}" if found.left_out else "; it is empty"
@@ -126,7 +110,7 @@ def _in_folder(top, recursive, exclude):
         except OSError as error:
             if folder == top:
                 raise
-            found.unreadable.append((folder, error.strerror or str(error)))
+            found.unreadable.append((folder, error))
             continue
         deeper = []
         for entry in entries:
@@ -149,7 +133,7 @@ def _kind(path, found):
     try:
         kind = regular_files.kind(path)
     except OSError as error:
-        found.unreadable.append((path, error.strerror or str(error)))
+        found.unreadable.append((path, error))
         return None
     if path.name.startswith("."):
         return "hidden file" if kind != "a folder" else "hidden folder"
@@ -159,6 +143,6 @@ def _kind(path, found):
     if kind == "a regular file":
         return "photo" if suffix in _SUFFIXES else suffix or "file without suffix"
     if kind.startswith(("a link", "a dangling")) and suffix in _SUFFIXES:
-        found.unreadable.append((path, f"it is {kind}"))
+        found.unreadable.append((path, ValueError(f"it is {kind}")))
         return None
     return kind.split(" (")[0].removeprefix("a ").replace(" that leads to itself", " to itself")

@@ -22,3 +22,24 @@ from bilateral_jax.pixels import bit_depth as bit_depth
 from bilateral_jax.pixels import to_bits as to_bits
 from bilateral_jax.pixels import to_float as to_float
 from bilateral_jax.pixels import to_integer as to_integer
+
+__all__ = [
+    "MAX_PIXELS",
+    "Photo",
+    "READABLE_SUFFIXES",
+    "SUFFIXES",
+    "as_float",
+    "bit_depth",
+    "decode",
+    "encode_png",
+    "inspect",
+    "read",
+    "to_bits",
+    "to_float",
+    "to_integer",
+    "write",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,3 +5,11 @@ Hands out pixels of the same dtype.
 """
 
 from bilateral_jax.inference.enhancement import enhance as enhance
+
+__all__ = [
+    "enhance",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
