@@ -18,7 +18,6 @@ from concurrent.futures import process
 from bilateral_jax.alignment import dped_layout, pairing, photo_pair
 from bilateral_jax.cli import arguments
 
-
 _READING = ("max_pixels", "first_frame")
 
 
