@@ -74,19 +74,19 @@ def folder(path, *, keep_existing=False):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def prepare_folder(path):
-    """Creates a folder if it is absent, and checks that files can be written in it.
+def check_folder(path):
+    """Checks that files can be written in a folder, and changes nothing: before long work.
 
     Args:
-      path: the folder; its parents are created, too.
+      path: the folder. Where it is absent, the closest of its parents that exists is checked.
 
     Raises:
-      OSError: it is a file, or cannot be created or written; the message names it.
+      OSError: it is a file or lies in one, or cannot be written; the message names it.
     """
     path = pathlib.Path(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with open(_scratch(path / "check"), "xb") as scratch:
+        existing = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+        with open(_scratch(existing / "check"), "xb") as scratch:
             pass
         os.unlink(scratch.name)
     except OSError as error:

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.data import registry
@@ -246,6 +246,7 @@ def main(arguments=None) -> int:
     options = vars(_parser().parse_args(arguments))
     try:
         metrics = _metrics(options["metrics"], options["features"])
+        atomic.check_folder(options["out"])
         examples, about = _examples(options)
         table = evaluate(
             examples,

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bilateral_jax import images, metrics
+from bilateral_jax import atomic, images, metrics
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
 from bilateral_jax.models import nima
@@ -137,6 +137,8 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
     """
     tunable, network = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
+    images.check_writable(target, photo, bits=images.bit_depth(photo.pixels), quality=quality)
+    atomic.check_folder(pathlib.Path(target).parent)
     small, full = (
         whole_photos.limit_short_side(photo.pixels, short_side),
         images.to_float(photo.pixels),

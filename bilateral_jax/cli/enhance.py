@@ -15,7 +15,7 @@ def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
     readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable})")
+    add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable}, raw)")
     add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
@@ -98,7 +98,7 @@ def run(
         _say(_refusal(existing))
     enhanced, notes = 0, collections.defaultdict(list)
     if ready:
-        atomic.prepare_folder(target if into_folder else target.parent)
+        atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
@@ -129,10 +129,13 @@ def _enhance_file(model, job, *, bits, quality, reading, **options):
     """Enhances a photo and gives sentences about what its output does not hold of it."""
     photo = images.read(job.source, **reading)
     suffix = job.target.suffix.lower()
+    asked = bits
     if bits is None:
         bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)
     images.check_writable(job.target, photo, bits=bits, quality=quality)
     photo, notes = images.fit_metadata(photo, suffix)
+    if bits < images.bit_depth(photo.pixels) and asked is None:
+        notes.append("JPEG holds 8 bits per channel: 16 were rounded to 8")
     pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
     pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
     alpha = None if photo.alpha is None else images.to_bits(photo.alpha, bits)

@@ -9,6 +9,7 @@ import pathlib
 
 from bilateral_jax import images, regular_files
 
+_SUFFIXES = images.READABLE_SUFFIXES + images.RAW_SUFFIXES
 _SUB_FOLDERS = "sub-folder"
 
 
@@ -112,7 +113,7 @@ def failure(path, error) -> str:
 def _no_photos(folder, found):
     known = ", ".join(images.READABLE_SUFFIXES)
     what = f"; it holds {describe(found.left_out)}" if found.left_out else "; it is empty"
-    return f"{folder} holds no photo ({known}){what}"
+    return f"{folder} holds no photo ({known}, raw){what}"
 
 
 def _in_folder(top, recursive, exclude):
@@ -156,8 +157,8 @@ def _kind(path, found):
     if kind == "a folder":
         return "link to a folder" if path.is_symlink() else _SUB_FOLDERS
     if kind == "a regular file":
-        return "photo" if suffix in images.READABLE_SUFFIXES else suffix or "file without suffix"
-    if kind.startswith(("a link", "a dangling")) and suffix in images.READABLE_SUFFIXES:
+        return "photo" if suffix in _SUFFIXES else suffix or "file without suffix"
+    if kind.startswith(("a link", "a dangling")) and suffix in _SUFFIXES:
         found.unreadable.append((path, f"it is {kind}"))
         return None
     return kind.split(" (")[0].removeprefix("a ").replace(" that leads to itself", " to itself")

@@ -17,7 +17,7 @@ def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
     readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable})")
+    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable}, raw)")
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)

@@ -4,6 +4,7 @@ Receives paths.
 Hands pixels with their metadata to data, alignment and the commands, and writes them to files.
 """
 
+from bilateral_jax.images.files import RAW_SUFFIXES as RAW_SUFFIXES
 from bilateral_jax.images.files import READABLE_SUFFIXES as READABLE_SUFFIXES
 from bilateral_jax.images.files import SUFFIXES as SUFFIXES
 from bilateral_jax.images.files import check_writable as check_writable

@@ -88,8 +88,15 @@ def from_png(chunks, *, grey: bool) -> bytes | None:
       ValueError: cICP of high dynamic range, with a code that is not known, of YCbCr or of a narrow
         range; a broken chunk.
     """
+    try:
+        return _from_chunks(chunks, grey)
+    except struct.error:
+        raise ValueError("a chunk about its colours (cICP, gAMA or cHRM) is broken") from None
+
+
+def _from_chunks(chunks, grey):
     if "cICP" in chunks:
-        primaries, transfer, matrix, full_range = struct.unpack(">4B", chunks["cICP"][:4])
+        primaries, transfer, matrix, full_range = struct.unpack(">4B", chunks["cICP"])
         if matrix != 0 or full_range != 1:
             raise ValueError("its cICP names colours of a video (narrow range or YCbCr)")
         return from_code_points(primaries, transfer, grey=grey)

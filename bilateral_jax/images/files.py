@@ -25,6 +25,7 @@ _JPEG_SIDE = 65500  # libjpeg's limit
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp", ".webp", ".avif", ".heic", ".heif", ".gif")
+RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 
 
 def read(path, *, max_pixels: int | None = None, first_frame: bool = False) -> photo_lib.Photo:

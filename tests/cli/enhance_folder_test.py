@@ -186,13 +186,15 @@ def test_photos_of_every_format_are_read_and_what_is_lost_is_said(tmp_path, enha
     image = PIL.Image.fromarray(PIXELS)
     for name in ("a.webp", "b.avif", "c.bmp", "d.gif", "e.png"):
         image.save(folder / name)
+    (folder / "h.dng").write_bytes(b"II*\x00")
     (folder / "f.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     image.convert("CMYK").save(folder / "g.jpg")
     assert enhance(folder, tmp_path / "out") == 1
     assert tree(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "e.png"]
     shown = capsys.readouterr()
+    assert "h.dng" in shown.err and "f.heic" in shown.err
     assert f"failed: cannot read {folder}/g.jpg: its colours are CMYK" in shown.err
-    assert shown.out == "5 photos enhanced, 2 failed\n"
+    assert shown.out == "5 photos enhanced, 3 failed\n"
 
 
 def test_metadata_go_with_the_photo_and_the_rest_is_said_in_one_line(tmp_path, enhance, capsys):

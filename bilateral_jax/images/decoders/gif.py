@@ -17,7 +17,9 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     if image.n_frames > 1 and not first_frame:  # counting reads the whole file
         raise ValueError(headers.several_frames(image.n_frames, "frames"))
     attributes = metadata.of_pillow(image)
-    mode = "RGBA" if "transparency" in image.info else "RGB"
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    if "transparency" in image.info:
+        mode = "RGBA"
 
     def decode():
         return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
