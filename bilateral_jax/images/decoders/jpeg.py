@@ -19,7 +19,20 @@ _DAMAGE = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST")
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a JPEG file; see `plans.plan`."""
+    """Prepares the decoding of a JPEG file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label, first_frame  # the first image of a multi-picture file is the photo
     import PIL.JpegImagePlugin
 

@@ -33,7 +33,20 @@ _BITS["white is zero"] = _BITS["grey"]
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a TIFF file; see `plans.plan`."""
+    """Prepares the decoding of a TIFF file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     import imagecodecs  # noqa: F401, without it tifffile has few codecs
     import tifffile
 
@@ -57,7 +70,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         page.decode(None, 0)  # raises what tifffile's decoder does not support
     _check_complete(page, file.seek(0, os.SEEK_END))
     orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
-    attributes, _ = metadata.upright(tiff_tags.attributes(file, page), orientation)
+    attributes, _ = metadata.upright(tiff_tags.attributes(file, page), orientation=orientation)
     attributes["notes"] = tuple(_notes(page, color, count))
 
     def decode():
