@@ -93,7 +93,14 @@ def test_alpha_of_8_bits_in_any_compression(tmp_path, mode, compression):
     np.testing.assert_array_equal(photo.alpha, stored[..., -1])
 
 
-def test_few_bits_are_scaled_to_8(tmp_path):
+def test_other_depths_are_scaled_to_8_or_16(tmp_path):
+    for bits in (10, 12, 14):
+        for pixels in (GREY16, RGB16):
+            stored, kind = pixels % 2**bits, "rgb" if pixels.ndim == 3 else "minisblack"
+            tifffile.imwrite(tmp_path / "a.tif", stored, photometric=kind, bitspersample=bits)
+            expected = np.rint(stored / (2**bits - 1) * 65535)
+            found = read(tmp_path / "a.tif").pixels
+            np.testing.assert_array_equal(found, expected.reshape(24, 40, -1) + 0 * RGB16)
     for bits in (2, 4):
         stored = GREY8 % 2**bits
         tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", bitspersample=bits)
@@ -211,7 +218,7 @@ def test_cmyk_and_lab_without_a_fitting_profile_are_refused(tmp_path):
         (RGB8.astype(np.float32), {"photometric": "rgb"}, "samples are float32"),
         (GREY8.astype(np.int8), {"photometric": "minisblack"}, "samples are int8"),
         (GREY16.astype(np.uint32), {"photometric": "minisblack"}, "samples are 32 bits"),
-        (GREY16 % 4096, {"photometric": "minisblack", "bitspersample": 12}, "are 12 bits"),
+        (GREY8 % 8, {"photometric": "minisblack", "bitspersample": 3}, "are 3 bits"),
         (INKS, {"photometric": "separated", "extratags": [(332, "H", 1, 2, True)]}, "inks"),
         (RGB8, {"photometric": "minisblack", "planarconfig": "contig"}, "none is its alpha"),
         (np.zeros((16, 16, 16), np.uint8), {"volumetric": True, "tile": (16, 16)}, "volume"),

@@ -28,8 +28,9 @@ _COLORS = {
 }
 _SIGNED_LAB = 8
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # kinds of extra samples
-_BITS = {"grey": (1, 2, 4, 8, 16), "palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,)}
-_BITS["white is zero"] = _BITS["grey"]
+_GREY_BITS = (1, 2, 4, 8, 10, 12, 14, 16)
+_BITS = {"grey": _GREY_BITS, "white is zero": _GREY_BITS, "RGB": (8, 10, 12, 14, 16)}
+_BITS |= {"palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,), "CMYK": (8, 16)}
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
@@ -81,7 +82,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
         return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
 
-    bits = 16 if page.bitspersample == 16 else 8
+    bits = 16 if page.bitspersample > 8 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)
     return headers.Plan(header, decode)
 
@@ -95,7 +96,7 @@ def _check_colors(page):
         raise ValueError("its inks are others than CMYK")
     if page.imagedepth != 1:
         raise ValueError(f"it holds a volume {page.imagedepth} images deep")
-    supported = _BITS.get(color, (8, 16))
+    supported = _BITS[color]
     if page.sampleformat not in (1, 4) or page.bitspersample not in supported:
         kind = {2: "int{}", 3: "float{}", 5: "complex int{}", 6: "complex{}"}
         found = kind.get(page.sampleformat, "{} bits").format(page.bitspersample)
@@ -151,9 +152,9 @@ def _channels(page, color, count, alpha, profile):
     # tifffile's shape: separate planes, depth, rows, columns, interleaved channels.
     stored = page.asarray(maxworkers=1).reshape(page.shaped)[:, 0]
     stored = np.moveaxis(stored, 0, -1).reshape(*stored.shape[1:3], -1)
-    if page.bitspersample < 8 and color != "palette":
-        stored = stored.astype(np.uint8) * np.uint8(255 // ((1 << page.bitspersample) - 1))
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    if color != "palette":
+        stored = _full_range(stored, page.bitspersample)
     opacity = stored[..., alpha[0]] if alpha else None
     colors = stored[..., :count]
     if color == "palette":
@@ -168,6 +169,15 @@ def _channels(page, color, count, alpha, profile):
     if opacity is None:
         return colors
     return np.concatenate([colors, opacity[..., None].astype(colors.dtype)], axis=-1)
+
+
+def _full_range(stored, bits):
+    """Scales samples of other depths than 8 and 16 to the next of these."""
+    if bits in (8, 16):
+        return stored
+    white, maximum = 255 if bits < 8 else 65535, (1 << bits) - 1
+    scaled = (stored.astype(np.uint32) * np.uint32(white) + maximum // 2) // maximum
+    return scaled.astype(np.uint8 if bits < 8 else np.uint16)
 
 
 def _check_jpeg(page):
