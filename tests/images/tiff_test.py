@@ -156,8 +156,21 @@ def test_a_reduced_copy_in_front_is_passed_over(tmp_path):
         tiff.write(RGB8[::4, ::4].copy(), photometric="rgb", subfiletype=1)
         tiff.write(GREY8 > 9, photometric=4, subfiletype=4)
     np.testing.assert_array_equal(read(path).pixels, RGB16)
+    assert read(path).notes == ("a mask beside the image is left out",)
     tifffile.imwrite(path, RGB8, photometric="rgb", subfiletype=1)
     check_refused(path, "only reduced copies")
+
+
+def test_what_stands_at_the_reduced_copy_in_front_describes_the_photo(tmp_path):
+    path, xmp = tmp_path / "a.tif", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    tags = [(274, "H", 1, 6, True), (700, "B", len(xmp), xmp, True), (271, "s", 0, "Maker", True)]
+    with tifffile.TiffWriter(path) as tiff:
+        copy = RGB8[::4, ::4].copy()
+        tiff.write(copy, photometric="rgb", subfiletype=1, subifds=1, extratags=tags)
+        tiff.write(RGB16, photometric="rgb", subfiletype=0)
+    photo = read(path)
+    np.testing.assert_array_equal(photo.pixels, np.rot90(RGB16, -1))
+    assert photo.xmp == xmp and b"Maker" in photo.exif
 
 
 def test_several_pages_are_refused_or_the_first_is_taken(tmp_path):

@@ -12,7 +12,7 @@ from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import headers, metadata, profiles, tiff_tags
 from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
-_ICC, _INK_SET = 34675, 332  # tags
+_ICC, _INK_SET, _LAYERS = 34675, 332, 37724  # tags
 _UNCOMPRESSED, _JPEG = 1, (6, 7)
 _YCBCR = 6
 # Photometric interpretation -> (what it is, colour channels).
@@ -60,8 +60,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     page = tiff_pages.full_page(tiff, first_frame=first_frame)
     color, count = _check_colors(page)
     alpha = _alpha(page, count)
-    profile = page.tags.valueof(_ICC) or tiff.pages[0].tags.valueof(_ICC)
-    profile = bytes(profile) if profile else None
+    profile = bytes(_value(tiff, page, _ICC) or b"") or None
     if color in ("CMYK", "Lab"):
         profiles.check_convertible(profile, color)
     subsampled = page.photometric == _YCBCR and page.compression not in _JPEG
@@ -70,9 +69,9 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     else:
         page.decode(None, 0)  # raises what tifffile's decoder does not support
     _check_complete(page, file.seek(0, os.SEEK_END))
-    orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
-    attributes, _ = metadata.upright(tiff_tags.attributes(file, page), orientation=orientation)
-    attributes["notes"] = tuple(_notes(page, color, count))
+    orientation = _value(tiff, page, exif_lib.ORIENTATION) or 1
+    attributes, _ = metadata.upright(_metadata(file, tiff, page), orientation=orientation)
+    attributes["notes"] = tuple(_notes(tiff, page, color, count))
 
     def decode():
         if subsampled:
@@ -122,10 +121,26 @@ def _alpha(page, count):
     return count + number, kinds[number] == _PREMULTIPLIED
 
 
-def _notes(page, color, count):
+def _value(tiff, page, number):
+    """A tag of the page; else of the first one, where cameras describe the photo."""
+    own = page.tags.valueof(number)
+    return tiff.pages[0].tags.valueof(number) if own is None else own
+
+
+def _metadata(file, tiff, page):
+    """The attributes of the page; XMP and IPTC perhaps of the first one."""
+    own, first = (tiff_tags.attributes(file, each) for each in (page, tiff.pages[0]))
+    return own | {name: own[name] or first[name] for name in ("xmp", "iptc")}
+
+
+def _notes(tiff, page, color, count):
     """Sentences about what is converted and left out."""
     if color in ("CMYK", "Lab"):
         yield profiles.CONVERTED.format(color)
+    if _LAYERS in page.tags:
+        yield "Photoshop's layers are left out"
+    if tiff_pages.has_mask(tiff):
+        yield "a mask beside the image is left out"
     beside = page.samplesperpixel - count - 1
     if beside > 0:
         yield f"{beside} channel{'s' * (beside > 1)} beside colours and alpha are left out"
