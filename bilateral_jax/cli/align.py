@@ -19,6 +19,8 @@ from bilateral_jax import atomic
 from bilateral_jax.alignment import dped_layout, pairing, photo_pair
 from bilateral_jax.cli import arguments, photo_paths
 
+_READING = ("max_pixels", "first_frame")
+
 
 def add_arguments(command):
     """Declares the arguments."""
@@ -43,6 +45,7 @@ def add_arguments(command):
     add("--jobs", type=integer(1), default=1, help="photos at a time (default: 1)")
     add("--report", type=integer(0), default=40, help="photos shown (default: 40)")
     add("--redo", action="store_true", help="process finished photos again")
+    arguments.add_reading(command)
 
 
 def run(
@@ -91,6 +94,8 @@ def run(
             print(f"left out: {photo_paths.describe(left_out, recursive=True)}")
     else:
         found, unpaired = pairing.by_list(pairs, phone_dir, camera_dir), []
+    # Recorded only where they are given: records of earlier versions stay valid.
+    options = {name: value for name, value in options.items() if name not in _READING or value}
     options["suffix"] = f".{options['suffix']}"
     options["stride"] = options["stride"] or options["size"]
     root = pathlib.Path(out) / phone

@@ -29,18 +29,18 @@ RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", 
 
 
 def read(path, *, max_pixels: int | None = None, first_frame: bool = False) -> photo_lib.Photo:
-    """Reads a JPEG, PNG, TIFF or BMP file, or develops a camera's raw file.
+    """Reads a JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP file, or develops a camera's raw file.
 
     Args:
-      path: the file. The format is recognised by content, not by suffix. Of a TIFF file, reduced
-        copies beside the image are passed over.
+      path: the file. The format is recognised by content, not by suffix. Reduced copies of the
+        image in a TIFF file, and further pictures in a JPEG file (MPO), are passed over.
       max_pixels: larger images are refused before they are decoded; None refuses more than 2^28
         pixels, and more than 2^26 with over 1000 pixels per byte of the file.
-      first_frame: of a TIFF with several pages or an animated PNG, read the first; else they are
+      first_frame: of a TIFF with several pages or an animation, read the first; else they are
         refused.
 
     Returns:
-      The upright image with alpha, profile and EXIF.
+      The upright image with alpha, profile and metadata.
 
     Raises:
       OSError: the file does not exist or cannot be opened.

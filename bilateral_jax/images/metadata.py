@@ -83,7 +83,7 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
     return xmp
 
 
-def upright(attributes: dict, orientation: int | None = None) -> tuple[dict, int]:
+def upright(attributes: dict, *, orientation: int | None = None) -> tuple[dict, int]:
     """Resets the orientation in the metadata, for pixels that are turned upright.
 
     Args:

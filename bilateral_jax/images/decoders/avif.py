@@ -11,7 +11,20 @@ from bilateral_jax.images.decoders import heif_boxes
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of an AVIF file; see `plans.plan`."""
+    """Prepares the decoding of an AVIF file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label
     import PIL.AvifImagePlugin
 

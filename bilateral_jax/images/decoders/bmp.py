@@ -14,7 +14,20 @@ _MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"}
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a BMP file; see `plans.plan`."""
+    """Prepares the decoding of a BMP file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label, first_frame  # no metadata to warn of, no further frames
     import PIL.BmpImagePlugin
 

@@ -10,7 +10,20 @@ from bilateral_jax.images.decoders import heif_boxes
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a HEIF file: of its primary image; see `plans.plan`."""
+    """Prepares the decoding of a HEIF file: of its primary image.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label, first_frame
     try:
         import pillow_heif
@@ -27,7 +40,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     profile = info.get("icc_profile") or heif_boxes.profile(found)
     attributes = metadata.of_pillow(image)
     # libheif turns the pixels as the file asks for; EXIF and XMP repeat that for other formats.
-    attributes, _ = metadata.upright(attributes, 1)
+    attributes, _ = metadata.upright(attributes, orientation=1)
     attributes["xmp"] = metadata.upright_xmp(attributes["xmp"])
     attributes["notes"] = _left_out(opened)
     bits = info.get("bit_depth", 8)

@@ -19,7 +19,20 @@ _DAMAGE = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST")
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a JPEG file; see `plans.plan`."""
+    """Prepares the decoding of a JPEG file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label, first_frame  # the first image of a multi-picture file is the photo
     import PIL.JpegImagePlugin
 
@@ -35,6 +48,8 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
     attributes, orientation = metadata.upright(attributes)
     notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
+    if "mp" in image.info:
+        notes.append("further pictures in the file (MPO: previews, gain maps, ...) are left out")
     if any(name == "APP2" and content.startswith(b"MPF\0") for name, content in image.applist):
         notes.append("further images in the file (a preview, an HDR gain map) are left out")
     attributes["notes"] = tuple(notes)

@@ -15,7 +15,20 @@ _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*")
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the development of a raw file; see `plans.plan`."""
+    """Prepares the development of a raw file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del first_frame  # the raw image, whatever previews lie beside it
     file.seek(0)
     is_tiff = file.read(4) in _TIFF_SIGNATURES

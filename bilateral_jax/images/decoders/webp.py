@@ -13,7 +13,20 @@ _RIFF_HEADER = 8  # bytes, which the size in it does not count
 
 
 def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a WebP file; see `plans.plan`."""
+    """Prepares the decoding of a WebP file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     del label
     import PIL.WebPImagePlugin
 
