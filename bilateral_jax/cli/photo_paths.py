@@ -32,10 +32,10 @@ class Found:
 
     Attributes:
       photos: in the order of the sources; those of a folder sorted.
-      unreadable: (path, error) of photos in a folder that cannot be opened: dangling links, links
+      unreadable: (path, error) of photos in a folder that cannot be opened: links to nothing or
         to themselves, sub-folders without permission.
       left_out: number of other entries of the folders, by kind: a suffix (".mov"), "sub-folder",
-        "hidden file", "named pipe (FIFO)", ...
+        "hidden file", "FIFO", ...
     """
 
     photos: list[Photo] = dataclasses.field(default_factory=list)
@@ -142,7 +142,7 @@ def _kind(path, found):
         return "link to a folder" if path.is_symlink() else _SUB_FOLDERS
     if kind == "a regular file":
         return "photo" if suffix in _SUFFIXES else suffix or "file without suffix"
-    if kind.startswith(("a link", "a dangling")) and suffix in _SUFFIXES:
+    if kind.startswith("a link") and suffix in _SUFFIXES:
         found.unreadable.append((path, ValueError(f"it is {kind}")))
         return None
-    return kind.split(" (")[0].removeprefix("a ").replace(" that leads to itself", " to itself")
+    return "broken link" if kind.startswith("a link") else kind.removeprefix("a ")
