@@ -145,6 +145,25 @@ def to_bits(pixels, bits: int) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def widen(pixels, bits: int) -> np.ndarray:
+    """Converts samples of 9 to 16 bits to 16: the largest values correspond, rounded.
+
+    Args:
+      pixels: uint16 array of any shape, values below `2**bits`.
+      bits: of the samples.
+
+    Returns:
+      uint16, same shape.
+
+    Raises:
+      ValueError: `bits` is not in 9..16.
+    """
+    if not 9 <= bits <= 16:
+        raise ValueError(f"bits must be in 9..16, got {bits}")
+    largest = (1 << bits) - 1
+    return ((pixels.astype(np.uint32) * 65535 + largest // 2) // largest).astype(np.uint16)
+
+
 def _rounded(xp, values, dtype):
     maximum = xp.asarray(np.iinfo(dtype).max, values.dtype)
     return xp.round(xp.clip(values, 0.0, 1.0) * maximum).astype(dtype)

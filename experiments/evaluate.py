@@ -21,7 +21,7 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.cli import compilation_cache, errors
@@ -253,6 +253,7 @@ def main(arguments=None) -> int:
 def _run(options):
     try:
         metrics = _metrics(options["metrics"], options["features"])
+        atomic.check_folder(options["out"])
         examples, about = _examples(options)
     except _UsageError as error:
         errors.report(error)

@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from bilateral_jax import models
+from bilateral_jax import atomic, models
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
 
@@ -97,11 +97,25 @@ def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None
     Raises:
       ValueError: the folder already holds a model.
     """
-    if trees.steps(path):
-        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    check_free(path)
     state = {"params": params, "batch_stats": batch_stats or {}}
     metadata = {**(metadata or {}), "model": entry(name, hyperparameters)}
     trees.save(path, 0, state, metadata=metadata)
+
+
+def check_free(path) -> None:
+    """Checks that `save` can write a model to a folder, before the work on the model.
+
+    Args:
+      path: the folder, which need not exist.
+
+    Raises:
+      ValueError: the folder already holds a model.
+      OSError: it cannot be created or written.
+    """
+    if trees.steps(path):
+        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    atomic.check_folder(path)
 
 
 def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats") -> dict[str, Any]:

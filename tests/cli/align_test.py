@@ -446,6 +446,8 @@ def test_colour_profiles_are_converted(tmp_path):
     images.write(tmp_path / "d.png", patch, icc_profile=broken)
     with pytest.raises(ValueError, match="profile is broken"):
         photo_pair.read_srgb(tmp_path / "d.png")
+    with pytest.raises(ValueError, match="4 x 4 pixels are more than the limit of 15"):
+        photo_pair.read_srgb(tmp_path / "b.png", max_pixels=15)
 
 
 def test_a_worker_that_dies_is_an_error(monkeypatch, tmp_path):
