@@ -1,4 +1,4 @@
-"""The package's description: README.md, its links made absolute by the address in pyproject.toml."""
+"""The package's description: README.md, its links made absolute."""
 
 import pathlib
 import re

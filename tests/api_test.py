@@ -144,6 +144,8 @@ def test_dir_shows_what_is_public(package):
     assert not extra or package is bj
     for name in names:
         assert getattr(package, name) is not None
+    bound = [n for n, v in vars(package).items() if n[0] != "_" and not inspect.ismodule(v)]
+    assert set(bound) <= set(names), "a name that a package binds is in its __all__"
     assert not hasattr(package, "no_such_name")
 
 

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "bilateral_jax"
 
 # What everything below it may import.
-_BASE = {"color", "pixels", "resize", "atomic", "regular_files", "tree_paths", "submodules"}
+_BASE = {"color", "pixels", "resize", "atomic", "regular_files", "submodules", "tree_paths"}
 # layer -> the layers it may import: a layer is a folder or a file directly inside the package, or
 # a folder beside it. None: everything (composition happens there and nowhere else).
 ARROWS = {

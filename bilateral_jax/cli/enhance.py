@@ -8,7 +8,7 @@ import warnings
 
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths
+from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
 
 
 def add_arguments(command):
@@ -88,10 +88,10 @@ def run(
     jobs = enhance_jobs.make(
         found.photos, target, into_folder=into_folder, bits=bits, overwrite=overwrite
     )
-    failures = [errors.failure(*unreadable) for unreadable in found.unreadable]
-    failures += [errors.failure(job.source, ValueError(job.problem)) for job in jobs if job.problem]
+    failures = [photo_paths.failure(*unreadable) for unreadable in found.unreadable]
+    failures += [photo_paths.failure(job.source, job.problem) for job in jobs if job.problem]
     for line in failures:
-        _say(line)
+        _say(f"failed: {line}")
     ready = [job for job in jobs if not job.problem and not job.exists]
     existing = [job for job in jobs if job.exists]
     if existing and not skip_existing:
@@ -121,7 +121,7 @@ def _enhance_all(model, jobs, notes, **options):
             for note in dict.fromkeys(said):
                 notes[note].append(job.source)
         except (OSError, ValueError, MemoryError, ImportError) as error:
-            _say(errors.failure(job.source, error))
+            _say(f"failed: {photo_paths.failure(job.source, error)}")
     return enhanced
 
 

@@ -36,17 +36,6 @@ def report(error: BaseException) -> None:
     print(f"error: {sentence(error)}", file=sys.stderr, flush=True)
 
 
-def failure(name, error: BaseException) -> str:
-    """Formats the failure of one of several files in one line that names the file once.
-
-    Args:
-      name: of the file.
-      error: the exception; its message may name the file already.
-    """
-    reason = sentence(error)
-    return f"failed: {reason}" if str(name) in reason else f"failed: {name}: {reason}"
-
-
 def silence_opencv() -> None:
     """Keeps OpenCV's log of damaged files off the terminal, here and in worker processes.
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 
 from bilateral_jax import images, regular_files
+from bilateral_jax.cli import errors
 
 _SUFFIXES = images.READABLE_SUFFIXES + images.RAW_SUFFIXES
 _SUB_FOLDERS = "sub-folder"
@@ -92,6 +93,22 @@ def describe(left_out, *, recursive: bool = False) -> str:
         advice = " (--recursive reads them)" if kind == _SUB_FOLDERS and not recursive else ""
         parts.append(f"{count} {kind}{plural}{advice}")
     return ", ".join(parts)
+
+
+def failure(path, error) -> str:
+    """Describes why a photo failed, with its path once and on one line.
+
+    Args:
+      path: the photo.
+      error: an exception or a text.
+
+    Returns:
+      The sentence.
+    """
+    reason = errors.sentence(error) if isinstance(error, Exception) else " ".join(error.split())
+    if isinstance(error, OSError) and error.strerror and str(error.filename) == str(path):
+        reason = error.strerror
+    return reason if str(path) in reason else f"{path}: {reason}"
 
 
 def _no_photos(folder, found):

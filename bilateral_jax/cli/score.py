@@ -6,7 +6,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, errors, photo_paths
+from bilateral_jax.cli import arguments, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
@@ -46,7 +46,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
     found = photo_paths.find(sources, recursive=recursive)
     files = [photo.path for photo in found.photos]
     for unreadable in found.unreadable:
-        print(errors.failure(*unreadable), file=sys.stderr)
+        print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
@@ -59,7 +59,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
             probabilities = distribution(model, images.read(file, **reading).pixels)
         except (OSError, ValueError, MemoryError, ImportError) as error:
             failed += 1
-            print(errors.failure(file, error), file=sys.stderr)
+            print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue
         mean, deviation = float(nima.mean(probabilities)), float(nima.deviation(probabilities))
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)

@@ -26,18 +26,22 @@ from bilateral_jax.pixels import to_integer as to_integer
 __all__ = [
     "MAX_PIXELS",
     "Photo",
+    "RAW_SUFFIXES",
     "READABLE_SUFFIXES",
     "SUFFIXES",
     "as_float",
     "bit_depth",
+    "check_writable",
     "decode",
     "encode_png",
+    "fit_metadata",
     "inspect",
     "read",
     "to_bits",
     "to_float",
     "to_integer",
     "write",
+    "write_photo",
 ]
 
 

@@ -174,6 +174,16 @@ def test_names_of_outputs():
     assert names("a.heic", "a.png", "a.webp") == ["a.heic.png", "a.png", "a.webp.png"]
 
 
+def test_a_failure_names_the_photo_once():
+    assert photo_paths.failure("x.png", ValueError("cannot read x.png: bad")) == (
+        "cannot read x.png: bad"
+    )
+    assert photo_paths.failure("x.png", FileNotFoundError(2, "No such file", "x.png")) == (
+        "x.png: No such file"
+    )
+    assert photo_paths.failure("x.png", MemoryError()) == "x.png: MemoryError"
+
+
 def test_photos_of_every_format_are_read_and_what_is_lost_is_said(tmp_path, enhance, capsys):
     import PIL.Image
 

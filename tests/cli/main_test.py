@@ -12,7 +12,6 @@ import bilateral_jax
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models, tree_paths
 from bilateral_jax.checkpoints import networks, trees
-from bilateral_jax.cli import errors
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -273,11 +272,6 @@ def test_info_shows_everything_if_asked(long_run, model, capsys):
     assert '"learning_rate": 0.25' in text and '"option_59": 0.5' in text
     for path in tree_paths.flatten(model.params):
         assert f"  {'/'.join(path)} " in text
-
-
-def test_a_failed_photo_is_named_once():
-    assert errors.failure("a.png", ValueError("cannot read a.png: broken")).count("a.png") == 1
-    assert errors.failure("a.png", ValueError("broken")) == "failed: a.png: broken"
 
 
 def test_the_version(capsys):
