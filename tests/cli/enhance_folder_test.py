@@ -157,11 +157,18 @@ def test_an_unwritable_folder_is_found_before_the_checkpoint_is_read(tmp_path, c
     assert "cannot write to the folder /proc/out: " in capsys.readouterr().err
 
 
-def test_long_names(tmp_path, enhance):
-    name = "n" * 245 + ".png"
-    images.write(tmp_path / name, PIXELS)
-    assert enhance(tmp_path / name, tmp_path / "out") == 0
+def test_long_names(tmp_path, enhance, capsys):
+    name = "n" * 251 + ".png"
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "in" / name, PIXELS)
+    assert enhance(tmp_path / "in" / name, tmp_path / "out") == 0
     assert tree(tmp_path / "out") == [name]
+    capsys.readouterr()
+    (tmp_path / "in" / name).with_suffix(".bmp").write_bytes(b"BM")  # would become NAME.bmp.png
+    assert enhance(tmp_path / "in", tmp_path / "out", "--overwrite") == 1
+    shown = capsys.readouterr()
+    assert "is longer than 255 bytes" in shown.err
+    assert shown.out == "1 photo enhanced, 1 failed\n"
 
 
 def test_names_of_outputs():
