@@ -4,6 +4,7 @@ import sys
 import warnings
 
 from bilateral_jax.cli import arguments
+from bilateral_jax.data import registry
 from bilateral_jax.data.records import builders, catalogue
 
 _MOST_NAMED = 20  # of skipped files
@@ -20,7 +21,7 @@ def add_arguments(command):
         "--option",
         action="append",
         default=[],
-        type=arguments.name_value,
+        type=arguments.option,
         metavar="KEY=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
@@ -62,7 +63,9 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
                 name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
             )
     except TypeError as error:
-        raise ValueError(f"prepare {name}: {error}") from error
+        reason = registry.option_error(error)
+        advice = ": --option NAME=VALUE" if reason and "needs" in reason else ""
+        raise ValueError(f"prepare {name}: {reason or error}{advice}") from error
     counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())
     state = "prepared" if result.fresh else "already prepared"
     print(f"{state}: {result.root}: {counts} records, {_bytes(result.size)}", end="")
