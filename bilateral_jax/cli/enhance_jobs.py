@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import pathlib
 
 from bilateral_jax import images
 
 JPEG = (".jpg", ".jpeg")
+_LONGEST_NAME = 255  # bytes, of the file systems in use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +109,8 @@ def _as_png(path, bits):
 
 def _problem(out, inputs, taken, bits):
     suffix = out.suffix.lower()
+    if len(os.fsencode(out.name)) > _LONGEST_NAME:
+        return f"the output's name {out.name} is longer than {_LONGEST_NAME} bytes"
     if suffix not in images.SUFFIXES:
         return f"the output {out} must end in one of {', '.join(images.SUFFIXES)}"
     if bits == 16 and suffix in JPEG:

@@ -33,14 +33,14 @@ class Found:
 
     Attributes:
       photos: in the order of the sources; those of a folder sorted.
-      unreadable: (path, reason) of photos in a folder that cannot be opened: dangling links, links
+      unreadable: (path, error) of photos in a folder that cannot be opened: links to nothing or
         to themselves, sub-folders without permission.
       left_out: number of other entries of the folders, by kind: a suffix (".mov"), "sub-folder",
-        "hidden file", "named pipe (FIFO)", ...
+        "hidden file", "FIFO", ...
     """
 
     photos: list[Photo] = dataclasses.field(default_factory=list)
-    unreadable: list[tuple[pathlib.Path, str]] = dataclasses.field(default_factory=list)
+    unreadable: list[tuple[pathlib.Path, Exception]] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
@@ -127,7 +127,7 @@ def _in_folder(top, recursive, exclude):
         except OSError as error:
             if folder == top:
                 raise
-            found.unreadable.append((folder, error.strerror or str(error)))
+            found.unreadable.append((folder, error))
             continue
         deeper = []
         for entry in entries:
@@ -150,7 +150,7 @@ def _kind(path, found):
     try:
         kind = regular_files.kind(path)
     except OSError as error:
-        found.unreadable.append((path, error.strerror or str(error)))
+        found.unreadable.append((path, error))
         return None
     if path.name.startswith("."):
         return "hidden file" if kind != "a folder" else "hidden folder"
@@ -159,7 +159,7 @@ def _kind(path, found):
         return "link to a folder" if path.is_symlink() else _SUB_FOLDERS
     if kind == "a regular file":
         return "photo" if suffix in _SUFFIXES else suffix or "file without suffix"
-    if kind.startswith(("a link", "a dangling")) and suffix in _SUFFIXES:
-        found.unreadable.append((path, f"it is {kind}"))
+    if kind.startswith("a link") and suffix in _SUFFIXES:
+        found.unreadable.append((path, ValueError(f"it is {kind}")))
         return None
-    return kind.split(" (")[0].removeprefix("a ").replace(" that leads to itself", " to itself")
+    return "broken link" if kind.startswith("a link") else kind.removeprefix("a ")

@@ -1,4 +1,4 @@
-"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+"""Image files to integer pixels and back, 8 and 16 bits per channel, with their metadata.
 
 Receives paths.
 Hands pixels with their metadata to data, alignment and the commands, and writes them to files.

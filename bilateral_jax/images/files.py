@@ -1,11 +1,11 @@
-"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+"""Image files to integer pixels and back, 8 and 16 bits per channel.
 
 An image in memory is `[h, w, 3]`, red green blue, upright (a camera's orientation tag is applied
 when reading, and reset), uint8 or uint16 as in the file, with its alpha channel beside it: nothing
 is composited. Grey images become three equal channels and are marked as grey. The colour profile
 (ICC) is kept with the pixels so that writing can attach it again; only CMYK and Lab are converted
-to sRGB, by their profile. The format is recognised by content when reading (BMP and raw files of
-cameras, too), by suffix when writing.
+to sRGB, by their profile. The format is recognised by content when reading (JPEG, PNG, TIFF,
+WebP, AVIF, HEIC, BMP, GIF, raw files of cameras), by suffix when writing (JPEG, PNG, TIFF).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, enhance, capsys):
     assert tree(tmp_path / "out") == ["a.png"]
     assert capsys.readouterr().out == (
         "1 photo enhanced, 8 left out (2 .mov, 2 sub-folders (--recursive reads them), "
-        "1 file without suffix, 1 hidden file, 1 link to a folder, 1 named pipe)\n"
+        "1 FIFO, 1 file without suffix, 1 hidden file, 1 link to a folder)\n"
     )
 
 
@@ -88,16 +88,22 @@ def test_broken_links_are_named_and_leave_out_one_photo(tmp_path, enhance, capsy
     (folder / "notes.txt").symlink_to("nowhere.txt")
     assert enhance(folder, tmp_path / "out") == 1
     shown = capsys.readouterr()
-    assert f"failed: {folder}/gone.png: it is a dangling link (to nowhere.png)\n" in shown.err
-    assert f"failed: {folder}/self.png: it is a link that leads to itself\n" in shown.err
-    assert shown.out == "1 photo enhanced, 2 failed, 1 left out (1 dangling link)\n"
+    assert (
+        f"failed: {folder}/gone.png: it is a link to nowhere.png, which does not exist\n"
+        in shown.err
+    )
+    assert (
+        f"failed: {folder}/self.png: it is a link to self.png, which cannot be followed ("
+        in shown.err
+    )
+    assert shown.out == "1 photo enhanced, 2 failed, 1 left out (1 broken link)\n"
 
 
 def test_no_regular_file_is_refused_without_waiting(tmp_path, enhance, capsys):
     os.mkfifo(tmp_path / "pipe.png")
     assert enhance(tmp_path / "pipe.png", tmp_path / "out.png") == 1
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/pipe.png is a named pipe (FIFO), not a regular file\n"
+        f"error: {tmp_path}/pipe.png is a FIFO, not a regular file\n"
     )
 
 
@@ -151,11 +157,18 @@ def test_an_unwritable_folder_is_found_before_the_checkpoint_is_read(tmp_path, c
     assert "cannot write to the folder /proc/out: " in capsys.readouterr().err
 
 
-def test_long_names(tmp_path, enhance):
-    name = "n" * 245 + ".png"
-    images.write(tmp_path / name, PIXELS)
-    assert enhance(tmp_path / name, tmp_path / "out") == 0
+def test_long_names(tmp_path, enhance, capsys):
+    name = "n" * 251 + ".png"
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "in" / name, PIXELS)
+    assert enhance(tmp_path / "in" / name, tmp_path / "out") == 0
     assert tree(tmp_path / "out") == [name]
+    capsys.readouterr()
+    (tmp_path / "in" / name).with_suffix(".bmp").write_bytes(b"BM")  # would become NAME.bmp.png
+    assert enhance(tmp_path / "in", tmp_path / "out", "--overwrite") == 1
+    shown = capsys.readouterr()
+    assert "is longer than 255 bytes" in shown.err
+    assert shown.out == "1 photo enhanced, 1 failed\n"
 
 
 def test_names_of_outputs():

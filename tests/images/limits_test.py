@@ -125,6 +125,13 @@ def test_what_libjpeg_warns_of_without_a_loss_is_read(tmp_path):
     np.testing.assert_array_equal(images.read(path).pixels, expected)
 
 
+def test_further_pictures_of_a_jpeg_are_said_to_be_left_out(tmp_path):
+    first, second = (PIL_Image.fromarray(part) for part in (PIXELS, PIXELS[::2, ::2].copy()))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second], quality=98)
+    photo = images.read(tmp_path / "a.jpg")
+    assert photo.pixels.shape == PIXELS.shape and "MPO" in photo.notes[0]
+
+
 def test_jpeg_is_decoded_as_pillow_does(tmp_path):
     for options in ({}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}):
         for mode in ("L", "RGB"):

@@ -48,6 +48,8 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
     attributes, orientation = metadata.upright(attributes)
     notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
+    if "mp" in image.info:
+        notes.append("further pictures in the file (MPO: previews, gain maps, ...) are left out")
     if any(name == "APP2" and content.startswith(b"MPF\0") for name, content in image.applist):
         notes.append("further images in the file (a preview, an HDR gain map) are left out")
     attributes["notes"] = tuple(notes)

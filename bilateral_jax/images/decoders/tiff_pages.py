@@ -52,10 +52,23 @@ def full_page(tiff, *, first_frame: bool):
     return full[0]
 
 
+def has_mask(tiff) -> bool:
+    """Whether a page is a mask of the image.
+
+    Args:
+      tiff: `tifffile.TiffFile`.
+    """
+    return any(_kind(page) & _MASK for page in _all_pages(tiff))
+
+
+def _kind(page):
+    return int(page.tags.valueof(_NEW_SUBFILE_TYPE, 0))
+
+
 def _is_auxiliary(page):
     if page.tags.valueof(_OLD_SUBFILE_TYPE) == _OLD_REDUCED:
         return True
-    return bool(int(page.tags.valueof(_NEW_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK))
+    return bool(_kind(page) & (_REDUCED | _MASK))
 
 
 def _stacked(tiff):
