@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "bilateral_jax"
 
 # What everything below it may import.
-_BASE = {"color", "pixels", "resize", "atomic", "tree_paths"}
+_BASE = {"color", "pixels", "resize", "atomic", "regular_files", "tree_paths"}
 # layer -> the layers it may import: a layer is a folder or a file directly inside the package, or
 # a folder beside it. None: everything (composition happens there and nowhere else).
 ARROWS = {
@@ -23,6 +23,7 @@ ARROWS = {
     "pixels": set(),
     "resize": {"pixels"},
     "atomic": set(),
+    "regular_files": set(),
     "tree_paths": set(),
     "kernels": _BASE | {"lattice"},
     "ops": _BASE | {"lattice", "kernels"},
@@ -30,7 +31,7 @@ ARROWS = {
     "losses": _BASE | {"ops"},
     "metrics": _BASE | {"ops"},
     "models": _BASE | {"ops", "lattice"},
-    "images": {"color", "pixels", "atomic"},
+    "images": {"color", "pixels", "atomic", "regular_files"},
     "video": _BASE | {"images"},
     "data": _BASE | {"images", "video", "filters"},
     "alignment": _BASE | {"images", "video", "filters"},

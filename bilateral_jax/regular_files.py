@@ -1,0 +1,115 @@
+"""Opens regular files only: a FIFO, a device or a socket is refused by name, without waiting.
+
+Opening a FIFO that nobody writes to blocks for ever, and some devices act when they are opened.
+"""
+
+import os
+import pathlib
+import stat
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def fault(path) -> str | None:
+    """Says why a path cannot be read as a regular file; opens nothing.
+
+    Args:
+      path: the file; links are followed.
+
+    Returns:
+      "is a FIFO, not a regular file", "is a link to TARGET, which does not exist", "does not
+      exist", or such; None for a regular file.
+    """
+    path = pathlib.Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if not path.is_symlink():
+            return "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+        target = os.readlink(path)
+        if isinstance(error, FileNotFoundError):
+            return f"is a link to {target}, which does not exist"
+        return f"is a link to {target}, which cannot be followed ({error.strerror})"
+    return _not_regular(mode)
+
+
+def open_binary(path):
+    """Opens a regular file for reading, without blocking.
+
+    Args:
+      path: the file; links are followed.
+
+    Returns:
+      A binary file object.
+
+    Raises:
+      OSError: it does not exist or cannot be opened.
+      ValueError: it is not a regular file; the message names it and its kind.
+    """
+    _refuse(path, os.stat(path).st_mode)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        _refuse(path, os.fstat(descriptor).st_mode)  # it may have been replaced since
+        os.set_blocking(descriptor, True)
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path, *, most: int | None = None) -> bytes:
+    """Reads a regular file.
+
+    Args:
+      path: the file.
+      most: bytes; a larger file is refused unread. None for no limit.
+
+    Returns:
+      Its content.
+
+    Raises:
+      OSError: as `open_binary`.
+      ValueError: as `open_binary`, or the file is larger.
+    """
+    with open_binary(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise ValueError(f"{path} has {size} bytes, expected at most {most}")
+        return file.read()
+
+
+def read_text(path, *, encoding: str = "utf-8", most: int | None = None) -> str:
+    """Reads a regular text file.
+
+    Args:
+      path: the file.
+      encoding: of the text.
+      most: as for `read_bytes`.
+
+    Returns:
+      Its text.
+
+    Raises:
+      OSError: as `open_binary`.
+      ValueError: as `read_bytes`; UnicodeDecodeError where it is not text.
+    """
+    text = read_bytes(path, most=most).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _refuse(path, mode):
+    if reason := _not_regular(mode):
+        raise ValueError(f"{path} {reason}")
+
+
+def _not_regular(mode):
+    if stat.S_ISREG(mode):
+        return None
+    return f"is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}, not a regular file"
