@@ -39,6 +39,21 @@ def fault(path) -> str | None:
     return _not_regular(mode)
 
 
+def check(path):
+    """Refuses a path that cannot be read as a regular file; opens nothing.
+
+    Args:
+      path: the file; links are followed.
+
+    Raises:
+      OSError: it does not exist or cannot be looked at.
+      ValueError: it is not a regular file, or a link that leads nowhere; the message names it.
+    """
+    if pathlib.Path(path).is_symlink() and (reason := fault(path)):
+        raise ValueError(f"{path} {reason}")
+    _refuse(path, os.stat(path).st_mode)
+
+
 def open_binary(path):
     """Opens a regular file for reading, without blocking.
 
