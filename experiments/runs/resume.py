@@ -1,5 +1,7 @@
 """Resuming a run: its newest valid checkpoint, and the hooks that were cut off at that step."""
 
+import numpy as np
+
 from bilateral_jax import tree_paths
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.training import state as state_lib
@@ -41,6 +43,12 @@ def restore(folder, target):
         return None, None, None
     step, state, metadata = found or trees.restore(folder, step)
     leaves = state_lib.from_earlier_layout(tree_paths.flatten(state))
+    where = f"checkpoint step {step} in {folder} is damaged"
+    for name in ("data", "averages"):
+        if name not in metadata:
+            raise trees.DamagedCheckpointError(f"{where}: its metadata have no {name}")
+    if int(np.sum(leaves.get(("step",), step))) != step:
+        raise trees.DamagedCheckpointError(f"{where}: its state is that of another step")
     return (
         step,
         tree_paths.fill(target, leaves, misfit="the checkpoint does not fit the experiment"),

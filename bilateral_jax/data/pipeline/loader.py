@@ -10,6 +10,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import weakref
 
@@ -95,7 +96,7 @@ class Loader:
           ValueError: not a position, or one within a batch (saved with another batch size).
         """
         examples = state.get("examples") if isinstance(state, dict) else None
-        if not isinstance(examples, int) or examples < 0:
+        if type(examples) is not int or not 0 <= examples <= sys.maxsize:
             raise ValueError(f'a position is {{"examples": count}}, got {state!r}')
         if examples % self._examples:
             raise ValueError(
