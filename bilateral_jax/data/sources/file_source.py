@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import copy
+import hashlib
+import json
 import operator
 import warnings
 
@@ -139,6 +141,16 @@ class FileSource:
         """
         return self._name(self._records[operator.index(index)])
 
+    def identity(self) -> dict:
+        """Describes the records, see `views.identity`; reads no file.
+
+        Returns:
+          `{"records": int, "names": checksum of the names in order}`.
+        """
+        names = json.dumps([self._name(record) for record in self._records])
+        checksum = hashlib.blake2b(names.encode(), digest_size=16).hexdigest()
+        return {"records": len(self), "names": checksum}
+
     def _read_or_next(self, index):
         """Reads a record, or the next that can be read."""
         count = len(self._records)
@@ -172,8 +184,11 @@ class FileSource:
             except (OSError, ValueError) as error:
                 return str(error)
 
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(threads)
+        try:
             return list(pool.map(reason, records))
+        finally:  # without waiting: after Ctrl-C, the files still to be read are left alone
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _report(self, count):
         names = image_files.join_names(

@@ -95,6 +95,11 @@ class Unpaired:
         """(name, reason) of what the two sources have left out."""
         return [*getattr(self._inputs, "skipped", []), *getattr(self._targets, "skipped", [])]
 
+    def identity(self) -> dict:
+        """Describes the records, see `views.identity`, and those of both sources."""
+        sides = {"inputs": self._inputs, "targets": self._targets}
+        return {"records": len(self)} | {n: views.identity(side) for n, side in sides.items()}
+
     def indices(self, index: int) -> tuple[int, int]:
         """Returns which input and which target make an element.
 

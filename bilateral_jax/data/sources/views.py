@@ -42,6 +42,20 @@ def is_paired(source) -> bool:
     return getattr(source, "paired", True)
 
 
+def identity(source) -> dict:
+    """Describes which records a source has, to recognise it when a run is resumed.
+
+    Args:
+      source: any source; one may have a method `identity` of its own.
+
+    Returns:
+      JSON-able dict with "records", their number, and where they have names "names", a checksum of
+      the names in order.
+    """
+    own = getattr(source, "identity", None)
+    return {"records": len(source)} if own is None else own()
+
+
 class View:
     """A source that wraps another one of the same length.
 
@@ -64,6 +78,10 @@ class View:
     def paired(self) -> bool:
         """Whether input and target show the same scene."""
         return is_paired(self._source)
+
+    def identity(self) -> dict:
+        """Describes the records, see `identity`: those of the wrapped source."""
+        return identity(self._source) | {"records": len(self)}
 
     def _exact(self, index):
         """Returns an element of the wrapped source, without substitution where it has such."""
@@ -97,6 +115,29 @@ class Numbered(View):
     def __getitem__(self, index: int) -> dict:
         """Returns an element with its `record`."""
         return self._source[index] | {"record": np.int32(index)}
+
+
+class Waiting(View):
+    """Reads elements inside a context, for example one in which a signal ends the waiting.
+
+    Args:
+      source: any source.
+      context: `() -> context manager`, entered for each element.
+    """
+
+    def __init__(self, source, context):
+        super().__init__(source)
+        self._context = context
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns an element of the source."""
+        with self._context():
+            return self._source[index]
+
+    def exact(self, index: int) -> dict:
+        """Returns an element without substitution, see `file_source.FileSource.exact`."""
+        with self._context():
+            return self._exact(index)
 
 
 class Cached(View):

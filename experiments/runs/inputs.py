@@ -1,0 +1,107 @@
+"""The sources and the loader of a run, opened and checked before anything is compiled."""
+
+import contextlib
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from bilateral_jax.data import registry
+from bilateral_jax.data.pipeline import loader as loader_lib
+from bilateral_jax.data.sources import views
+from bilateral_jax.training import distributed
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a run reads.
+
+    Attributes:
+      loader: batches of the training source.
+      heldout: the source of the evaluations, kept in memory.
+      identities: `{"train": ..., "heldout": ...}`, see `views.identity`; kept in checkpoints.
+    """
+
+    loader: loader_lib.Loader
+    heldout: Any
+    identities: dict
+
+
+def open_(batches_of, request, *, seed, data, batches):
+    """Opens the sources and makes the loader.
+
+    Args:
+      batches_of: the experiment's `batches`.
+      request: a `stop_requests.StopRequest`; with one process a signal ends the waiting for files.
+        Several processes agree on a step to stop after, and wait for one another.
+      seed: of the order and the augmentation.
+      data: section of a config: keywords of the source, for `train` and `heldout`.
+      batches: section of a config, for `batches_of`.
+
+    Returns:
+      An `Inputs`; no batch was read yet.
+
+    Raises:
+      stop_requests.Stopped: a signal came while the files were listed and validated.
+      ValueError: as `registry.make` and the loader.
+      TypeError: an unknown option, by name.
+    """
+    index, count = distributed.index(), distributed.count()
+    waiting = request.interrupts if count == 1 else contextlib.nullcontext
+    _check(**batches)
+    with waiting():
+        source, heldout = _sources(waiting, **data, **_keep_in_memory(**batches))
+        loader = batches_of(source, seed=seed, shard=(index, count), **batches)
+    loader.waiting = waiting
+    identities = {"train": views.identity(source), "heldout": views.identity(heldout)}
+    return Inputs(loader, heldout, identities)
+
+
+def _check(*, batch_size, **_):
+    devices = jax.device_count()
+    if type(batch_size) is not int or batch_size < 1 or batch_size % devices:
+        raise ValueError(
+            "batch_size counts the examples of all devices and must be a multiple of their number, "
+            f"{devices}, got {batch_size!r}"
+        )
+
+
+def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
+    """Whether decoded photos are kept in memory: not if cached on disk or read by workers."""
+    return {"cached": decoded_folder is None and workers == 0}
+
+
+def _sources(waiting, *, train, heldout, cached):
+    source = _make("train", **train)
+    heldout = views.Waiting(_make("heldout", **heldout), waiting)
+    return views.Cached(source) if cached else source, views.Cached(heldout, exact=True)
+
+
+def _make(section, **options):
+    try:
+        return registry.make(**options)
+    except ValueError as error:
+        raise ValueError(f"--config.data.{section}: {error}") from error
+
+
+def check_sizes(update, state, loader):
+    """Traces the update with the first batch, which compiles nothing, to find what does not fit.
+
+    Args:
+      update: of all devices, as `parallel.update` makes it; with one process alone.
+      state: the state that it takes; left as it is.
+      loader: its next batch is looked at and stays the next one.
+
+    Raises:
+      ValueError: the update cannot take the batch; the message has its sizes and the reason.
+    """
+    batch = loader.peek()
+    if distributed.count() > 1:
+        return
+    try:
+        update.trace(state, batch)
+    except Exception as error:  # of the network's layers, which have errors of their own
+        sizes = ", ".join(f"{name} {list(np.shape(batch[name]))}" for name in ("input", "target"))
+        reason = " ".join(str(error).split())[:500]
+        raise ValueError(f"a batch of {sizes} does not fit the experiment: {reason}") from error
