@@ -95,13 +95,13 @@ def _train(
     averages = metric_averages.MetricAverages(batches["batch_size"])
     folder, key = trees.run_folder(workdir), jax.random.key(seed)
     first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
-    accept = run.get("accept_changed_data", False)
     if first is None:
         loader.peek()  # what is wrong with the photos is said before anything is compiled
         first, state = 0, paper.init(key)
         if start is not None:
             state = warm_start.put(state, start, paper)
     else:
+        accept = run.get("accept_changed_data", False) or first >= steps
         resume.check_sources(first, saved.get("sources"), opened.identities, accept=accept)
         loader.set_state(saved["data"])
         averages.set_state(saved["averages"])
@@ -138,7 +138,7 @@ def _train(
     guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
     guarded = parallel.replicate(guarded)
     if first < steps:
-        inputs.check_sizes(update, guarded, loader)
+        inputs.check_sizes(update, guarded, loader, batches)
     if distributed.is_first():
         workdir_lib.note_environment(workdir, step=first)
         writer = summary_writer.SummaryWriter(workdir, step=first)

@@ -16,7 +16,7 @@ def check_intervals(steps, **run):
     intervals = {name: run[name] for name in run if name.endswith("_every")}
     for name, value in {"steps": steps, **intervals}.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f"{name} must be a number of steps, at least 1, got {value!r}")
+            raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
 
 
 def make(

@@ -12,6 +12,8 @@ from bilateral_jax.data.pipeline import loader as loader_lib
 from bilateral_jax.data.sources import views
 from bilateral_jax.training import distributed
 
+_SIZES = ("batch_size", "crop", "short_sides", "pad_to", "load_size")  # options of all loaders
+
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
@@ -62,8 +64,8 @@ def _check(*, batch_size, **_):
     devices = jax.device_count()
     if type(batch_size) is not int or batch_size < 1 or batch_size % devices:
         raise ValueError(
-            "batch_size counts the examples of all devices and must be a multiple of their number, "
-            f"{devices}, got {batch_size!r}"
+            "batch_size counts the examples of all devices and must be at least 1, a multiple of "
+            f"their number, {devices}; got {batch_size!r}"
         )
 
 
@@ -85,13 +87,14 @@ def _make(section, **options):
         raise ValueError(f"--config.data.{section}: {error}") from error
 
 
-def check_sizes(update, state, loader):
-    """Traces the update with the first batch, which compiles nothing, to find what does not fit.
+def check_sizes(update, state, loader, batches):
+    """Traces the update with the first batch, before compiling, to find sizes that do not fit.
 
     Args:
       update: of all devices, as `parallel.update` makes it; with one process alone.
       state: the state that it takes; left as it is.
       loader: its next batch is looked at and stays the next one.
+      batches: section of the config.
 
     Raises:
       ValueError: the update cannot take the batch; the message has its sizes and the reason.
@@ -104,4 +107,7 @@ def check_sizes(update, state, loader):
     except Exception as error:  # of the network's layers, which have errors of their own
         sizes = ", ".join(f"{name} {list(np.shape(batch[name]))}" for name in ("input", "target"))
         reason = " ".join(str(error).split())[:500]
-        raise ValueError(f"a batch of {sizes} does not fit the experiment: {reason}") from error
+        options = ", ".join(f"{name} {batches[name]}" for name in _SIZES if name in batches)
+        raise ValueError(
+            f"a batch of {sizes} ({options}) does not fit the experiment: {reason}"
+        ) from error

@@ -5,8 +5,8 @@ import re
 from experiments.runs import config_differences
 
 # Names of entries that are common words, so that a message with one need not speak of the entry.
-_COMMON_WORDS = {"error", "form", "head", "initial", "kind", "loss", "name", "part", "root", "run"}
-_COMMON_WORDS |= {"size", "split", "start", "stop"}
+_COMMON_WORDS = {"error", "experiment", "form", "head", "initial", "kind", "loss", "name", "part"}
+_COMMON_WORDS |= {"root", "run", "size", "split", "start", "stop"}
 
 
 def add(error, config):

@@ -45,6 +45,7 @@ class FilePairs(file_source.FileSource):
         sizes = [reader.size(path) for reader, path in zip(self._readers, record[1:])]
         if None not in sizes:
             _check_equal(record, *sizes)
+        return sizes[0] or sizes[1]
 
     def _read(self, record):
         pair = [reader.read(path) for reader, path in zip(self._readers, record[1:])]

@@ -100,6 +100,11 @@ class Unpaired:
         sides = {"inputs": self._inputs, "targets": self._targets}
         return {"records": len(self)} | {n: views.identity(side) for n, side in sides.items()}
 
+    def smaller_than(self, height: int, width: int) -> list[str]:
+        """Lists the images of both sources that are too small, see `views.smaller_than`."""
+        sides = (self._inputs, self._targets)
+        return [name for side in sides for name in views.smaller_than(side, height, width)]
+
     def indices(self, index: int) -> tuple[int, int]:
         """Returns which input and which target make an element.
 

@@ -56,6 +56,21 @@ def identity(source) -> dict:
     return {"records": len(source)} if own is None else own()
 
 
+def smaller_than(source, height: int, width: int) -> list[str]:
+    """Lists the elements of a source that are known to be too small for a crop.
+
+    Args:
+      source: any source; one that knows sizes without reading has a method of this name.
+      height: of the crop.
+      width: of the crop.
+
+    Returns:
+      Their names; empty where no size is known.
+    """
+    known = getattr(source, "smaller_than", None)
+    return [] if known is None else known(height, width)
+
+
 class View:
     """A source that wraps another one of the same length.
 
@@ -153,6 +168,10 @@ class Cached(View):
     def __init__(self, source, *, max_bytes: int = 2 << 30, exact: bool = False):
         super().__init__(source)
         self._left, self._kept, self._is_exact = max_bytes, {}, exact
+
+    def smaller_than(self, height: int, width: int) -> list[str]:
+        """Lists the elements that are too small, see `smaller_than`: their sizes stay."""
+        return smaller_than(self._source, height, width)
 
     def __getitem__(self, index: int) -> dict:
         """Returns element `index` of the source; the caller must not write into it."""
