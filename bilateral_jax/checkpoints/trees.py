@@ -262,7 +262,9 @@ def _failure_reason(directory, step, error):
     if "No space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
         text = "the disk is full"
     others = [each for each in steps(directory) if each != step]
-    kept = f"steps {', '.join(map(str, others))} are untouched" if others else "there was none yet"
+    names = ", ".join(map(str, others))
+    kept = f"steps {names} are untouched" if len(others) > 1 else f"step {names} is untouched"
+    kept = kept if others else "there was none yet"
     return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
 
 

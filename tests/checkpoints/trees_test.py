@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import sys
+import types
 
 import flax.struct
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from bilateral_jax.checkpoints import integrity, trees
+from bilateral_jax.checkpoints import integrity, orbax_calls, trees
 
 
 @flax.struct.dataclass
@@ -320,3 +322,21 @@ def test_a_fifo_in_place_of_a_file_is_damage(tmp_path, name):
     os.mkfifo(tmp_path / "3" / name)
     with pytest.raises(trees.DamagedCheckpointError, match="a FIFO, not a regular file"):
         trees.restore(tmp_path, 3)
+
+
+def test_late_writers_of_a_failed_save_print_nothing(tmp_path, monkeypatch):
+    """tensorstore's threads report to a closed event loop; other errors are still shown."""
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    with pytest.raises(OSError), orbax_calls.waiting_for_writers(tmp_path):
+        raise OSError("No space left on device")
+
+    def report(value, source):
+        fields = {"exc_value": value, "exc_type": type(value), "object": source}
+        sys.unraisablehook(types.SimpleNamespace(**fields, exc_traceback=None, err_msg=None))
+
+    report(RuntimeError("Event loop is closed"), None)
+    assert not shown
+    report(RuntimeError("Event loop is closed"), report)
+    report(ValueError("another"), None)
+    assert len(shown) == 2
