@@ -1,7 +1,9 @@
 """How orbax is called: in one process, without its log, and with failed writers waited for."""
 
 import contextlib
+import functools
 import logging
+import sys
 import threading
 import time
 
@@ -26,8 +28,12 @@ def waiting_for_writers(directory):
 
     Only the first failed write is the block's error. asyncio would log each of the others as an
     exception that was never retrieved: its messages about this directory are dropped from here on.
+    tensorstore's own threads report to an event loop that is closed by then, and Python would print
+    a traceback for each: those are dropped, too.
     """
     before = set(threading.enumerate())
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_drop_late_writes, hook)
     try:
         yield
     except Exception:
@@ -37,7 +43,14 @@ def waiting_for_writers(directory):
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
         logger = logging.getLogger("asyncio")
         logger.addFilter(lambda record: str(directory) not in record.getMessage())
-        raise
+        raise  # and the hook stays: writes may still end after this
+    sys.unraisablehook = hook
+
+
+def _drop_late_writes(hook, unraisable):
+    closed = isinstance(unraisable.exc_value, RuntimeError) and unraisable.object is None
+    if not (closed and "Event loop is closed" in str(unraisable.exc_value)):
+        hook(unraisable)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The command `prepare`: a data set's files to records for fast random access."""
 
+import re
 import sys
 import warnings
 
@@ -66,6 +67,8 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
         reason = registry.option_error(error)
         advice = ": --option NAME=VALUE" if reason and "needs" in reason else ""
         raise ValueError(f"prepare {name}: {reason or error}{advice}") from error
+    except ValueError as error:
+        raise ValueError(_as_options(str(error))) from error
     counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())
     state = "prepared" if result.fresh else "already prepared"
     print(f"{state}: {result.root}: {counts} records, {_bytes(result.size)}", end="")
@@ -76,6 +79,16 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
         rest = len(result.skipped) - _MOST_NAMED
         print(f"  and {rest} more; all are named in {result.root / 'metadata.json'}")
     return 0
+
+
+def _as_options(message):
+    """Writes the keywords that a source's message advises as they are typed here."""
+    message = re.sub(r'\bon_bad="(\w+)"', r"--on-bad \1", message)
+    return re.sub(r'(?<![\w-])(\w+)=(?:"(\w+)"|(True|False|FOLDER|FILE)\b)', _as_option, message)
+
+
+def _as_option(keyword):
+    return f"--option {keyword[1]}={keyword[2] or keyword[3]}"
 
 
 def _bar(examples, split, count):
