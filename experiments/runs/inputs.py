@@ -85,7 +85,7 @@ def _sources(waiting, members, *, train, heldout, cached):
 
 def _make(section, members, *, kind, **options):
     try:
-        source = registry.make(kind, **options)
+        source = registry.make(kind=kind, **options)
         held = source[0] if len(source) else members
     except (OSError, ValueError, TypeError) as error:
         name = TypeError if isinstance(error, TypeError) else ValueError
