@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 from typing import Any
 
-import jax
 import numpy as np
 
 from bilateral_jax.cli import errors
@@ -54,22 +53,12 @@ def open_(batches_of, request, *, seed, data, batches, members):
     """
     index, count = distributed.index(), distributed.count()
     waiting = request.interrupts if count == 1 else contextlib.nullcontext
-    _check(**batches)
     with waiting():
         source, heldout = _sources(waiting, members, **data, **_keep_in_memory(**batches))
         loader = batches_of(source, seed=seed, shard=(index, count), **batches)
     loader.waiting = waiting
     identities = {"train": views.identity(source), "heldout": views.identity(heldout)}
     return Inputs(loader, heldout, identities)
-
-
-def _check(*, batch_size, **_):
-    devices = jax.device_count()
-    if type(batch_size) is not int or batch_size < 1 or batch_size % devices:
-        raise ValueError(
-            "batch_size counts the examples of all devices and must be at least 1, a multiple of "
-            f"their number, {devices}; got {batch_size!r}"
-        )
 
 
 def _keep_in_memory(*, decoded_folder=None, workers=0, **_):

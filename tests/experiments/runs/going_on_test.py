@@ -126,7 +126,8 @@ def _fails(*_, **__):
     [
         ({"steps": 0}, r"steps must be an int of at least 1, got 0 \(--config.steps=0\)"),
         ({"run.evaluate_every": 0}, "--config.run.evaluate_every=0"),
-        ({"batches.batch_size": 12}, r"their number, 8; got 12 \(--config.batches.batch_size=12\)"),
+        ({"batches.batch_size": 12}, r"evenly over 8 devices.*\(--config.batches.batch_size=12,"),
+        ({"batches.batch_size": 0}, r"at least 1, got 0 \(--config.batches.batch_size=0\)"),
         ({"batches.crop": 0}, "crop must be a positive int or two of them, got 0"),
         ({"schedule.warmup": 9}, None),
     ],
