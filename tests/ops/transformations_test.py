@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import bilateral_jax as bj
 from bilateral_jax import models, resize
 from bilateral_jax.models import model as model_lib
-from tests import cases, lowering
+from tests import cases
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -219,15 +219,6 @@ def test_resize_exports_for_any_size(size, method):
     function = functools.partial(resize.resize, size=(16, 16), method=method)
     image = jax.random.uniform(jax.random.key(0), (*size, 3))
     close(export.export(jax.jit(function))(shape).call(image), function(image))
-
-
-@pytest.mark.parametrize("platform", ["gpu", "tpu"])
-@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
-def test_kernels_lower_with_64_bit_numbers_enabled(platform):
-    lower = {"gpu": lowering.for_cuda, "tpu": lowering.for_tpu}[platform]
-    with jax.enable_x64(True):
-        for function, arrays in operations(platform).values():
-            assert f"_{platform}" in lower(gradient(function), *arrays)
 
 
 @pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
