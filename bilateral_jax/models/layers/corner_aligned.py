@@ -10,6 +10,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 
 
 def half(size: int) -> int:
@@ -163,7 +164,16 @@ class Axis:
 
 
 def whole(size: int) -> Axis:
-    """Makes the weights of a whole axis."""
+    """Makes the weights of a whole axis.
+
+    Raises:
+      ValueError: the size is symbolic, in a program exported for any size.
+    """
+    if export.is_symbolic_dim(size):
+        raise ValueError(
+            "a network with an image pyramid is exported for one size: height and width must be "
+            f"numbers, got the symbolic size {size}"
+        )
     finest = Span(0, size, size)
     middle, coarsest = finest.halved(), finest.halved().halved()
     return Axis(_weights((finest, middle, coarsest), middle))
