@@ -138,6 +138,8 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
     """
     tunable, network = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
+    for note in photo.notes:
+        print(f"note: {source}: {note}", file=sys.stderr)
     images.check_writable(target, photo, bits=images.bit_depth(photo.pixels), quality=quality)
     atomic.check_folder(pathlib.Path(target).parent)
     small, full = (

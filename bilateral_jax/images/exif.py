@@ -146,24 +146,55 @@ def resolution(block: bytes | None) -> tuple[float, float] | None:
     Returns:
       (x, y) in pixels per inch, or None, also for a block that is broken.
     """
+    values = [None, None]
+    for tag in (_X_RESOLUTION, _Y_RESOLUTION):
+        content = find(block, (), tag)
+        if content and len(content) == 8:
+            order = "<" if block.removeprefix(HEADER).startswith(b"II") else ">"
+            above, below = struct.unpack(order + "II", content)
+            values[tag - _X_RESOLUTION] = above / below if below else None
+    content = find(block, (), _RESOLUTION_UNIT)
+    unit = max(content[:2]) if content else 2  # in either byte order
+    return pixels_per_inch(values, {2: 1.0, 3: 2.54}.get(unit))
+
+
+def find(block: bytes | None, directories, tag: int) -> bytes | None:
+    """Finds a tag in a block without decoding the others.
+
+    Args:
+      block: a block, or None for none.
+      directories: tags that lead to the directory of the tag, from the first directory on.
+      tag: its number.
+
+    Returns:
+      The value's bytes in the order of the block; None if it is absent or the block is broken.
+    """
     block = (block or b"").removeprefix(HEADER)
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
         return None
-    values, unit = [None, None], 2
     try:
-        directory = struct.unpack_from(order + "I", block, 4)[0]
-        for index in range(struct.unpack_from(order + "H", block, directory)[0]):
-            entry = directory + 2 + 12 * index
-            tag, kind, _, place = struct.unpack_from(order + "HHII", block, entry)
-            if tag in (_X_RESOLUTION, _Y_RESOLUTION) and kind == 5:
-                above, below = struct.unpack_from(order + "II", block, place)
-                values[tag - _X_RESOLUTION] = above / below if below else None
-            if tag == _RESOLUTION_UNIT:
-                unit = struct.unpack_from(order + "H", block, entry + 8)[0]
+        start = struct.unpack_from(order + "I", block, 4)[0]
+        for wanted in (*directories, tag):
+            content = _entry(block, order, start, wanted)
+            if content is None or wanted == tag:
+                return content
+            start = struct.unpack(order + "I", content)[0]
     except struct.error:
         return None
-    return pixels_per_inch(values, {2: 1.0, 3: 2.54}.get(unit))
+
+
+def _entry(block, order, start, wanted):
+    """The value's bytes of a tag in the directory at an offset, or None."""
+    for index in range(struct.unpack_from(order + "H", block, start)[0]):
+        entry = start + 2 + 12 * index
+        tag, kind, count = struct.unpack_from(order + "HHI", block, entry)
+        if tag == wanted:
+            length = count * {3: 2, 4: 4, 5: 8}.get(kind, 1)
+            place = struct.unpack_from(order + "I", block, entry + 8)[0]
+            place = entry + 8 if length <= 4 else place
+            return block[place : place + length]
+    return None
 
 
 def pixels_per_inch(values, scale: float | None) -> tuple[float, float] | None:

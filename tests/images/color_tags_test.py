@@ -129,3 +129,72 @@ def test_grey_gets_a_grey_profile():
     profile = color_tags.from_png({"gAMA": LINEAR}, grey=True)
     assert ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip() == "GRAY"
     assert color_tags.from_code_points(12, 13, grey=True) is None
+
+
+def exif_of_camera(index):
+    block = PIL_Image.Exif()
+    block[271] = "Maker"
+    block[34665] = {40961: 65535, 40965: {1: index}}
+    return block
+
+
+def test_adobe_rgb_that_a_camera_names_in_exif(tmp_path):
+    image = PIL_Image.fromarray(PIXELS)
+    image.save(tmp_path / "a.jpg", exif=exif_of_camera("R03"))
+    profile = images.read(tmp_path / "a.jpg").icc_profile
+    # Adobe RGB (1998), 4.3.5.3 and its inverse for sRGB, multiplied; LittleCMS clips the colours.
+    matrix = np.array([[1.3984, -0.3984, 0.0], [0.0, 1.0, 0.0], [0.0, -0.0429, 1.0429]])
+    linear = ((PIXELS / 255.0) ** (563 / 256) @ matrix.T).clip(0, 1)
+    low, high = linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055
+    expected = np.where(linear <= 0.0031308, low, high) * 255
+    assert np.abs(to_srgb(profile) - expected).max() < 1.5
+    for other in (exif_of_camera("R98"), b"Exif\0\0broken"):
+        image.save(tmp_path / "a.jpg", exif=other)
+        assert images.read(tmp_path / "a.jpg").icc_profile is None
+    own = color_tags.from_code_points(12, 13)
+    image.save(tmp_path / "a.jpg", exif=exif_of_camera("R03"), icc_profile=own)
+    assert images.read(tmp_path / "a.jpg").icc_profile == own
+
+
+def rationals(values):
+    return [number for value in values for number in (round(value * 10000), 10000)]
+
+
+@pytest.mark.parametrize(
+    "primaries, transfer",
+    [
+        ((0.64, 0.33, 0.30, 0.60, 0.15, 0.06), None),
+        ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), None),
+        (None, [round(65535 * (i / 255) ** 1.8) for i in range(256)]),
+        (None, [round(65535 * (i / 255) ** g) for g in (1.8, 2.2, 1.0) for i in range(256)]),
+    ],
+)
+def test_tags_of_tiff(tmp_path, primaries, transfer):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    tags = [(318, "2I", 2, rationals((0.3127, 0.3290)), True)]
+    if primaries:
+        tags.append((319, "2I", 6, rationals(primaries), True))
+    if transfer:
+        tags.append((301, "H", len(transfer), transfer, True))
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=tags)
+    profile = images.read(tmp_path / "a.tif").icc_profile
+    if primaries and primaries[0] == 0.64:
+        assert profile is None
+    elif primaries:
+        p3 = matrix_profiles.encode(color_tags._PRIMARIES[12][1], (2.2,), name="P3")
+        np.testing.assert_array_equal(to_srgb(profile), to_srgb(p3))
+    else:
+        gammas = np.array([1.8, 1.8, 1.8] if len(transfer) == 256 else [1.8, 2.2, 1.0])
+        linear = (PIXELS / 255.0) ** gammas
+        low, high = linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055
+        expected = np.where(linear <= 0.0031308, low, high) * 255
+        assert np.abs(to_srgb(profile) - expected).max() < 1.5
+
+
+def test_a_broken_transfer_function_is_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    tags = [(301, "H", 5, [0, 1, 2, 3, 4], True)]
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, photometric="rgb", extratags=tags)
+    for function in (images.read, images.inspect):
+        with pytest.raises(ValueError, match="transfer function or primaries are broken"):
+            function(tmp_path / "a.tif")

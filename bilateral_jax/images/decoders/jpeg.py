@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 
+from bilateral_jax.images import color_tags, headers, jpeg_segments, metadata, profiles
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, jpeg_segments, metadata, profiles
 
 _COLORS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 # Parts of libjpeg's warnings that mean lost pixels. The others (bytes between the segments, an
@@ -50,8 +50,8 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
     if "mp" in image.info:
         notes.append("further pictures in the file (MPO: previews, gain maps, ...) are left out")
-    if any(name == "APP2" and content.startswith(b"MPF\0") for name, content in image.applist):
-        notes.append("further images in the file (a preview, an HDR gain map) are left out")
+    if image.mode == "RGB" and not profile:
+        profile = color_tags.from_exif(attributes["exif"])
     attributes["notes"] = tuple(notes)
     header = headers.upright(*image.size, orientation, 8)
 

@@ -63,6 +63,8 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     profile = bytes(_value(tiff, page, _ICC) or b"") or None
     if color in ("CMYK", "Lab"):
         profiles.check_convertible(profile, color)
+    elif not profile and color != "white is zero":
+        profile = tiff_tags.profile(page, grey=color == "grey")
     subsampled = page.photometric == _YCBCR and page.compression not in _JPEG
     if subsampled:
         tiff_subsampled.check(tiff, page)
