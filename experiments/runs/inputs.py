@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,9 @@ def _make(section, **options):
     try:
         return registry.make(**options)
     except ValueError as error:
-        raise ValueError(f"--config.data.{section}: {error}") from error
+        option = rf"--config.data.{section}.\1=\2"  # as what the message advises is typed here
+        advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, str(error))
+        raise ValueError(f"--config.data.{section}: {advised}") from error
 
 
 def check_sizes(update, state, loader, batches):
