@@ -28,14 +28,11 @@ def waiting_for_writers(directory):
 
     Only the first failed write is the block's error. asyncio would log each of the others as an
     exception that was never retrieved: its messages about this directory are dropped from here on.
-    tensorstore's own threads report to an event loop that is closed by then, and Python would print
-    a traceback for each: those are dropped, too.
     """
     before = set(threading.enumerate())
-    hook = sys.unraisablehook
-    sys.unraisablehook = functools.partial(_drop_late_writes, hook)
     try:
-        yield
+        with without_late_reports():
+            yield
     except Exception:
         deadline = time.monotonic() + _WRITER_SECONDS
         for thread in set(threading.enumerate()) - before:
@@ -43,11 +40,23 @@ def waiting_for_writers(directory):
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
         logger = logging.getLogger("asyncio")
         logger.addFilter(lambda record: str(directory) not in record.getMessage())
-        raise  # and the hook stays: writes may still end after this
+        raise
+
+
+@contextlib.contextmanager
+def without_late_reports():
+    """Drops, if the block fails, what tensorstore's threads report after its end.
+
+    They report to an event loop that is closed by then, and Python would print a traceback for
+    each. It may come at any time later, so the hook that drops it stays.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_drop_late_reports, hook)
+    yield
     sys.unraisablehook = hook
 
 
-def _drop_late_writes(hook, unraisable):
+def _drop_late_reports(hook, unraisable):
     closed = isinstance(unraisable.exc_value, RuntimeError) and unraisable.object is None
     if not (closed and "Event loop is closed" in str(unraisable.exc_value)):
         hook(unraisable)

@@ -212,6 +212,7 @@ def _read_arrays(folder, expected, where):
         handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=single)
         with (
             orbax_calls.without_log(),
+            orbax_calls.without_late_reports(),
             ocp.Checkpointer(handler, multiprocessing_options=single) as reader,
         ):
             headers = tree_paths.flatten(reader.metadata(folder / "state").item_metadata.tree)

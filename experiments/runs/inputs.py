@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,10 @@ def _make(section, members, *, kind, **options):
         source = registry.make(kind=kind, **options)
         held = source[0] if len(source) else members
     except (OSError, ValueError, TypeError) as error:
+        option = rf"--config.data.{section}.\1=\2"  # as what the message advises is typed here
+        advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, errors.sentence(error))
         name = TypeError if isinstance(error, TypeError) else ValueError
-        raise name(f"--config.data.{section}: {errors.sentence(error)}") from error
+        raise name(f"--config.data.{section}: {advised}") from error
     if missing := [member for member in members if member not in held]:
         raise ValueError(
             f"--config.data.{section}: this experiment needs elements with {', '.join(members)}; "

@@ -179,6 +179,17 @@ def test_photos_that_changed_since_the_checkpoint_are_refused_unless_accepted(tm
         _run(_config(source, steps=11), workdir)
 
 
+def test_advice_about_photos_is_given_as_it_is_typed(tmp_path):
+    source = _write_pairs(tmp_path / "pairs", 2)
+    (tmp_path / "pairs" / "input" / "1.png").unlink()
+    typed = r"^--config.data.train: 1 of 2 .* --config.data.train.on_bad=skip would leave them out$"
+    with pytest.raises(ValueError, match=typed):
+        _run(_config(source), tmp_path / "run")
+    (tmp_path / "pairs" / "input" / "1.png").symlink_to(__file__)
+    with pytest.raises(ValueError, match="--config.data.train.follow_links=True accepts that"):
+        _run(_config(source), tmp_path / "run")
+
+
 def test_checkpoints_without_the_identity_of_their_sources_resume():
     now = {"train": {"records": 3}, "heldout": {"records": 1}}
     resume.check_sources(5, None, now, accept=False)
