@@ -49,8 +49,9 @@ def bilateral_filter(
     Accuracy:
       Difference from the exact filter on a photo of 64 x 64 pixels in [0, 1], with a sigma_space of
       2 to 8 pixels: with 2 cells per sigma at most 0.025, 0.04 and 0.12 for a sigma_range of 0.1,
-      0.2 and 0.4 (root mean square 0.003, 0.006 and 0.009); 4 cells halve all of these. The largest
-      are at guides within half a cell of 0 or 1, where the outermost cell holds.
+      0.2 and 0.4 (root mean square 0.003, 0.006 and 0.009); 4 cells halve all of these. For a
+      sigma_range of 0.4 the largest are at guides within half a cell of 0 or 1, where the outermost
+      cell holds (elsewhere 0.06).
 
     Reference:
       Tomasi, Manduchi 1998 (the filter); Paris, Durand 2006 and Chen, Paris, Durand 2007, section
