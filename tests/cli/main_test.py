@@ -12,6 +12,7 @@ import bilateral_jax
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models, tree_paths
 from bilateral_jax.checkpoints import networks, trees
+from bilateral_jax.cli import errors
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -346,3 +347,11 @@ def test_the_golden_weights_enhance_from_the_shell(tmp_path):
     np.testing.assert_array_equal(out, inference.enhance(model, record["fullres_C"][0]))
     done = shell("info", tmp_path / "absent")
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(capsys):
+    def function():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert errors.exit_code(function) == 141
+    assert capsys.readouterr().err == ""
