@@ -8,7 +8,18 @@ import argparse
 import pathlib
 import sys
 
-from bilateral_jax.cli import align, enhance, import_weights, info, prepare, score
+import bilateral_jax
+from bilateral_jax.cli import (
+    align,
+    compilation_cache,
+    enhance,
+    errors,
+    import_weights,
+    info,
+    prepare,
+    score,
+    versions,
+)
 
 _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
@@ -18,6 +29,7 @@ _COMMANDS = {
     "align": (align, "cut pairs of patches from two cameras' photos"),
     "info": (info, "print what a checkpoint holds"),
 }
+_RUN_NETWORKS = ("enhance", "score")
 # Programs of a checkout, which are no part of the package.
 _EXPERIMENTS = (
     "demo",
@@ -45,19 +57,12 @@ def main(arguments=None) -> int:
         program = f"python -m experiments.{arguments[0]}"
         print(f"error: not part of the package; in a checkout run {program}", file=sys.stderr)
         return 2
+    errors.silence_opencv()
     options = vars(_parser(chosen=list(arguments[:1])).parse_args(arguments))
     run = options.pop("run")
-    try:
-        return run(**options)
-    except (OSError, ValueError, ImportError) as error:
-        message = str(error) or type(error).__name__
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            message += ': pip install "bilateral_jax[images]"'
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    if arguments[0] in _RUN_NETWORKS:
+        compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(run, **options)
 
 
 def _parser(chosen):
@@ -68,12 +73,16 @@ def _parser(chosen):
         description="Enhance photos with a trained bilateral network.",
         epilog="Training and evaluation need a checkout: python -m experiments.train there.",
     )
+    version = f"bilateral-jax {bilateral_jax.__version__} ({versions.text()})"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (module, what) in _COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if [name] == chosen:
             command.set_defaults(run=module.run)
             module.add_arguments(command)
+            if name in _RUN_NETWORKS:
+                compilation_cache.add_option(command)
     return parser
 
 

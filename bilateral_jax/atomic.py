@@ -76,6 +76,25 @@ def folder(path, *, keep_existing=False):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_folder(path):
+    """Checks that files can be written in a folder, and changes nothing: before long work.
+
+    Args:
+      path: the folder. Where it is absent, the closest of its parents that exists is checked.
+
+    Raises:
+      OSError: it is a file or lies in one, or cannot be written; the message names it.
+    """
+    path = pathlib.Path(path)
+    try:
+        existing = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+        with open(_scratch(existing / "check"), "xb") as scratch:
+            pass
+        os.unlink(scratch.name)
+    except OSError as error:
+        raise type(error)(f"cannot write to the folder {path}: {error.strerror}") from None
+
+
 def move_folder(source, target):
     """Renames a folder, replacing one of that name.
 

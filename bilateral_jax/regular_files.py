@@ -7,6 +7,7 @@ import os
 import pathlib
 import stat
 
+_REGULAR = "a regular file"
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a character device",
@@ -14,6 +15,34 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFDIR: "a folder",
 }
+
+
+def kind(path) -> str:
+    """Says what a path leads to; opens nothing.
+
+    Args:
+      path: the path; links are followed.
+
+    Returns:
+      "a regular file", "a folder", "a FIFO", "a socket", "a link to TARGET, which does not exist",
+      "a link to TARGET, which cannot be followed (REASON)", "absent", or such.
+
+    Raises:
+      OSError: the path cannot be looked at, e.g. for lack of permission.
+    """
+    path = pathlib.Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if not path.is_symlink():
+            if isinstance(error, FileNotFoundError):
+                return "absent"
+            raise
+        target = os.readlink(path)
+        if isinstance(error, FileNotFoundError):
+            return f"a link to {target}, which does not exist"
+        return f"a link to {target}, which cannot be followed ({error.strerror})"
+    return _kind(mode)
 
 
 def fault(path) -> str | None:
@@ -26,17 +55,13 @@ def fault(path) -> str | None:
       "is a FIFO, not a regular file", "is a link to TARGET, which does not exist", "does not
       exist", or such; None for a regular file.
     """
-    path = pathlib.Path(path)
     try:
-        mode = path.stat().st_mode
+        found = kind(path)
     except OSError as error:
-        if not path.is_symlink():
-            return "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
-        target = os.readlink(path)
-        if isinstance(error, FileNotFoundError):
-            return f"is a link to {target}, which does not exist"
-        return f"is a link to {target}, which cannot be followed ({error.strerror})"
-    return _not_regular(mode)
+        return error.strerror
+    if found in ("absent", _REGULAR):
+        return "does not exist" if found == "absent" else None
+    return f"is {found}" if found.startswith("a link") else f"is {found}, not a regular file"
 
 
 def check(path):
@@ -65,18 +90,22 @@ def open_binary(path):
 
     Raises:
       OSError: it does not exist or cannot be opened.
-      ValueError: it is not a regular file; the message names it and its kind.
+      ValueError: as `check`.
     """
-    _refuse(path, os.stat(path).st_mode)
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
+    check(path)
+    # Opened by its name, which some readers ask the file for.
+    return open(path, "rb", opener=lambda name, flags: _open_regular(path, name, flags))
+
+
+def _open_regular(path, name, flags):
+    descriptor = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
     try:
         _refuse(path, os.fstat(descriptor).st_mode)  # it may have been replaced since
         os.set_blocking(descriptor, True)
-        return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def read_bytes(path, *, most: int | None = None) -> bytes:
@@ -120,11 +149,9 @@ def read_text(path, *, encoding: str = "utf-8", most: int | None = None) -> str:
 
 
 def _refuse(path, mode):
-    if reason := _not_regular(mode):
-        raise ValueError(f"{path} {reason}")
+    if (found := _kind(mode)) != _REGULAR:
+        raise ValueError(f"{path} is {found}, not a regular file")
 
 
-def _not_regular(mode):
-    if stat.S_ISREG(mode):
-        return None
-    return f"is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}, not a regular file"
+def _kind(mode):
+    return _REGULAR if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a special file")

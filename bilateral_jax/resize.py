@@ -12,6 +12,7 @@ Methods:
     rounding.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
@@ -66,7 +67,7 @@ def weights(size: int, target: int, method: str) -> tuple[np.ndarray, np.ndarray
     return first, (covered / covered.sum(1, keepdims=True)).astype(np.float32)
 
 
-def resize(image, size, *, method: str):
+def resize(image, size, *, method: str) -> jax.Array:
     """Resizes images in JAX; the aspect ratio is not kept.
 
     Args:

@@ -13,10 +13,11 @@ import sys
 import time
 
 import jax
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax.checkpoints import trees
+from bilateral_jax.cli import errors
 from bilateral_jax.training import (
     distributed,
     loop,
@@ -28,7 +29,7 @@ from bilateral_jax.training import (
 )
 from experiments import experiment
 from experiments.reports import contact_sheet
-from experiments.runs import failure, inputs, option_names, resume, warm_start
+from experiments.runs import command_line, failure, inputs, option_names, resume, warm_start
 from experiments.runs import hooks as hooks_lib
 from experiments.runs import workdir as workdir_lib
 
@@ -89,7 +90,7 @@ def _run(config, workdir, progress, request, saved_config):
 def _train(
     paper, workdir, progress, request, saved_config, *, seed, steps, data, batches, run, start=None
 ):
-    opened = inputs.open_(paper.batches, request, seed=seed, data=data, batches=batches)
+    opened = inputs.open_(paper, request, seed=seed, data=data, batches=batches)
     loader, heldout = opened.loader, opened.heldout
     shard = (distributed.index(), distributed.count())
     averages = metric_averages.MetricAverages(batches["batch_size"])
@@ -177,7 +178,7 @@ def main(config, workdir, *, coordinator=None, processes=None, process=None):
     except loop.NonFiniteError as error:
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
         return NONFINITE
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except errors.SOURCE_ERRORS as error:
         print(f"error: {workdir_lib.explain(error, workdir)}", file=sys.stderr)
         return 1
     return 0 if outcome.signal is None else 128 + outcome.signal
@@ -189,10 +190,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto' on a cluster.")
     flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
     flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
-    flags.mark_flags_as_required(["config", "workdir"])
     _NAMES = ("workdir", "coordinator", "processes", "process")
-    app.run(
-        lambda _: stop_requests.leave(
-            main(_CONFIG.value, **{name: flags.FLAGS[name].value for name in _NAMES})
-        )
+    command_line.run(
+        lambda: main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES}),
+        config="config",
+        required=("config", "workdir"),
     )

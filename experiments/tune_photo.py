@@ -10,6 +10,7 @@ tuning; the target distribution is that of NICER (Fischer et al. 2020).
 """
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bilateral_jax import images, metrics
+from bilateral_jax import atomic, images, metrics
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
 from bilateral_jax.models import nima
@@ -118,7 +120,7 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
 
     Args:
       source: path of the photo.
-      target: path to write, with the ICC profile and the EXIF tags of the source.
+      target: path to write, with the alpha channel, profile and metadata of the source.
       critic: folder of a NIMA, a run or an imported model.
       operator: a name of `tunable_operators.KINDS`.
       cells: as for `tunable_operators.make`.
@@ -136,6 +138,10 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
     """
     tunable, network = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
+    for note in photo.notes:
+        print(f"note: {source}: {note}", file=sys.stderr)
+    images.check_writable(target, photo, bits=images.bit_depth(photo.pixels), quality=quality)
+    atomic.check_folder(pathlib.Path(target).parent)
     small, full = (
         whole_photos.limit_short_side(photo.pixels, short_side),
         images.to_float(photo.pixels),
@@ -150,7 +156,7 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
         "photo, after": score(network, after),
     }
     pixels = images.to_integer(after, images.bit_depth(photo.pixels))
-    images.write(target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality)
+    images.write_photo(target, dataclasses.replace(photo, pixels=pixels), quality=quality)
     parameters = tunable.describe(found) | {"PSNR to the input": float(metrics.psnr(after, full))}
     return {name: tuple(map(float, pair)) for name, pair in rows.items()}, parameters
 
@@ -193,17 +199,19 @@ def _parser():
     add("--seed", type=int, default=0, help="of the random start (0)")
     add("--short-side", type=int, default=224, help="of the copy to tune on (224)")
     add("--quality", type=int, default=95, help="of a JPEG (95)")
+    compilation_cache.add_option(parser)
     return parser
 
 
 def main(arguments=None) -> int:
     """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
-    try:
-        rows, parameters = run(**options)
-    except (OSError, ValueError, TypeError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+    compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(_run, options, caught=errors.SOURCE_ERRORS)
+
+
+def _run(options):
+    rows, parameters = run(**options)
     print(text(rows, parameters))
     return 0
 

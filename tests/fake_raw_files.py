@@ -52,10 +52,10 @@ def write_dng(path, scene, *, neutral=(1.0, 1.0, 1.0), crop=None, orientation=1)
     tifffile.imwrite(path, pixels, photometric="cfa", extratags=tags, metadata=None, software=False)
 
 
-def prophoto_profile(name="ProPhoto RGB"):
-    """Builds an ICC profile of three curves and three colours (version 2)."""
+def prophoto_profile(name="ProPhoto RGB", *, gamma=1.8):
+    """Builds an ICC profile of ProPhoto's primaries and a power for the curve (version 2)."""
     text = name.encode() + b"\0"
-    curve = struct.pack(">4sIIH", b"curv", 0, 1, round(1.8 * 256))
+    curve = struct.pack(">4sIIH", b"curv", 0, 1, round(gamma * 256))
     colours = {
         b"rXYZ": (0.79767, 0.28804, 0.0),
         b"gXYZ": (0.13519, 0.71187, 0.0),

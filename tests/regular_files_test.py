@@ -47,13 +47,16 @@ def test_links_that_lead_nowhere_are_explained(special):
     assert reasons[0] == "is a link to gone, which does not exist"
     assert reasons[1].startswith("is a link to itself, which cannot be followed (")
     assert reasons[2] == "does not exist"
-    with pytest.raises(OSError, match="dangling"):
+    with pytest.raises(ValueError, match="dangling is a link to gone, which does not exist"):
         regular_files.open_binary(special / "dangling")
 
 
 def test_regular_files_are_read(tmp_path):
     (tmp_path / "text").write_bytes(b"one\r\ntwo\n")
     assert regular_files.fault(tmp_path / "text") is None
+    assert regular_files.kind(tmp_path / "text") == "a regular file"
+    with regular_files.open_binary(tmp_path / "text") as file:
+        assert file.name == str(tmp_path / "text") and os.get_blocking(file.fileno())
     assert regular_files.read_bytes(tmp_path / "text") == b"one\r\ntwo\n"
     assert regular_files.read_text(tmp_path / "text") == "one\ntwo\n"
     with pytest.raises(ValueError, match="text has 9 bytes, expected at most 8"):

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bilateral_jax import models
+from bilateral_jax import atomic, models
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
 
@@ -39,7 +39,7 @@ class SavedModel:
     batch_stats: Any
     metadata: dict[str, Any]
 
-    def to_model(self, *, module=None):
+    def to_model(self, *, module=None) -> model_lib.Model:
         """Builds the network.
 
         Args:
@@ -86,7 +86,7 @@ class SavedModel:
         return module
 
 
-def load_model(path, step=None, *, network=None, module=None):
+def load_model(path, step=None, *, network=None, module=None) -> model_lib.Model:
     """Loads a network, ready to call, from a run or an exported model.
 
     Args:
@@ -110,7 +110,7 @@ def load_model(path, step=None, *, network=None, module=None):
     return load(path, step, network=network).to_model(module=module)
 
 
-def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
+def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None) -> None:
     """Saves a model for `load_model` and the command `enhance`.
 
     Args:
@@ -124,14 +124,28 @@ def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None
     Raises:
       ValueError: the folder already holds a model.
     """
-    if trees.steps(path):
-        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    check_free(path)
     state = {"params": params, "batch_stats": batch_stats or {}}
     metadata = {**(metadata or {}), "model": entry(name, hyperparameters)}
     trees.save(path, 0, state, metadata=metadata)
 
 
-def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
+def check_free(path) -> None:
+    """Checks that `save` can write a model to a folder, before the work on the model.
+
+    Args:
+      path: the folder, which need not exist.
+
+    Raises:
+      ValueError: the folder already holds a model.
+      OSError: it cannot be created or written.
+    """
+    if trees.steps(path):
+        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    atomic.check_folder(path)
+
+
+def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats") -> dict[str, Any]:
     """Describes a network inside a state; `load` expects it in `metadata["model"]`.
 
     Args:
@@ -149,7 +163,7 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
     }
 
 
-def load(path, step=None, *, network=None):
+def load(path, step=None, *, network=None) -> SavedModel:
     """Loads the record of a network: names, arrays and metadata, without building it.
 
     Args:

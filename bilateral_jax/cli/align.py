@@ -15,8 +15,11 @@ import sys
 import threading
 from concurrent.futures import process
 
+from bilateral_jax import atomic
 from bilateral_jax.alignment import dped_layout, pairing, photo_pair
-from bilateral_jax.cli import arguments
+from bilateral_jax.cli import arguments, photo_paths
+
+_READING = ("max_pixels", "first_frame")
 
 
 def add_arguments(command):
@@ -42,6 +45,7 @@ def add_arguments(command):
     add("--jobs", type=integer(1), default=1, help="photos at a time (default: 1)")
     add("--report", type=integer(0), default=40, help="photos shown (default: 40)")
     add("--redo", action="store_true", help="process finished photos again")
+    arguments.add_reading(command)
 
 
 def run(
@@ -85,11 +89,17 @@ def run(
     dped_layout.check_names(phone, camera)
     if pairs is None:
         found, unpaired = pairing.by_name(phone_dir, camera_dir)
+        left_out = photo_paths.find([phone_dir, camera_dir]).left_out
+        if left_out:
+            print(f"left out: {photo_paths.describe(left_out, recursive=True)}")
     else:
         found, unpaired = pairing.by_list(pairs, phone_dir, camera_dir), []
+    # Recorded only where they are given: records of earlier versions stay valid.
+    options = {name: value for name, value in options.items() if name not in _READING or value}
     options["suffix"] = f".{options['suffix']}"
     options["stride"] = options["stride"] or options["size"]
     root = pathlib.Path(out) / phone
+    atomic.check_folder(root)
     dped_layout.check_folder(root)
     (root / "photos").mkdir(parents=True, exist_ok=True)
     with dped_layout.locked(root):

@@ -26,6 +26,26 @@ def add_step(command):
     add("--network", metavar="NAME", help="of a run with several (default: the one to ship)")
 
 
+def add_reading(command):
+    """Adds `--max-pixels` and `--first-frame`, which say which photos are read; see `images.read`.
+
+    Args:
+      command: as for `add_checkpoint`.
+    """
+    add = command.add_argument
+    add(
+        "--max-pixels",
+        type=integer(1),
+        metavar="N",
+        help="read photos of up to N pixels (default: 268 million, and 1,000 per byte of the file)",
+    )
+    add(
+        "--first-frame",
+        action="store_true",
+        help="of a file with several pages or frames, read the first",
+    )
+
+
 def integer(low, high=None):
     """Makes an argument type: integers from `low` to `high`, both included.
 

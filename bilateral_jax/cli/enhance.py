@@ -1,25 +1,34 @@
 """The command `enhance`: photos to enhanced photos, file by file."""
 
+import collections
 import dataclasses
 import pathlib
 import sys
+import warnings
 
-from bilateral_jax import images, inference
+from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, photo_paths
-
-_JPEG = (".jpg", ".jpeg")
+from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
 
 
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    add("sources", nargs="+", metavar="IN", help="JPEG, PNG or TIFF, 8 or 16 bits, or a folder")
-    add("target", metavar="OUT", help="a file for one photo, else a folder")
+    readable = " ".join(images.READABLE_SUFFIXES)
+    add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable}, raw)")
+    add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
-    add("--overwrite", action="store_true", help="replace files that exist; never an input")
+    add("--recursive", action="store_true", help="read sub-folders, too; OUT gets the same ones")
+    existing = command.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--overwrite", action="store_true", help="replace files that exist; never an input"
+    )
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="pass over photos whose output exists"
+    )
     add(
         "--tile-rows",
         type=arguments.integer(1),
@@ -36,102 +45,104 @@ def add_arguments(command):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """One photo: the input, the output, and the reason it cannot be written, if any."""
-
-    source: pathlib.Path
-    target: pathlib.Path
-    problem: str | None = None
-
-
-def run(sources, target, *, checkpoint, step, network, bits, quality, overwrite, **options) -> int:
+def run(
+    sources,
+    target,
+    *,
+    checkpoint,
+    step,
+    network,
+    bits,
+    quality,
+    recursive,
+    overwrite,
+    skip_existing,
+    max_pixels=None,
+    first_frame=False,
+    **options,
+) -> int:
     """Enhances files; one that fails is named and the others are enhanced.
 
     Args:
-      sources: files, or one folder.
+      sources: files and folders.
       target: a file for one photo, else a folder; folders are created if absent.
       checkpoint: a run's work directory or an exported model.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
       bits: 8 or 16 for the output; None as the input.
       quality: of JPEG files, 1 to 100.
+      recursive: read sub-folders, too.
       overwrite: replace files that exist; inputs are never replaced.
+      skip_existing: pass over photos whose output exists.
+      max_pixels: of a photo, see `images.read`.
+      first_frame: of photos with several pages or frames, enhance the first.
       **options: of `inference.enhance`.
 
     Returns:
-      Exit code: 0, or 1 if a photo failed.
+      Exit code: 0, or 1 if a photo failed, or was left since its output exists and neither
+      `overwrite` nor `skip_existing` says what to do.
     """
-    jobs = _jobs([pathlib.Path(s) for s in sources], pathlib.Path(target), bits, overwrite)
-    model = networks.load_model(checkpoint, step, network=network)
-    failed = 0
+    sources, target = [pathlib.Path(source) for source in sources], pathlib.Path(target)
+    into_folder = enhance_jobs.goes_into_folder(sources, target)
+    found = photo_paths.find(sources, recursive=recursive, exclude=[target])
+    jobs = enhance_jobs.make(
+        found.photos, target, into_folder=into_folder, bits=bits, overwrite=overwrite
+    )
+    failures = [photo_paths.failure(*unreadable) for unreadable in found.unreadable]
+    failures += [photo_paths.failure(job.source, job.problem) for job in jobs if job.problem]
+    for line in failures:
+        _say(f"failed: {line}")
+    ready = [job for job in jobs if not job.problem and not job.exists]
+    existing = [job for job in jobs if job.exists]
+    if existing and not skip_existing:
+        _say(_refusal(existing))
+    enhanced, notes = 0, collections.defaultdict(list)
+    if ready:
+        atomic.check_folder(target if into_folder else target.parent)
+        model = networks.load_model(checkpoint, step, network=network)
+        options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
+        enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
+    for note, photos in notes.items():
+        _say(f"note: {note}: {_named(photos)}")
+    failed = len(failures) + len(ready) - enhanced
+    _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
+    return int(failed > 0 or (bool(existing) and not skip_existing))
+
+
+def _enhance_all(model, jobs, notes, **options):
+    """Enhances the photos, names those that fail and gives the number of the others."""
+    enhanced = 0
     for job in _progress(jobs):
         try:
-            if job.problem:
-                raise ValueError(job.problem)
-            _enhance_file(model, job, bits, quality, **options)
-        except (OSError, ValueError, MemoryError) as error:
-            failed += 1
-            print(f"failed: {job.source}: {error or type(error).__name__}", file=sys.stderr)
-    if failed:
-        print(f"{failed} of {len(jobs)} photos failed", file=sys.stderr)
-    return int(failed > 0)
+            with warnings.catch_warnings(record=True) as caught:
+                said = _enhance_file(model, job, **options)
+            enhanced += 1
+            said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
+            for note in dict.fromkeys(said):
+                notes[note].append(job.source)
+        except (OSError, ValueError, MemoryError, ImportError) as error:
+            _say(f"failed: {photo_paths.failure(job.source, error)}")
+    return enhanced
 
 
-def _jobs(sources, target, bits, overwrite):
-    """Pairs every input with its output."""
-    into_folder = len(sources) > 1 or sources[0].is_dir() or target.is_dir()
-    if not into_folder and target.suffix.lower() not in images.SUFFIXES:
-        into_folder = not target.suffix
-    if into_folder and target.is_file():
-        raise ValueError(f"{target} is a file; for several photos give a folder")
-    if into_folder and target.suffix.lower() in images.SUFFIXES and not target.is_dir():
-        raise ValueError(f"{target} is named like a file; for several photos give a folder")
-    files = photo_paths.find(sources)
-    inputs = {file.resolve() for file in files}
-    jobs, taken = [], set()
-    for file in files:
-        out = target / _name(file, bits) if into_folder else target
-        jobs.append(_Job(file, out, _problem(out, inputs, taken, bits, overwrite)))
-        taken.add(out.resolve())
-    (target if into_folder else target.parent).mkdir(parents=True, exist_ok=True)
-    return jobs
-
-
-def _name(file, bits):
-    """The input's name; as PNG where JPEG cannot hold 16 bits."""
-    too_deep = bits == 16 and file.suffix.lower() in _JPEG
-    return file.with_suffix(".png").name if too_deep else file.name
-
-
-def _problem(out, inputs, taken, bits, overwrite):
-    suffix = out.suffix.lower()
-    if suffix not in images.SUFFIXES:
-        return f"the output {out} must end in one of {', '.join(images.SUFFIXES)}"
-    if bits == 16 and suffix in _JPEG:
-        return f"the output {out} cannot hold 16 bits; use .png or .tif"
-    if out.resolve() in inputs:
-        return f"the output {out} is an input; choose another path"
-    if out.resolve() in taken:
-        return f"the output {out} belongs to another input of this call"
-    if out.exists() and not overwrite:
-        return f"the output {out} exists; --overwrite replaces it"
-    return None
-
-
-def _enhance_file(model, job, bits, quality, **options):
-    photo = images.read(job.source)
-    if bits is None and job.target.suffix.lower() in _JPEG:
-        bits = 8
-    pixels = photo.pixels
-    if bits == 16:
-        pixels = images.to_bits(pixels, 16)
-    pixels = inference.enhance(model, pixels, **options)
-    if bits == 8:
-        pixels = images.to_bits(pixels, 8)
-    images.write(
-        job.target, pixels, icc_profile=photo.icc_profile, exif=photo.exif, quality=quality
-    )
+def _enhance_file(model, job, *, bits, quality, reading, **options):
+    """Enhances a photo and gives sentences about what its output does not hold of it."""
+    photo = images.read(job.source, **reading)
+    suffix = job.target.suffix.lower()
+    asked = bits
+    if bits is None:
+        bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)
+    images.check_writable(job.target, photo, bits=bits, quality=quality)
+    photo, notes = images.fit_metadata(photo, suffix)
+    if bits < images.bit_depth(photo.pixels) and asked is None:
+        notes.append("JPEG holds 8 bits per channel: 16 were rounded to 8")
+    pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
+    pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
+    alpha = None if photo.alpha is None else images.to_bits(photo.alpha, bits)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    photo = dataclasses.replace(photo, pixels=pixels, alpha=alpha)
+    images.write_photo(job.target, photo, quality=quality)
+    return [*photo.notes, *notes]
 
 
 def _progress(jobs):
@@ -140,3 +151,37 @@ def _progress(jobs):
     import tqdm
 
     return tqdm.tqdm(jobs, unit="photo")
+
+
+def _say(line):
+    """Prints a line on the error output, above a progress bar."""
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr)
+
+
+def _refusal(existing):
+    advice = "--skip-existing passes over such photos, --overwrite replaces the files"
+    if len(existing) == 1:
+        return (
+            f"not enhanced: {existing[0].source}: the output {existing[0].target} exists; {advice}"
+        )
+    return f"not enhanced: {len(existing)} photos whose outputs exist; {advice}"
+
+
+def _named(paths):
+    rest = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{rest}"
+
+
+def _print_summary(enhanced, failed, existing, left_out, recursive):
+    parts = [f"{enhanced} photo{'' if enhanced == 1 else 's'} enhanced"]
+    if failed:
+        parts.append(f"{failed} failed")
+    if existing:
+        parts.append(f"{existing} skipped (output exists)")
+    if left_out:
+        kinds = photo_paths.describe(left_out, recursive=recursive)
+        parts.append(f"{sum(left_out.values())} left out ({kinds})")
+    print(", ".join(parts))

@@ -66,6 +66,7 @@ def run(load, source, target, **options) -> int:
     Returns:
       Exit code 0.
     """
+    networks.check_free(target)
     model = load(source, **options)
     name, hyperparameters = models.describe(model.module)
     networks.save(

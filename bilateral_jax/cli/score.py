@@ -16,12 +16,15 @@ _BAR = 40  # characters
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    add("sources", nargs="+", metavar="PHOTO", help="JPEG, PNG or TIFF files, or folders of them")
+    readable = " ".join(images.READABLE_SUFFIXES)
+    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable}, raw)")
+    add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add("--histogram", action="store_true", help="show the whole distribution of ratings")
 
 
-def run(sources, *, checkpoint, step, network, histogram) -> int:
+def run(sources, *, checkpoint, step, network, histogram, recursive=False, **reading) -> int:
     """Prints the mean and the standard deviation of the predicted ratings of each photo.
 
     Args:
@@ -30,6 +33,8 @@ def run(sources, *, checkpoint, step, network, histogram) -> int:
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
       histogram: print the distributions, too.
+      recursive: read sub-folders, too.
+      **reading: options of `images.read`.
 
     Returns:
       Exit code: 0, or 1 if a photo failed.
@@ -38,28 +43,34 @@ def run(sources, *, checkpoint, step, network, histogram) -> int:
       FileNotFoundError: a source or the checkpoint does not exist.
       ValueError: a folder without photos, or a checkpoint of another network than NIMA.
     """
-    files = photo_paths.find(sources)
+    found = photo_paths.find(sources, recursive=recursive)
+    files = [photo.path for photo in found.photos]
+    for unreadable in found.unreadable:
+        print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
         )
-    width, failed = max(len(str(file)) for file in files), 0
+    width, failed = max((len(str(file)) for file in files), default=0), len(found.unreadable)
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            probabilities = distribution(model, images.read(file).pixels)
-        except (OSError, ValueError, MemoryError) as error:
+            probabilities = distribution(model, images.read(file, **reading).pixels)
+        except (OSError, ValueError, MemoryError, ImportError) as error:
             failed += 1
-            reason = " ".join((str(error) or type(error).__name__).split())
-            print(f"failed: {file}: {reason}", file=sys.stderr)
+            print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue
         mean, deviation = float(nima.mean(probabilities)), float(nima.deviation(probabilities))
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
         if histogram:
             print("\n".join(bars(probabilities)), flush=True)
     if failed:
-        print(f"{failed} of {len(files)} photos failed", file=sys.stderr)
+        count = len(files) + len(found.unreadable)
+        print(f"{failed} of {count} photos failed", file=sys.stderr)
+    if found.left_out:
+        kinds = photo_paths.describe(found.left_out, recursive=recursive)
+        print(f"left out: {kinds}", file=sys.stderr)
     return int(failed > 0)
 
 

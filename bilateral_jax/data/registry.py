@@ -1,6 +1,9 @@
 """Data sources by name, so that a config can choose them."""
 
 import functools
+import re
+from collections.abc import Callable
+from typing import Any
 
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
@@ -17,7 +20,7 @@ from bilateral_jax.data.sources import (
 from bilateral_jax.data.synthetic import degraded_clips, operator_targets, procedural, underexposed
 
 
-def make(kind, *, start=None, stop=None, **options):
+def make(kind: str, *, start: int | None = None, stop: int | None = None, **options) -> Any:
     """Makes a source.
 
     Args:
@@ -32,18 +35,33 @@ def make(kind, *, start=None, stop=None, **options):
 
     Raises:
       ValueError: unknown kind, or bad options or files, see the source.
-      TypeError: an unknown option, by name.
+      TypeError: an unknown option, or a missing one, by name.
     """
     if kind not in KINDS:
         raise ValueError(
             f"unknown source {kind!r}; known are {', '.join(map(repr, sorted(KINDS)))}"
         )
-    source = KINDS[kind](**options)
+    try:
+        source = KINDS[kind](**options)
+    except TypeError as error:
+        reason = _option_error(str(error))
+        if reason is None:
+            raise
+        raise TypeError(f"source {kind!r} {reason}") from error
     if start is None and stop is None:
         return source
     # A source of files has its own, which takes no substitute from outside the part.
     part = getattr(source, "part", None)
     return views.Subset(source, start, stop) if part is None else part(start, stop)
+
+
+def _option_error(message):
+    """What Python says of a call's keywords, said of a source's options; None for other errors."""
+    if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", message):
+        return f"has no option {found[1]}"
+    if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", message):
+        return f"needs the option {found[1]}"
+    return None
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,7 +135,7 @@ KINDS = {
 }
 
 
-def register(kind, function):
+def register(kind: str, function: Callable[..., Any]) -> None:
     """Adds a source that lives outside of this package.
 
     Args:

@@ -1,30 +1,28 @@
 """Encoders of the image formats, each with the package that handles it exactly.
 
-JPEG: Pillow. PNG: OpenCV, with colour profile and EXIF added here. TIFF: tifffile. Each encoder
-imports the packages that it needs.
+JPEG: Pillow. PNG: OpenCV (imagecodecs for grey with alpha), with colour profile and EXIF added
+here. TIFF: tifffile. Each encoder imports the packages that it needs.
 """
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats
+from bilateral_jax.images import formats, jpeg_segments, png_chunks
+from bilateral_jax.images import photo as photo_lib
 
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
+_XMP, _IPTC = 700, 33723  # TIFF tags
 
 
-def encode(path, pixels, *, suffix: str, icc_profile, exif, quality: int) -> None:
-    """Encodes an image into a new file.
+def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
+    """Encodes a photo into a new file.
 
     Args:
       path: the file.
-      pixels: uint8 or uint16 `[h, w, 3]`, contiguous.
+      photo: what to write; checked by the caller to fit the format.
       suffix: one of `images.SUFFIXES`; the format.
-      icc_profile: bytes, or None.
-      exif: EXIF block, or None.
       quality: of JPEG, 1 to 100.
 
     Raises:
@@ -33,71 +31,97 @@ def encode(path, pixels, *, suffix: str, icc_profile, exif, quality: int) -> Non
     """
     with formats.explain_missing_packages():
         if suffix in (".jpg", ".jpeg"):
-            _write_jpeg(path, pixels, icc_profile, exif, quality)
+            _write_jpeg(path, photo, quality)
         elif suffix == ".png":
-            _write_png(path, pixels, icc_profile, exif)
+            _write_png(path, photo)
         else:
-            _write_tiff(path, pixels, icc_profile, exif)
+            _write_tiff(path, photo)
 
 
-def png(pixels) -> bytes:
+def png(stored) -> bytes:
     """Encodes pixels as PNG.
 
     Args:
-      pixels: uint8 or uint16 `[h, w, 3]`.
+      stored: uint8 or uint16, contiguous: `[h, w]` grey, `[h, w, 2]` grey and alpha, `[h, w, 3]`
+        RGB, or `[h, w, 4]` RGB and alpha.
 
     Returns:
       The content of a file.
 
     Raises:
-      OSError: OpenCV cannot encode them.
+      OSError: the pixels cannot be encoded.
     """
+    if stored.shape[2:] == (2,):  # OpenCV has no grey with alpha
+        import imagecodecs
+
+        return bytes(imagecodecs.png_encode(stored))
     import cv2
 
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
+    if stored.ndim == 3:
+        order = [2, 1, 0, 3][: stored.shape[-1]]
+        stored = np.ascontiguousarray(stored[..., order])
+    done, encoded = cv2.imencode(".png", stored)
     if not done:
         raise OSError("OpenCV could not encode a PNG file")
     return encoded.tobytes()
 
 
-def _write_jpeg(path, pixels, icc_profile, exif, quality):
+def _write_jpeg(path, photo, quality):
     import PIL.Image
 
-    blocks = {"icc_profile": icc_profile, "exif": exif}
+    comment = next((text.encode() for key, text in photo.texts if key == "Comment"), None)
+    blocks = {
+        "icc_profile": photo.icc_profile,
+        "exif": photo.exif,
+        "extra": jpeg_segments.encode(photo),
+        "comment": comment,
+        "dpi": _jpeg_resolution(photo.resolution),
+    }
     blocks = {name: block for name, block in blocks.items() if block}
-    image = PIL.Image.fromarray(pixels)
+    # An alpha that comes here is opaque everywhere.
+    image = PIL.Image.fromarray(photo_lib.stored_channels(photo_lib.without_alpha(photo)))
     with open(path, "xb") as file:
         image.save(file, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
 
 
-def _write_png(path, pixels, icc_profile, exif):
-    encoded = png(pixels)
+def _jpeg_resolution(resolution):
+    """Whole pixels per inch, as JPEG stores them; None where they do not fit."""
+    rounded = tuple(round(value) for value in resolution or ())
+    return rounded if rounded and all(0 < value < 65536 for value in rounded) else None
+
+
+def _write_png(path, photo):
+    encoded = png(photo_lib.stored_channels(photo))
     with open(path, "xb") as file:
         file.write(encoded[:_PNG_HEADER])
-        if icc_profile:
-            file.write(exif_lib.png_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc_profile)))
-        if exif:
-            file.write(exif_lib.png_chunk(b"eXIf", exif.removeprefix(exif_lib.HEADER)))
+        file.write(png_chunks.encode_metadata(photo))
         file.write(encoded[_PNG_HEADER:])
 
 
-def _write_tiff(path, pixels, icc_profile, exif):
+def _write_tiff(path, photo):
     import tifffile
 
-    texts = exif_lib.if_readable(path, exif_lib.descriptions, exif) or {}
+    stored = photo_lib.stored_channels(photo)
+    texts = exif_lib.if_readable(path, exif_lib.descriptions, photo.exif) or {}
     tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts.items()]
-    big = pixels.nbytes > 1 << 31
+    blocks = {_XMP: photo.xmp, _IPTC: photo.iptc}
+    tags += [(tag, 1, len(block), block, True) for tag, block in blocks.items() if block]
+    big = stored.nbytes > 1 << 31
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
         tiff.write(
-            pixels,
-            photometric="rgb",
+            stored,
+            photometric="minisblack" if photo.grey else "rgb",
+            planarconfig="contig" if stored.ndim == 3 else None,
+            extrasamples=None if photo.alpha is None else ["unassalpha"],
             compression="zlib",
             predictor=True,
             rowsperstrip=64,
             metadata=None,
             software=False,
-            iccprofile=icc_profile,
+            iccprofile=photo.icc_profile,
+            resolution=photo.resolution,
+            resolutionunit="INCH" if photo.resolution else None,
             extratags=tags,
         )
-    if exif and not big:
-        exif_lib.if_readable(path, exif_lib.append_to_tiff, path, exif)
+    if photo.exif and not big:
+        exif_lib.if_readable(path, exif_lib.append_to_tiff, path, photo.exif)

@@ -1,4 +1,4 @@
-"""EXIF metadata as blocks of bytes: orientation, and reading from and writing to PNG and TIFF.
+"""EXIF metadata as blocks of bytes: orientation, and reading from and writing to TIFF.
 
 JPEG and PNG hold EXIF as one block that is itself a small TIFF; a TIFF file holds the same metadata
 in its own directories. A block here starts with the six bytes "Exif" and two zeros.
@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-import zlib
 
 import numpy as np
 
 HEADER = b"Exif\x00\x00"
 
 ORIENTATION = 274  # TIFF tag
-_EXIF_DIRECTORY, _GPS_DIRECTORY = 34665, 34853
-# Text tags of a TIFF about the photo: description, make, model, software, date, artist, copyright.
-_DESCRIPTIONS = (270, 271, 272, 305, 306, 315, 33432)
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_EXIF_DIRECTORY, _GPS_DIRECTORY, _MAKER_NOTE = 34665, 34853, 37500
+# Text tags of a TIFF about the photo: title, description, make, model, software, date, artist,
+# copyright.
+_DESCRIPTIONS = (269, 270, 271, 272, 305, 306, 315, 33432)
 
 
 def reset_orientation(exif: bytes) -> tuple[bytes, int]:
@@ -71,49 +72,6 @@ def turn(pixels, orientation: int):
     return np.ascontiguousarray(pixels)
 
 
-def from_png(file) -> bytes | None:
-    """Reads the EXIF block of a PNG file.
-
-    Args:
-      file: a PNG file, open for reading bytes.
-
-    Returns:
-      The block, or None.
-
-    Raises:
-      ValueError: the file is truncated.
-    """
-    block = None
-    file.seek(8)
-    while True:
-        head = file.read(8)
-        if len(head) < 8:
-            raise ValueError("its data are truncated")
-        length, name = struct.unpack(">I4s", head)
-        if name == b"IEND":
-            if len(file.read(4)) < 4:
-                raise ValueError("its data are truncated")
-            return block
-        if name == b"eXIf":
-            block = HEADER + file.read(length).removeprefix(HEADER)
-            length = 0
-        file.seek(length + 4, os.SEEK_CUR)
-
-
-def png_chunk(name: bytes, content: bytes) -> bytes:
-    """Encodes one chunk of a PNG file.
-
-    Args:
-      name: four letters.
-      content: the chunk's data.
-
-    Returns:
-      Length, name, content and checksum.
-    """
-    checksum = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
-
-
 def from_tiff(file) -> bytes | None:
     """Collects the EXIF metadata of a TIFF file into one block.
 
@@ -151,7 +109,131 @@ def descriptions(block: bytes | None) -> dict[int, str]:
     exif = PIL.Image.Exif()
     if block:
         exif.load(block)
-    return {tag: str(exif[tag]) for tag in _DESCRIPTIONS if tag in exif}
+    return {tag: _utf8(str(exif[tag])) for tag in _DESCRIPTIONS if tag in exif}
+
+
+def _utf8(text):
+    """Decodes text that is UTF-8, as many programs write it; Pillow takes all text for Latin-1."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+def of_texts(texts: dict[int, str]) -> bytes:
+    """Makes a block of text tags.
+
+    Args:
+      texts: tag number -> text.
+
+    Returns:
+      The block.
+    """
+    import PIL.Image
+
+    exif = PIL.Image.Exif()
+    for tag, text in texts.items():
+        exif[tag] = text if text.isascii() else text.encode()
+    return exif.tobytes()
+
+
+def resolution(block: bytes | None) -> tuple[float, float] | None:
+    """Reads the resolution of a block.
+
+    Args:
+      block: a block, or None for none.
+
+    Returns:
+      (x, y) in pixels per inch, or None, also for a block that is broken.
+    """
+    values = [None, None]
+    for tag in (_X_RESOLUTION, _Y_RESOLUTION):
+        content = find(block, (), tag)
+        if content and len(content) == 8:
+            order = "<" if block.removeprefix(HEADER).startswith(b"II") else ">"
+            above, below = struct.unpack(order + "II", content)
+            values[tag - _X_RESOLUTION] = above / below if below else None
+    content = find(block, (), _RESOLUTION_UNIT)
+    unit = max(content[:2]) if content else 2  # in either byte order
+    return pixels_per_inch(values, {2: 1.0, 3: 2.54}.get(unit))
+
+
+def find(block: bytes | None, directories, tag: int) -> bytes | None:
+    """Finds a tag in a block without decoding the others.
+
+    Args:
+      block: a block, or None for none.
+      directories: tags that lead to the directory of the tag, from the first directory on.
+      tag: its number.
+
+    Returns:
+      The value's bytes in the order of the block; None if it is absent or the block is broken.
+    """
+    block = (block or b"").removeprefix(HEADER)
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None:
+        return None
+    try:
+        start = struct.unpack_from(order + "I", block, 4)[0]
+        for wanted in (*directories, tag):
+            content = _entry(block, order, start, wanted)
+            if content is None or wanted == tag:
+                return content
+            start = struct.unpack(order + "I", content)[0]
+    except struct.error:
+        return None
+
+
+def _entry(block, order, start, wanted):
+    """The value's bytes of a tag in the directory at an offset, or None."""
+    for index in range(struct.unpack_from(order + "H", block, start)[0]):
+        entry = start + 2 + 12 * index
+        tag, kind, count = struct.unpack_from(order + "HHI", block, entry)
+        if tag == wanted:
+            length = count * {3: 2, 4: 4, 5: 8}.get(kind, 1)
+            place = struct.unpack_from(order + "I", block, entry + 8)[0]
+            place = entry + 8 if length <= 4 else place
+            return block[place : place + length]
+    return None
+
+
+def pixels_per_inch(values, scale: float | None) -> tuple[float, float] | None:
+    """Converts a resolution.
+
+    Args:
+      values: horizontal and vertical; either may be None.
+      scale: to pixels per inch; None for an unknown unit.
+
+    Returns:
+      (x, y), or None unless both are positive and finite.
+    """
+    if scale is None or None in values:
+        return None
+    x, y = (float(value) * scale for value in values)
+    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
+
+
+def without_maker_note(block: bytes) -> bytes | None:
+    """Encodes a block anew without the maker's own data and the thumbnail.
+
+    Args:
+      block: a block.
+
+    Returns:
+      The smaller block; None if nothing is left.
+    """
+    import PIL.Image
+
+    source, smaller = PIL.Image.Exif(), PIL.Image.Exif()
+    source.load(block)
+    for tag, value in source.items():
+        if tag not in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
+            smaller[tag] = value
+    for tag in (_EXIF_DIRECTORY, _GPS_DIRECTORY):
+        content = {key: v for key, v in source.get_ifd(tag).items() if key != _MAKER_NOTE}
+        if content:
+            smaller[tag] = content
+    return smaller.tobytes() if len(smaller) else None
 
 
 def append_to_tiff(path, block: bytes) -> None:

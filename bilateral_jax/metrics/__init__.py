@@ -39,3 +39,7 @@ __all__ = [
     "round_to_8bit",
     "ssim",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

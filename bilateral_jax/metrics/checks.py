@@ -1,11 +1,14 @@
 """Checks of the arguments of the image metrics."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.ops import masks, ranges
 
 
-def image_pair(prediction, target, *, channels=None, data_range=1.0, valid=None):
+def image_pair(
+    prediction, target, *, channels=None, data_range=1.0, valid=None
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """Checks the arguments of a metric.
 
     Args:

@@ -13,7 +13,7 @@ from bilateral_jax.ops import roots
 _TURN = 2 * math.pi
 
 
-def delta_e(prediction, target, *, data_range=1.0, valid=None):
+def delta_e(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Mean CIE76 colour difference: the distance in CIE L*a*b*, averaged over pixels.
 
     Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just
@@ -40,7 +40,7 @@ def delta_e(prediction, target, *, data_range=1.0, valid=None):
     return _mean_difference(_distance, *pair)
 
 
-def delta_e_2000(prediction, target, *, data_range=1.0, valid=None):
+def delta_e_2000(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Mean CIEDE2000 colour difference over pixels.
 
     Protocol: Lab as for `delta_e`; all parametric factors (kL, kC, kH) are 1. Saturated colours
@@ -67,7 +67,7 @@ def delta_e_2000(prediction, target, *, data_range=1.0, valid=None):
     return _mean_difference(ciede2000, *pair)
 
 
-def ciede2000(lab, other):
+def ciede2000(lab, other) -> jax.Array:
     """CIEDE2000 difference of two colours.
 
     The formula is discontinuous where two hues are half a turn apart. The sign of a cross product

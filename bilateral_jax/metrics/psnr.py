@@ -1,12 +1,13 @@
 """Peak signal-to-noise ratio."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.metrics import checks
 from bilateral_jax.ops import masks
 
 
-def psnr(prediction, target, *, data_range=1.0, valid=None):
+def psnr(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Peak signal-to-noise ratio in dB, `10 log10(data_range^2 / mean squared error)`.
 
     Protocol: the error is averaged over pixels and channels of one image; nothing is clipped or
@@ -38,7 +39,7 @@ def psnr(prediction, target, *, data_range=1.0, valid=None):
     return -10.0 * jnp.log10(error)
 
 
-def psnr_from_mse(error, *, data_range=1.0):
+def psnr_from_mse(error, *, data_range=1.0) -> jax.Array:
     """PSNR in dB of a mean squared error, at most 100 dB.
 
     Args:

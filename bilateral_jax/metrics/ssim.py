@@ -14,7 +14,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(prediction, target, *, data_range=1.0, valid=None):
+def ssim(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Structural similarity index, 1 for equal images.
 
     Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2
@@ -58,7 +58,7 @@ def ms_ssim(
     channels="apart",
     data_range=1.0,
     valid=None,
-):
+) -> jax.Array:
     """Multiscale structural similarity index, 1 for equal images.
 
     Protocol: at every scale the window and constants of `ssim`; between scales the image is halved

@@ -1,6 +1,7 @@
 """Means of local quantities over the windows of an image, in row tiles of bounded memory."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from bilateral_jax.ops import masks
 _TILE_PIXELS = 1 << 18  # pixels of working memory in larger images
 
 
-def mean(function, prediction, target, *, size=1, valid=None):
+def mean(function, prediction, target, *, size=1, valid=None) -> Any:
     """Mean of a local quantity over the positions of its window, with memory for a few rows.
 
     Args:

@@ -20,6 +20,7 @@ import jax
 
 from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
+from bilateral_jax.cli import errors
 from bilateral_jax.training import distributed, summary_writer
 from experiments.runs import config_differences, file_lock
 
@@ -92,20 +93,22 @@ def check_present(workdir):
 
 
 def explain(error, workdir):
-    """Formats an error in one line; after a failure of the disk, with the newest saved step.
+    """Formats an error in one line; after a failure of the disk in training, with what was saved.
 
     Args:
       error: the exception.
       workdir: folder of the run.
     """
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = errors.sentence(error)
     if not isinstance(error, OSError) or isinstance(error, trees.NotSavedError):
         return text
     if error.errno == errno.ENOSPC:
         text = f"the disk is full: {error.filename or workdir}"
     newest = trees.latest(trees.run_folder(workdir))
-    kept = "nothing was saved yet" if newest is None else f"saved up to step {newest}"
-    return f"{text}; {kept}; the same command resumes from there"
+    if newest is not None:
+        return f"{text}; saved up to step {newest}; the same command resumes from there"
+    begun = (pathlib.Path(workdir) / "environment.json").exists()
+    return f"{text}; nothing was saved yet; the same command starts again" if begun else text
 
 
 def note_environment(workdir, *, step):

@@ -1,6 +1,6 @@
 """The command line: files, folders, bit depths, errors."""
 
-import json
+import os
 import subprocess
 import sys
 
@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+import bilateral_jax
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images, inference, models
+from bilateral_jax import images, inference, models, tree_paths
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
@@ -106,8 +107,9 @@ def test_a_folder_with_a_bad_file(tmp_path, checkpoint, capsys):
     (folder / "notes.txt").write_text("not an image")
     assert run("enhance", folder, tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "c.TIF"]
-    errors = capsys.readouterr().err
-    assert "b.jpg" in errors and "1 of 3 photos failed" in errors and "Traceback" not in errors
+    shown = capsys.readouterr()
+    assert f"failed: cannot read {folder / 'b.jpg'}: " in shown.err and "Traceback" not in shown.err
+    assert shown.out == "2 photos enhanced, 1 failed, 1 left out (1 .txt)\n"
 
 
 def test_several_files_go_to_a_folder_and_16_bit_jpegs_become_png(tmp_path, checkpoint):
@@ -133,7 +135,7 @@ def test_inputs_and_existing_files_are_not_overwritten(tmp_path, checkpoint, cap
     assert (tmp_path / "a.png").read_bytes() == before
     capsys.readouterr()
     assert run("enhance", tmp_path / "a.png", tmp_path / "b.png", "--checkpoint", checkpoint) == 1
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "--overwrite replaces the file" in capsys.readouterr().err
     assert run("enhance", tmp_path / "a.png", tmp_path / "b.png", *options) == 0
     assert (tmp_path / "b.png").read_bytes() != before
 
@@ -144,7 +146,7 @@ def test_two_inputs_never_share_an_output(tmp_path, checkpoint, capsys):
         images.write(tmp_path / folder / "a.png", image())
     sources = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
     assert run("enhance", *sources, tmp_path / "out", "--checkpoint", checkpoint) == 1
-    assert "belongs to another input" in capsys.readouterr().err
+    assert "is that of" in capsys.readouterr().err
     assert (tmp_path / "out" / "a.png").is_file()
 
 
@@ -197,7 +199,7 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
     assert "HDRNetCurves" in capsys.readouterr().out
     loaded = networks.load_model(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
-    assert run("info", tmp_path / "run") == 0
+    assert run("info", tmp_path / "run", "--all") == 0
     text = capsys.readouterr().out
     count = model_lib.parameter_count(model.params)
     for expected in (
@@ -205,7 +207,7 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
         f"{count:,}",
         "coefficient_network/prediction/kernel",
         "spatial_bin",
-        "step",
+        "imported_from",
         "versions",
         f"jax {jax.__version__}",
     ):
@@ -217,16 +219,73 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
     assert "so this is no HDRNet" in one_line(capsys)
 
 
-def test_info_shows_the_training_config(tmp_path, model, capsys):
+@pytest.fixture(scope="module")
+def long_run(model, tmp_path_factory):
+    """A run with two networks, a long config and metrics of half a log line."""
+    folder = tmp_path_factory.mktemp("run")
     name, hyperparameters = models.describe(model.module)
     state = {"params": model.params, "average": model.params, "batch_stats": {}}
     entry = networks.entry(name, hyperparameters, params="average")
-    metadata = {"model": entry, "config": {"optimizer": {"learning_rate": 0.25}}}
-    trees.save(trees.run_folder(tmp_path), 300, state, metadata=metadata)
-    assert run("info", tmp_path) == 0
+    many = {f"option_{index}": 0.5 for index in range(60)}
+    metadata = {
+        "model": entry,
+        "networks": {"G": entry, "critic": entry},
+        "config": {
+            "experiment": "hdrnet",
+            "seed": 0,
+            "steps": 400,
+            "optimizer": {"name": "adam", "learning_rate": 0.25},
+            "data": {"train": {"kind": "folder", "root": "pairs"}, "heldout": many},
+            "batches": many,
+        },
+        "data": {"examples": 2400},
+        "averages": {"sums": {"loss": 6.0}, "counts": {"loss": 4}, "skips": 0, "skipped": 3},
+    }
+    trees.save(trees.run_folder(folder), 300, state, metadata=metadata)
+    return folder
+
+
+def test_info_fits_a_screen(long_run, capsys):
+    assert run("info", long_run) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines).split())
+    for expected in (
+        "network HDRNetCurves: ",
+        "networks G, critic (--network NAME)",
+        "step 300 of 400",
+        "experiment hdrnet, seed 0",
+        "data train kind folder, root pairs",
+        "learning_rate 0.25",
+        "data read examples 2400",
+        "skipped steps 3, not finite",
+        "metrics loss 1.5 (means since the last log line)",
+        "--all",
+    ):
+        assert expected in text, expected
+    assert "sums" not in text and "coefficient_network/" not in text
+
+
+def test_info_shows_everything_if_asked(long_run, model, capsys):
+    assert run("info", long_run, "--all") == 0
     text = capsys.readouterr().out
-    assert '"learning_rate": 0.25' in text and "300" in text
-    assert json.dumps(entry) not in text
+    assert '"learning_rate": 0.25' in text and '"option_59": 0.5' in text
+    for path in tree_paths.flatten(model.params):
+        assert f"  {'/'.join(path)} " in text
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("--version")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"bilateral-jax {bilateral_jax.__version__} (jax {jax.__version__}")
+
+
+def test_opencv_is_silent_in_commands(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
+    run("info", tmp_path)
+    assert os.environ["OPENCV_LOG_LEVEL"] == "SILENT"
 
 
 def test_the_golden_weights_enhance_from_the_shell(tmp_path):

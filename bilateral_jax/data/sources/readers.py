@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 
 import numpy as np
 
 from bilateral_jax import color, images, regular_files
+from bilateral_jax.images import profiles
+from bilateral_jax.images.decoders import raw
 
 # Rows converted at a time, to bound the memory of float copies.
 _ROWS = 256
@@ -68,7 +71,7 @@ class ProPhoto:
         regular_files.check(path)
         photo = images.read(path)
         _check_bits(path, images.bit_depth(photo.pixels), 16)
-        if not _may_be_prophoto(photo.icc_profile):
+        if not _may_be_prophoto(path, photo.icc_profile):
             raise ValueError(
                 f"{path} has a colour profile that is not ProPhoto (ROMM RGB); "
                 'color="srgb" takes the colours as they are'
@@ -98,19 +101,11 @@ class Raw:
 
     def read(self, path):
         """Develops the file."""
-        rawpy = _rawpy()
-        with _raw_file(path) as raw:
+        with _raw_file(path) as opened:
             try:
-                pixels = raw.postprocess(
-                    use_camera_wb=True,
-                    no_auto_bright=True,
-                    output_bps=16,
-                    output_color=rawpy.ColorSpace.sRGB,
-                    gamma=(2.4, 12.92),
-                )
-            except rawpy.LibRawError as error:
-                raise ValueError(f"cannot develop {path}: {_reason(error)}") from error
-            return _default_crop(pixels, raw.sizes)
+                return raw.develop(opened)
+            except ValueError as error:
+                raise ValueError(f"cannot develop {path}: {error}") from error
 
     def encoded(self, path):
         """Returns the developed image as 16-bit PNG."""
@@ -182,53 +177,17 @@ def _check_bits(path, bits, expected):
         raise ValueError(f"{path} holds {bits} bits per channel; {expected} are expected")
 
 
-def _may_be_prophoto(profile):
-    """Whether the profile says ProPhoto, in either spelling that profiles use, or is absent."""
-    names = ("ProPhoto", "ROMM")
-    spellings = [name.encode(code) for name in names for code in ("ascii", "utf-16-be")]
-    return profile is None or any(spelling in profile for spelling in spellings)
-
-
-def _rawpy():
+def _may_be_prophoto(path, profile):
     try:
-        import rawpy
-    except ImportError as error:
-        raise ImportError(
-            'raw photos need rawpy, which is not installed: pip install "bilateral_jax[raw]"'
-        ) from error
-    return rawpy
+        return profile is None or profiles.is_prophoto(profile)
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def _raw_file(path):
-    rawpy = _rawpy()
-    regular_files.check(path)
+    if os.path.exists(path):
+        regular_files.check(path)
     try:
-        return rawpy.imread(str(path))
-    except rawpy.LibRawError as error:
-        raise ValueError(f"cannot read {path}: {_reason(error)}") from error
-
-
-def _reason(error):
-    said = error.args[0] if error.args else type(error).__name__
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-
-
-def _default_crop(pixels, sizes):
-    """Crops the sensor's area to the file's default crop; flips as LibRaw did."""
-    height, width = sizes.crop_height, sizes.crop_width
-    top = sizes.crop_top_margin - sizes.top_margin
-    left = sizes.crop_left_margin - sizes.left_margin
-    rotated = sizes.flip in (5, 6)
-    full = pixels.shape[:2][::-1] if rotated else pixels.shape[:2]
-    if not height or not width or min(top, left) < 0:
-        return pixels
-    if top + height > full[0] or left + width > full[1]:
-        return pixels
-    # LibRaw's flips: 3 is 180 degrees, 5 is 90 to the left, 6 is 90 to the right.
-    upright = {0: pixels, 3: pixels[::-1, ::-1]}
-    upright |= {5: np.rot90(pixels, -1), 6: np.rot90(pixels, 1)} if rotated else {}
-    if sizes.flip not in upright:
-        return pixels
-    cropped = upright[sizes.flip][top : top + height, left : left + width]
-    turns = {0: 0, 3: 2, 5: 1, 6: -1}[sizes.flip]
-    return np.ascontiguousarray(np.rot90(cropped, turns))
+        return raw.open_raw(str(path))
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error

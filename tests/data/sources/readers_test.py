@@ -12,6 +12,8 @@ from bilateral_jax.images import exif
 from tests import fake_datasets, fake_raw_files
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 # As tabulated for ROMM RGB (D50), Bradford adaptation D50 to D65, and sRGB (D65).
 XYZ_FROM_ROMM = np.array(
@@ -109,9 +111,12 @@ def test_prophoto_in_row_chunks_equals_the_whole_and_encoding_is_exact(tiff, mon
 def test_prophoto_refuses_other_profiles_and_depths(tmp_path, tiff):
     path, pixels = tiff
     other = tmp_path / "b.tif"
-    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile("Adobe RGB (1998)"))
+    # By its curve, whatever its name says.
+    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile(gamma=1.0))
     with pytest.raises(ValueError, match=r"b\.tif has a colour profile that is not ProPhoto"):
         readers.ProPhoto().read(other)
+    images.write(other, pixels, icc_profile=fake_raw_files.prophoto_profile("Large RGB"))
+    np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     images.write(other, pixels)
     np.testing.assert_array_equal(readers.ProPhoto().read(other), readers.ProPhoto().read(path))
     fake_datasets.write(other)

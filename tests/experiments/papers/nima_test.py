@@ -236,7 +236,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
         return code, *capsys.readouterr()
 
     code, out, err = score(tmp_path / "folder", tmp_path / "long_name.jpg")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "left out: 1 .txt\n")
     lines = out.splitlines()
     assert lines[0].split() == ["photo", "mean", "deviation"]
     names, means, deviations = zip(*(line.split() for line in lines[1:]))
@@ -258,7 +258,7 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     (tmp_path / "broken.png").write_bytes(b"not an image")
     code, out, err = score(tmp_path / "broken.png", tmp_path / "folder" / "b.png")
     assert code == 1 and len(out.splitlines()) == 2
-    assert err.splitlines()[0].startswith(f"failed: {tmp_path / 'broken.png'}: ")
+    assert err.splitlines()[0].startswith(f"failed: cannot read {tmp_path / 'broken.png'}: ")
     assert err.splitlines()[1] == "1 of 2 photos failed"
     code, out, err = score(tmp_path / "nothing.png")
     assert (code, out) == (1, "") and err.startswith("error: no such file or folder: ")

@@ -1,0 +1,41 @@
+"""GIF, by Pillow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bilateral_jax.images import headers, metadata
+from bilateral_jax.images import photo as photo_lib
+
+
+def plan(file, *, label, first_frame) -> headers.Plan:
+    """Prepares the decoding of a GIF file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
+    del label
+    import PIL.GifImagePlugin
+
+    image = PIL.GifImagePlugin.GifImageFile(file)
+    if image.n_frames > 1 and not first_frame:  # counting reads the whole file
+        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    attributes = metadata.of_pillow(image)
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    if "transparency" in image.info:
+        mode = "RGBA"
+
+    def decode():
+        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
+
+    # A GIF cut short decodes to fewer rows; only decoding tells.
+    return headers.Plan(headers.Header(image.height, image.width, 8), decode, complete=False)

@@ -1,0 +1,48 @@
+"""PNG, by libpng within imagecodecs, which refuses damaged and missing rows."""
+
+from __future__ import annotations
+
+import struct
+
+from bilateral_jax.images import color_tags, headers, metadata, png_chunks, profiles
+from bilateral_jax.images import exif as exif_lib
+
+_GREY = (0, 4)  # kinds of colour: grey, grey with alpha
+
+
+def plan(file, *, label, first_frame) -> headers.Plan:
+    """Prepares the decoding of a PNG file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      label: the file's name in warnings.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
+    chunks = png_chunks.read(file, label=label)
+    width, height, bits, kind = struct.unpack_from(">IIBB", chunks["IHDR"])
+    frames = struct.unpack_from(">I", chunks.get("acTL", b"\0\0\0\1"))[0]
+    if frames > 1 and not first_frame:
+        raise ValueError(headers.several_frames(frames, "frames"))
+    profile = color_tags.from_png(chunks, grey=kind in _GREY)
+    attributes, orientation = metadata.upright(png_chunks.attributes(chunks))
+
+    def decode():
+        import imagecodecs
+
+        file.seek(0)
+        try:
+            stored = imagecodecs.png_decode(file.read())
+        except imagecodecs.PngError as error:
+            raise ValueError(f"its data are damaged or truncated ({error})") from error
+        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+
+    return headers.Plan(
+        headers.upright(width, height, orientation, 16 if bits == 16 else 8), decode
+    )
