@@ -127,7 +127,7 @@ def encode_png(pixels) -> bytes:
       The content of a PNG file, without profile and EXIF.
 
     Raises:
-      ImportError: OpenCV is not installed.
+      ImportError: imagecodecs is not installed.
     """
     with formats.explain_missing_packages():
         return encoders.png(np.ascontiguousarray(pixels))

@@ -11,7 +11,6 @@ from bilateral_jax.images import color_tags, matrix_profiles, png_chunks
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 ImageCms = pytest.importorskip("PIL.ImageCms", reason="Pillow lacks LittleCMS")
-pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 

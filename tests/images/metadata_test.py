@@ -11,7 +11,6 @@ from bilateral_jax import images
 from bilateral_jax.images import exif, metadata, png_chunks
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
