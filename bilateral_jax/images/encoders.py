@@ -7,13 +7,12 @@ tifffile. Each encoder imports the packages that it needs.
 from __future__ import annotations
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats, jpeg_segments, png_chunks
+from bilateral_jax.images import exif_in_tiff, formats, jpeg_segments, png_chunks, tiff_tags
 from bilateral_jax.images import photo as photo_lib
 
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
 # Fast rather than small, with the settings (and so the bytes) of OpenCV.
 _FAST_PNG = {"level": 1, "strategy": 3, "filter": 16}  # run lengths of differences in a row
-_XMP, _IPTC = 700, 33723  # TIFF tags
 
 
 def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
@@ -94,7 +93,7 @@ def _write_tiff(path, photo):
     stored = photo_lib.stored_channels(photo)
     texts = exif_lib.if_readable(path, exif_lib.descriptions, photo.exif) or {}
     tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts.items()]
-    blocks = {_XMP: photo.xmp, _IPTC: photo.iptc}
+    blocks = {tiff_tags.XMP: photo.xmp, tiff_tags.IPTC: photo.iptc}
     tags += [(tag, 1, len(block), block, True) for tag, block in blocks.items() if block]
     big = stored.nbytes > 1 << 31
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
@@ -114,4 +113,4 @@ def _write_tiff(path, photo):
             extratags=tags,
         )
     if photo.exif and not big:
-        exif_lib.if_readable(path, exif_lib.append_to_tiff, path, photo.exif)
+        exif_lib.if_readable(path, exif_in_tiff.append, path, photo.exif)

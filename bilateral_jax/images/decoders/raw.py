@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers
+from bilateral_jax.images import exif_in_tiff, headers
 from bilateral_jax.images import photo as photo_lib
 
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*")
@@ -37,7 +37,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
 
     def decode():
         pixels = develop(opened)
-        exif = exif_lib.if_readable(label, exif_lib.from_tiff, file) if is_tiff else None
+        exif = exif_lib.if_readable(label, exif_in_tiff.read, file) if is_tiff else None
         return photo_lib.Photo(pixels, exif=exif)
 
     return headers.Plan(headers.Header(*_developed_size(opened.sizes), 16), decode)

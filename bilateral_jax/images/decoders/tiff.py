@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, metadata, profiles, tiff_tags
+from bilateral_jax.images import exif_in_tiff, headers, metadata, profiles, tiff_tags
 from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
 _ICC, _INK_SET, _LAYERS = 34675, 332, 37724  # tags
@@ -80,7 +80,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
             stored = tiff_subsampled.decode(file, page)
         else:
             stored = _channels(page, color, count, alpha, profile)
-        exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
+        exif = exif_lib.if_readable(label, exif_in_tiff.read, file)
         return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
 
     bits = 16 if page.bitspersample > 8 else 8
