@@ -9,6 +9,7 @@ import warnings
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
+from bilateral_jax.images import formats
 
 
 def add_arguments(command):
@@ -131,7 +132,7 @@ def _enhance_file(model, job, *, bits, quality, reading, **options):
     suffix = job.target.suffix.lower()
     asked = bits
     if bits is None:
-        bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)
+        bits = 8 if suffix in formats.JPEG_SUFFIXES else images.bit_depth(photo.pixels)
     images.check_writable(job.target, photo, bits=bits, quality=quality)
     photo, notes = images.fit_metadata(photo, suffix)
     if bits < images.bit_depth(photo.pixels) and asked is None:

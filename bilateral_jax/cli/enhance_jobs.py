@@ -8,8 +8,8 @@ import os
 import pathlib
 
 from bilateral_jax import images
+from bilateral_jax.images import formats
 
-JPEG = (".jpg", ".jpeg")
 _LONGEST_NAME = 255  # bytes, of the file systems in use
 
 
@@ -102,7 +102,7 @@ def output_names(relative, bits) -> list[pathlib.PurePath]:
 def _as_png(path, bits):
     """The path as .png where its own format cannot be written; else None."""
     suffix = path.suffix.lower()
-    if suffix not in images.SUFFIXES or (bits == 16 and suffix in JPEG):
+    if suffix not in images.SUFFIXES or (bits == 16 and suffix in formats.JPEG_SUFFIXES):
         return path.with_suffix(".png")
     return None
 
@@ -113,7 +113,7 @@ def _problem(out, inputs, taken, bits):
         return f"the output's name {out.name} is longer than {_LONGEST_NAME} bytes"
     if suffix not in images.SUFFIXES:
         return f"the output {out} must end in one of {', '.join(images.SUFFIXES)}"
-    if bits == 16 and suffix in JPEG:
+    if bits == 16 and suffix in formats.JPEG_SUFFIXES:
         return f"the output {out} cannot hold 16 bits; use .png or .tif"
     if out.resolve() in inputs:
         return f"the output {out} is an input; choose another path"

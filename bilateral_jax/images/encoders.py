@@ -29,7 +29,7 @@ def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
       ImportError: a package that the format needs is not installed.
     """
     with formats.explain_missing_packages():
-        if suffix in (".jpg", ".jpeg"):
+        if suffix in formats.JPEG_SUFFIXES:
             _write_jpeg(path, photo, quality)
         elif suffix == ".png":
             _write_png(path, photo)

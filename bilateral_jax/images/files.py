@@ -23,7 +23,7 @@ from bilateral_jax.images import photo as photo_lib
 
 _JPEG_SIDE = 65500  # libjpeg's limit
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SUFFIXES = (*formats.JPEG_SUFFIXES, ".png", *formats.TIFF_SUFFIXES)
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp", ".webp", ".avif", ".heic", ".heif", ".gif")
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 
@@ -204,7 +204,7 @@ def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95
             f"cannot write {path}: alpha must be {pixels.dtype} {pixels.shape[:2]} like pixels, "
             f"got {alpha.dtype} {alpha.shape}"
         )
-    if suffix in (".jpg", ".jpeg"):
+    if suffix in formats.JPEG_SUFFIXES:
         _check_jpeg(path, photo, bits)
     profile = photo.icc_profile
     if profile and profiles.color_space(profile) == "GRAY" and not photo.grey:

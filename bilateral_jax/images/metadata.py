@@ -13,6 +13,7 @@ import re
 import struct
 
 from bilateral_jax.images import exif as exif_lib
+from bilateral_jax.images import formats
 
 JPEG_SEGMENT = 65533  # bytes that one segment of a JPEG file holds
 JPEG_XMP = JPEG_SEGMENT - 29  # without the name of the segment
@@ -148,14 +149,14 @@ def fit_metadata(photo, suffix: str):
       (The photo with what the format holds, list of sentences about the rest.)
     """
     notes = []
-    if suffix in (".jpg", ".jpeg"):
+    if suffix in formats.JPEG_SUFFIXES:
         photo = _fit_jpeg(photo, notes)
     elif photo.xmp_extension and photo.xmp == _reference(photo.xmp_extension):
         photo = dataclasses.replace(photo, xmp=photo.xmp_extension, xmp_extension=None)
     elif photo.xmp_extension:
         photo = dataclasses.replace(photo, xmp=_without_extension(photo.xmp), xmp_extension=None)
         notes.append("the extended part of XMP is left out: only JPEG holds it")
-    if suffix in (".tif", ".tiff"):
+    if suffix in formats.TIFF_SUFFIXES:
         photo = _fit_tiff(photo, notes)
     return photo, notes
 

@@ -39,8 +39,7 @@ def plan(file, *, label, max_pixels: int | None, first_frame: bool) -> headers.P
       ImportError: a package that the format needs is not installed.
     """
     decoder = _DECODERS[formats.recognise(file)]
-    with formats.explain_missing_packages():
-        found = decoder(file, label=label, first_frame=first_frame)
+    found = decoder(file, label=label, first_frame=first_frame)
     size = file.seek(0, os.SEEK_END)
     header = found.header
     formats.check_size(header.width, header.height, file_size=size, max_pixels=max_pixels)

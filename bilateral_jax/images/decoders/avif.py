@@ -31,8 +31,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     found = heif_boxes.properties(file)
     file.seek(0)
     image = PIL.AvifImagePlugin.AvifImageFile(file)
-    if image.n_frames > 1 and not first_frame:
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)
     profile = image.info.get("icc_profile") or heif_boxes.profile(found)
     # Pillow puts the turn that the file asks for into the EXIF block.
     attributes, orientation = metadata.upright(metadata.of_pillow(image))

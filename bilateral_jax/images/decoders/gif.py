@@ -27,8 +27,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     import PIL.GifImagePlugin
 
     image = PIL.GifImagePlugin.GifImageFile(file)
-    if image.n_frames > 1 and not first_frame:  # counting reads the whole file
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)  # counting reads the whole file
     attributes = metadata.of_pillow(image)
     mode = "L" if image.mode in ("1", "L") else "RGB"
     if "transparency" in image.info:

@@ -28,8 +28,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     chunks = png_chunks.read(file, label=label)
     width, height, bits, kind = struct.unpack_from(">IIBB", chunks["IHDR"])
     frames = struct.unpack_from(">I", chunks.get("acTL", b"\0\0\0\1"))[0]
-    if frames > 1 and not first_frame:
-        raise ValueError(headers.several_frames(frames, "frames"))
+    headers.check_frames(frames, first_frame=first_frame)
     profile = color_tags.from_png(chunks, grey=kind in _GREY)
     attributes, orientation = metadata.upright(png_chunks.attributes(chunks))
 

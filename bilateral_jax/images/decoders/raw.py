@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import exif_in_tiff, headers
+from bilateral_jax.images import exif_in_tiff, formats, headers
 from bilateral_jax.images import photo as photo_lib
 
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*")
@@ -90,13 +90,8 @@ def develop(opened) -> np.ndarray:
 
 
 def _rawpy():
-    try:
+    with formats.explain_missing_packages("raw photos", extra="raw"):
         import rawpy
-    except ImportError as error:
-        raise ImportError(
-            'raw photos need rawpy, which is not installed: pip install "bilateral_jax[raw]"',
-            name="rawpy",
-        ) from error
     return rawpy
 
 

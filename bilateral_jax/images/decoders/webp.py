@@ -36,8 +36,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         raise ValueError("its data are truncated")
     file.seek(0)
     image = PIL.WebPImagePlugin.WebPImageFile(file)
-    if image.n_frames > 1 and not first_frame:
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)
     attributes, orientation = metadata.upright(metadata.of_pillow(image))
     mode = "RGB" if image.mode in ("RGB", "RGBX") else "RGBA"
 
