@@ -7,7 +7,14 @@ tifffile. Each encoder imports the packages that it needs.
 from __future__ import annotations
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import exif_in_tiff, formats, jpeg_segments, png_chunks, tiff_tags
+from bilateral_jax.images import (
+    exif_in_tiff,
+    formats,
+    jpeg_segments,
+    metadata,
+    png_chunks,
+    tiff_tags,
+)
 from bilateral_jax.images import photo as photo_lib
 
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
@@ -20,7 +27,7 @@ def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
 
     Args:
       path: the file.
-      photo: what to write; checked by the caller to fit the format.
+      photo: what to write, as `metadata.fit_metadata` returns it for this suffix.
       suffix: one of `images.SUFFIXES`; the format.
       quality: of JPEG, 1 to 100.
 
@@ -91,11 +98,11 @@ def _write_tiff(path, photo):
     import tifffile
 
     stored = photo_lib.stored_channels(photo)
-    texts = exif_lib.if_readable(path, exif_lib.descriptions, photo.exif) or {}
-    tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts.items()]
+    texts = exif_lib.descriptions(photo.exif).items()
+    tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts]
     blocks = {tiff_tags.XMP: photo.xmp, tiff_tags.IPTC: photo.iptc}
     tags += [(tag, 1, len(block), block, True) for tag, block in blocks.items() if block]
-    big = stored.nbytes > 1 << 31
+    big = stored.nbytes > metadata.LARGEST_CLASSIC_TIFF
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
         tiff.write(
             stored,
@@ -112,5 +119,5 @@ def _write_tiff(path, photo):
             resolutionunit="INCH" if photo.resolution else None,
             extratags=tags,
         )
-    if photo.exif and not big:
+    if photo.exif:
         exif_lib.if_readable(path, exif_in_tiff.append, path, photo.exif)

@@ -14,6 +14,7 @@ import struct
 
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import formats
+from bilateral_jax.images import photo as photo_lib
 
 JPEG_SEGMENT = 65533  # bytes that one segment of a JPEG file holds
 JPEG_XMP = JPEG_SEGMENT - 29  # without the name of the segment
@@ -26,7 +27,7 @@ _REFERENCE = (
     b'rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" '
     b'xmpNote:HasExtendedXMP="%s"/></rdf:RDF></x:xmpmeta>'
 )
-_LARGEST_CLASSIC_TIFF = 1 << 31
+LARGEST_CLASSIC_TIFF = 1 << 31  # bytes of pixels; larger files are written as BigTIFF
 
 
 def iptc_of_photoshop(block: bytes) -> bytes | None:
@@ -84,6 +85,18 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
     return xmp
 
 
+def xmp_checksum(extension: bytes) -> bytes:
+    """Computes the checksum by which an XMP packet names its extended part.
+
+    Args:
+      extension: the extended part.
+
+    Returns:
+      MD5 as 32 hexadecimal digits in upper case.
+    """
+    return hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+
+
 def upright(attributes: dict, *, orientation: int | None = None) -> tuple[dict, int]:
     """Resets the orientation in the metadata, for pixels that are turned upright.
 
@@ -138,17 +151,17 @@ def _resolution_of_pillow(info):
     return dpi if all(dpi) else None
 
 
-def fit_metadata(photo, suffix: str):
-    """Leaves out what a format cannot hold.
+def fit_metadata(photo: photo_lib.Photo, suffix: str) -> tuple[photo_lib.Photo, list[str]]:
+    """Fits the metadata of a photo to a format: moves text to EXIF, leaves out what has no place.
 
     Args:
-      photo: a `Photo`.
+      photo: the photo.
       suffix: of the file to be written, in lower case.
 
     Returns:
-      (The photo with what the format holds, list of sentences about the rest.)
+      (The photo with what the format holds, sentences about what is left out.)
     """
-    notes = []
+    notes: list[str] = []
     if suffix in formats.JPEG_SUFFIXES:
         photo = _fit_jpeg(photo, notes)
     elif photo.xmp_extension and photo.xmp == _reference(photo.xmp_extension):
@@ -186,18 +199,20 @@ def _fit_jpeg(photo, notes):
 def _fit_tiff(photo, notes):
     if photo.exif:
         texts = exif_lib.if_readable("the image", exif_lib.descriptions, photo.exif)
-        if texts is None or photo.stored_bytes() > _LARGEST_CLASSIC_TIFF:
+        if texts is None or photo.stored_bytes() > LARGEST_CLASSIC_TIFF:
             if texts is not None:
-                notes.append("EXIF is left out: the file is a BigTIFF, which we write without it")
+                notes.append(
+                    "EXIF is left out: files over 2 GB are BigTIFF, which is written without it"
+                )
             photo = dataclasses.replace(photo, exif=None)
     return _texts_as_tags(photo, "TIFF", [], notes)
 
 
 def _texts_as_tags(photo, name, kept, notes):
-    """Moves texts with a tag of their own to EXIF; names those that have no place.
+    """Moves texts that have a tag to the EXIF of a photo without EXIF; notes those that are lost.
 
-    EXIF that came with the photo is not encoded anew, which would break maker notes: there, only
-    texts that it holds already are not missed.
+    EXIF that the photo has stays as it is, since encoding it anew would break maker notes: of the
+    texts, only those that it holds already are not lost.
     """
     if not photo.texts:
         return photo
@@ -219,8 +234,7 @@ def _texts_as_tags(photo, name, kept, notes):
 
 def _reference(packet):
     """A small XMP packet that refers to a long one, which is its extended part."""
-    checksum = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode()
-    return _REFERENCE % checksum
+    return _REFERENCE % xmp_checksum(packet)
 
 
 def _without_extension(xmp):

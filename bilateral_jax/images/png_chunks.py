@@ -9,6 +9,7 @@ import zlib
 
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import metadata
+from bilateral_jax.images import photo as photo_lib
 
 _SIGNATURE = 8  # bytes
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
@@ -17,7 +18,7 @@ _RAW = "Raw profile type "  # binary metadata as hexadecimal text, a custom of I
 _LARGEST = 64 << 20  # bytes of a chunk, also unpacked; what is longer is no metadata of a photo
 
 
-def read(file, *, label="the image") -> dict:
+def read(file, *, label) -> dict:
     """Reads and decodes the chunks of a PNG file except for the pixels.
 
     Args:
@@ -33,7 +34,7 @@ def read(file, *, label="the image") -> dict:
       ValueError: the header or the colour profile is broken, or the file ends before its end chunk.
     """
     chunks = {"text": []}
-    for kind, content in metadata_chunks(file):
+    for kind, content in _chunks(file):
         name = kind.decode("latin-1")
         if kind == b"iCCP" and name not in chunks:
             try:
@@ -50,18 +51,8 @@ def read(file, *, label="the image") -> dict:
     return chunks
 
 
-def metadata_chunks(file) -> list[tuple[bytes, bytes]]:
-    """Reads the chunks of a PNG file except for the pixels.
-
-    Args:
-      file: open for reading bytes.
-
-    Returns:
-      (Name, content) in the order of the file, the header first.
-
-    Raises:
-      ValueError: the header is broken, or the file ends before its end chunk.
-    """
+def _chunks(file):
+    """The chunks except for the pixels, (name, content) in the order of the file, header first."""
     size = file.seek(0, os.SEEK_END)
     file.seek(_SIGNATURE)
     chunks, name = [], b""
@@ -169,14 +160,14 @@ def encode(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
-def encode_metadata(photo) -> bytes:
+def encode_metadata(photo: photo_lib.Photo) -> bytes:
     """Encodes the chunks that carry a photo's colour profile and metadata.
 
     Args:
-      photo: a `Photo`.
+      photo: as `metadata.fit_metadata` returns it for PNG.
 
     Returns:
-      Chunks to be put behind the first one of a file.
+      The chunks, which follow the first one of a file.
     """
     chunks = []
     if photo.icc_profile:

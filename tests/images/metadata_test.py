@@ -191,7 +191,7 @@ def test_a_text_that_unpacks_without_end_is_left_out(tmp_path):
     insert(tmp_path / "a.png", (b"zTXt", b"Title\x00\x00" + bomb))
     with pytest.warns(UserWarning, match="larger than 64 MB"):
         with open(tmp_path / "a.png", "rb") as file:
-            assert png_chunks.read(file)["text"] == []
+            assert png_chunks.read(file, label="a.png")["text"] == []
 
 
 def test_jpeg_sides_are_checked_before_encoding(tmp_path):

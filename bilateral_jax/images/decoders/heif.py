@@ -50,8 +50,10 @@ def plan(file, *, label, first_frame) -> headers.Plan:
 
 def _left_out(image):
     notes = []
-    if len(image) > 1:
-        notes.append(f"{len(image) - 1} images beside the primary one are left out")
+    others = len(image) - 1
+    if others:
+        number = "image is" if others == 1 else "images are"
+        notes.append(f"beside the primary image, {others} {number} left out")
     if image.info.get("aux") or image.info.get("depth_images"):
         notes.append("maps beside the image (of depth, or an HDR gain) are left out")
     return tuple(notes)

@@ -47,7 +47,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     attributes = metadata.of_pillow(image)
     attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
     attributes, orientation = metadata.upright(attributes)
-    notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
+    notes = [profiles.CONVERSION_NOTE.format("CMYK")] if image.mode == "CMYK" else []
     if "mp" in image.info:
         notes.append("further pictures in the file (MPO: previews, gain maps, ...) are left out")
     if image.mode == "RGB" and not profile:

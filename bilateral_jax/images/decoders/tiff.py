@@ -61,7 +61,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     color, count = _check_colors(page)
     alpha = _alpha(page, count)
     profile = bytes(_value(tiff, page, _ICC) or b"") or None
-    if color in ("CMYK", "Lab"):
+    if color in profiles.CONVERTED_SPACES:
         profiles.check_convertible(profile, color)
     elif not profile and color != "white is zero":
         profile = tiff_tags.profile(page, grey=color == "grey")
@@ -137,15 +137,16 @@ def _metadata(file, tiff, page):
 
 def _notes(tiff, page, color, count):
     """Sentences about what is converted and left out."""
-    if color in ("CMYK", "Lab"):
-        yield profiles.CONVERTED.format(color)
+    if color in profiles.CONVERTED_SPACES:
+        yield profiles.CONVERSION_NOTE.format(color)
     if _LAYERS in page.tags:
         yield "Photoshop's layers are left out"
     if tiff_pages.has_mask(tiff):
         yield "a mask beside the image is left out"
     beside = page.samplesperpixel - count - 1
     if beside > 0:
-        yield f"{beside} channel{'s' * (beside > 1)} beside colours and alpha are left out"
+        number = "channel is" if beside == 1 else "channels are"
+        yield f"beside colours and alpha, {beside} {number} left out"
 
 
 def _check_complete(page, file_size):
@@ -180,7 +181,7 @@ def _channels(page, color, count, alpha, profile):
         colors = np.iinfo(colors.dtype).max - colors
     if alpha and alpha[1]:
         colors = _divided(colors, opacity)
-    if color in ("CMYK", "Lab"):
+    if color in profiles.CONVERTED_SPACES:
         colors = colors ^ np.uint8([0, 128, 128]) if page.photometric == _SIGNED_LAB else colors
         colors = profiles.to_srgb(colors, profile)
     if opacity is None:
