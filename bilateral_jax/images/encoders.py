@@ -22,7 +22,7 @@ _PNG_HEADER = 33  # bytes of the signature and the first chunk
 _FAST_PNG = {"level": 1, "strategy": 3, "filter": 16}  # run lengths of differences in a row
 
 
-def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
+def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> list[str]:
     """Encodes a photo into a new file.
 
     Args:
@@ -31,17 +31,22 @@ def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
       suffix: one of `images.SUFFIXES`; the format.
       quality: of JPEG, 1 to 100.
 
+    Returns:
+      Sentences about what is left out.
+
     Raises:
       OSError: the file cannot be written.
       ImportError: a package that the format needs is not installed.
     """
+    notes: list[str] = []
     with formats.explain_missing_packages():
         if suffix in formats.JPEG_SUFFIXES:
             _write_jpeg(path, photo, quality)
         elif suffix == ".png":
             _write_png(path, photo)
         else:
-            _write_tiff(path, photo)
+            _write_tiff(path, photo, notes)
+    return notes
 
 
 def png(stored) -> bytes:
@@ -94,7 +99,7 @@ def _write_png(path, photo):
         file.write(encoded[_PNG_HEADER:])
 
 
-def _write_tiff(path, photo):
+def _write_tiff(path, photo, notes):
     import tifffile
 
     stored = photo_lib.stored_channels(photo)
@@ -120,4 +125,4 @@ def _write_tiff(path, photo):
             extratags=tags,
         )
     if photo.exif:
-        exif_lib.if_readable(path, exif_in_tiff.append, path, photo.exif)
+        exif_lib.if_readable(notes, exif_in_tiff.append, path, photo.exif)

@@ -7,7 +7,6 @@ bytes "Exif" and two zeros.
 from __future__ import annotations
 
 import struct
-import warnings
 
 import numpy as np
 
@@ -220,11 +219,11 @@ def without_maker_note(block: bytes) -> bytes | None:
     return smaller.tobytes() if len(smaller) else None
 
 
-def if_readable(label, function, *arguments):
-    """Calls a function on EXIF metadata; what it cannot parse is left out, with a warning.
+def if_readable(notes: list[str], function, *arguments):
+    """Calls a function on EXIF metadata; what it cannot parse is left out, and noted.
 
     Args:
-      label: the file's name in the warning.
+      notes: a sentence is appended to it if the metadata cannot be parsed.
       function: what to call.
       *arguments: of the function.
 
@@ -234,5 +233,5 @@ def if_readable(label, function, *arguments):
     try:
         return function(*arguments)
     except (SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
-        warnings.warn(f"{label}: unreadable EXIF is left out ({error})", stacklevel=6)
+        notes.append(f"unreadable EXIF is left out ({error})")
         return None

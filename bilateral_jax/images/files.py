@@ -109,7 +109,7 @@ def _planned(source, label, max_pixels, first_frame):
     with opened as file:
         try:
             with formats.explain_missing_packages():
-                yield plans.plan(file, label=label, max_pixels=max_pixels, first_frame=first_frame)
+                yield plans.plan(file, max_pixels=max_pixels, first_frame=first_frame)
         except (ImportError, MemoryError):
             raise
         # For a broken file the decoders raise whatever their parsers stumble over.
@@ -171,10 +171,10 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
     path = pathlib.Path(path)
     check_writable(path, photo, bits=8 * photo.pixels.dtype.itemsize, quality=quality)
     photo, notes = metadata.fit_metadata(photo, path.suffix.lower())
+    with atomic.file(path) as scratch:
+        notes += encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=2)
-    with atomic.file(path) as scratch:
-        encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
 
 
 def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95) -> None:

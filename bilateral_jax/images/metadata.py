@@ -178,7 +178,7 @@ def _fit_jpeg(photo, notes):
     changes = {}
     if photo.exif and len(photo.exif) > JPEG_SEGMENT:
         size = f"EXIF of {len(photo.exif):,} bytes is too long for JPEG ({JPEG_SEGMENT:,})"
-        smaller = exif_lib.if_readable("the image", exif_lib.without_maker_note, photo.exif)
+        smaller = exif_lib.if_readable(notes, exif_lib.without_maker_note, photo.exif)
         if smaller and len(smaller) <= JPEG_SEGMENT:
             changes["exif"] = smaller
             notes.append(f"{size}: the maker note is left out")
@@ -198,7 +198,7 @@ def _fit_jpeg(photo, notes):
 
 def _fit_tiff(photo, notes):
     if photo.exif:
-        texts = exif_lib.if_readable("the image", exif_lib.descriptions, photo.exif)
+        texts = exif_lib.if_readable(notes, exif_lib.descriptions, photo.exif)
         if texts is None or photo.stored_bytes() > LARGEST_CLASSIC_TIFF:
             if texts is not None:
                 notes.append(
@@ -216,7 +216,7 @@ def _texts_as_tags(photo, name, kept, notes):
     """
     if not photo.texts:
         return photo
-    tags = exif_lib.if_readable("the image", exif_lib.descriptions, photo.exif) or {}
+    tags = exif_lib.if_readable(notes, exif_lib.descriptions, photo.exif) or {}
     if not photo.exif:
         texts = {_TAGS[key]: text for key, text in reversed(photo.texts) if key in _TAGS}
         photo = dataclasses.replace(photo, exif=exif_lib.of_texts(texts) if texts else None)

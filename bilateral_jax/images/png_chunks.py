@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 
 from bilateral_jax.images import exif as exif_lib
@@ -18,22 +17,21 @@ _RAW = "Raw profile type "  # binary metadata as hexadecimal text, a custom of I
 _LARGEST = 64 << 20  # bytes of a chunk, also unpacked; what is longer is no metadata of a photo
 
 
-def read(file, *, label) -> dict:
+def read(file) -> dict:
     """Reads and decodes the chunks of a PNG file except for the pixels.
 
     Args:
       file: open for reading bytes.
-      label: the file's name in warnings.
 
     Returns:
       Name -> content, of several chunks with one name the first; but "iCCP": the ICC profile,
-      unpacked, and "text": list of (keyword, text) of all chunks of text. Broken text is left out,
-      with a warning.
+      unpacked; "text": list of (keyword, text) of all chunks of text; and "notes": sentences about
+      broken ones, which are left out.
 
     Raises:
       ValueError: the header or the colour profile is broken, or the file ends before its end chunk.
     """
-    chunks = {"text": []}
+    chunks = {"text": [], "notes": []}
     for kind, content in _chunks(file):
         name = kind.decode("latin-1")
         if kind == b"iCCP" and name not in chunks:
@@ -45,7 +43,7 @@ def read(file, *, label) -> dict:
             try:
                 chunks["text"].append(_text(kind, content))
             except (ValueError, zlib.error) as error:
-                warnings.warn(f"{label}: a broken {name} chunk is left out ({error})", stacklevel=6)
+                chunks["notes"].append(f"a broken {name} chunk is left out ({error})")
         else:
             chunks.setdefault(name, content)
     return chunks
@@ -106,7 +104,7 @@ def attributes(chunks) -> dict:
       chunks: as `read` returns them.
 
     Returns:
-      exif, xmp, iptc, texts, resolution.
+      exif, xmp, iptc, texts, resolution, notes.
     """
     raw, xmp, texts = {}, None, []
     for keyword, text in chunks["text"]:
@@ -124,6 +122,7 @@ def attributes(chunks) -> dict:
         "iptc": metadata.iptc_of_photoshop(raw.get("iptc") or b""),
         "texts": tuple(texts),
         "resolution": _resolution(chunks.get("pHYs")),
+        "notes": tuple(chunks["notes"]),
     }
 
 

@@ -134,7 +134,7 @@ def test_images_with_broken_exif_are_read(tmp_path):
     for suffix in (".png", ".jpg"):
         images.write(tmp_path / f"a{suffix}", smooth(), exif=broken)
         assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
-    with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
+    with pytest.warns(UserWarning, match=r"a\.tif: unreadable EXIF is left out"):
         images.write(tmp_path / "a.tif", smooth(), exif=exif.HEADER + b"nonsense")
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, smooth())
 

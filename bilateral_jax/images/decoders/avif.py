@@ -10,12 +10,11 @@ from bilateral_jax.images import headers, metadata, profiles
 from bilateral_jax.images.decoders import heif_boxes
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of an AVIF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -25,7 +24,6 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.AvifImagePlugin
 
     found = heif_boxes.properties(file)

@@ -8,12 +8,11 @@ from bilateral_jax.images import headers, metadata
 from bilateral_jax.images import photo as photo_lib
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a GIF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -23,7 +22,6 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.GifImagePlugin
 
     image = PIL.GifImagePlugin.GifImageFile(file)

@@ -9,12 +9,11 @@ from bilateral_jax.images import formats, headers, metadata, profiles
 from bilateral_jax.images.decoders import heif_boxes
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a HEIF file: of its primary image.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -24,7 +23,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label, first_frame
+    del first_frame  # the primary image is the photo
     with formats.explain_missing_packages("HEIC photos", extra="heif"):
         import pillow_heif
     found = heif_boxes.properties(file)

@@ -18,12 +18,11 @@ _COLORS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _DAMAGE = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST")
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a JPEG file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -33,7 +32,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label, first_frame  # the first image of a multi-picture file is the photo
+    del first_frame  # the first image of a multi-picture file is the photo
     import PIL.JpegImagePlugin
 
     # The plug-in's own class does not apply the size limit of PIL.Image.open (179 MP), which is

@@ -10,12 +10,11 @@ from bilateral_jax.images import exif as exif_lib
 _GREY = (0, 4)  # kinds of colour: grey, grey with alpha
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a PNG file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -25,7 +24,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    chunks = png_chunks.read(file, label=label)
+    chunks = png_chunks.read(file)
     width, height, bits, kind = struct.unpack_from(">IIBB", chunks["IHDR"])
     frames = struct.unpack_from(">I", chunks.get("acTL", b"\0\0\0\1"))[0]
     headers.check_frames(frames, first_frame=first_frame)

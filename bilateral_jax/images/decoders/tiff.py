@@ -33,12 +33,11 @@ _BITS = {"grey": _GREY_BITS, "white is zero": _GREY_BITS, "RGB": (8, 10, 12, 14,
 _BITS |= {"palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,), "CMYK": (8, 16)}
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a TIFF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -56,7 +55,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         tifffile.logger().addHandler(logging.NullHandler())
     tiff = tifffile.TiffFile(file)
     if tiff_pages.is_raw(tiff):
-        return raw.plan(file, label=label, first_frame=first_frame)
+        return raw.plan(file, first_frame=first_frame)
     page = tiff_pages.full_page(tiff, first_frame=first_frame)
     color, count = _check_colors(page)
     alpha = _alpha(page, count)
@@ -73,15 +72,16 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     _check_complete(page, file.seek(0, os.SEEK_END))
     orientation = _value(tiff, page, exif_lib.ORIENTATION) or 1
     attributes, _ = metadata.upright(_metadata(file, tiff, page), orientation=orientation)
-    attributes["notes"] = tuple(_notes(tiff, page, color, count))
 
     def decode():
         if subsampled:
             stored = tiff_subsampled.decode(file, page)
         else:
             stored = _channels(page, color, count, alpha, profile)
-        exif = exif_lib.if_readable(label, exif_in_tiff.read, file)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
+        notes = list(_notes(tiff, page, color, count))
+        attributes["exif"] = exif_lib.if_readable(notes, exif_in_tiff.read, file)
+        attributes["notes"] = tuple(notes)
+        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     bits = 16 if page.bitspersample > 8 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)

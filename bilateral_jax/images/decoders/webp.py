@@ -12,12 +12,11 @@ from bilateral_jax.images import headers, metadata, profiles
 _RIFF_HEADER = 8  # bytes, which the size in it does not count
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a WebP file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -27,7 +26,6 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.WebPImagePlugin
 
     size = file.seek(0, os.SEEK_END)
