@@ -17,7 +17,7 @@ from concurrent.futures import process
 
 from bilateral_jax import atomic
 from bilateral_jax.alignment import dped_layout, pairing, photo_pair
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 
 _READING = ("max_pixels", "first_frame")
 
@@ -133,7 +133,7 @@ def _process_all(pairs, root, options, jobs, redo):
     for record in _in_order_of_completion(tasks, jobs):
         records[record["name"]] = record
         if record["status"] == "failed":
-            _print_error(f"failed: {record['reason']}")
+            errors.print_line(f"failed: {record['reason']}")
     return [records[name] for name in sorted(records)]
 
 
@@ -183,12 +183,6 @@ def _start_worker():
 def _exit_with_parent():
     multiprocessing.parent_process().join()
     os._exit(1)
-
-
-def _print_error(line):
-    import tqdm
-
-    tqdm.tqdm.write(line, file=sys.stderr)
 
 
 def _print_totals(totals, root):

@@ -3,6 +3,8 @@
 import argparse
 import ast
 
+from bilateral_jax import images
+
 
 def add_checkpoint(command):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
@@ -24,6 +26,18 @@ def add_step(command):
     add = command.add_argument
     add("--step", type=int, help="step of a run (default: the newest)")
     add("--network", metavar="NAME", help="of a run with several (default: the one to ship)")
+
+
+def add_sources(command, *, metavar):
+    """Adds the positional `sources`: photos and folders of them.
+
+    Args:
+      command: as for `add_checkpoint`.
+      metavar: their name in the help.
+    """
+    readable = " ".join(images.READABLE_SUFFIXES)
+    what = f"photos, or folders of them ({readable}, raw)"
+    command.add_argument("sources", nargs="+", metavar=metavar, help=what)
 
 
 def add_reading(command):

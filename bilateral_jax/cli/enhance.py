@@ -3,20 +3,18 @@
 import collections
 import dataclasses
 import pathlib
-import sys
 import warnings
 
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
+from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths
 from bilateral_jax.images import formats
 
 
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable}, raw)")
+    arguments.add_sources(command, metavar="IN")
     add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
@@ -92,11 +90,11 @@ def run(
     failures = [photo_paths.failure(*unreadable) for unreadable in found.unreadable]
     failures += [photo_paths.failure(job.source, job.problem) for job in jobs if job.problem]
     for line in failures:
-        _say(f"failed: {line}")
+        errors.print_line(f"failed: {line}")
     ready = [job for job in jobs if not job.problem and not job.exists]
     existing = [job for job in jobs if job.exists]
     if existing and not skip_existing:
-        _say(_refusal(existing))
+        errors.print_line(_refusal(existing))
     enhanced, notes = 0, collections.defaultdict(list)
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
@@ -104,7 +102,7 @@ def run(
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for note, photos in notes.items():
-        _say(f"note: {note}: {_named(photos)}")
+        errors.print_line(f"note: {note}: {_named(photos)}")
     failed = len(failures) + len(ready) - enhanced
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
     return int(failed > 0 or (bool(existing) and not skip_existing))
@@ -121,8 +119,8 @@ def _enhance_all(model, jobs, notes, **options):
             said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
             for note in dict.fromkeys(said):
                 notes[note].append(job.source)
-        except (OSError, ValueError, MemoryError, ImportError) as error:
-            _say(f"failed: {photo_paths.failure(job.source, error)}")
+        except errors.USER_ERRORS as error:
+            errors.print_line(f"failed: {photo_paths.failure(job.source, error)}")
     return enhanced
 
 
@@ -130,12 +128,12 @@ def _enhance_file(model, job, *, bits, quality, reading, **options):
     """Enhances a photo and gives sentences about what its output does not hold of it."""
     photo = images.read(job.source, **reading)
     suffix = job.target.suffix.lower()
-    asked = bits
-    if bits is None:
-        bits = 8 if suffix in formats.JPEG_SUFFIXES else images.bit_depth(photo.pixels)
+    depth = images.bit_depth(photo.pixels)
+    rounded = bits is None and depth == 16 and suffix in formats.JPEG_SUFFIXES
+    bits = bits or (8 if rounded else depth)
     images.check_writable(job.target, photo, bits=bits, quality=quality)
     photo, notes = images.fit_metadata(photo, suffix)
-    if bits < images.bit_depth(photo.pixels) and asked is None:
+    if rounded:
         notes.append("JPEG holds 8 bits per channel: 16 were rounded to 8")
     pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
     pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
@@ -152,14 +150,6 @@ def _progress(jobs):
     import tqdm
 
     return tqdm.tqdm(jobs, unit="photo")
-
-
-def _say(line):
-    """Prints a line on the error output, above a progress bar."""
-    if "tqdm" in sys.modules:
-        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
-    else:
-        print(line, file=sys.stderr)
 
 
 def _refusal(existing):

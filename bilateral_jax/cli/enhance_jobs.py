@@ -58,7 +58,7 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
     """Pairs every photo with its output.
 
     Args:
-      photos: list of `photo_paths.Photo`.
+      photos: list of `photo_paths.PhotoFile`.
       target: a folder, or a file for a single photo.
       into_folder: whether it is a folder; sub-folders of the inputs are kept in it.
       bits: 8 or 16 asked for the output, or None.

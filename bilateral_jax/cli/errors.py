@@ -36,6 +36,18 @@ def report(error: BaseException) -> None:
     print(f"error: {sentence(error)}", file=sys.stderr, flush=True)
 
 
+def print_line(line: str) -> None:
+    """Prints a line on the error output, above a progress bar if there is one.
+
+    Args:
+      line: the text.
+    """
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
 def silence_opencv() -> None:
     """Keeps OpenCV's log of damaged files off the terminal, here and in worker processes.
 

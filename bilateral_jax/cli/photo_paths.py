@@ -15,7 +15,7 @@ _SUB_FOLDERS = "sub-folder"
 
 
 @dataclasses.dataclass(frozen=True)
-class Photo:
+class PhotoFile:
     """A photo file.
 
     Attributes:
@@ -39,7 +39,7 @@ class Found:
         "hidden file", "FIFO", ...
     """
 
-    photos: list[Photo] = dataclasses.field(default_factory=list)
+    photos: list[PhotoFile] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[pathlib.Path, Exception]] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
@@ -73,7 +73,7 @@ def find(sources, *, recursive: bool = False, exclude=()) -> Found:
             if regular_files.kind(source) == "absent":
                 raise FileNotFoundError(f"no such file or folder: {source}")
             regular_files.check(source)
-            found.photos.append(Photo(source, pathlib.PurePath(source.name)))
+            found.photos.append(PhotoFile(source, pathlib.PurePath(source.name)))
     return found
 
 
@@ -138,7 +138,7 @@ def _in_folder(top, recursive, exclude):
             if kind == _SUB_FOLDERS and recursive:
                 deeper.append(path)
             elif kind == "photo":
-                found.photos.append(Photo(path, path.relative_to(top)))
+                found.photos.append(PhotoFile(path, path.relative_to(top)))
             elif kind:
                 found.left_out[kind] += 1
         folders += reversed(deeper)

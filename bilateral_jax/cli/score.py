@@ -6,7 +6,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
@@ -16,8 +16,7 @@ _BAR = 40  # characters
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable}, raw)")
+    arguments.add_sources(command, metavar="PHOTO")
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
@@ -57,7 +56,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
     for file in files:
         try:
             probabilities = distribution(model, images.read(file, **reading).pixels)
-        except (OSError, ValueError, MemoryError, ImportError) as error:
+        except errors.USER_ERRORS as error:
             failed += 1
             print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue

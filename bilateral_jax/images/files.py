@@ -112,7 +112,7 @@ def _planned(source, label, max_pixels, first_frame):
                 yield plans.plan(file, max_pixels=max_pixels, first_frame=first_frame)
         except (ImportError, MemoryError):
             raise
-        # For a broken file the decoders raise whatever their parsers stumble over.
+        # For a broken file the parsers raise exceptions of any kind.
         except Exception as error:
             raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
 

@@ -33,7 +33,8 @@ class Plan:
     Attributes:
       header: of the image.
       decode: decodes the pixels, from the file that must still be open.
-      complete: whether the file certainly is; else decoding tells.
+      complete: whether the file is known to have no part missing at its end; if not, it must be
+        decoded to be sure.
     """
 
     header: Header

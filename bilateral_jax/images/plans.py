@@ -33,8 +33,8 @@ def plan(file, *, max_pixels: int | None, first_frame: bool) -> headers.Plan:
 
     Raises:
       ValueError: the file is empty, of an unknown format, depth or colour space, too large,
-        truncated, or of several frames; a damaged header may also raise whatever the parser
-        stumbles over.
+        truncated, or of several frames; a damaged header may also raise other
+        exceptions of the parsers.
       ImportError: a package that the format needs is not installed.
     """
     decoder = _DECODERS[formats.recognise(file)]

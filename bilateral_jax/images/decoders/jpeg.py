@@ -63,13 +63,12 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
     return headers.Plan(header, decode, complete=_has_end(file))
 
 
-def undamaged(content: bytes, colors: str):
+def decode_strictly(content: bytes, colors: str):
     """Decodes JPEG data, refusing what libjpeg would fill with grey.
 
     Args:
       content: from the start marker to the end marker.
-      colors: "RGB", "GRAY" or "CMYK" (as stored: Adobe's programs and all others store the light
-        that is left).
+      colors: "RGB", "GRAY" or "CMYK"; the latter as stored, inverted: 255 is no ink.
 
     Returns:
       uint8 `[h, w, c]`; None where libjpeg warns of something else or simplejpeg does not know the
@@ -91,7 +90,7 @@ def undamaged(content: bytes, colors: str):
 
 def _decode(file, image):
     file.seek(0)
-    stored = undamaged(file.read(), _COLORS[image.mode])
+    stored = decode_strictly(file.read(), _COLORS[image.mode])
     if stored is None:
         image.load()
         return np.asarray(image)

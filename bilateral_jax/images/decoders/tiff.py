@@ -205,7 +205,7 @@ def _check_jpeg(page):
         page.parent.filehandle.seek(start)
         content = page.parent.filehandle.read(count)
         if content.startswith(b"\xff\xd8"):  # old-style JPEG may have its head elsewhere
-            jpeg.undamaged(tables + content[2:] if tables else content, "GRAY")
+            jpeg.decode_strictly(tables + content[2:] if tables else content, "GRAY")
 
 
 def _palette(colormap):
