@@ -145,20 +145,6 @@ def _from_hexadecimal(text):
         return None
 
 
-def encode(kind: bytes, content: bytes) -> bytes:
-    """Encodes one chunk.
-
-    Args:
-      kind: four letters.
-      content: the chunk's data.
-
-    Returns:
-      Length, name, content and checksum.
-    """
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
 def encode_metadata(photo: photo_lib.Photo) -> bytes:
     """Encodes the chunks that carry a photo's colour profile and metadata.
 
@@ -184,7 +170,7 @@ def encode_metadata(photo: photo_lib.Photo) -> bytes:
         chunks.append((b"zTXt", f"{_RAW}iptc".encode() + bytes(2) + zlib.compress(text)))
     for keyword, text in photo.texts:
         chunks.append(_encoded_text(keyword, text))
-    return b"".join(encode(kind, content) for kind, content in chunks)
+    return b"".join(_encoded(kind, content) for kind, content in chunks)
 
 
 def _encoded_text(keyword, text):
@@ -193,3 +179,9 @@ def _encoded_text(keyword, text):
         return b"tEXt", key + b"\x00" + text.replace("\x00", "").encode("latin-1")
     except UnicodeEncodeError:
         return b"iTXt", key + bytes(5) + text.encode()
+
+
+def _encoded(kind, content):
+    """A chunk: length, name, content and checksum."""
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)

@@ -1,36 +1,22 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
 import os
+import pathlib
 import sys
 
-import jax
 import numpy as np
 import pytest
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images, models
-from bilateral_jax.checkpoints import networks
+from bilateral_jax import images
 from bilateral_jax.cli import enhance_jobs, photo_paths
-from bilateral_jax.models import model as model_lib
 from tests import fake_raw_files
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
-FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    module = models.create("HDRNetCurves", FIELDS, preset="recommended")
-    model = model_lib.Model.init(module, jax.random.key(0))
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    name, hyperparameters = models.describe(model.module)
-    leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    networks.save(folder, name=name, hyperparameters=hyperparameters, metadata={}, **leaves)
-    return folder
 
 
 @pytest.fixture
@@ -173,7 +159,7 @@ def test_long_names(tmp_path, enhance, capsys):
 
 def test_names_of_outputs():
     def names(*paths, bits=None):
-        paths = [photo_paths.pathlib.PurePath(path) for path in paths]
+        paths = [pathlib.PurePath(path) for path in paths]
         return [str(path) for path in enhance_jobs.output_names(paths, bits)]
 
     assert names("a.jpg", "b.TIF", "c.heic", "d/c.webp") == ["a.jpg", "b.TIF", "c.png", "d/c.png"]
