@@ -60,7 +60,7 @@ def check_convertible(icc_profile: bytes | None, space: str) -> None:
     to_srgb(np.zeros((1, 1, _SPACES[space][2]), np.uint8), icc_profile)
 
 
-def photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
+def make_photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
     """Makes a photo of decoded channels; a profile of another colour space is left out, and noted.
 
     Args:

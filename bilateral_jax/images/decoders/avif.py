@@ -39,7 +39,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
 
     def decode():
         stored = np.asarray(image) if bits == 8 else pixels_lib.widen(_decode(file), bits)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(headers.upright(*image.size, orientation, 8 if bits == 8 else 16), decode)
 

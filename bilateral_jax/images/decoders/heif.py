@@ -41,7 +41,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
         stored = np.asarray(image)
         if bits > 8:  # the samples stand in the upper bits
             stored = pixels_lib.widen(stored >> (16 - bits), bits)
-        return profiles.photo(stored, profile, **attributes)
+        return profiles.make_photo(stored, profile, **attributes)
 
     width, height = image.size
     return headers.Plan(headers.Header(height, width, 8 if bits == 8 else 16), decode)

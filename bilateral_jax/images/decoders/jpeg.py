@@ -58,7 +58,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
         stored = _decode(file, image)
         if image.mode == "CMYK":
             stored = profiles.to_srgb(stored, profile)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(header, decode, complete=_has_end(file))
 

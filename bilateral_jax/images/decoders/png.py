@@ -39,7 +39,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
             stored = imagecodecs.png_decode(file.read())
         except imagecodecs.PngError as error:
             raise ValueError(f"its data are damaged or truncated ({error})") from error
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(
         headers.upright(width, height, orientation, 16 if bits == 16 else 8), decode

@@ -81,7 +81,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
         notes = list(_notes(tiff, page, color, count))
         attributes["exif"] = exif_lib.if_readable(notes, exif_in_tiff.read, file)
         attributes["notes"] = tuple(notes)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     bits = 16 if page.bitspersample > 8 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)

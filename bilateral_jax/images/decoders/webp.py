@@ -40,6 +40,6 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
 
     def decode():
         stored = exif_lib.turn(np.asarray(image.convert(mode)), orientation)
-        return profiles.photo(stored, image.info.get("icc_profile"), **attributes)
+        return profiles.make_photo(stored, image.info.get("icc_profile"), **attributes)
 
     return headers.Plan(headers.upright(*image.size, orientation, 8), decode)
