@@ -24,6 +24,7 @@ PAGES = {
         "shapes": sections.every_shape_section,
         "batches": sections.batches_section,
         "pages": sections.pages_section,
+        "sizes": sections.sizes_section,
         "train_step": sections.feeding_section,
     },
 }

@@ -4,7 +4,6 @@ In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of th
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -20,6 +19,7 @@ from bilateral_jax.cli import (
     score,
     versions,
 )
+from bilateral_jax.cli import arguments as arguments_lib
 
 _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
@@ -68,7 +68,7 @@ def main(arguments=None) -> int:
 def _parser(chosen):
     """Declares the sub-commands, and the arguments of the chosen one."""
     from_checkout = pathlib.Path(sys.argv[0]).name == "__main__.py"
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m bilateral_jax" if from_checkout else "bilateral-jax",
         description="Enhance photos with a trained bilateral network.",
         epilog="Training and evaluation need a checkout: python -m experiments.train there.",

@@ -11,6 +11,8 @@ import pathlib
 import shutil
 import uuid
 
+from bilateral_jax import regular_files
+
 _PREFIX = ".scratch-"
 
 
@@ -141,10 +143,10 @@ def read_json(path):
 
     Raises:
       FileNotFoundError: it does not exist.
-      ValueError: it is not JSON; the message names it.
+      ValueError: it is no regular file, or not JSON; the message names it.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        return json.loads(regular_files.read_text(path))
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}); remove it to go on") from None
 

@@ -8,7 +8,6 @@ printed in one line. Exit codes: 2 for arguments that contradict each other, 1 f
 also if some images failed (each is named, the others are scored).
 """
 
-import argparse
 import contextlib
 import importlib
 import pathlib
@@ -205,7 +204,7 @@ class _UsageError(ValueError):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.evaluate",
         description="Score a checkpoint, or a folder of images, against targets.",
     )

@@ -9,7 +9,6 @@ scores that photo with the options found on the others: a lower score there mean
 option's value is a Python literal.
 """
 
-import argparse
 import json
 import sys
 
@@ -117,7 +116,7 @@ def fit(name, pairs, values, fixed, *, rounds=3):
 
 def main(arguments=None):
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.fit_operator", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument

@@ -3,13 +3,13 @@
 The file is self-contained and opens without a network. The page says what a run did not record.
 """
 
-import argparse
 import importlib
 import json
 import pathlib
 import sys
 
 from bilateral_jax import atomic
+from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.cli import errors
 from bilateral_jax.training import summary_writer
 from experiments.evaluation import protocol
@@ -257,7 +257,7 @@ def _read(path):
 
 def main(arguments=None):
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="experiments.report", description=__doc__.split(":")[0])
+    parser = arguments_lib.Parser(prog="experiments.report", description=__doc__.split(":")[0])
     parser.add_argument("workdir", help="folder of a run or of a sweep")
     parser.add_argument("--out", help="the file; default: report.html in that folder")
     parser.add_argument("--photos", type=int, default=6, help="photos to show at most")

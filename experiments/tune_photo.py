@@ -9,7 +9,6 @@ Reference: Talebi and Milanfar 2018, "Learned perceptual image enhancement", sec
 tuning; the target distribution is that of NICER (Fischer et al. 2020).
 """
 
-import argparse
 import dataclasses
 import pathlib
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 import optax
 
 from bilateral_jax import atomic, images, metrics
+from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
@@ -177,7 +177,7 @@ def text(rows, parameters):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.tune_photo",
         description="Tune an operator's parameters for the score of one photo.",
     )

@@ -22,7 +22,7 @@ ARROWS = {
     "color": set(),
     "pixels": set(),
     "resize": {"pixels"},
-    "atomic": set(),
+    "atomic": {"regular_files"},
     "regular_files": set(),
     "tree_paths": set(),
     "submodules": set(),

@@ -9,9 +9,14 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import jax
+import numpy as np
+
 from bilateral_jax import atomic, models
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
+
+_LARGEST = 65_536  # of a hyper-parameter, however few the weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +49,11 @@ class SavedModel:
           A `Model`.
 
         Raises:
+          trees.DamagedCheckpointError: hyper-parameters that cannot be those of these weights.
           ValueError: the weights are those of another network or do not fit; each leaf is named.
         """
         if module is None:
-            module = models.create(self.name, self.hyperparameters)
+            module = self._module()
         expected = type(module).__name__
         if self.name != expected:
             raise ValueError(
@@ -57,6 +63,27 @@ class SavedModel:
             return model_lib.Model.from_leaves(module, self.params, self.batch_stats)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
+
+    def _module(self):
+        """Builds the linen module, from fields that are untrusted."""
+        weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
+        for name, value in self.hyperparameters.items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int | float) and not abs(number) <= max(_LARGEST, weights):
+                    raise trees.DamagedCheckpointError(
+                        f"{self.path}: {name} {value!r} cannot be that of {weights:,} weights"
+                    )
+        try:
+            module = models.create(self.name, self.hyperparameters)
+            model_lib.variable_shapes(module)
+        except (ValueError, ImportError, MemoryError):
+            raise
+        except Exception as error:  # fields of another type than the network expects
+            reason = " ".join(str(error).split())[:200]
+            raise trees.DamagedCheckpointError(
+                f"{self.path}: a {self.name} cannot be built of {self.hyperparameters}: {reason}"
+            ) from None
+        return module
 
 
 def load_model(path, step=None, *, network=None, module=None) -> model_lib.Model:
@@ -160,23 +187,19 @@ def load(path, step=None, *, network=None) -> SavedModel:
     run_folder = trees.run_folder(path)
     folder = run_folder if run_folder.is_dir() else path
     step, state, metadata = trees.restore(folder, step)
+    where = f"step {step} in {folder}"
     if "model" not in metadata:
-        raise ValueError(
-            f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
-        )
+        raise ValueError(f"{where} holds no description of a model, only {sorted(state)}")
     model = metadata["model"]
     if network is not None:
         known = metadata.get("networks", {})
-        if network not in known:
-            raise ValueError(
-                f"step {step} in {folder} holds no network {network!r}; there are {sorted(known)}"
-            )
+        if not isinstance(known, dict) or network not in known:
+            raise ValueError(f"{where} holds no network {network!r}; there are {sorted(known)}")
         model = known[network]
+    _check_entry(model, where)
     params = _at(state, model["params"])
     if params is None:
-        raise ValueError(
-            f"step {step} in {folder} holds {sorted(state)}, not the weights {model['params']!r}"
-        )
+        raise ValueError(f"{where} holds {sorted(state)}, not the weights {model['params']!r}")
     return SavedModel(
         path=path,
         name=model["name"],
@@ -185,6 +208,16 @@ def load(path, step=None, *, network=None) -> SavedModel:
         batch_stats=_at(state, model["batch_stats"]) or {},
         metadata={**metadata, "step": step},
     )
+
+
+def _check_entry(model, where):
+    """Refuses a description that `entry` cannot have made."""
+    fields = {"name": str, "hyperparameters": dict, "params": str, "batch_stats": str}
+    for name, kind in fields.items():
+        if not isinstance(model, dict) or not isinstance(model.get(name), kind):
+            raise trees.DamagedCheckpointError(
+                f"{where} is damaged: its description of a model has no {name}"
+            )
 
 
 def _at(state, path):

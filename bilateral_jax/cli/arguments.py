@@ -6,6 +6,18 @@ import ast
 from bilateral_jax import images
 
 
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line, as all others are."""
+
+    def error(self, message):
+        """Prints the message and exits with code 2.
+
+        Args:
+          message: what is wrong.
+        """
+        self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
+
+
 def add_checkpoint(command):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
@@ -115,9 +127,17 @@ def name_value(text):
     return name, literal(value)
 
 
+def option(text):
+    """Parses NAME=VALUE as `name_value`, as an argument's type."""
+    try:
+        return name_value(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def literal(text):
     """Evaluates a Python literal (number, True, None, list, ...); any other text stays text."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

@@ -31,7 +31,7 @@ def add_arguments(command):
     add(
         "--tile-rows",
         type=arguments.integer(1),
-        help="rows rendered at a time (default: half a megapixel)",
+        help="rows rendered at a time (default: at most half a megapixel)",
     )
     add(
         "--condition",

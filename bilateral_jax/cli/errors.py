@@ -1,5 +1,6 @@
 """Errors of the user as one line on the error output, and their exit codes."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -71,10 +72,15 @@ def exit_code(
       **options: of the function.
 
     Returns:
-      What the function returned; 1 after an error, 130 after Ctrl-C.
+      What the function returned; 1 after an error, 130 after Ctrl-C, 141 where the reader of the
+      output is gone.
     """
     try:
         return function(*arguments, **options)
+    except BrokenPipeError:  # who read the output, such as `head`, has seen enough
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # 128 + SIGPIPE, as a shell has it
     except caught as error:
         report(error)
         return 1

@@ -44,7 +44,7 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     try:
         source = KINDS[kind](**options)
     except TypeError as error:
-        reason = _option_error(str(error))
+        reason = option_error(error)
         if reason is None:
             raise
         raise TypeError(f"source {kind!r} {reason}") from error
@@ -55,12 +55,23 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     return views.Subset(source, start, stop) if part is None else part(start, stop)
 
 
-def _option_error(message):
-    """What Python says of a call's keywords, said of a source's options; None for other errors."""
+def option_error(error: TypeError) -> str | None:
+    """Says of a source's options what Python says of the keywords of a function.
+
+    Args:
+      error: of the call that makes the source.
+
+    Returns:
+      "has no option 'x'", "needs the option 'x'" or "sets the option 'x' itself"; None for another
+      error.
+    """
+    message = str(error)
     if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", message):
         return f"has no option {found[1]}"
     if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", message):
         return f"needs the option {found[1]}"
+    if found := re.search(r"\(\) got multiple values for keyword argument ('\w+')", message):
+        return f"sets the option {found[1]} itself"
     return None
 
 

@@ -23,8 +23,8 @@ def enhance(
     Args:
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
-      tile_rows: rows rendered at a time (by grid rounded up to a multiple of 4); None takes half a
-        megapixel by grid, 32 million features of a convolutional network. The result does not
+      tile_rows: rows rendered at a time (by grid rounded up to a multiple of 4); None takes
+        256 or 512 by grid, 32 million features of a convolutional network. The result does not
         depend on it beyond float rounding. A network that takes the image whole ignores it.
       conditions: constant inputs beside the image, one number each (the strength of a parameterised
         operator); most networks take none.

@@ -1,7 +1,10 @@
 """Peak signal-to-noise ratio."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bilateral_jax.metrics import checks
 from bilateral_jax.ops import masks
@@ -37,6 +40,27 @@ def psnr(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     if valid is not None:
         error = jnp.where(valid.any((-2, -1)), error / masks.valid_fraction(valid), 1.0)
     return -10.0 * jnp.log10(error)
+
+
+def psnr_by_tiles(prediction, target, *, data_range=1.0) -> float:
+    """`psnr` of one image, without a program for its size.
+
+    Args:
+      prediction: float `[h, w, c]`, values nominally in [0, data_range].
+      target: float `[h, w, c]`.
+      data_range: the value of white in both images.
+
+    Returns:
+      The value, infinite where the two images are equal; the errors are summed in float64.
+
+    Raises:
+      ValueError: the shapes differ or are not `[h, w, c]`, or values cannot be in the range.
+      TypeError: an argument holds integers.
+    """
+    pair = checks.host_pair(prediction, target, data_range=data_range)
+    rows = zip(*pair, strict=True)  # one row of float64 at a time
+    total = sum(float(np.square(p.astype(np.float64) - t).sum()) for p, t in rows)
+    return -10.0 * math.log10(total / pair[0].size) if total else math.inf
 
 
 def psnr_from_mse(error, *, data_range=1.0) -> jax.Array:

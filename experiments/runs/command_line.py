@@ -10,6 +10,7 @@ import sys
 from absl import app, flags
 
 from bilateral_jax.cli import compilation_cache, errors
+from bilateral_jax.training import stop_requests
 
 
 class UsageError(ValueError):
@@ -29,7 +30,7 @@ def run(main, *, config, required=()):
 
     def start(_):
         compilation_cache.use(flags.FLAGS[compilation_cache.FLAG].value)
-        sys.exit(errors.exit_code(main, caught=errors.SOURCE_ERRORS))
+        stop_requests.leave(errors.exit_code(main, caught=errors.SOURCE_ERRORS))
 
     app.run(start, flags_parser=parser)
 

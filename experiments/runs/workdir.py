@@ -12,6 +12,7 @@ import logging
 import os
 import pathlib
 import platform
+import shutil
 import socket
 import subprocess
 
@@ -20,7 +21,7 @@ import jax
 from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.cli import errors
-from bilateral_jax.training import distributed
+from bilateral_jax.training import distributed, summary_writer
 from experiments.runs import config_differences, file_lock
 
 _LOG = logging.getLogger(__name__)
@@ -35,11 +36,13 @@ def claimed(workdir, config):
 
     Args:
       workdir: folder of the run; created if absent.
-      config: JSON-able dict; written into a new folder, compared with that of an existing run.
+      config: JSON-able dict; written into a new folder, compared with that of an existing run. An
+        existing run may go on with another length, other intervals and other ways of reading. One
+        that never took a step takes any config.
 
     Raises:
-      ValueError: another run is in the folder, it holds a run of another config, or it is not
-        writable.
+      ValueError: another run is in the folder, it holds a run of another config, it is past its new
+        length, or it is not writable.
     """
     workdir = pathlib.Path(workdir)
     with contextlib.ExitStack() as stack:
@@ -166,16 +169,31 @@ def _lock(workdir):
 
 def _check_config(workdir, config):
     path = workdir / "config.json"
-    # Without environment.json an earlier start failed before training, perhaps by its config.
-    begun = (workdir / "environment.json").exists()
-    if not path.exists() or not begun:
+    before = atomic.read_json(path) if path.exists() else None
+    if before is not None and _has_begun(workdir):
+        if differing := config_differences.differences(before, config, going_on=True):
+            raise ValueError(
+                f"{workdir} holds a run of another config ({differing}); "
+                "choose another workdir, or give the same config to resume that run"
+            )
+        newest = trees.latest(trees.run_folder(workdir)) or 0
+        if said := config_differences.length_change(before, config, newest):
+            _LOG.warning("%s", said)
+    elif before is not None and config_differences.differences(before, config):
+        # An earlier start failed before its first step, perhaps by its config.
+        (workdir / "metrics.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(workdir / "tensorboard", ignore_errors=True)
+    if before != config:
         atomic.write_json(path, config)
-        return
-    if differing := config_differences.differences(atomic.read_json(path), config):
-        raise ValueError(
-            f"{workdir} holds a run of another config ({differing}); "
-            "choose another workdir, or give the same config to resume that run"
-        )
+
+
+def _has_begun(workdir):
+    """Whether a run took a step: it left a checkpoint, a line about one, or a failure."""
+    return (
+        bool(trees.steps(trees.run_folder(workdir)))
+        or (workdir / "failure").exists()
+        or bool(summary_writer.read(workdir, "train"))
+    )
 
 
 def _version(name):

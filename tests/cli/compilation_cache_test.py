@@ -40,6 +40,8 @@ def test_tests_do_not_write_into_the_users_cache(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG folders are those of Linux")
 def test_the_default_is_the_users_cache_folder(tmp_path, monkeypatch):
+    for package in ("platformdirs", "filelock"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     expected = tmp_path / "bilateral_jax" / "compiled"
     assert compilation_cache.use() == expected and folder() == str(expected)

@@ -12,6 +12,7 @@ import bilateral_jax
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference
 from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import errors
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
@@ -158,6 +159,39 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         assert stopped.value.code == 2
 
 
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["enhance", "--condition", "x"], "argument --condition: invalid float value: 'x'"),
+        (["enhance"], "required: IN, OUT, --checkpoint"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["import", "nonsense"], "invalid choice: 'nonsense'"),
+        ([], "required: COMMAND"),
+        (
+            ["prepare", "dped", "--source", "a", "--data-dir", "b", "--option", "x"],
+            "expected NAME=VALUE, got 'x'",
+        ),
+    ],
+)
+def test_wrong_words_are_one_line(words, expected, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*words)
+    assert stopped.value.code == 2
+    line = one_line(capsys)
+    assert line.startswith("error: ") and expected in line and "--help says more" in line
+
+
+def test_prepare_names_the_option_that_a_data_set_needs(tmp_path, capsys):
+    words = ["prepare", "dped", "--source", tmp_path, "--data-dir", tmp_path / "out"]
+    assert run(*words) == 1
+    assert "needs the option 'phone': --option NAME=VALUE" in one_line(capsys)
+    assert run(*words, "--option", "phone=iphone", "--option", "split=test") == 1
+    assert "sets the option 'split' itself" in one_line(capsys)
+    words[1] = "fivek"
+    assert run(*words, "--option", "nonsense=1", "--option", "split=hdrnet") == 1
+    assert one_line(capsys) == "error: prepare fivek: has no option 'nonsense'"
+
+
 def test_programs_of_a_checkout_are_named(capsys):
     assert run("train", "--config", "configs/smoke.py") == 2
     assert "python -m experiments.train" in one_line(capsys)
@@ -233,3 +267,11 @@ def test_the_golden_weights_enhance_from_the_shell(tmp_path):
     np.testing.assert_array_equal(out, inference.enhance(model, record["fullres_C"][0]))
     done = shell("info", tmp_path / "absent")
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(capsys):
+    def function():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert errors.exit_code(function) == 141
+    assert capsys.readouterr().err == ""
