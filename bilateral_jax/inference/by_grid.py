@@ -6,6 +6,7 @@ needs its own bytes twice and a few tiles of floats.
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
@@ -37,6 +38,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
     size = _tile_size(image, tile_rows)
     small = _lowres(image, method)
     grid = _coefficients(model, small[None])
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        tiles.check_not_nan(_has_nan(model, grid))
     out = np.empty_like(image)
 
     def rendered():
@@ -65,6 +68,13 @@ def _lowres(image, method):
 @jax.jit
 def _coefficients(model, small):
     return model.apply(small, method="coefficients")
+
+
+@jax.jit
+def _has_nan(model, grid):
+    """Whether weights or grid are not finite; cheaper than to look at all pixels."""
+    leaves = jax.tree.leaves((model, grid))
+    return ~jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 @jax.jit
