@@ -17,7 +17,13 @@ def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
     readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable}, raw)")
+    add(
+        "sources",
+        nargs="+",
+        type=arguments.path,
+        metavar="PHOTO",
+        help=f"photos, or folders of them ({readable}, raw)",
+    )
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
@@ -48,6 +54,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
     for unreadable in found.unreadable:
         print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
+    networks.check_finite(model, checkpoint)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
