@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import math
 
 from bilateral_jax import images
 
@@ -25,7 +26,13 @@ def add_checkpoint(command):
       command: the sub-command's `argparse.ArgumentParser`.
     """
     add = command.add_argument
-    add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
+    add(
+        "--checkpoint",
+        required=True,
+        type=path,
+        metavar="RUN",
+        help="work directory of a run, or a model",
+    )
     add_step(command)
 
 
@@ -49,7 +56,7 @@ def add_sources(command, *, metavar):
     """
     readable = " ".join(images.READABLE_SUFFIXES)
     what = f"photos, or folders of them ({readable}, raw)"
-    command.add_argument("sources", nargs="+", metavar=metavar, help=what)
+    command.add_argument("sources", nargs="+", type=path, metavar=metavar, help=what)
 
 
 def add_reading(command):
@@ -72,6 +79,13 @@ def add_reading(command):
     )
 
 
+def path(text):
+    """Parses a path; an empty one, of a shell variable that is not set, would be the folder "."."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
 def integer(low, high=None):
     """Makes an argument type: integers from `low` to `high`, both included.
 
@@ -91,6 +105,14 @@ def integer(low, high=None):
 
     parse.__name__ = "integer"  # argparse says "invalid integer value"
     return parse
+
+
+def number(text):
+    """Parses a number that is neither infinite nor NaN."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{value} is not finite")
+    return value
 
 
 def fraction(text):

@@ -15,7 +15,12 @@ def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
     arguments.add_sources(command, metavar="IN")
-    add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
+    add(
+        "target",
+        type=arguments.path,
+        metavar="OUT",
+        help="a file for one photo (.jpg, .png or .tif), else a folder",
+    )
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
@@ -36,7 +41,7 @@ def add_arguments(command):
     add(
         "--condition",
         dest="conditions",
-        type=float,
+        type=arguments.number,
         action="append",
         default=[],
         metavar="NUMBER",
@@ -99,6 +104,7 @@ def run(
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
+        networks.check_finite(model, checkpoint)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for note, photos in notes.items():

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import pathlib
 
-from bilateral_jax import images
+from bilateral_jax import images, regular_files
 from bilateral_jax.images import formats
 
 _LONGEST_NAME = 255  # bytes, of the file systems in use
@@ -66,6 +66,9 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
 
     Returns:
       The jobs, in order.
+
+    Raises:
+      ValueError: several outputs would replace inputs: the target is the folder of the inputs.
     """
     inputs = {photo.path.resolve() for photo in photos}
     names = output_names([photo.relative for photo in photos], bits)
@@ -76,6 +79,12 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
         exists = problem is None and not overwrite and (out.exists() or out.is_symlink())
         jobs.append(Job(photo.path, out, problem, exists))
         taken.setdefault(out.resolve(), photo.path)
+    replacing = [job for job in jobs if job.target.resolve() in inputs]
+    if len(replacing) > 1:
+        raise ValueError(
+            f"{len(replacing)} outputs in {target} would replace inputs, the first "
+            f"{replacing[0].target}; give another folder"
+        )
     return jobs
 
 
@@ -119,6 +128,6 @@ def _problem(out, inputs, taken, bits):
         return f"the output {out} is an input; choose another path"
     if out.resolve() in taken:
         return f"the output {out} is that of {taken[out.resolve()]}, too"
-    if out.is_dir():
-        return f"the output {out} is a folder"
+    if out.exists() and not out.is_file():
+        return f"the output {out} is {regular_files.kind(out)}, not a regular file"
     return None

@@ -49,6 +49,16 @@ def print_line(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def escape_unprintable() -> None:
+    """Lets the output streams escape what their encoding lacks, such as names of files, not fail.
+
+    A stream that passes on the bytes of file names (in the locale C) stays so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def silence_opencv() -> None:
     """Keeps OpenCV's log of damaged files off the terminal, here and in worker processes.
 

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import os
 import pathlib
+import re
 
 from bilateral_jax import images, regular_files
 from bilateral_jax.cli import errors
@@ -89,9 +90,8 @@ def describe(left_out, *, recursive: bool = False) -> str:
     """
     parts = []
     for kind, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
-        plural = "" if count == 1 or kind.startswith(".") else "s"
         advice = " (--recursive reads them)" if kind == _SUB_FOLDERS and not recursive else ""
-        parts.append(f"{count} {kind}{plural}{advice}")
+        parts.append(f"{count} {_plural(kind) if count > 1 else kind}{advice}")
     return ", ".join(parts)
 
 
@@ -109,6 +109,13 @@ def failure(path, error) -> str:
     if isinstance(error, OSError) and error.strerror and str(error.filename) == str(path):
         reason = error.strerror
     return reason if str(path) in reason else f"{path}: {reason}"
+
+
+def _plural(kind):
+    if kind.startswith("."):
+        return kind
+    noun = re.match(r".*?(?= without | to |$)", kind)[0]
+    return f"{noun}s{kind[len(noun) :]}"
 
 
 def _no_photos(folder, found):

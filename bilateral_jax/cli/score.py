@@ -47,6 +47,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
     for unreadable in found.unreadable:
         print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
+    networks.check_finite(model, checkpoint)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"

@@ -131,7 +131,7 @@ def of_pillow(image) -> dict:
     info = image.info
     resources, exif = info.get("photoshop"), info.get("exif")
     comment = info.get("comment")
-    comment = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
+    comment = _decode(comment) if isinstance(comment, bytes) else comment
     return {
         "exif": exif_lib.HEADER + exif.removeprefix(exif_lib.HEADER) if exif else None,
         "xmp": info.get("xmp") or None,
@@ -139,6 +139,14 @@ def of_pillow(image) -> dict:
         "texts": (("Comment", comment.rstrip("\x00")),) if comment else (),
         "resolution": _resolution_of_pillow(info),
     }
+
+
+def _decode(text):
+    """Decodes a comment, whose encoding no format states: UTF-8, else Latin-1."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _resolution_of_pillow(info):

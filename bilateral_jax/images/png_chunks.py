@@ -69,6 +69,27 @@ def _chunks(file):
     return chunks
 
 
+def without_metadata(file) -> bytes:
+    """Copies what the pixels of a PNG file are decoded from; libpng prints complaints of the rest.
+
+    Args:
+      file: open for reading bytes; complete, as `read` checks.
+
+    Returns:
+      The content of a PNG file of the header, the palette, its transparency and the data.
+    """
+    file.seek(0)
+    parts, name = [file.read(_SIGNATURE)], b""
+    while name != b"IEND":
+        head = file.read(8)
+        length, name = struct.unpack(">I4s", head)
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            parts += [head, file.read(length + 4)]
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+    return b"".join(parts)
+
+
 def _is_header(name, content, checksum):
     return name == b"IHDR" and struct.pack(">I", zlib.crc32(name + content)) == checksum
 

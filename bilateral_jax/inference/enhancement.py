@@ -36,8 +36,8 @@ def enhance(
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
-        conditions; the image is not `[h, w, 3]` or has no pixels; `tile_rows` is not a positive
-        int.
+        conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
+        `tile_rows` is not a positive int; an image of integers for which the network gives NaN.
     """
     method = inference_methods.declared(model.module)
     image = np.asarray(image)
@@ -53,5 +53,7 @@ def enhance(
             f"{type(model.module).__name__} takes {method.conditions} conditions, "
             f"got {len(conditions)}"
         )
+    if not np.isfinite(conditions).all():
+        raise ValueError(f"conditions must be finite, got {conditions}")
     run = _METHODS[type(method)]
     return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)

@@ -1,5 +1,6 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
+import io
 import os
 import pathlib
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import enhance_jobs, photo_paths
 from tests import fake_raw_files
 
@@ -268,3 +270,63 @@ def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
     assert enhance(tmp_path / "a.dng", tmp_path / "b.jpg") == 1
     assert 'pip install "bilateral_jax[raw]"' in capsys.readouterr().err
+
+
+def test_empty_paths_and_numbers_that_are_not_finite_are_no_arguments(enhance, capsys):
+    for arguments in (["", "out"], ["in", ""], ["in", "out", "--condition", "nan"]):
+        with pytest.raises(SystemExit) as stopped:
+            enhance(*arguments)
+        assert stopped.value.code == 2
+        assert ("the path is empty" in (err := capsys.readouterr().err)) == ("" in arguments), err
+    with pytest.raises(SystemExit):
+        command_line.main(["enhance", "in", "out", "--checkpoint", ""])
+
+
+def test_the_folder_of_the_inputs_is_no_folder_for_outputs(tmp_path, enhance, capsys):
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, PIXELS)
+    (tmp_path / "c.bmp").write_bytes(b"BM")
+    assert enhance(tmp_path, tmp_path, "--overwrite") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "2 outputs in" in shown and "would replace inputs" in shown
+    assert tree(tmp_path) == ["a.png", "b.png", "c.bmp"]
+
+
+def test_special_files_are_not_replaced(tmp_path, enhance, capsys):
+    images.write(tmp_path / "a.png", PIXELS)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert enhance(tmp_path / "a.png", tmp_path / "pipe.png", "--overwrite") == 1
+    assert "pipe.png is a FIFO, not a regular file" in capsys.readouterr().err
+    assert (tmp_path / "pipe.png").is_fifo()
+
+
+def test_weights_that_are_not_finite_are_refused_before_the_work(tmp_path, checkpoint, capsys):
+    saved = networks.load(checkpoint)
+    saved.params["guide_network"]["mix"] = saved.params["guide_network"]["mix"] * np.nan
+    leaves = {"params": saved.params, "batch_stats": saved.batch_stats}
+    networks.save(
+        tmp_path / "model", name=saved.name, hyperparameters=saved.hyperparameters, **leaves
+    )
+    images.write(tmp_path / "a.png", PIXELS)
+    names = [str(tmp_path / name) for name in ("a.png", "out.png", "model")]
+    assert command_line.main(["enhance", *names[:2], "--checkpoint", names[2]]) == 1
+    expected = "NaN or infinite weights in 1 of 25 arrays (params/guide_network/mix, ...)"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_kinds_of_files_in_the_plural():
+    kinds = {"file without suffix": 2, "link to a folder": 2, ".mov": 2, "hidden file": 1}
+    assert photo_paths.describe(kinds) == (
+        "2 .mov, 2 files without suffix, 2 links to a folder, 1 hidden file"
+    )
+
+
+def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path, enhance, monkeypatch):
+    images.write(tmp_path / "a.png", PIXELS)
+    (tmp_path / os.fsdecode(b"b.\xff")).write_bytes(b"x")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert enhance(tmp_path, tmp_path / "out") == 0
+    shown.flush()
+    assert b"1 photo enhanced, 1 left out (1 .\\udcff)" in shown.buffer.getvalue()

@@ -162,7 +162,7 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
 @pytest.mark.parametrize(
     "words, expected",
     [
-        (["enhance", "--condition", "x"], "argument --condition: invalid float value: 'x'"),
+        (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
         (["enhance"], "required: IN, OUT, --checkpoint"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
@@ -223,6 +223,8 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
         assert expected in text
     assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 1
     assert "already holds a model" in one_line(capsys)
+    assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path) == 1
+    assert "not empty" in one_line(capsys)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     assert run("import", "hdrnet", tmp_path / "other.npz", tmp_path / "run2") == 1
     assert "so this is no HDRNet" in one_line(capsys)

@@ -171,3 +171,23 @@ def test_animated_png_is_refused_or_the_first_frame_is_taken(tmp_path):
     PIL_Image.new("RGB", (8, 8)).save(path)
     fake_png_files.insert(path, (b"acTL", struct.pack(">II", 1, 0)))
     assert images.read(path).pixels.shape == (8, 8, 3)
+
+
+def test_a_palette_of_greys_is_grey(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (5, 6), np.uint8)
+    palette = [level for level in range(256) for _ in range(3)]
+    indexed = PIL_Image.fromarray(grey).convert("L")
+    indexed.putpalette(palette)
+    for name, options in (
+        ("a.png", {}),
+        ("b.png", {"transparency": 9}),
+        ("a.tif", {}),
+        ("a.bmp", {}),
+    ):
+        indexed.save(tmp_path / name, **options)
+        photo = images.read(tmp_path / name)
+        assert photo.grey and (photo.alpha is not None) == bool(options)
+        np.testing.assert_array_equal(photo.pixels, np.stack([grey] * 3, axis=-1))
+    PIL_Image.fromarray(grey).save(tmp_path / "c.gif", transparency=int(grey[0, 0]))
+    photo = images.read(tmp_path / "c.gif")
+    assert photo.grey and photo.alpha[0, 0] == 0

@@ -195,3 +195,17 @@ def test_jpeg_sides_are_checked_before_encoding(tmp_path):
     with pytest.raises(ValueError, match=r"at most 65,500 pixels per side.*65,501 x 1"):
         images.write(tmp_path / "a.jpg", wide)
     images.write(tmp_path / "a.jpg", wide[:, 1:])
+
+
+def test_comments_in_latin_1(tmp_path):
+    PIL_Image.new("RGB", (2, 2)).save(tmp_path / "a.jpg", comment=b"Caf\xe9")
+    assert images.read(tmp_path / "a.jpg").texts == (("Comment", "Caf\xe9"),)
+
+
+def test_libpng_prints_nothing_of_metadata(tmp_path, capfd):
+    PIL_Image.new("L", (2, 2)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    broken = b"\0\0\0\1eXIf" + bytes(5)
+    (tmp_path / "a.png").write_bytes(content[:33] + broken + content[33:])
+    assert images.read(tmp_path / "a.png").pixels.shape == (2, 2, 3)
+    assert capfd.readouterr().err == ""

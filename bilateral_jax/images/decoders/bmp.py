@@ -42,6 +42,10 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
 
     def decode():
         image.load()
-        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
+        palette = bytes(image.getpalette() or ()) if image.mode == "P" else None
+        stored = np.asarray(image.convert(mode))
+        if palette and photo_lib.is_grey_palette(palette):
+            stored = stored[..., 0]
+        return photo_lib.from_channels(stored, **attributes)
 
     return headers.Plan(headers.Header(image.height, image.width, 8), decode)

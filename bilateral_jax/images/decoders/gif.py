@@ -27,12 +27,15 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
     image = PIL.GifImagePlugin.GifImageFile(file)
     headers.check_frames(image.n_frames, first_frame=first_frame)  # counting reads the whole file
     attributes = metadata.of_pillow(image)
-    mode = "L" if image.mode in ("1", "L") else "RGB"
-    if "transparency" in image.info:
-        mode = "RGBA"
+    transparent = "transparency" in image.info
 
     def decode():
-        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
+        image.load()
+        palette = bytes(image.getpalette() or ()) if image.mode == "P" else b""
+        grey = image.mode in ("1", "L", "P") and photo_lib.is_grey_palette(palette)
+        stored = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+        stored = stored[..., ::3] if grey else stored  # red, and alpha
+        return photo_lib.from_channels(stored, **attributes)
 
     # A GIF cut short decodes to fewer rows; only decoding tells.
     return headers.Plan(headers.Header(image.height, image.width, 8), decode, complete=False)

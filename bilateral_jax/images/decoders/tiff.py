@@ -209,9 +209,10 @@ def _check_jpeg(page):
 
 
 def _palette(colormap):
-    """uint8 `[count, 3]`; some programs write 8-bit values into the 16-bit table."""
+    """uint8 `[count, 3]`, of greys alone `[count, 1]`; some programs write 8-bit values into it."""
     table = np.asarray(colormap).T
-    return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    return table[:, :1] if (table == table[:, :1]).all() else table
 
 
 def _divided(colors, opacity):
