@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import errno
 import pathlib
 import sys
 import warnings
@@ -9,6 +10,9 @@ import warnings
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
+
+# A disk or a quota is full, or the file system has become read-only.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def add_arguments(command):
@@ -122,9 +126,12 @@ def run(
 
 
 def _enhance_all(model, jobs, notes, **options):
-    """Enhances the photos, names those that fail and gives the number of the others."""
+    """Enhances the photos, names those that fail and gives the number of the others.
+
+    A disk that is full ends the work: every photo behind it would be enhanced in vain.
+    """
     enhanced = 0
-    for job in _progress(jobs):
+    for number, job in enumerate(_progress(jobs), 1):
         try:
             with warnings.catch_warnings(record=True) as caught:
                 said = _enhance_file(model, job, **options)
@@ -134,6 +141,11 @@ def _enhance_all(model, jobs, notes, **options):
                 notes[note].append(job.source)
         except (OSError, ValueError, MemoryError, ImportError) as error:
             _say(f"failed: {photo_paths.failure(job.source, error)}")
+            if getattr(error, "errno", None) in _FULL:
+                if number < len(jobs):
+                    left = len(jobs) - number
+                    _say(f"stopped: {left} more not enhanced; later --skip-existing goes on here")
+                break
     return enhanced
 
 
