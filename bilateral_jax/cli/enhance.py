@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import errno
 import pathlib
 import warnings
 
@@ -9,6 +10,9 @@ from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths
 from bilateral_jax.images import formats
+
+# A disk or a quota is full, or the file system has become read-only.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def add_arguments(command):
@@ -115,9 +119,12 @@ def run(
 
 
 def _enhance_all(model, jobs, notes, **options):
-    """Enhances the photos, names those that fail and gives the number of the others."""
+    """Enhances the photos, names those that fail and gives the number of the others.
+
+    A disk that is full ends the work: every photo behind it would be enhanced in vain.
+    """
     enhanced = 0
-    for job in _progress(jobs):
+    for number, job in enumerate(_progress(jobs), 1):
         try:
             with warnings.catch_warnings(record=True) as caught:
                 said = _enhance_file(model, job, **options)
@@ -127,6 +134,11 @@ def _enhance_all(model, jobs, notes, **options):
                 notes[note].append(job.source)
         except errors.USER_ERRORS as error:
             errors.print_line(f"failed: {photo_paths.failure(job.source, error)}")
+            if getattr(error, "errno", None) in _FULL:
+                if number < len(jobs):
+                    rest = f"{len(jobs) - number} more not enhanced"
+                    errors.print_line(f"stopped: {rest}; later --skip-existing goes on here")
+                break
     return enhanced
 
 

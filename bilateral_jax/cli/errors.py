@@ -23,8 +23,8 @@ def sentence(error: BaseException) -> str:
         advice = extras.explain(error)
         if advice:
             return advice
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -6,6 +6,8 @@ tifffile. Each encoder imports the packages that it needs.
 
 from __future__ import annotations
 
+import io
+
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import (
     exif_in_tiff,
@@ -81,8 +83,10 @@ def _write_jpeg(path, photo, quality):
     blocks = {name: block for name, block in blocks.items() if block}
     # An alpha that comes here is opaque everywhere.
     image = PIL.Image.fromarray(photo_lib.stored_channels(photo_lib.without_alpha(photo)))
+    encoded = io.BytesIO()  # into a file, Pillow would lose the reason for which writing fails
+    image.save(encoded, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
     with open(path, "xb") as file:
-        image.save(file, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
+        file.write(encoded.getbuffer())
 
 
 def _jpeg_resolution(resolution):

@@ -1,5 +1,6 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
+import errno
 import io
 import os
 import pathlib
@@ -330,3 +331,18 @@ def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path, enhance, mon
     assert enhance(tmp_path, tmp_path / "out") == 0
     shown.flush()
     assert b"1 photo enhanced, 1 left out (1 .\\udcff)" in shown.buffer.getvalue()
+
+
+def test_a_full_disk_ends_the_work(tmp_path, enhance, monkeypatch, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        images.write(tmp_path / name, PIXELS)
+
+    def write(path, photo, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(images, "write_photo", write)
+    assert enhance(tmp_path, tmp_path / "out") == 1
+    shown = capsys.readouterr()
+    assert f"failed: {tmp_path / 'a.png'}: No space left on device" in shown.err
+    assert "stopped: 2 more not enhanced" in shown.err and "b.png" not in shown.err
+    assert shown.out == "0 photos enhanced, 3 failed\n"
