@@ -94,6 +94,8 @@ def run(
     phone = phone or phone_dir.resolve().name
     dped_layout.check_names(phone, camera)
     if pairs is None:
+        if os.path.realpath(phone_dir) == os.path.realpath(camera_dir):
+            raise ValueError(f"{phone_dir} is the folder of both cameras; give one for each")
         found, unpaired = pairing.by_name(phone_dir, camera_dir)
         left_out = photo_paths.find([phone_dir, camera_dir]).left_out
         if left_out:

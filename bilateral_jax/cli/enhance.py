@@ -1,10 +1,8 @@
 """The command `enhance`: photos to enhanced photos, file by file."""
 
-import collections
 import dataclasses
 import errno
 import pathlib
-import warnings
 
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
@@ -104,15 +102,15 @@ def run(
     existing = [job for job in jobs if job.exists]
     if existing and not skip_existing:
         errors.print_line(_refusal(existing))
-    enhanced, notes = 0, collections.defaultdict(list)
+    enhanced, notes = 0, photo_paths.Notes()
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
         networks.check_finite(model, checkpoint)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
-    for note, photos in notes.items():
-        errors.print_line(f"note: {note}: {_named(photos)}")
+    for line in notes.lines():
+        errors.print_line(line)
     failed = len(failures) + len(ready) - enhanced
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
     return int(failed > 0 or (bool(existing) and not skip_existing))
@@ -126,12 +124,9 @@ def _enhance_all(model, jobs, notes, **options):
     enhanced = 0
     for number, job in enumerate(_progress(jobs), 1):
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                said = _enhance_file(model, job, **options)
+            with notes.of(job.source) as said:
+                said += _enhance_file(model, job, **options)
             enhanced += 1
-            said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
-            for note in dict.fromkeys(said):
-                notes[note].append(job.source)
         except errors.USER_ERRORS as error:
             errors.print_line(f"failed: {photo_paths.failure(job.source, error)}")
             if getattr(error, "errno", None) in _FULL:
@@ -177,11 +172,6 @@ def _refusal(existing):
             f"not enhanced: {existing[0].source}: the output {existing[0].target} exists; {advice}"
         )
     return f"not enhanced: {len(existing)} photos whose outputs exist; {advice}"
-
-
-def _named(paths):
-    rest = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{rest}"
 
 
 def _print_summary(enhanced, failed, existing, left_out, recursive):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
 import re
+import warnings
 
 from bilateral_jax import images, regular_files
 from bilateral_jax.cli import errors
@@ -93,6 +95,37 @@ def describe(left_out, *, recursive: bool = False) -> str:
         advice = " (--recursive reads them)" if kind == _SUB_FOLDERS and not recursive else ""
         parts.append(f"{count} {_plural(kind) if count > 1 else kind}{advice}")
     return ", ".join(parts)
+
+
+class Notes:
+    """Sentences about what reading or writing photos has left out, each with its photos."""
+
+    def __init__(self):
+        self._photos = collections.defaultdict(list)
+
+    @contextlib.contextmanager
+    def of(self, path):
+        """Collects the sentences of one photo, warnings of the libraries among them.
+
+        Args:
+          path: the photo.
+
+        Yields:
+          A list to be extended. If the block raises, nothing is kept.
+        """
+        said = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield said
+        said += [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
+        for note in dict.fromkeys(said):
+            self._photos[note].append(path)
+
+    def lines(self):
+        """Yields a line for each sentence, with the first of its photos and how many more."""
+        for note, photos in self._photos.items():
+            more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+            yield f"note: {note}: {photos[0]}{more}"
 
 
 def failure(path, error) -> str:

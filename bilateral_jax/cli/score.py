@@ -53,10 +53,14 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
         )
     width, failed = max((len(str(file)) for file in files), default=0), len(found.unreadable)
+    notes = photo_paths.Notes()
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            probabilities = distribution(model, images.read(file, **reading).pixels)
+            with notes.of(file) as said:
+                photo = images.read(file, **reading)
+                said += photo.notes
+            probabilities = distribution(model, photo.pixels)
         except errors.USER_ERRORS as error:
             failed += 1
             print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
@@ -65,6 +69,8 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
         if histogram:
             print("\n".join(bars(probabilities)), flush=True)
+    for line in notes.lines():
+        print(line, file=sys.stderr)
     if failed:
         count = len(files) + len(found.unreadable)
         print(f"{failed} of {count} photos failed", file=sys.stderr)

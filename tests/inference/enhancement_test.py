@@ -157,3 +157,12 @@ def test_nan_is_refused_for_integers_and_kept_in_floats():
     with pytest.raises(ValueError, match="the network gives NaN"):
         inference.enhance(broken, random_image(16, 16, np.uint8))
     assert np.isnan(inference.enhance(broken, random_image(16, 16))).all()
+
+
+def test_too_little_memory_is_a_memory_error(monkeypatch):
+    def exhausted(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(by_grid, "_coefficients", exhausted)
+    with pytest.raises(MemoryError, match="an image of 5 x 4 pixels needs more memory"):
+        inference.enhance(small_model("HDRNetCurves"), random_image(4, 5))
