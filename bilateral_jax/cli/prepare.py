@@ -13,11 +13,23 @@ _MOST_NAMED = 20  # of skipped files
 
 def add_arguments(command):
     """Declares the arguments."""
-    add = command.add_argument
+    add, path = command.add_argument, arguments.path
     names = tuple(catalogue.SOURCES)
     add("name", choices=names, metavar="NAME", help=", ".join(names))
-    add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
-    add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
+    add(
+        "--source",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder that holds the data set's files",
+    )
+    add(
+        "--data-dir",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder for prepared data sets",
+    )
     add(
         "--option",
         action="append",
