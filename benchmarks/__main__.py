@@ -1,6 +1,7 @@
 """Runs all benchmarks, each in a process of its own, then renders the report.
 
-    python -m benchmarks [slice_apply splat table_lookup shapes ...] [--quick]
+    python -m benchmarks [slice_apply splat table_lookup shapes batches pages enhance sizes
+                         train_step] [--quick]
 
 takes about half an hour on two cores; `--quick` a minute, and writes nothing.
 """
@@ -17,6 +18,7 @@ QUESTIONS = (
     "batches",
     "pages",
     "enhance",
+    "sizes",
     "train_step",
 )
 

@@ -25,6 +25,7 @@ PAGES = {
         "table_lookup": sections.table_lookup_section,
         "batches": sections.batches_section,
         "pages": sections.pages_section,
+        "sizes": sections.sizes_section,
         "train_step": sections.feeding_section,
     },
 }

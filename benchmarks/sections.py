@@ -176,6 +176,25 @@ def enhance_section(found):
     return "\n".join([lead, "", *lines])
 
 
+def sizes_section(found):
+    """Photos of many sizes against photos of one."""
+    photos = found[-1]["rows"][0]["photos"]
+    lead = (
+        f"**{photos} photos of {photos} sizes against {photos} of one, on {machine(found)}** "
+        "(`python -m benchmarks.sizes`: 8 bit, 0.2 MP each, enhanced by a network or scored with "
+        "all metrics, in a fresh process; processor seconds with compiling, and compiled programs):"
+    )
+    lines = ["| | jax | one size | many sizes | ratio |", "|---|---|---|---|---|"]
+    for record in found:
+        for row in record["rows"]:
+            one, many = row["one_size"], row["many_sizes"]
+            cells = [f"{x['processor_seconds']:.1f} s, {x['programs']}" for x in (one, many)]
+            ratio = f"{many['processor_seconds'] / one['processor_seconds']:.2f}"
+            line = (row["subject"], record["metadata"]["jax"], *cells, ratio)
+            lines.append(f"| {' | '.join(line)} |")
+    return "\n".join([lead, "", *lines])
+
+
 def train_step_section(found):
     """The step against PyTorch's."""
     lead = (

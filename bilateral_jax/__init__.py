@@ -7,6 +7,8 @@
 in a grid.
 """
 
+from bilateral_jax import submodules
+
 # Grids: from pixels to a grid, inside it, and back.
 from bilateral_jax.ops.bilateral import apply as apply
 from bilateral_jax.ops.bilateral import bilateral_slice as bilateral_slice
@@ -49,3 +51,29 @@ __all__ = [
     "table_lookup",
     "total_variation",
 ]
+
+# Modules are imported when they are first used: `bj.inference.enhance(...)`.
+submodules.attach(
+    __name__,
+    __path__,
+    *__all__,
+    "__version__",
+    "slice",
+    only=(
+        "alignment",
+        "checkpoints",
+        "color",
+        "data",
+        "filters",
+        "images",
+        "importers",
+        "inference",
+        "lattice",
+        "losses",
+        "metrics",
+        "models",
+        "pixels",
+        "resize",
+        "training",
+    ),
+)

@@ -4,11 +4,23 @@ In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of th
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
 """
 
-import argparse
 import pathlib
 import sys
 
-from bilateral_jax.cli import align, enhance, import_weights, info, prepare, score, table
+import bilateral_jax
+from bilateral_jax.cli import (
+    align,
+    compilation_cache,
+    enhance,
+    errors,
+    import_weights,
+    info,
+    prepare,
+    score,
+    table,
+    versions,
+)
+from bilateral_jax.cli import arguments as arguments_lib
 
 _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
@@ -19,6 +31,7 @@ _COMMANDS = {
     "table": (table, "write what a network does to the colours of a photo as a .cube file"),
     "info": (info, "print what a checkpoint holds"),
 }
+_RUN_NETWORKS = ("enhance", "score", "table")
 # Programs of a checkout, which are no part of the package.
 _EXPERIMENTS = (
     "demo",
@@ -46,35 +59,33 @@ def main(arguments=None) -> int:
         program = f"python -m experiments.{arguments[0]}"
         print(f"error: not part of the package; in a checkout run {program}", file=sys.stderr)
         return 2
+    errors.silence_opencv()
+    errors.escape_unprintable()
     options = vars(_parser(chosen=list(arguments[:1])).parse_args(arguments))
     run = options.pop("run")
-    try:
-        return run(**options)
-    except (OSError, ValueError, ImportError) as error:
-        message = str(error) or type(error).__name__
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            message += ': pip install "bilateral_jax[images]"'
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    if arguments[0] in _RUN_NETWORKS:
+        compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(run, **options)
 
 
 def _parser(chosen):
     """Declares the sub-commands, and the arguments of the chosen one."""
     from_checkout = pathlib.Path(sys.argv[0]).name == "__main__.py"
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m bilateral_jax" if from_checkout else "bilateral-jax",
         description="Enhance photos with a trained bilateral network.",
         epilog="Training and evaluation need a checkout: python -m experiments.train there.",
     )
+    version = f"bilateral-jax {bilateral_jax.__version__} ({versions.text()})"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (module, what) in _COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if [name] == chosen:
             command.set_defaults(run=module.run)
             module.add_arguments(command)
+            if name in _RUN_NETWORKS:
+                compilation_cache.add_option(command)
     return parser
 
 

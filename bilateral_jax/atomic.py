@@ -11,6 +11,8 @@ import pathlib
 import shutil
 import uuid
 
+from bilateral_jax import regular_files
+
 _PREFIX = ".scratch-"
 
 
@@ -74,19 +76,19 @@ def folder(path, *, keep_existing=False):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def prepare_folder(path):
-    """Creates a folder if it is absent, and checks that files can be written in it.
+def check_folder(path):
+    """Checks that files can be written in a folder, and changes nothing: before long work.
 
     Args:
-      path: the folder; its parents are created, too.
+      path: the folder. Where it is absent, the closest of its parents that exists is checked.
 
     Raises:
-      OSError: it is a file, or cannot be created or written; the message names it.
+      OSError: it is a file or lies in one, or cannot be written; the message names it.
     """
     path = pathlib.Path(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with open(_scratch(path / "check"), "xb") as scratch:
+        existing = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+        with open(_scratch(existing / "check"), "xb") as scratch:
             pass
         os.unlink(scratch.name)
     except OSError as error:
@@ -141,10 +143,10 @@ def read_json(path):
 
     Raises:
       FileNotFoundError: it does not exist.
-      ValueError: it is not JSON; the message names it.
+      ValueError: it is no regular file, or not JSON; the message names it.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        return json.loads(regular_files.read_text(path))
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}); remove it to go on") from None
 

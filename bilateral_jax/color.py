@@ -7,9 +7,14 @@ functions are differentiable with finite gradients everywhere, at 0 and below to
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+# The result is of the kind of the argument.
+Array = TypeVar("Array", np.ndarray, jax.Array)
 
 # IEC 61966-2-1 / BT.709 primaries with the D65 white point.
 _XYZ_FROM_LINEAR = np.array(
@@ -57,7 +62,7 @@ def _srgb_from_romm():
 _LINEAR_SRGB_FROM_ROMM = _srgb_from_romm()
 
 
-def srgb_to_linear(image):
+def srgb_to_linear(image: Array) -> Array:
     """Display-referred sRGB values to linear light: the inverse of the sRGB curve.
 
     Args:
@@ -77,7 +82,7 @@ def srgb_to_linear(image):
     return xp.where(image <= 0.04045, image / 12.92, curved)
 
 
-def linear_to_srgb(image):
+def linear_to_srgb(image: Array) -> Array:
     """Linear light to display-referred sRGB values: the sRGB curve.
 
     The inverse of `srgb_to_linear`.
@@ -99,7 +104,7 @@ def linear_to_srgb(image):
     return xp.where(image <= 0.0031308, image * 12.92, curved)
 
 
-def luminance(image):
+def luminance(image: Array) -> Array:
     """Luminance Y of linear values, luma of display-referred ones, with the weights of BT.709.
 
     Args:
@@ -117,7 +122,7 @@ def luminance(image):
     return luma(image, weights=LUMINANCE_WEIGHTS)
 
 
-def scale_saturation(image, factor):
+def scale_saturation(image: Array, factor) -> Array:
     """Scales the distance of every colour from the grey of its luminance.
 
     Args:
@@ -135,7 +140,7 @@ def scale_saturation(image, factor):
     return grey + (image - grey) * factor
 
 
-def luma(image, *, weights):
+def luma(image: Array, *, weights) -> Array:
     """Weighted sum of red, green and blue.
 
     Args:
@@ -154,7 +159,7 @@ def luma(image, *, weights):
     return image[..., 0] * red + image[..., 1] * green + image[..., 2] * blue
 
 
-def srgb_to_lab(image):
+def srgb_to_lab(image: Array) -> Array:
     """Display-referred sRGB to CIE L*a*b* under D65 (2 degree observer).
 
     Args:
@@ -178,7 +183,7 @@ def srgb_to_lab(image):
     return lab - xp.asarray([16.0, 0.0, 0.0], lab.dtype).reshape((1,) * (lab.ndim - 1) + (3,))
 
 
-def prophoto_to_srgb(image):
+def prophoto_to_srgb(image: Array) -> Array:
     """ProPhoto RGB (ROMM RGB) to display-referred sRGB.
 
     Inverts the ROMM curve (power 1.8, linear below 1/512), converts the primaries with Bradford

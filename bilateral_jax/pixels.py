@@ -4,9 +4,13 @@ Each depth is scaled by its own maximum: 255 or 65535 is 1. NumPy arrays give Nu
 arrays JAX arrays.
 """
 
+from typing import Any, TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+Array = TypeVar("Array", np.ndarray, jax.Array)
 
 
 def white(dtype) -> int:
@@ -34,7 +38,7 @@ def bit_depth(pixels) -> int:
     return 8 * pixels.dtype.itemsize
 
 
-def to_float(pixels):
+def to_float(pixels: Array) -> Array:
     """Scales 8- or 16-bit pixels to float32 in [0, 1].
 
     Args:
@@ -52,7 +56,7 @@ def to_float(pixels):
     return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
-def as_float(pixels):
+def as_float(pixels: Array) -> Array:
     """Returns an image as float32: integers scaled as in `to_float`, floats unscaled.
 
     Args:
@@ -98,7 +102,7 @@ def to_integer(values, bits: int) -> np.ndarray:
     return _rounded(np, values, np.uint8 if bits == 8 else np.uint16)
 
 
-def to_dtype(values, dtype):
+def to_dtype(values, dtype) -> Any:
     """Returns a float image in the dtype of an image: cast to floats, rounded to integers.
 
     For compiled functions: unlike `to_integer` it checks no values.

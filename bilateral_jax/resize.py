@@ -14,6 +14,7 @@ Methods:
     reduced: PyTorch's interpolate(mode="bilinear", align_corners=False, antialias=False).
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
@@ -69,7 +70,7 @@ def weights(size: int, target: int, method: str) -> tuple[np.ndarray, np.ndarray
     return first, (covered / covered.sum(1, keepdims=True)).astype(np.float32)
 
 
-def resize(image, size, *, method: str):
+def resize(image, size, *, method: str) -> jax.Array:
     """Resizes images in JAX; the aspect ratio is not kept.
 
     Args:

@@ -64,12 +64,14 @@ def get_config(form="code"):
 
     config.data = ml_collections.ConfigDict()
     patches = {"kind": "dped", "root": "dped", "phone": "iphone"}
+    patches |= {"on_bad": "refuse", "follow_links": False}
     config.data.train = ml_collections.ConfigDict({**patches, "split": "train"})
     config.data.heldout = ml_collections.ConfigDict({**patches, "split": "test"})
 
     config.batches = ml_collections.ConfigDict()
     config.batches.batch_size = 100  # the paper's 50 for the generator, 50 more for the critic
     config.batches.crop = 100
+    config.batches.paired = True  # input and target show the same scene
     config.batches.flips = False
     config.batches.rotations = False
     config.batches.threads = 2
@@ -83,6 +85,7 @@ def get_config(form="code"):
     config.run.checkpoint_every = 1_000
     config.run.max_to_keep = 3
     config.run.max_skipped = 0
+    config.run.accept_changed_data = False  # resume with other photos than before
     return _papers(config) if form == "paper" else config
 
 

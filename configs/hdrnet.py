@@ -47,12 +47,15 @@ def get_config():
     config.accumulate = 1  # micro-batches per step, for batches that exceed the memory
 
     config.data = ml_collections.ConfigDict()
-    config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})
-    config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
+    # on_bad: damaged photos "refuse" the start, or are left out ("skip"); follow_links: out of root
+    photos = {"kind": "folder", "on_bad": "refuse", "follow_links": False}
+    config.data.train = ml_collections.ConfigDict({**photos, "root": "pairs/train"})
+    config.data.heldout = ml_collections.ConfigDict({**photos, "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
     config.batches.batch_size = 8  # global: of all devices and processes
     config.batches.crop = 512
+    config.batches.paired = True  # input and target show the same scene
     config.batches.lowres_from = "photo"  # "crop" in the original
     config.batches.flips = True
     config.batches.rotations = False
@@ -68,4 +71,5 @@ def get_config():
     config.run.checkpoint_every = 1_000
     config.run.max_to_keep = 3
     config.run.max_skipped = 0  # steps with a NaN or an infinity to skip before stopping
+    config.run.accept_changed_data = False  # resume with other photos than before
     return config

@@ -73,6 +73,7 @@ def get_config(recipe="ava"):
     config.run.checkpoint_every = 1_000
     config.run.max_to_keep = 3
     config.run.max_skipped = 0
+    config.run.accept_changed_data = False  # resume with other photos than before
     if recipe == "tid2013":
         _tid2013(config)
     if recipe == "paper":
@@ -82,7 +83,8 @@ def get_config(recipe="ava"):
 
 def _ava(part):
     # A few of its files are broken.
-    return {"kind": "ava", "root": "AVA", "part": part, "on_bad": "skip"}
+    photos = {"kind": "ava", "root": "AVA", "part": part}
+    return photos | {"on_bad": "skip", "follow_links": False}
 
 
 def _tid2013(config):
@@ -91,8 +93,9 @@ def _tid2013(config):
     config.schedule.decay = 0.0
     config.batches.batch_size = 64
     with config.unlocked():
-        config.data.train = {"kind": "tid2013", "root": "tid2013", "part": "train"}
-        config.data.heldout = {"kind": "tid2013", "root": "tid2013", "part": "test"}
+        images = {"kind": "tid2013", "root": "tid2013", "on_bad": "refuse", "follow_links": False}
+        config.data.train = images | {"part": "train"}
+        config.data.heldout = images | {"part": "test"}
 
 
 def _paper(config):

@@ -41,6 +41,7 @@ def get_config(preset="released"):
         config.optimizer.clip_norm = None  # a number limits gradients where S is small
 
         fivek = {"kind": "fivek", "root": "fivek", "split": "upe", "expert": "c"}
+        fivek |= {"on_bad": "refuse", "follow_links": False}
         # From the whole photo: a crop of 5 to 21 megapixels shows less than inference does.
         config.data.train = fivek | {"part": "train", "long_side": 1500}
         config.data.heldout = fivek | {"part": "test", "long_side": 1500}

@@ -2,12 +2,11 @@
 
 import os
 import pathlib
-import sys
 import time
 
 import jax
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax import atomic, inference
@@ -17,6 +16,7 @@ from bilateral_jax.data.pipeline import batches
 from bilateral_jax.training import summary_writer
 from experiments import train
 from experiments.evaluation import baselines, protocol
+from experiments.runs import command_line
 
 COLUMNS = {
     "input": "untouched input",
@@ -157,17 +157,17 @@ def _draw_losses(path, workdir):
 
 
 def main(config, workdir):
-    """Runs the demo and prints the table; exits with 1 if a gain is too small."""
+    """Runs the demo and prints the table; gives the exit code, 1 if a gain is too small."""
     logging.set_verbosity(logging.WARNING)
     table = run(config, workdir)
     if table is None:
-        sys.exit(130)
+        return 130
     print(text(table))
     print(f"look at {workdir}/heldout.png and {workdir}/loss.png; numbers in {workdir}/table.json")
-    sys.exit(not all(bar["holds"] for bar in table["bars"].values()))
+    return int(not all(bar["holds"] for bar in table["bars"].values()))
 
 
 if __name__ == "__main__":
     _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", "What to train.")
     _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Folder of the run.")
-    app.run(lambda argv: main(_CONFIG.value, _WORKDIR.value))
+    command_line.run(lambda: main(_CONFIG.value, _WORKDIR.value), config="config")

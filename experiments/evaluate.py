@@ -8,7 +8,6 @@ printed in one line. Exit codes: 2 for arguments that contradict each other, 1 f
 also if some images failed (each is named, the others are scored).
 """
 
-import argparse
 import contextlib
 import importlib
 import pathlib
@@ -21,9 +20,10 @@ import jax
 import numpy as np
 import tqdm
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments as arguments_lib
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data import registry
 from experiments.evaluation import (
     best_and_worst,
@@ -204,7 +204,7 @@ class _UsageError(ValueError):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.evaluate",
         description="Score a checkpoint, or a folder of images, against targets.",
     )
@@ -238,29 +238,33 @@ def _parser():
     )
     add("--extremes", type=int, default=4, metavar="N", help="best and worst on the sheet (4)")
     add("--out", required=True, metavar="DIR", help="scores.csv, scores.json and sheet.jpg go here")
+    compilation_cache.add_option(parser)
     return parser
 
 
 def main(arguments=None) -> int:
     """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
+    compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(_run, options, caught=errors.SOURCE_ERRORS)
+
+
+def _run(options):
     try:
         metrics = _metrics(options["metrics"], options["features"])
+        atomic.check_folder(options["out"])
         examples, about = _examples(options)
-        table = evaluate(
-            examples,
-            options["out"],
-            metrics=metrics,
-            strict=options["metrics"] is not None,
-            about=about | _environment(),
-            extreme_count=max(0, options["extremes"]),
-        )
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        print(f"error: {' '.join((str(error) or type(error).__name__).split())}", file=sys.stderr)
-        return 2 if isinstance(error, _UsageError) else 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    except _UsageError as error:
+        errors.report(error)
+        return 2
+    table = evaluate(
+        examples,
+        options["out"],
+        metrics=metrics,
+        strict=options["metrics"] is not None,
+        about=about | _environment(),
+        extreme_count=max(0, options["extremes"]),
+    )
     print(table.text(title=f"{len(table.rows)} images"))
     print(f"{about['what']}: every image in {options['out']}/scores.csv")
     return int(bool(table.failed))

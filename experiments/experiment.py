@@ -40,6 +40,7 @@ class Experiment(NamedTuple):
       table: `(results, *, title) -> text`, shown after the training.
       use: `(what for, words of the command line)` of what was trained, shown after the training.
       shown: names of the metrics in the progress bar.
+      members: what every element of the sources must hold.
     """
 
     init: Callable
@@ -53,6 +54,7 @@ class Experiment(NamedTuple):
     table: Callable = protocol.table
     use: tuple[str, str] = ("enhance photos with", "enhance IN OUT")
     shown: tuple[str, ...] = ("loss", "psnr")
+    members: tuple[str, ...] = ("input", "target")
 
     @property
     def shipped_network(self):

@@ -9,13 +9,13 @@ scores that photo with the options found on the others: a lower score there mean
 option's value is a Python literal.
 """
 
-import argparse
 import json
 import sys
 
 import numpy as np
 
 from bilateral_jax.cli import arguments as arguments_lib
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data import registry
 from bilateral_jax.filters import operators
 from experiments.evaluation import protocol
@@ -116,7 +116,7 @@ def fit(name, pairs, values, fixed, *, rounds=3):
 
 def main(arguments=None):
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.fit_operator", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
@@ -125,16 +125,18 @@ def main(arguments=None):
     add("--try", dest="tried", nargs="+", action="append", default=[], metavar="OPTION VALUE")
     add("--set", dest="fixed", nargs="+", default=[], metavar="NAME=VALUE", help="fixed options")
     add("--rounds", type=int, default=3, help="largest number of passes over all options (3)")
+    compilation_cache.add_option(parser)
     options = parser.parse_args(arguments)
-    try:
-        kind, *section = options.source
-        source = registry.make(kind, **dict(map(arguments_lib.name_value, section)))
-        values = {name: [arguments_lib.literal(v) for v in tried] for name, *tried in options.tried}
-        fixed = dict(map(arguments_lib.name_value, options.fixed))
-        found = fit(options.operator, source, values, fixed, rounds=options.rounds)
-    except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    compilation_cache.use(options.compilation_cache)
+    return errors.exit_code(_run, options, caught=errors.SOURCE_ERRORS)
+
+
+def _run(options):
+    kind, *section = options.source
+    source = registry.make(kind, **dict(map(arguments_lib.name_value, section)))
+    values = {name: [arguments_lib.literal(v) for v in tried] for name, *tried in options.tried}
+    fixed = dict(map(arguments_lib.name_value, options.fixed))
+    found = fit(options.operator, source, values, fixed, rounds=options.rounds)
     print(json.dumps(found, indent=2))
     return 0
 

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from bilateral_jax.checkpoints import trees
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.training import parallel
 from experiments import experiment
 from experiments.runs import failure
@@ -99,13 +100,14 @@ def main(arguments):
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m experiments.replay RUN/failure/step_NNNNNNN", file=sys.stderr)
         return 2
-    try:
-        step = load(arguments[0])
-        print("\n".join(describe(step)))
-        metrics = rerun(step)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    compilation_cache.use()
+    return errors.exit_code(_replay, arguments[0])
+
+
+def _replay(folder):
+    step = load(folder)
+    print("\n".join(describe(step)))
+    metrics = rerun(step)
     recorded = step.about["metrics"]
     same = True
     for name, value in metrics.items():

@@ -3,13 +3,14 @@
 The file is self-contained and opens without a network. The page says what a run did not record.
 """
 
-import argparse
 import importlib
 import json
 import pathlib
 import sys
 
 from bilateral_jax import atomic
+from bilateral_jax.cli import arguments as arguments_lib
+from bilateral_jax.cli import errors
 from bilateral_jax.training import summary_writer
 from experiments.evaluation import protocol
 from experiments.reports import figures, page, sweep_page
@@ -219,7 +220,9 @@ def _config(config):
     name = config.get("experiment", "")
     try:
         base = importlib.import_module(f"configs.{name}").get_config()
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != f"configs.{name}":
+            raise
         return page.paragraph(f"There is no configs/{name}.py to compare with.") + whole
     there, here = (
         config_differences.flat(json.loads(base.to_json())),
@@ -254,16 +257,15 @@ def _read(path):
 
 def main(arguments=None):
     """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="experiments.report", description=__doc__.split(":")[0])
+    parser = arguments_lib.Parser(prog="experiments.report", description=__doc__.split(":")[0])
     parser.add_argument("workdir", help="folder of a run or of a sweep")
     parser.add_argument("--out", help="the file; default: report.html in that folder")
     parser.add_argument("--photos", type=int, default=6, help="photos to show at most")
-    options = parser.parse_args(arguments)
-    try:
-        path = write(options.workdir, options.out, photos=options.photos)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return errors.exit_code(_run, parser.parse_args(arguments))
+
+
+def _run(options):
+    path = write(options.workdir, options.out, photos=options.photos)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 

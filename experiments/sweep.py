@@ -13,11 +13,11 @@ import signal
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
 
 from bilateral_jax.training import stop_requests
-from experiments.runs import config_differences, file_lock
+from experiments.runs import command_line, config_differences, file_lock
 from experiments.sweeps import plot, ray_runner, results
 from experiments.sweeps import trials as trials_lib
 
@@ -229,20 +229,15 @@ def _report(rows, workdir, number, metric, best):
         print(f"stopped by {name}: {left} trials left; the same command resumes them")
 
 
-def main(argv):
+def main():
     """Runs the sweep; exit code 1 if a trial failed for good, 128 + signal if stopped."""
-    del argv
     if _DRY.value:
         for trial in trials_lib.expand(_SWEEP.value.base, _SWEEP.value.trials):
             print(trial.name)
         return 0
     names = ("parallel", "cpus", "gpus", "tpus")
     resources = {name: flags.FLAGS[name].value for name in names}
-    try:
-        rows, number = run(_SWEEP.value, _WORKDIR.value, address=_ADDRESS.value, **resources)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    rows, number = run(_SWEEP.value, _WORKDIR.value, address=_ADDRESS.value, **resources)
     if number is not None:
         return 128 + number
     return int(any(row["status"] == "failed" for row in rows))
@@ -257,5 +252,4 @@ if __name__ == "__main__":
     flags.DEFINE_float("cpus", None, "Processors per trial.", lower_bound=0.01)
     flags.DEFINE_float("gpus", None, "GPUs per trial, also a fraction.", lower_bound=0)
     flags.DEFINE_float("tpus", None, "TPU chips per trial.", lower_bound=0)
-    flags.mark_flags_as_required(["sweep", "workdir"])
-    app.run(main)
+    command_line.run(main, config="sweep", required=("sweep", "workdir"))

@@ -13,12 +13,11 @@ import sys
 import time
 
 import jax
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
 
 from bilateral_jax.checkpoints import trees
-from bilateral_jax.data import registry
-from bilateral_jax.data.sources import views
+from bilateral_jax.cli import errors
 from bilateral_jax.training import (
     distributed,
     loop,
@@ -30,7 +29,8 @@ from bilateral_jax.training import (
 )
 from experiments import experiment
 from experiments.reports import contact_sheet
-from experiments.runs import failure, resume, warm_start
+from experiments.runs import command_line, failure, inputs, option_names, resume, warm_start
+from experiments.runs import hooks as hooks_lib
 from experiments.runs import workdir as workdir_lib
 
 NONFINITE = 3
@@ -41,7 +41,7 @@ def train(config, workdir, *, progress=True):
 
     Args:
       config: a ConfigDict. Its sections `data`, `batches` and `run` are the keywords of the
-        sources, of the loader and of `_run_options`; the others are those of the experiment's
+        sources, of the loader and of `hooks.make`; the others are those of the experiment's
         `build`. An unknown key fails by name.
       workdir: folder of the run; created if absent.
       progress: show the progress bar and the results.
@@ -51,55 +51,71 @@ def train(config, workdir, *, progress=True):
       step unless a signal stopped the run), None if there are none.
 
     Raises:
-      ValueError: the folder holds a run of another config, or one that is running.
+      ValueError: the folder holds a run of another config or of other photos, or one that is
+        running; or sizes that do not fit.
       TypeError: an unknown key.
       loop.NonFiniteError: training diverged; `failure/` holds the step.
     """
     workdir, saved_config = pathlib.Path(workdir), json.loads(config.to_json())
     progress = progress and distributed.is_first()
-    with stop_requests.listen() as request, workdir_lib.claimed(workdir, saved_config):
-        config = config.to_dict()
-        paper = experiment.build(config)
-        of_the_run = {
-            name: config[name]
-            for name in inspect.getfullargspec(_train).kwonlyargs
-            if name in config
-        }
-        try:
-            outcome = _train(paper, workdir, progress, request, saved_config, **of_the_run)
-        except loop.NonFiniteError as error:
-            error.add_note(f"the step is kept in {failure.keep(workdir, error, saved_config)}")
-            raise
+    config = config.to_dict()
+    try:
+        hooks_lib.check_intervals(config["steps"], **config["run"])
+        with stop_requests.listen() as request, workdir_lib.claimed(workdir, saved_config):
+            outcome, paper = _run(config, workdir, progress, request, saved_config)
+    except (ValueError, TypeError) as error:
+        option_names.add(error, saved_config)
+        raise
     results = (summary_writer.read(workdir, "eval") or [None])[-1]
     if progress:
         _report(workdir, outcome, results, paper)
     return outcome, results
 
 
+def _run(config, workdir, progress, request, saved_config):
+    paper = experiment.build(config)
+    names = inspect.getfullargspec(_train).kwonlyargs
+    of_the_run = {name: config[name] for name in names if name in config}
+    try:
+        outcome = _train(paper, workdir, progress, request, saved_config, **of_the_run)
+    except stop_requests.Stopped:  # while files were listed, or before the first batch
+        step = trees.latest(trees.run_folder(workdir)) or 0
+        outcome = loop.Outcome(None, step, request.number)
+    except loop.NonFiniteError as error:
+        error.add_note(f"the step is kept in {failure.keep(workdir, error, saved_config)}")
+        raise
+    return outcome, paper
+
+
 def _train(
     paper, workdir, progress, request, saved_config, *, seed, steps, data, batches, run, start=None
 ):
-    source, heldout = _sources(**data, **_keep_in_memory(**batches))
+    opened = inputs.open_(paper, request, seed=seed, data=data, batches=batches)
+    loader, heldout = opened.loader, opened.heldout
     shard = (distributed.index(), distributed.count())
-    loader = paper.batches(source, seed=seed, shard=shard, **batches)
     averages = metric_averages.MetricAverages(batches["batch_size"])
     folder, key = trees.run_folder(workdir), jax.random.key(seed)
     first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
     if first is None:
+        loader.peek()  # what is wrong with the photos is said before anything is compiled
         first, state = 0, paper.init(key)
         if start is not None:
             state = warm_start.put(state, start, paper)
     else:
+        accept = run.get("accept_changed_data", False) or first >= steps
+        resume.check_sources(first, saved.get("sources"), opened.identities, accept=accept)
         loader.set_state(saved["data"])
         averages.set_state(saved["averages"])
         if progress:
-            print(f"resuming at step {first} of {steps} in {workdir}")
+            print(
+                f"{'resuming' if first < steps else 'done'} at step {first} of {steps} in {workdir}"
+            )
 
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
             metadata = {"config": saved_config, "model": paper.model_entry()}
             metadata["networks"] = paper.network_entries(guarded.state)
-            metadata["data"] = loader.get_state()
+            metadata["data"], metadata["sources"] = loader.get_state(), opened.identities
             metadata["averages"] = averages.get_state()
             workdir_lib.check_present(workdir)
             trees.save(folder, step, guarded.state, metadata=metadata, max_to_keep=max_to_keep)
@@ -117,49 +133,31 @@ def _train(
                 writer.image("input_output_target", step, sheet)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
 
-    hooks, max_skipped, options = _run_options(save, evaluate, **run)
+    hooks, max_skipped, options = hooks_lib.make(save, evaluate, **run)
     agreement = distributed.StopAgreement()
+    update = parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen)
+    guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
+    guarded = parallel.replicate(guarded)
+    if first < steps:
+        inputs.check_sizes(update, guarded, loader, batches)
     if distributed.is_first():
         workdir_lib.note_environment(workdir, step=first)
         writer = summary_writer.SummaryWriter(workdir, step=first)
     else:
         writer = summary_writer.NullWriter()
+    pending = resume.pending(workdir, first, steps, hooks[-1:])
+    if progress and pending:
+        print(f"evaluating the network of step {first} on {len(heldout)} held-out photos first")
     with writer:
-        pending = resume.pending(workdir, first, steps, hooks[-1:])
-        guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
         outcome = loop.fit(
-            parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen),
-            parallel.replicate(guarded), loader,
-            first=first, last=steps, hooks=hooks, pending=pending, averages=averages,
+            update, guarded, loader, first=first, last=steps, hooks=hooks,
+            pending=pending, averages=averages,
             log=lambda step, values: writer.scalars("train", step, values),
             stop=lambda step: agreement(request.number), progress=progress, shown=paper.shown,
             **options,
         )  # fmt: skip
     loader.close()
     return outcome
-
-
-def _run_options(
-    save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
-    max_skipped=0,
-):  # fmt: skip
-    """Makes the hooks of the loop, the evaluation last, and its options."""
-    hooks = [
-        loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
-        loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
-    ]
-    return hooks, max_skipped, {"log_every": log_every, "max_skipped": max_skipped}
-
-
-def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
-    """Whether decoded photos are kept in memory: not if cached on disk or read by workers."""
-    return {"cached": decoded_folder is None and workers == 0}
-
-
-def _sources(*, train, heldout, cached):
-    source = registry.make(**train)
-    heldout = views.Cached(registry.make(**heldout), exact=True)
-    return views.Cached(source) if cached else source, heldout
 
 
 def _report(workdir, outcome, results, paper):
@@ -180,7 +178,7 @@ def main(config, workdir, *, coordinator=None, processes=None, process=None):
     except loop.NonFiniteError as error:
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
         return NONFINITE
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except errors.SOURCE_ERRORS as error:
         print(f"error: {workdir_lib.explain(error, workdir)}", file=sys.stderr)
         return 1
     return 0 if outcome.signal is None else 128 + outcome.signal
@@ -192,6 +190,9 @@ if __name__ == "__main__":
     flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, or 'auto' on a cluster.")
     flags.DEFINE_integer("processes", None, "How many there are, with HOST:PORT.")
     flags.DEFINE_integer("process", None, "Number of this one, with HOST:PORT.")
-    flags.mark_flags_as_required(["config", "workdir"])
     _NAMES = ("workdir", "coordinator", "processes", "process")
-    app.run(lambda _: sys.exit(main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES})))
+    command_line.run(
+        lambda: main(_CONFIG.value, **{n: flags.FLAGS[n].value for n in _NAMES}),
+        config="config",
+        required=("config", "workdir"),
+    )

@@ -9,7 +9,6 @@ Reference: Talebi and Milanfar 2018, "Learned perceptual image enhancement", sec
 tuning; the target distribution is that of NICER (Fischer et al. 2020).
 """
 
-import argparse
 import dataclasses
 import pathlib
 import sys
@@ -20,7 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bilateral_jax import images, metrics
+from bilateral_jax import atomic, images, metrics
+from bilateral_jax.cli import arguments as arguments_lib
+from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import emd
 from bilateral_jax.models import nima
@@ -137,6 +138,10 @@ def run(source, target, *, critic, operator, cells, short_side, quality=95, **op
     """
     tunable, network = tunable_operators.make(operator, cells=cells), perceptual.read_critic(critic)
     photo = images.read(source)
+    for note in photo.notes:
+        print(f"note: {source}: {note}", file=sys.stderr)
+    images.check_writable(target, photo, bits=images.bit_depth(photo.pixels), quality=quality)
+    atomic.check_folder(pathlib.Path(target).parent)
     small, full = (
         whole_photos.limit_short_side(photo.pixels, short_side),
         images.to_float(photo.pixels),
@@ -172,7 +177,7 @@ def text(rows, parameters):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = arguments_lib.Parser(
         prog="python -m experiments.tune_photo",
         description="Tune an operator's parameters for the score of one photo.",
     )
@@ -194,17 +199,19 @@ def _parser():
     add("--seed", type=int, default=0, help="of the random start (0)")
     add("--short-side", type=int, default=224, help="of the copy to tune on (224)")
     add("--quality", type=int, default=95, help="of a JPEG (95)")
+    compilation_cache.add_option(parser)
     return parser
 
 
 def main(arguments=None) -> int:
     """Runs the command; returns its exit code."""
     options = vars(_parser().parse_args(arguments))
-    try:
-        rows, parameters = run(**options)
-    except (OSError, ValueError, TypeError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+    compilation_cache.use(options.pop("compilation_cache"))
+    return errors.exit_code(_run, options, caught=errors.SOURCE_ERRORS)
+
+
+def _run(options):
+    rows, parameters = run(**options)
     print(text(rows, parameters))
     return 0
 

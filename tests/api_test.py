@@ -129,6 +129,33 @@ def test_all_is_sorted_bound_and_complete():
     assert bound == {*bj.__all__, "slice"}
 
 
+def packages():
+    return [
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(bj.__path__, "bilateral_jax.")
+        if info.ispkg and not info.name.startswith(INTERNAL)
+    ]
+
+
+@pytest.mark.parametrize("package", [bj, *packages()], ids=lambda package: package.__name__)
+def test_dir_shows_what_is_public(package):
+    names = dir(package)
+    public = {*package.__all__, "slice", "__version__"} if package is bj else {*package.__all__}
+    assert names == sorted(set(names)) and public <= set(names)
+    extra = set(names) - public
+    assert not extra or package is bj
+    for name in names:
+        assert getattr(package, name) is not None
+    bound = [n for n, v in vars(package).items() if n[0] != "_" and not inspect.ismodule(v)]
+    assert set(bound) <= set(names), "a name that a package binds is in its __all__"
+    assert not hasattr(package, "no_such_name")
+
+
+def test_the_front_page_imports_its_modules_when_they_are_used():
+    assert bj.inference.enhance is importlib.import_module("bilateral_jax.inference").enhance
+    assert {"losses", "metrics", "models", "images", "data", "filters"} < set(dir(bj))
+
+
 @pytest.mark.parametrize("name", sorted(front_page()))
 def test_front_page_arguments(name):
     names = tuple(p.name for p in positional(front_page()[name]))

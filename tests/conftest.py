@@ -12,6 +12,8 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
         " --xla_cpu_collective_call_warn_stuck_timeout_seconds=300"
         " --xla_cpu_collective_call_terminate_timeout_seconds=600"
     ).strip()
+# Commands keep compiled programs in the user's cache folder; tests do not.
+os.environ["BILATERAL_JAX_COMPILATION_CACHE"] = "off"
 # Plots are drawn into files.
 os.environ.setdefault("MPLBACKEND", "agg")
 

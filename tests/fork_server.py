@@ -181,6 +181,7 @@ def _leave_marks(prefix, writer, kill):
     def marked_update(function, **options):
         inner = update(function, **options)
 
+        @functools.wraps(inner)
         def step(state, batch):
             leave("step")
             return inner(state, batch)

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "bilateral_jax"
 
 # What everything below it may import.
-_BASE = {"color", "pixels", "resize", "atomic", "regular_files", "tree_paths"}
+_BASE = {"color", "pixels", "resize", "atomic", "regular_files", "submodules", "tree_paths"}
 # layer -> the layers it may import: a layer is a folder or a file directly inside the package, or
 # a folder beside it. None: everything (composition happens there and nowhere else).
 ARROWS = {
@@ -22,16 +22,17 @@ ARROWS = {
     "color": set(),
     "pixels": set(),
     "resize": {"pixels"},
-    "atomic": set(),
+    "atomic": {"regular_files"},
     "regular_files": set(),
     "tree_paths": set(),
+    "submodules": set(),
     "kernels": _BASE | {"lattice"},
     "ops": _BASE | {"lattice", "kernels"},
     "filters": _BASE | {"ops", "lattice"},
     "losses": _BASE | {"ops"},
     "metrics": _BASE | {"ops"},
     "models": _BASE | {"ops", "lattice"},
-    "images": {"color", "pixels", "atomic", "regular_files"},
+    "images": {"color", "pixels", "atomic", "regular_files", "submodules"},
     "video": _BASE | {"images"},
     "data": _BASE | {"images", "video", "filters"},
     "alignment": _BASE | {"images", "video", "filters"},
@@ -40,7 +41,7 @@ ARROWS = {
     "importers": _BASE | {"images", "models", "checkpoints"},
     "inference": _BASE | {"ops", "models"},
     "export": _BASE | {"inference", "models"},
-    PACKAGE: {"ops", "filters"},  # the contents page
+    PACKAGE: {"ops", "filters", "submodules"},  # the contents page
     "cli": None,
     "__main__": None,
     "experiments": None,

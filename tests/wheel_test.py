@@ -3,8 +3,10 @@
 Costs ten seconds: the wheel is built from a copy.
 """
 
+import email
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +30,7 @@ sys.exit(script.load()())
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     copy, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(assets.ROOT / name, copy / name)
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("bilateral_jax", "configs", "experiments"):
@@ -62,6 +64,32 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert packaged == files
     assert {"bilateral_jax/py.typed", "bilateral_jax/alignment/report.html"} <= packaged
+
+
+def test_metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    assert metadata["Name"] == "bilateral_jax"
+    assert metadata["Version"] == bilateral_jax.__version__
+    assert metadata["Author"] == "bilateral_jax maintainers"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert "image processing" in metadata["Keywords"]
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert {"Repository", "Documentation", "Issues"} <= set(urls)
+    assert all(url.startswith(urls["Repository"]) for url in urls.values())
+    assert {"images", "training"} <= set(metadata.get_all("Provides-Extra"))
+
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    description = metadata.get_payload()
+    links = re.findall(r"\]\(([^)]+)\)", description)
+    assert len(links) > 20
+    for link in links:
+        assert link.startswith("https://"), link
+        path = re.sub(f"{re.escape(urls['Repository'])}/(blob|raw)/HEAD/", "", link)
+        assert "://" in path or (assets.ROOT / path).exists(), link
+    assert "![" in description and "/raw/HEAD/docs/figures/demo.jpg)" in description
 
 
 def test_the_command_runs_from_the_wheel(wheel, tmp_path):

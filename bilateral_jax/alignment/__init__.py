@@ -3,3 +3,7 @@
 Receives photos from images/.
 Hands patches, DPED's folder layout and a report to the user.
 """
+
+from bilateral_jax import submodules
+
+__all__ = submodules.attach(__name__, __path__)

@@ -95,7 +95,7 @@ def _by_stem(folder):
         raise ValueError(f"there is no folder {folder}")
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in images.SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in images.READABLE_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
             raise ValueError(
@@ -103,5 +103,5 @@ def _by_stem(folder):
             )
         found[path.stem] = path
     if not found:
-        raise ValueError(f"{folder} holds no photos ({', '.join(images.SUFFIXES)})")
+        raise ValueError(f"{folder} holds no photos ({', '.join(images.READABLE_SUFFIXES)})")
     return found

@@ -21,7 +21,8 @@ def process(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> dict:
       folder: gets the patches and `record.json`.
       options: "size", "stride", "search", "correlation", "scale" (see `align.crop` and
         `align.patches`), "reduced" and "seed" (see `align.find_homography`), "suffix" and "quality"
-        of the patches, "crops": whether to write the aligned photos, too.
+        of the patches, "crops": whether to write the aligned photos, too; perhaps "max_pixels" and
+        "first_frame" of `images.read`.
 
     Returns:
       The record: the results, or why the pair is refused or failed.
@@ -40,12 +41,14 @@ def process(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> dict:
         "files": _file_stamps(pair),
     }
     try:
-        photos = [read_srgb(pair.phone), read_srgb(pair.camera)]
+        reading = {key: options[key] for key in ("max_pixels", "first_frame") if key in options}
+        photos = [read_srgb(path, **reading) for path in (pair.phone, pair.camera)]
         results, views, cuts = _align(*photos, options)
         record |= results
     except (OSError, ValueError, MemoryError, cv2.error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
-        record |= {"patches": 0, "status": "failed", "reason": f"{pair.name}: {message}"}
+        reason = message if pair.name in message else f"{pair.name}: {message}"
+        record |= {"patches": 0, "status": "failed", "reason": reason}
         views, cuts = {}, {}
     with atomic.folder(folder) as scratch:
         for name, pixels in {**views, **cuts}.items():
@@ -78,20 +81,21 @@ def finished_record(pair: pairing.Pair, folder: pathlib.Path, options: dict) -> 
     return None
 
 
-def read_srgb(path) -> np.ndarray:
+def read_srgb(path, **reading) -> np.ndarray:
     """Reads a photo of any colour profile and bit depth as 8-bit sRGB.
 
     Args:
       path: an image file.
+      **reading: options of `images.read`.
 
     Returns:
-      uint8 `[h, w, 3]`, upright.
+      uint8 `[h, w, 3]`, upright; an alpha channel is left out.
 
     Raises:
       OSError: the file cannot be opened.
       ValueError: the file or its colour profile is broken.
     """
-    photo = images.read(path)
+    photo = images.read(path, **reading)
     try:
         return profiles.to_srgb(images.to_bits(photo.pixels, 8), photo.icc_profile)
     except ValueError as error:

@@ -7,7 +7,7 @@ records' key "digest" and in the file `digests.json`.
 import hashlib
 import json
 
-from bilateral_jax import atomic
+from bilateral_jax import atomic, regular_files
 
 _FILE = "digests.json"
 
@@ -73,14 +73,14 @@ def find_damage(folder):
       checksums (the process was killed before it wrote them).
     """
     try:
-        stored = json.loads((folder / _FILE).read_text(encoding="utf-8")).items()
+        stored = json.loads(regular_files.read_text(folder / _FILE)).items()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError):
+    except Exception:  # a parser meets anything here
         return f"{_FILE} cannot be read"
     for name, expected in stored:
         path = folder / name
-        if not path.is_file():
+        if ".." in path.parts or not path.is_file():
             return f"{name} is missing"
         if checksum(path.read_bytes()) != expected:
             return f"the bytes of {name} do not match their checksum"

@@ -9,9 +9,14 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from bilateral_jax import models
+import jax
+import numpy as np
+
+from bilateral_jax import atomic, models, tree_paths
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
+
+_LARGEST = 65_536  # of a hyper-parameter, however few the weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +39,7 @@ class SavedModel:
     batch_stats: Any
     metadata: dict[str, Any]
 
-    def to_model(self, *, module=None):
+    def to_model(self, *, module=None) -> model_lib.Model:
         """Builds the network.
 
         Args:
@@ -44,10 +49,11 @@ class SavedModel:
           A `Model`.
 
         Raises:
+          trees.DamagedCheckpointError: hyper-parameters that cannot be those of these weights.
           ValueError: the weights are those of another network or do not fit; each leaf is named.
         """
         if module is None:
-            module = models.create(self.name, self.hyperparameters)
+            module = self._module()
         expected = type(module).__name__
         if self.name != expected:
             raise ValueError(
@@ -58,8 +64,29 @@ class SavedModel:
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
 
+    def _module(self):
+        """Builds the linen module, from fields that are untrusted."""
+        weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
+        for name, value in self.hyperparameters.items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int | float) and not abs(number) <= max(_LARGEST, weights):
+                    raise trees.DamagedCheckpointError(
+                        f"{self.path}: {name} {value!r} cannot be that of {weights:,} weights"
+                    )
+        try:
+            module = models.create(self.name, self.hyperparameters)
+            model_lib.variable_shapes(module)
+        except (ValueError, ImportError, MemoryError):
+            raise
+        except Exception as error:  # fields of another type than the network expects
+            reason = " ".join(str(error).split())[:200]
+            raise trees.DamagedCheckpointError(
+                f"{self.path}: a {self.name} cannot be built of {self.hyperparameters}: {reason}"
+            ) from None
+        return module
 
-def load_model(path, step=None, *, network=None, module=None):
+
+def load_model(path, step=None, *, network=None, module=None) -> model_lib.Model:
     """Loads a network, ready to call, from a run or an exported model.
 
     Args:
@@ -83,7 +110,26 @@ def load_model(path, step=None, *, network=None, module=None):
     return load(path, step, network=network).to_model(module=module)
 
 
-def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None):
+def check_finite(model: model_lib.Model, path) -> None:
+    """Checks that the weights of a network are finite, before it is applied.
+
+    Args:
+      model: as `load_model` returns it.
+      path: where it was loaded from, for the message.
+
+    Raises:
+      ValueError: there is a NaN or infinite weight; the first array that holds one is named.
+    """
+    leaves = tree_paths.flatten({"params": model.params, "batch_stats": model.batch_stats})
+    broken = [name for name, leaf in leaves.items() if not np.isfinite(np.asarray(leaf)).all()]
+    if broken:
+        raise ValueError(
+            f"{path} holds NaN or infinite weights in {len(broken)} of {len(leaves)} arrays "
+            f"({'/'.join(broken[0])}, ...): its training diverged, or the file is damaged"
+        )
+
+
+def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None) -> None:
     """Saves a model for `load_model` and the command `enhance`.
 
     Args:
@@ -97,14 +143,28 @@ def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None
     Raises:
       ValueError: the folder already holds a model.
     """
-    if trees.steps(path):
-        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    check_free(path)
     state = {"params": params, "batch_stats": batch_stats or {}}
     metadata = {**(metadata or {}), "model": entry(name, hyperparameters)}
     trees.save(path, 0, state, metadata=metadata)
 
 
-def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
+def check_free(path) -> None:
+    """Checks that `save` can write a model to a folder, before the work on the model.
+
+    Args:
+      path: the folder, which need not exist.
+
+    Raises:
+      ValueError: the folder already holds a model.
+      OSError: it cannot be created or written.
+    """
+    if trees.steps(path):
+        raise ValueError(f"{path} already holds a model; choose another folder or remove it first")
+    atomic.check_folder(path)
+
+
+def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats") -> dict[str, Any]:
     """Describes a network inside a state; `load` expects it in `metadata["model"]`.
 
     Args:
@@ -122,7 +182,7 @@ def entry(name, hyperparameters, *, params="params", batch_stats="batch_stats"):
     }
 
 
-def load(path, step=None, *, network=None):
+def load(path, step=None, *, network=None) -> SavedModel:
     """Loads the record of a network: names, arrays and metadata, without building it.
 
     Args:
@@ -146,23 +206,19 @@ def load(path, step=None, *, network=None):
     run_folder = trees.run_folder(path)
     folder = run_folder if run_folder.is_dir() else path
     step, state, metadata = trees.restore(folder, step)
+    where = f"step {step} in {folder}"
     if "model" not in metadata:
-        raise ValueError(
-            f"step {step} in {folder} holds no description of a model, only {sorted(state)}"
-        )
+        raise ValueError(f"{where} holds no description of a model, only {sorted(state)}")
     model = metadata["model"]
     if network is not None:
         known = metadata.get("networks", {})
-        if network not in known:
-            raise ValueError(
-                f"step {step} in {folder} holds no network {network!r}; there are {sorted(known)}"
-            )
+        if not isinstance(known, dict) or network not in known:
+            raise ValueError(f"{where} holds no network {network!r}; there are {sorted(known)}")
         model = known[network]
+    _check_entry(model, where)
     params = _at(state, model["params"])
     if params is None:
-        raise ValueError(
-            f"step {step} in {folder} holds {sorted(state)}, not the weights {model['params']!r}"
-        )
+        raise ValueError(f"{where} holds {sorted(state)}, not the weights {model['params']!r}")
     return SavedModel(
         path=path,
         name=model["name"],
@@ -171,6 +227,16 @@ def load(path, step=None, *, network=None):
         batch_stats=_at(state, model["batch_stats"]) or {},
         metadata={**metadata, "step": step},
     )
+
+
+def _check_entry(model, where):
+    """Refuses a description that `entry` cannot have made."""
+    fields = {"name": str, "hyperparameters": dict, "params": str, "batch_stats": str}
+    for name, kind in fields.items():
+        if not isinstance(model, dict) or not isinstance(model.get(name), kind):
+            raise trees.DamagedCheckpointError(
+                f"{where} is damaged: its description of a model has no {name}"
+            )
 
 
 def _at(state, path):

@@ -1,7 +1,9 @@
 """How orbax is called: in one process, without its log, and with failed writers waited for."""
 
 import contextlib
+import functools
 import logging
+import sys
 import threading
 import time
 
@@ -29,7 +31,8 @@ def waiting_for_writers(directory):
     """
     before = set(threading.enumerate())
     try:
-        yield
+        with without_late_reports():
+            yield
     except Exception:
         deadline = time.monotonic() + _WRITER_SECONDS
         for thread in set(threading.enumerate()) - before:
@@ -38,6 +41,25 @@ def waiting_for_writers(directory):
         logger = logging.getLogger("asyncio")
         logger.addFilter(lambda record: str(directory) not in record.getMessage())
         raise
+
+
+@contextlib.contextmanager
+def without_late_reports():
+    """Drops, if the block fails, what tensorstore's threads report after its end.
+
+    They report to an event loop that is closed by then, and Python would print a traceback for
+    each. It may come at any time later, so the hook that drops it stays.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_drop_late_reports, hook)
+    yield
+    sys.unraisablehook = hook
+
+
+def _drop_late_reports(hook, unraisable):
+    closed = isinstance(unraisable.exc_value, RuntimeError) and unraisable.object is None
+    if not (closed and "Event loop is closed" in str(unraisable.exc_value)):
+        hook(unraisable)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ Leaves are identified by the names on their paths: no class is stored, none is n
 """
 
 import errno
-import json
 import logging
 import pathlib
 import shutil
@@ -17,15 +16,15 @@ import jax
 import numpy as np
 
 from bilateral_jax import tree_paths
-from bilateral_jax.checkpoints import integrity, orbax_calls
+from bilateral_jax.checkpoints import integrity, orbax_calls, step_record
 
 _LOG = logging.getLogger(__name__)
 _RUN_FOLDER = "checkpoints"
 _UNFINISHED = ".orbax-checkpoint-tmp"
 
 
-class DamagedCheckpointError(ValueError):
-    """A checkpoint is damaged; the message names the step, the path and the reason."""
+DamagedCheckpointError = step_record.DamagedCheckpointError
+UnknownFormatError = step_record.UnknownFormatError
 
 
 class NotSavedError(OSError):
@@ -57,7 +56,7 @@ def save(directory, step, state, *, metadata=None, max_to_keep=3):
     if present and step <= present[-1]:
         raise ValueError(f"step {step} is not newer than step {present[-1]} in {directory}")
     arrays, leaves = _host_arrays(state)
-    record = integrity.with_checksum({"format": 1, "leaves": leaves, "metadata": metadata or {}})
+    record = step_record.make(step, leaves, metadata or {})
     options = ocp.CheckpointManagerOptions(
         max_to_keep=max_to_keep,
         enable_async_checkpointing=False,
@@ -99,6 +98,7 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
     Raises:
       FileNotFoundError: there is no checkpoint, or not the step asked for.
       DamagedCheckpointError: the step asked for, or every step, is damaged.
+      UnknownFormatError: a step was written by a later version; no older one is tried.
       ValueError: the checkpoint does not fit `target`; the message lists the differing leaves.
     """
     directory = pathlib.Path(directory).absolute()
@@ -131,9 +131,7 @@ def restore(directory, step=None, target=None, *, set_aside_damaged=False):
 def latest(directory):
     """Gives the newest complete step of a folder, or None; reads no leaf."""
     directory = pathlib.Path(directory)
-    complete = [
-        step for step in steps(directory) if (directory / str(step) / "meta" / "metadata").is_file()
-    ]
+    complete = [step for step in steps(directory) if step_record.exists(directory / str(step))]
     return complete[-1] if complete else None
 
 
@@ -167,45 +165,46 @@ def _read(directory, step):
     """Reads and validates one step; gives (`{path: array}`, metadata)."""
     where = f"checkpoint step {step} in {directory} is damaged"
     folder = directory / str(step)
-    record = _read_record(folder, where)
+    record = step_record.read(folder, step, where)
     # Before orbax's readers, which log tracebacks.
     if fault := integrity.find_damage(folder):
         raise DamagedCheckpointError(f"{where}: {fault}")
-    some = any(0 not in about["shape"] for about in record["leaves"].values())
-    stored = _read_arrays(folder, where) if some else {}
+    expected = {
+        tuple(about["path"]): (tuple(about["shape"]), about["dtype"])
+        for about in record["leaves"].values()
+        if 0 not in about["shape"]
+    }
+    stored = _read_arrays(folder, expected, where) if expected else {}
     arrays = {}
     for name, about in record["leaves"].items():
         path = tuple(about["path"])
-        empty = path not in stored
+        empty = path not in expected
         arrays[name] = (
             np.zeros(about["shape"], about["dtype"]) if empty else np.asarray(stored[path])
         )
     checksums = integrity.checksums(arrays)
     leaves = {}
     for name, about in record["leaves"].items():
-        array, key = arrays[name], about["key"]
-        if checksums[name] != about["digest"] or list(array.shape) != about["shape"]:
+        if checksums[name] != about["digest"]:
             raise DamagedCheckpointError(
                 f"{where}: the bytes of {name!r} do not match their checksum"
             )
-        leaves[tuple(about["path"])] = jax.random.wrap_key_data(array, impl=key) if key else array
+        leaves[tuple(about["path"])] = _leaf(arrays[name], about["key"], f"{where}: {name!r}")
     return leaves, record["metadata"]
 
 
-def _read_record(folder, where):
+def _leaf(array, key, where):
+    """An array as it is, or the random key of which it holds the data."""
+    if not key:
+        return array
     try:
-        record = json.loads((folder / "meta" / "metadata").read_text())
-        valid = integrity.is_valid(record)
-    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
-        raise DamagedCheckpointError(
-            f"{where}: its record cannot be read ({type(error).__name__})"
-        ) from None
-    if not valid:
-        raise DamagedCheckpointError(f"{where}: its record does not match its checksum")
-    return record
+        return jax.random.wrap_key_data(array, impl=key)
+    except (TypeError, ValueError):
+        raise DamagedCheckpointError(f"{where} is no data of a {key} key") from None
 
 
-def _read_arrays(folder, where):
+def _read_arrays(folder, expected, where):
+    """Reads `{path: array}`; first compares headers with `expected`, `{path: (shape, dtype)}`."""
     import orbax.checkpoint as ocp
 
     single = orbax_calls.single_process()
@@ -213,11 +212,22 @@ def _read_arrays(folder, where):
         handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=single)
         with (
             orbax_calls.without_log(),
+            orbax_calls.without_late_reports(),
             ocp.Checkpointer(handler, multiprocessing_options=single) as reader,
         ):
+            headers = tree_paths.flatten(reader.metadata(folder / "state").item_metadata.tree)
+            found = {
+                path: (tuple(about.shape), str(np.dtype(about.dtype)))
+                for path, about in headers.items()
+            }
+            if found != expected:
+                raise DamagedCheckpointError(f"{where}: its arrays are not those of its record")
             return tree_paths.flatten(reader.restore(folder / "state"))
+    except (MemoryError, DamagedCheckpointError):
+        raise
     except Exception as error:  # tensorstore raises bare, page-long ones for damaged files
-        if integrity.has_file_checksums(folder):
+        odd = isinstance(error, ValueError | TypeError | LookupError | AttributeError)
+        if integrity.has_file_checksums(folder) and (not odd or "EXHAUSTED" in str(error)):
             raise  # the files are valid: another cause, for example too little memory
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise DamagedCheckpointError(f"{where}: {reason}") from None
@@ -253,7 +263,9 @@ def _failure_reason(directory, step, error):
     if "No space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
         text = "the disk is full"
     others = [each for each in steps(directory) if each != step]
-    kept = f"steps {', '.join(map(str, others))} are untouched" if others else "there was none yet"
+    names = ", ".join(map(str, others))
+    kept = f"steps {names} are untouched" if len(others) > 1 else f"step {names} is untouched"
+    kept = kept if others else "there was none yet"
     return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
 
 

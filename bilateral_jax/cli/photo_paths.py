@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
+import re
+import warnings
 
 from bilateral_jax import images, regular_files
+from bilateral_jax.cli import errors
 
+_SUFFIXES = images.READABLE_SUFFIXES + images.RAW_SUFFIXES
 _SUB_FOLDERS = "sub-folder"
 
 
 @dataclasses.dataclass(frozen=True)
-class Photo:
+class PhotoFile:
     """A photo file.
 
     Attributes:
@@ -31,14 +36,14 @@ class Found:
 
     Attributes:
       photos: in the order of the sources; those of a folder sorted.
-      unreadable: (path, reason) of photos in a folder that cannot be opened: dangling links, links
+      unreadable: (path, error) of photos in a folder that cannot be opened: links to nothing or
         to themselves, sub-folders without permission.
       left_out: number of other entries of the folders, by kind: a suffix (".mov"), "sub-folder",
-        "hidden file", "named pipe (FIFO)", ...
+        "hidden file", "FIFO", ...
     """
 
-    photos: list[Photo] = dataclasses.field(default_factory=list)
-    unreadable: list[tuple[pathlib.Path, str]] = dataclasses.field(default_factory=list)
+    photos: list[PhotoFile] = dataclasses.field(default_factory=list)
+    unreadable: list[tuple[pathlib.Path, Exception]] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
@@ -71,7 +76,7 @@ def find(sources, *, recursive: bool = False, exclude=()) -> Found:
             if regular_files.kind(source) == "absent":
                 raise FileNotFoundError(f"no such file or folder: {source}")
             regular_files.check(source)
-            found.photos.append(Photo(source, pathlib.PurePath(source.name)))
+            found.photos.append(PhotoFile(source, pathlib.PurePath(source.name)))
     return found
 
 
@@ -87,10 +92,40 @@ def describe(left_out, *, recursive: bool = False) -> str:
     """
     parts = []
     for kind, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
-        plural = "" if count == 1 or kind.startswith(".") else "s"
         advice = " (--recursive reads them)" if kind == _SUB_FOLDERS and not recursive else ""
-        parts.append(f"{count} {kind}{plural}{advice}")
+        parts.append(f"{count} {_plural(kind) if count > 1 else kind}{advice}")
     return ", ".join(parts)
+
+
+class Notes:
+    """Sentences about what reading or writing photos has left out, each with its photos."""
+
+    def __init__(self):
+        self._photos = collections.defaultdict(list)
+
+    @contextlib.contextmanager
+    def of(self, path):
+        """Collects the sentences of one photo, warnings of the libraries among them.
+
+        Args:
+          path: the photo.
+
+        Yields:
+          A list to be extended. If the block raises, nothing is kept.
+        """
+        said = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield said
+        said += [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
+        for note in dict.fromkeys(said):
+            self._photos[note].append(path)
+
+    def lines(self):
+        """Yields a line for each sentence, with the first of its photos and how many more."""
+        for note, photos in self._photos.items():
+            more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+            yield f"note: {note}: {photos[0]}{more}"
 
 
 def failure(path, error) -> str:
@@ -103,16 +138,23 @@ def failure(path, error) -> str:
     Returns:
       The sentence.
     """
-    reason = " ".join((str(error) or type(error).__name__).split())
+    reason = errors.sentence(error) if isinstance(error, Exception) else " ".join(error.split())
     if isinstance(error, OSError) and error.strerror and str(error.filename) == str(path):
         reason = error.strerror
     return reason if str(path) in reason else f"{path}: {reason}"
 
 
+def _plural(kind):
+    if kind.startswith("."):
+        return kind
+    noun = re.match(r".*?(?= without | to |$)", kind)[0]
+    return f"{noun}s{kind[len(noun) :]}"
+
+
 def _no_photos(folder, found):
     known = ", ".join(images.READABLE_SUFFIXES)
     what = f"; it holds {describe(found.left_out)}" if found.left_out else "; it is empty"
-    return f"{folder} holds no photo ({known}){what}"
+    return f"{folder} holds no photo ({known}, raw){what}"
 
 
 def _in_folder(top, recursive, exclude):
@@ -125,7 +167,7 @@ def _in_folder(top, recursive, exclude):
         except OSError as error:
             if folder == top:
                 raise
-            found.unreadable.append((folder, error.strerror or str(error)))
+            found.unreadable.append((folder, error))
             continue
         deeper = []
         for entry in entries:
@@ -136,7 +178,7 @@ def _in_folder(top, recursive, exclude):
             if kind == _SUB_FOLDERS and recursive:
                 deeper.append(path)
             elif kind == "photo":
-                found.photos.append(Photo(path, path.relative_to(top)))
+                found.photos.append(PhotoFile(path, path.relative_to(top)))
             elif kind:
                 found.left_out[kind] += 1
         folders += reversed(deeper)
@@ -148,7 +190,7 @@ def _kind(path, found):
     try:
         kind = regular_files.kind(path)
     except OSError as error:
-        found.unreadable.append((path, error.strerror or str(error)))
+        found.unreadable.append((path, error))
         return None
     if path.name.startswith("."):
         return "hidden file" if kind != "a folder" else "hidden folder"
@@ -156,8 +198,8 @@ def _kind(path, found):
     if kind == "a folder":
         return "link to a folder" if path.is_symlink() else _SUB_FOLDERS
     if kind == "a regular file":
-        return "photo" if suffix in images.READABLE_SUFFIXES else suffix or "file without suffix"
-    if kind.startswith(("a link", "a dangling")) and suffix in images.READABLE_SUFFIXES:
-        found.unreadable.append((path, f"it is {kind}"))
+        return "photo" if suffix in _SUFFIXES else suffix or "file without suffix"
+    if kind.startswith("a link") and suffix in _SUFFIXES:
+        found.unreadable.append((path, ValueError(f"it is {kind}")))
         return None
-    return kind.split(" (")[0].removeprefix("a ").replace(" that leads to itself", " to itself")
+    return "broken link" if kind.startswith("a link") else kind.removeprefix("a ")

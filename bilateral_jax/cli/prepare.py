@@ -1,9 +1,11 @@
 """The command `prepare`: a data set's files to records for fast random access."""
 
+import re
 import sys
 import warnings
 
 from bilateral_jax.cli import arguments
+from bilateral_jax.data import registry
 from bilateral_jax.data.records import builders, catalogue
 
 _MOST_NAMED = 20  # of skipped files
@@ -11,16 +13,28 @@ _MOST_NAMED = 20  # of skipped files
 
 def add_arguments(command):
     """Declares the arguments."""
-    add = command.add_argument
+    add, path = command.add_argument, arguments.path
     names = tuple(catalogue.SOURCES)
     add("name", choices=names, metavar="NAME", help=", ".join(names))
-    add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
-    add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
+    add(
+        "--source",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder that holds the data set's files",
+    )
+    add(
+        "--data-dir",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder for prepared data sets",
+    )
     add(
         "--option",
         action="append",
         default=[],
-        type=arguments.name_value,
+        type=arguments.option,
         metavar="KEY=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
@@ -62,7 +76,11 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
                 name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
             )
     except TypeError as error:
-        raise ValueError(f"prepare {name}: {error}") from error
+        reason = registry.option_error(error)
+        advice = ": --option NAME=VALUE" if reason and "needs" in reason else ""
+        raise ValueError(f"prepare {name}: {reason or error}{advice}") from error
+    except ValueError as error:
+        raise ValueError(_as_options(str(error))) from error
     counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())
     state = "prepared" if result.fresh else "already prepared"
     print(f"{state}: {result.root}: {counts} records, {_bytes(result.size)}", end="")
@@ -73,6 +91,16 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
         rest = len(result.skipped) - _MOST_NAMED
         print(f"  and {rest} more; all are named in {result.root / 'metadata.json'}")
     return 0
+
+
+def _as_options(message):
+    """Writes the keywords that a source's message advises as they are typed here."""
+    message = re.sub(r'\bon_bad="(\w+)"', r"--on-bad \1", message)
+    return re.sub(r'(?<![\w-])(\w+)=(?:"(\w+)"|(True|False|FOLDER|FILE)\b)', _as_option, message)
+
+
+def _as_option(keyword):
+    return f"--option {keyword[1]}={keyword[2] or keyword[3]}"
 
 
 def _bar(examples, split, count):

@@ -6,7 +6,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
@@ -16,14 +16,14 @@ _BAR = 40  # characters
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable})")
+    arguments.add_sources(command, metavar="PHOTO")
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add("--histogram", action="store_true", help="show the whole distribution of ratings")
 
 
-def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> int:
+def run(sources, *, checkpoint, step, network, histogram, recursive=False, **reading) -> int:
     """Prints the mean and the standard deviation of the predicted ratings of each photo.
 
     Args:
@@ -33,6 +33,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> in
       network: of a run with several; None for the one that is shipped.
       histogram: print the distributions, too.
       recursive: read sub-folders, too.
+      **reading: options of `images.read`.
 
     Returns:
       Exit code: 0, or 1 if a photo failed.
@@ -46,16 +47,21 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> in
     for unreadable in found.unreadable:
         print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
+    networks.check_finite(model, checkpoint)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
         )
     width, failed = max((len(str(file)) for file in files), default=0), len(found.unreadable)
+    notes = photo_paths.Notes()
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            probabilities = distribution(model, images.read(file).pixels)
-        except (OSError, ValueError, MemoryError) as error:
+            with notes.of(file) as said:
+                photo = images.read(file, **reading)
+                said += photo.notes
+            probabilities = distribution(model, photo.pixels)
+        except errors.USER_ERRORS as error:
             failed += 1
             print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue
@@ -63,6 +69,8 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False) -> in
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
         if histogram:
             print("\n".join(bars(probabilities)), flush=True)
+    for line in notes.lines():
+        print(line, file=sys.stderr)
     if failed:
         count = len(files) + len(found.unreadable)
         print(f"{failed} of {count} photos failed", file=sys.stderr)

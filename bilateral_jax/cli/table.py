@@ -4,7 +4,7 @@ import pathlib
 
 from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments
+from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.importers.formats import cube
 from bilateral_jax.inference import by_pixel
 
@@ -12,9 +12,11 @@ from bilateral_jax.inference import by_pixel
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    add("photo", metavar="IN", help="photo from which the network predicts its parameters")
-    add("target", metavar="OUT.cube", help="file to write; its folder is made")
+    path = arguments.path
+    add("photo", type=path, metavar="IN", help="photo from which the network predicts parameters")
+    add("target", type=path, metavar="OUT.cube", help="file to write; its folder is made")
     arguments.add_checkpoint(command)
+    arguments.add_reading(command)
     add(
         "--nodes",
         type=arguments.integer(2, cube.LARGEST["LUT_3D_SIZE"]),
@@ -24,7 +26,7 @@ def add_arguments(command):
     add("--overwrite", action="store_true", help="replace a file that exists; never the photo")
 
 
-def run(photo, target, *, checkpoint, step, network, nodes, overwrite) -> int:
+def run(photo, target, *, checkpoint, step, network, nodes, overwrite, **reading) -> int:
     """Writes the table.
 
     Args:
@@ -35,6 +37,7 @@ def run(photo, target, *, checkpoint, step, network, nodes, overwrite) -> int:
       network: of a run with several; None for the one that is shipped.
       nodes: of the table along each axis.
       overwrite: replace a file that exists.
+      **reading: options of `images.read`.
 
     Returns:
       Exit code 0.
@@ -48,10 +51,18 @@ def run(photo, target, *, checkpoint, step, network, nodes, overwrite) -> int:
         raise ValueError(f"the output {target} must end in {cube.SUFFIX}")
     if target.exists() and not overwrite:
         raise ValueError(f"the output {target} exists; --overwrite replaces it")
-    atomic.prepare_folder(target.parent)
+    atomic.check_folder(target.parent)
     model = networks.load_model(checkpoint, step, network=network)
-    values = by_pixel.table(model, images.read(photo).pixels, nodes=nodes)
+    networks.check_finite(model, checkpoint)
+    notes = photo_paths.Notes()
+    with notes.of(photo) as said:
+        opened = images.read(photo, **reading)
+        said += opened.notes
+    for line in notes.lines():
+        errors.print_line(line)
+    values = by_pixel.table(model, opened.pixels, nodes=nodes)
     title = "".join(c if c.isprintable() and c != '"' else "_" for c in photo.stem)
+    target.parent.mkdir(parents=True, exist_ok=True)
     cube.write(target, cube.Table(values, title=title))
     print(f"{nodes} x {nodes} x {nodes} nodes: {photo} -> {target}")
     return 0

@@ -6,3 +6,7 @@
 Receives folders and config sections from the user and experiments.
 Hands batches (`pipeline/batch.py`) to the training step, whole examples to the evaluation.
 """
+
+from bilateral_jax import submodules
+
+__all__ = submodules.attach(__name__, __path__)

@@ -1,6 +1,9 @@
 """Data sources by name, so that a config can choose them."""
 
 import functools
+import re
+from collections.abc import Callable
+from typing import Any
 
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
@@ -17,7 +20,7 @@ from bilateral_jax.data.sources import (
 from bilateral_jax.data.synthetic import degraded_clips, operator_targets, procedural, underexposed
 
 
-def make(kind, *, start=None, stop=None, **options):
+def make(kind: str, *, start: int | None = None, stop: int | None = None, **options) -> Any:
     """Makes a source.
 
     Args:
@@ -32,18 +35,44 @@ def make(kind, *, start=None, stop=None, **options):
 
     Raises:
       ValueError: unknown kind, or bad options or files, see the source.
-      TypeError: an unknown option, by name.
+      TypeError: an unknown option, or a missing one, by name.
     """
     if kind not in KINDS:
         raise ValueError(
             f"unknown source {kind!r}; known are {', '.join(map(repr, sorted(KINDS)))}"
         )
-    source = KINDS[kind](**options)
+    try:
+        source = KINDS[kind](**options)
+    except TypeError as error:
+        reason = option_error(error)
+        if reason is None:
+            raise
+        raise TypeError(f"source {kind!r} {reason}") from error
     if start is None and stop is None:
         return source
     # A source of files has its own, which takes no substitute from outside the part.
     part = getattr(source, "part", None)
     return views.Subset(source, start, stop) if part is None else part(start, stop)
+
+
+def option_error(error: TypeError) -> str | None:
+    """Says of a source's options what Python says of the keywords of a function.
+
+    Args:
+      error: of the call that makes the source.
+
+    Returns:
+      "has no option 'x'", "needs the option 'x'" or "sets the option 'x' itself"; None for another
+      error.
+    """
+    message = str(error)
+    if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", message):
+        return f"has no option {found[1]}"
+    if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", message):
+        return f"needs the option {found[1]}"
+    if found := re.search(r"\(\) got multiple values for keyword argument ('\w+')", message):
+        return f"sets the option {found[1]} itself"
+    return None
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,7 +146,7 @@ KINDS = {
 }
 
 
-def register(kind, function):
+def register(kind: str, function: Callable[..., Any]) -> None:
     """Adds a source that lives outside of this package.
 
     Args:

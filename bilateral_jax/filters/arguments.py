@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jax
+
 from bilateral_jax.ops import checks
 
 
-def rgb_image(image):
+def rgb_image(image) -> jax.Array:
     """Checks an image with three colour channels.
 
     Args:
@@ -24,7 +26,7 @@ def rgb_image(image):
     return image
 
 
-def rgb_color(name: str, value):
+def rgb_color(name: str, value) -> jax.Array:
     """Checks one colour per image.
 
     Args:

@@ -34,9 +34,9 @@ def bilateral_filter(
       guide: `[*b, h, w]` in [0, 1]; the luminance of the image or, for a joint filter, of another.
       sigma_space: standard deviation in pixels, > 0.
       sigma_range: standard deviation in units of the guide, > 0.
-      cells_per_sigma: resolution of the grid; 2 is within 0.02 of the exact filter, more is
-        closer and takes more memory (the grid has `cells_per_sigma^3 h w / (sigma_space^2
-        sigma_range)` cells).
+      cells_per_sigma: resolution of the grid; more is closer to the exact filter and takes more
+        memory (the grid has `cells_per_sigma^3 h w / (sigma_space^2 sigma_range)` cells). See
+        Accuracy.
 
     Returns:
       `[*b, h, w, c]` in the dtype of the image.
@@ -45,6 +45,13 @@ def bilateral_filter(
       TypeError: if image or guide are not floating point.
       ValueError: for too few axes, sizes that differ, leading axes that do not broadcast, a sigma
         or a resolution that is not positive.
+
+    Accuracy:
+      Difference from the exact filter on a photo of 64 x 64 pixels in [0, 1], with a sigma_space of
+      2 to 8 pixels: with 2 cells per sigma at most 0.025, 0.04 and 0.12 for a sigma_range of 0.1,
+      0.2 and 0.4 (root mean square 0.003, 0.006 and 0.009); 4 cells halve all of these. For a
+      sigma_range of 0.4 the largest are at guides within half a cell of 0 or 1, where the outermost
+      cell holds (elsewhere 0.06).
 
     Reference:
       Tomasi, Manduchi 1998 (the filter); Paris, Durand 2006 and Chen, Paris, Durand 2007, section

@@ -20,7 +20,7 @@ from bilateral_jax.filters import arguments, guided, haze, windows
 PICKS = ("brightest", "mean")
 
 
-def dark_channel(image, *, patch: int = 15):
+def dark_channel(image, *, patch: int = 15) -> jax.Array:
     """Dark channel: the minimum over the channels and over the patch around each pixel.
 
     Args:
@@ -40,7 +40,9 @@ def dark_channel(image, *, patch: int = 15):
     return windows.minimum(image.min(-1), radius)
 
 
-def estimate_air_light(image, *, patch: int = 15, share: float = 0.001, pick: str = "brightest"):
+def estimate_air_light(
+    image, *, patch: int = 15, share: float = 0.001, pick: str = "brightest"
+) -> jax.Array:
     """Air light: the colour of a bright pixel where the dark channel is brightest.
 
     Args:
@@ -75,7 +77,7 @@ def estimate_air_light(image, *, patch: int = 15, share: float = 0.001, pick: st
     return jnp.take_along_axis(candidates, best, axis=-2)[..., 0, :]
 
 
-def rough_transmission(image, *, air_light, patch: int = 15, omega: float = 0.95):
+def rough_transmission(image, *, air_light, patch: int = 15, omega: float = 0.95) -> jax.Array:
     """Unrefined transmission: `1 - omega dark_channel(image / air_light)`.
 
     Args:
@@ -109,7 +111,7 @@ def dehaze(
     pick: str = "brightest",
     radius: int = 60,
     epsilon: float = 1e-4,
-):
+) -> jax.Array:
     """Dehazing by the dark channel prior, with the transmission refined by a guided filter.
 
     Args:
@@ -157,7 +159,7 @@ def estimate(
     pick: str = "brightest",
     radius: int = 60,
     epsilon: float = 1e-4,
-):
+) -> tuple[jax.Array, jax.Array]:
     """Air light and refined transmission, as `dehaze` uses them.
 
     Args:

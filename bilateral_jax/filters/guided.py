@@ -6,13 +6,14 @@ windows are averaged. The time does not depend on the radius.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.filters import arguments, windows
 from bilateral_jax.ops import checks
 
 
-def smooth(plane, guide, *, radius: int, epsilon: float):
+def smooth(plane, guide, *, radius: int, epsilon: float) -> jax.Array:
     """Guided filter of a plane.
 
     In the window around each pixel k the plane is approximated by `a_k . guide + b_k` with

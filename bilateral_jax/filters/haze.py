@@ -8,13 +8,14 @@ display-referred values.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.filters import arguments
 from bilateral_jax.ops import checks
 
 
-def add(image, *, transmission, air_light):
+def add(image, *, transmission, air_light) -> jax.Array:
     """Adds haze to a photo: `transmission * image + (1 - transmission) * air_light`.
 
     Args:
@@ -33,7 +34,7 @@ def add(image, *, transmission, air_light):
     return (air_light + (image - air_light) * transmission).astype(image.dtype)
 
 
-def remove(image, *, transmission, air_light, floor: float = 0.1, kept: float = 0.0):
+def remove(image, *, transmission, air_light, floor: float = 0.1, kept: float = 0.0) -> jax.Array:
     """Removes haze from a photo: the inverse of `add`, with two safeguards against noise.
 
     `air_light + (image - air_light) / max(transmission, floor)`, and `kept air_light` on top, which

@@ -31,7 +31,7 @@ def dehaze(
     smoothness: float = 0.1,
     stretch: float = 0.005,
     iterations: int = 500,
-):
+) -> jax.Array:
     """Non-local dehazing by haze lines, with a contrast stretch.
 
     Args:
@@ -80,7 +80,7 @@ def estimate(
     floor: float = 0.1,
     smoothness: float = 0.1,
     iterations: int = 500,
-):
+) -> tuple[jax.Array, jax.Array]:
     """Air light and smoothed transmission, as `dehaze` uses them.
 
     Args:

@@ -26,7 +26,7 @@ def boost(
     span: tuple[float, float] | None = (0.0, 1.0),
     kernel: pyramids.Kernel = pyramids.PUBLISHED,
     weights: tuple[float, float, float] = color.LUMA_BT601,
-):
+) -> jax.Array:
     """Local contrast enhancement by the fast local Laplacian filter.
 
     The defaults are those of published results of the fast filter: differences of luma up to 0.1
@@ -88,7 +88,7 @@ def multilayer(
     radii: tuple[int, ...] = (2, 8, 32),
     epsilon=0.01,
     weights: tuple[float, float, float] = color.LUMA_BT601,
-):
+) -> jax.Array:
     """Multilayer detail enhancement: S-curves on detail layers, range compression of the base.
 
     Layer k is what the k-th guided filter (self-guided, of the base of the layer before) removes. A
@@ -138,7 +138,7 @@ def multilayer(
     return recolor(image, plane, base + detail).astype(dtype)
 
 
-def recolor(image, before, after):
+def recolor(image, before, after) -> jax.Array:
     """Scales the channels of every pixel by the ratio of filtered to original luma.
 
     Args:

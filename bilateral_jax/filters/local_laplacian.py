@@ -19,7 +19,7 @@ from bilateral_jax.filters import pyramids
 from bilateral_jax.ops import checks
 
 
-def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, gain=1.0, noise=0.01):
+def remap(plane, center, *, sigma, alpha=1.0, beta=1.0, gain=1.0, noise=0.01) -> jax.Array:
     """Remapping function around a centre: a power of small differences, a factor for large ones.
 
     With d = plane - center: center + sign(d) gain sigma (|d| / sigma)^alpha for |d| <= sigma, else
@@ -65,7 +65,7 @@ def fast(
     levels: int | None = None,
     span: tuple[float, float] | None = None,
     kernel: pyramids.Kernel = pyramids.BINOMIAL,
-):
+) -> jax.Array:
     """Fast local Laplacian filter: remaps around `samples` brightnesses and interpolates.
 
     Differentiable, and usable under jit, vmap and pmap. Time and memory grow with h w, time with
@@ -164,7 +164,7 @@ def exact(
     noise=0.01,
     levels: int | None = None,
     kernel: pyramids.Kernel = pyramids.BINOMIAL,
-):
+) -> jax.Array:
     """Local Laplacian filter by its definition, one remapped pyramid per coefficient: slow.
 
     Args:
@@ -217,7 +217,7 @@ def enhance(
     colors: str = "ratios",
     samples: int | None = None,
     levels: int | None = None,
-):
+) -> jax.Array:
     """Local Laplacian filter of a colour photo in stops (powers of two of linear light).
 
     With the defaults it is the identity; each of `alpha`, `beta`, `key_value`, `shoulder` and

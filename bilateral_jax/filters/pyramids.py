@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 BORDERS = ("repeat", "renormalise")
@@ -31,7 +32,7 @@ BINOMIAL = Kernel()
 PUBLISHED = Kernel(0.4, "renormalise")
 
 
-def downsample(plane, *, kernel: Kernel = BINOMIAL):
+def downsample(plane, *, kernel: Kernel = BINOMIAL) -> jax.Array:
     """Halves a plane: filters along both axes and keeps every second pixel.
 
     Args:
@@ -52,7 +53,7 @@ def downsample(plane, *, kernel: Kernel = BINOMIAL):
     return _downsample_last(narrow, *kernel).swapaxes(-1, -2)
 
 
-def upsample(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL):
+def upsample(plane, height: int, width: int, *, kernel: Kernel = BINOMIAL) -> jax.Array:
     """Doubles a plane: inserts pixels and filters; a constant stays constant.
 
     Args:
@@ -118,7 +119,7 @@ def laplacian_from_gaussian(stack: list, *, kernel: Kernel = BINOMIAL) -> list:
     return [*bands, stack[-1]]
 
 
-def collapse(bands: list, *, kernel: Kernel = BINOMIAL):
+def collapse(bands: list, *, kernel: Kernel = BINOMIAL) -> jax.Array:
     """Sums a Laplacian pyramid to a plane: the inverse of `laplacian`.
 
     Args:

@@ -7,6 +7,7 @@ digits. Windows are cropped at the border of the image.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,7 +15,7 @@ from bilateral_jax.filters import arguments
 from bilateral_jax.ops import checks
 
 
-def mean(plane, radius: int):
+def mean(plane, radius: int) -> jax.Array:
     """Box filter: the mean over `2 radius + 1` rows and columns around each pixel.
 
     Args:
@@ -40,7 +41,7 @@ def mean(plane, radius: int):
     return wide.astype(plane.dtype)
 
 
-def minimum(plane, radius: int):
+def minimum(plane, radius: int) -> jax.Array:
     """Minimum filter (erosion): the minimum over `2 radius + 1` rows and columns around each pixel.
 
     Args:

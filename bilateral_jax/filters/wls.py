@@ -26,7 +26,7 @@ def smooth(
     epsilon=1e-5,
     iterations: int = 500,
     tolerance: float = 1e-4,
-):
+) -> jax.Array:
     """Edge-preserving smoothing of a plane by weighted least squares.
 
     The result u minimises `sum r (u - plane)^2 + sum a_x u_x^2 + sum a_y u_y^2`. There `u_x` and

@@ -1,9 +1,10 @@
-"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+"""Image files to integer pixels and back, 8 and 16 bits per channel, with their metadata.
 
 Receives paths.
 Hands pixels with their metadata to data, alignment and the commands, and writes them to files.
 """
 
+from bilateral_jax.images.files import RAW_SUFFIXES as RAW_SUFFIXES
 from bilateral_jax.images.files import READABLE_SUFFIXES as READABLE_SUFFIXES
 from bilateral_jax.images.files import SUFFIXES as SUFFIXES
 from bilateral_jax.images.files import check_writable as check_writable
@@ -21,3 +22,28 @@ from bilateral_jax.pixels import bit_depth as bit_depth
 from bilateral_jax.pixels import to_bits as to_bits
 from bilateral_jax.pixels import to_float as to_float
 from bilateral_jax.pixels import to_integer as to_integer
+
+__all__ = [
+    "MAX_PIXELS",
+    "Photo",
+    "RAW_SUFFIXES",
+    "READABLE_SUFFIXES",
+    "SUFFIXES",
+    "as_float",
+    "bit_depth",
+    "check_writable",
+    "decode",
+    "encode_png",
+    "fit_metadata",
+    "inspect",
+    "read",
+    "to_bits",
+    "to_float",
+    "to_integer",
+    "write",
+    "write_photo",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

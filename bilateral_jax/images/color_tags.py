@@ -1,4 +1,4 @@
-"""Colour spaces that files name without an ICC profile: code points (cICP, nclx), gAMA and cHRM.
+"""Colour spaces that files name without an ICC profile: code points, tags of PNG, TIFF and EXIF.
 
 What they say is turned into an ICC profile, the one form in which a photo carries its colour space;
 None stands for sRGB. Which of several applies follows the PNG specification (third edition, 4.3):
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+
+from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import matrix_profiles
 
-_D65 = (0.3127, 0.3290)
+_D65 = matrix_profiles.SRGB[3]
 # ITU-T H.273, table 2: code -> (name, chromaticities of red, green, blue, white).
 _PRIMARIES = {
     1: ("BT.709", matrix_profiles.SRGB),
@@ -38,6 +41,9 @@ _TRANSFERS = {
 }
 _HDR = {16: "PQ", 18: "HLG"}
 _UNSPECIFIED = 2
+_ADOBE_RGB = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
+# Tags of EXIF: the directory of interoperability, and the index there (DCF 2.0, 3.2).
+_INTEROPERABILITY, _INDEX = 40965, 1
 # What encoders write beside sRGB pixels, as the PNG specification tells them (11.3.2.5).
 _SRGB_GAMMA = 45455
 
@@ -88,8 +94,15 @@ def from_png(chunks, *, grey: bool) -> bytes | None:
       ValueError: cICP of high dynamic range, with a code that is not known, of YCbCr or of a narrow
         range; a broken chunk.
     """
+    try:
+        return _from_chunks(chunks, grey)
+    except struct.error:
+        raise ValueError("a chunk about its colours (cICP, gAMA or cHRM) is broken") from None
+
+
+def _from_chunks(chunks, grey):
     if "cICP" in chunks:
-        primaries, transfer, matrix, full_range = struct.unpack(">4B", chunks["cICP"][:4])
+        primaries, transfer, matrix, full_range = struct.unpack(">4B", chunks["cICP"])
         if matrix != 0 or full_range != 1:
             raise ValueError("its cICP names colours of a video (narrow range or YCbCr)")
         return from_code_points(primaries, transfer, grey=grey)
@@ -114,6 +127,54 @@ def _from_gamma(chunks, grey):
         return None
     curve = _SRGB_CURVE if srgb_curve and "gAMA" not in chunks else (100000 / gamma,)
     return matrix_profiles.encode(chromaticities, curve, name="gAMA and cHRM of PNG", grey=grey)
+
+
+def from_tiff(primaries, white, transfer, *, grey: bool) -> bytes | None:
+    """Finds the colour space that the tags of a TIFF file describe (TIFF 6.0, section 20).
+
+    Args:
+      primaries: x and y of red, green and blue, six numbers, or None.
+      white: x and y of the white point, or None for D65.
+      transfer: linear light 0 to 65535 by stored value, of all channels or one channel after the
+        other; None for gamma 2.2.
+      grey: the image has one colour channel.
+
+    Returns:
+      An ICC profile, None for sRGB or where nothing is said.
+
+    Raises:
+      ValueError: the tags are broken.
+    """
+    if transfer is None and (primaries is None or grey):
+        return None
+    chromaticities = matrix_profiles.SRGB[:3]
+    if primaries is not None and not grey:
+        chromaticities = tuple(zip(primaries[::2], primaries[1::2], strict=True))
+    chromaticities = (*chromaticities, _D65 if white is None else tuple(white))
+    if transfer is None and _close(chromaticities, matrix_profiles.SRGB):
+        return None
+    curve = (2.2,)
+    if transfer is not None:
+        curve = np.asarray(transfer, np.uint16).ravel()
+        if len(curve) not in (256, 3 * 256, 65536, 3 * 65536) or len(chromaticities) != 4:
+            raise ValueError("its transfer function or primaries are broken")
+        curve = curve if len(curve) in (256, 65536) else curve.reshape(3, -1)
+    return matrix_profiles.encode(chromaticities, curve, name="tags of TIFF", grey=grey)
+
+
+def from_exif(block: bytes | None) -> bytes | None:
+    """Finds the colour space that a camera names in EXIF: Adobe RGB where it is not sRGB.
+
+    Args:
+      block: an EXIF block, or None.
+
+    Returns:
+      The profile of Adobe RGB (1998) for DCF's optional colour space (index R03); else None.
+    """
+    index = exif_lib.find(block, (exif_lib.EXIF_DIRECTORY, _INTEROPERABILITY), _INDEX)
+    if index is None or not index.startswith(b"R03"):
+        return None
+    return matrix_profiles.encode(_ADOBE_RGB, (563 / 256,), name="Adobe RGB (1998), of EXIF")
 
 
 def _close(first, second):

@@ -1,11 +1,11 @@
-"""Image files to integer pixels and back: JPEG, PNG and TIFF, 8 and 16 bits per channel.
+"""Image files to integer pixels and back, 8 and 16 bits per channel.
 
 An image in memory is `[h, w, 3]`, red green blue, upright (a camera's orientation tag is applied
 when reading, and reset), uint8 or uint16 as in the file, with its alpha channel beside it: nothing
 is composited. Grey images become three equal channels and are marked as grey. The colour profile
 (ICC) is kept with the pixels so that writing can attach it again; only CMYK and Lab are converted
-to sRGB, by their profile. The format is recognised by content when reading (BMP and raw files of
-cameras, too), by suffix when writing.
+to sRGB, by their profile. The format is recognised by content when reading (JPEG, PNG, TIFF,
+WebP, AVIF, HEIC, BMP, GIF, raw files of cameras), by suffix when writing (JPEG, PNG, TIFF).
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from bilateral_jax.images import photo as photo_lib
 
 _JPEG_SIDE = 65500  # libjpeg's limit
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SUFFIXES = (*formats.JPEG_SUFFIXES, ".png", *formats.TIFF_SUFFIXES)
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp", ".webp", ".avif", ".heic", ".heif", ".gif")
+RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 
 
 def read(path, *, max_pixels: int | None = None, first_frame: bool = False) -> photo_lib.Photo:
-    """Reads a JPEG, PNG, TIFF or BMP file, or develops a camera's raw file.
+    """Reads a JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP file, or develops a camera's raw file.
 
     Args:
-      path: the file. The format is recognised by content, not by suffix. Of a TIFF file, reduced
-        copies beside the image are passed over.
+      path: the file. The format is recognised by content, not by suffix. Reduced copies of the
+        image in a TIFF file, and further pictures in a JPEG file (MPO), are passed over.
       max_pixels: larger images are refused before they are decoded; None refuses more than 2^28
         pixels, and more than 2^26 with over 1000 pixels per byte of the file.
-      first_frame: of a TIFF with several pages or an animated PNG, read the first; else they are
+      first_frame: of a TIFF with several pages or an animation, read the first; else they are
         refused.
 
     Returns:
-      The upright image with alpha, profile and EXIF.
+      The upright image with alpha, profile and metadata.
 
     Raises:
       OSError: the file does not exist or cannot be opened.
@@ -108,10 +109,10 @@ def _planned(source, label, max_pixels, first_frame):
     with opened as file:
         try:
             with formats.explain_missing_packages():
-                yield plans.plan(file, label=label, max_pixels=max_pixels, first_frame=first_frame)
+                yield plans.plan(file, max_pixels=max_pixels, first_frame=first_frame)
         except (ImportError, MemoryError):
             raise
-        # For a broken file the decoders raise whatever their parsers stumble over.
+        # For a broken file the parsers raise exceptions of any kind.
         except Exception as error:
             raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
 
@@ -126,7 +127,7 @@ def encode_png(pixels) -> bytes:
       The content of a PNG file, without profile and EXIF.
 
     Raises:
-      ImportError: OpenCV is not installed.
+      ImportError: imagecodecs is not installed.
     """
     with formats.explain_missing_packages():
         return encoders.png(np.ascontiguousarray(pixels))
@@ -170,10 +171,10 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
     path = pathlib.Path(path)
     check_writable(path, photo, bits=8 * photo.pixels.dtype.itemsize, quality=quality)
     photo, notes = metadata.fit_metadata(photo, path.suffix.lower())
+    with atomic.file(path) as scratch:
+        notes += encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=2)
-    with atomic.file(path) as scratch:
-        encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
 
 
 def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95) -> None:
@@ -203,7 +204,7 @@ def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95
             f"cannot write {path}: alpha must be {pixels.dtype} {pixels.shape[:2]} like pixels, "
             f"got {alpha.dtype} {alpha.shape}"
         )
-    if suffix in (".jpg", ".jpeg"):
+    if suffix in formats.JPEG_SUFFIXES:
         _check_jpeg(path, photo, bits)
     profile = photo.icc_profile
     if profile and profiles.color_space(profile) == "GRAY" and not photo.grey:

@@ -20,7 +20,8 @@ def encode(chromaticities, curve, *, name: str, grey: bool = False) -> bytes:
     Args:
       chromaticities: (x, y) of red, green, blue and white.
       curve: `(g,)` for linear = v^g, or `(g, a, b, c, d)` for (a v + b)^g from v = d on and c v
-        below (a parametric curve of ICC, functions 0 and 3).
+        below (a parametric curve of ICC, functions 0 and 3); or a table, uint16 `[n]` for all
+        channels or `[3, n]`, linear light 0 to 65535 of equidistant values.
       name: of the profile.
       grey: a profile of one grey channel instead of RGB; the primaries are not used.
 
@@ -37,24 +38,25 @@ def encode(chromaticities, curve, *, name: str, grey: bool = False) -> bytes:
         b"wtpt": _vector(_D50),
         b"chad": b"sf32" + bytes(4) + _fixed(adaptation.ravel()),
     }
-    tone = _curve(curve)
+    table = isinstance(curve, np.ndarray)
+    curves = list(curve) if table and curve.ndim == 2 else [curve] * 3
     if grey:
-        tags[b"kTRC"] = tone
+        tags[b"kTRC"] = _curve(curves[0])
     else:
         columns = (adaptation @ _primaries(chromaticities)).T
-        for letter, column in zip((b"r", b"g", b"b"), columns, strict=True):
+        for letter, column, tone in zip((b"r", b"g", b"b"), columns, curves, strict=True):
             tags[letter + b"XYZ"] = _vector(column)
-            tags[letter + b"TRC"] = tone
+            tags[letter + b"TRC"] = _curve(tone)
     return _assemble(tags, b"GRAY" if grey else b"RGB ")
 
 
 def _assemble(tags, space):
-    offset, table, blocks, places = 132 + 12 * len(tags), b"", b"", {}
+    offset, table, blocks, offsets = 132 + 12 * len(tags), b"", b"", {}
     for tag, content in tags.items():
-        if content not in places:
-            places[content] = offset + len(blocks)
+        if content not in offsets:
+            offsets[content] = offset + len(blocks)
             blocks += content + bytes(-len(content) % 4)
-        table += tag + struct.pack(">II", places[content], len(content))
+        table += tag + struct.pack(">II", offsets[content], len(content))
     header = struct.pack(
         ">I4xI4s4s4s6H4s24xI3i48x",
         offset + len(blocks),
@@ -103,6 +105,8 @@ def _vector(xyz):
 
 
 def _curve(curve):
+    if isinstance(curve, np.ndarray):
+        return b"curv" + struct.pack(">4xI", len(curve)) + curve.astype(">u2").tobytes()
     return b"para" + struct.pack(">4xHH", {1: 0, 5: 3}[len(curve)], 0) + _fixed(curve)
 
 

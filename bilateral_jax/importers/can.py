@@ -41,15 +41,16 @@ def load(source) -> model_lib.Model:
       FileNotFoundError: no such file.
       ValueError: not a CAN, or variables are missing, left over or of the wrong shape.
     """
+    found = variables_lib.read(source)
     variables = {
         name: array
-        for name, array in variables_lib.read(source).items()
+        for name, array in found.items()
         if name.startswith("g_conv") and not name.endswith(_MOVING)
     }
     numbers = [int(m[1]) for m in map(re.compile(r"g_conv(\d+)/weights$").match, variables) if m]
     first = variables.get("g_conv1/weights")
     if first is None or np.ndim(first) != 4 or first.shape[2] < 3 or len(numbers) < 2:
-        shown = variables_lib.first_names(variables)
+        shown = variables_lib.first_names(found)
         raise ValueError(
             "there are no kernels g_conv1/weights, g_conv2/weights, ..., so this is no CAN; "
             f"the first names: {shown}"

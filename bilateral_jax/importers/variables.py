@@ -6,6 +6,7 @@ conversion follow from that.
 """
 
 import pathlib
+import re
 from collections.abc import Callable, Mapping
 
 import jax
@@ -135,6 +136,8 @@ def table(module, original: Callable) -> dict[str, tuple[str, tuple[int, ...]]]:
 def _read_file(path):
     if path.suffix == ".npz":
         return npz.read(path)
+    if data := re.fullmatch(r"(.+)\.data-\d{5}-of-\d{5}", path.name):
+        path = path.with_name(data[1])  # the prefix that the files of a checkpoint share
     if path.suffix != ".index" and path.exists() and not path.is_dir():
         if not path.with_name(path.name + ".index").exists():
             raise ValueError(

@@ -1,27 +1,34 @@
-"""Enhancement by a bilateral grid: one low-res input, then row tiles of the full-resolution image.
+"""Enhancement by a bilateral grid: one low-res input, then tiles of the full-resolution image.
 
-Each row tile gets exactly the values that the whole image would give it. Pixels stay in the
+Each tile gets exactly the values that the whole image would give it, so all images are rendered in
+tiles of two sizes: two compiled programs serve a folder of images of any sizes. Pixels stay in the
 integers of the file until their tile is rendered and come back rounded, so a 200 megapixel photo
 needs its own bytes twice and a few tiles of floats.
 """
 
+import itertools
+import math
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
 from bilateral_jax import resize
 from bilateral_jax.inference import tiles
+from bilateral_jax.ops.xla import column_tiles
 
-# About 20 MB of working memory: above 32 MB a C library gives it back after each tile, and clearing
-# its pages for the next one takes as long as the arithmetic.
-_TILE_PIXELS = 1 << 19
-# Columns, and the rows of a small image, are rounded up to multiples: a folder of images of many
-# sizes then needs few compiled functions.
-_STEP = 64
+# Rows and columns. The large one is about 20 MB of working memory: above 32 MB a C library gives it
+# back after each tile, and clearing its pages for the next one takes as long as the arithmetic.
+_LARGE, _SMALL = (512, 1024), (256, 256)
+# Operations allow a tile to reach so many columns beyond the image: a narrower image has tiles of a
+# multiple of these, and only wide ones have large tiles.
+_BEYOND = column_tiles.BEYOND
+_OVERHEAD = 1 << 15  # the time of one more tile, in pixels
 
 
 def enhance(model, image, *, method, tile_rows, conditions):
-    """Enhances an image by its bilateral grid, in row tiles; see `enhancement.enhance`.
+    """Enhances an image by its bilateral grid, in tiles; see `enhancement.enhance`.
 
     Args:
       model: a model whose network declares `inference_methods.ByGrid`.
@@ -34,28 +41,41 @@ def enhance(model, image, *, method, tile_rows, conditions):
       `[h, w, 3]` of the image's dtype.
     """
     del conditions
-    size = _tile_size(image, tile_rows)
-    small = _lowres(image, method)
-    grid = _coefficients(model, small[None])
+    full_size = image.shape[:2]
+    size = _tile_size(full_size, tile_rows)
+    grid = _coefficients(model, _lowres(image, method)[None])
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        tiles.check_not_nan(_has_nan(model, grid))
     out = np.empty_like(image)
 
     def rendered():
-        for start in range(0, len(image), size[0]):
-            plan = model.module.plan_row_tile(start, size, image.shape[:2])
+        for corner in itertools.product(*map(_starts, full_size, size)):
+            plan = model.module.plan_tile(corner, size, full_size)
             source = tiles.cut(image, plan.rows, plan.columns, border="repeat")
-            yield start, _render(model, grid, source[None], plan.arrays)
+            yield corner, _render(model, grid, source[None], plan.arrays)
 
-    for start, tile in tiles.one_ahead(rendered()):
-        tiles.store(out, tile[0], top=start)
+    for (top, left), tile in tiles.one_ahead(rendered()):
+        tiles.store(out, tile[0], top=top, left=left)
     return out
 
 
-def _tile_size(image, tile_rows):
-    """Returns the rows and columns of a tile."""
-    height, columns = (-(-size // _STEP) * _STEP for size in image.shape[:2])
-    if tile_rows is None:
-        tile_rows = -(-_TILE_PIXELS // columns)
-    return min(height, -(-tile_rows // 4) * 4), columns
+def _tile_size(full_size, tile_rows):
+    """Returns the rows and columns of a tile: of the two sizes the one that takes less time."""
+
+    def time(size):
+        count = math.prod(-(-whole // part) for whole, part in zip(full_size, size, strict=True))
+        return count * (math.prod(size) + _OVERHEAD)
+
+    width = -(-full_size[1] // _BEYOND) * _BEYOND
+    rows, columns = min([_SMALL, _LARGE] if width >= _LARGE[1] else [_SMALL], key=time)
+    columns = min(columns, width)
+    return (rows if tile_rows is None else -(-tile_rows // 4) * 4), columns
+
+
+def _starts(full, size):
+    """Returns the tiles' first rows or columns; the last tile is moved back into the image."""
+    last = max(-(-(full - size) // 4) * 4, 0)
+    return [*range(0, last, size), last]
 
 
 def _lowres(image, method):
@@ -68,7 +88,14 @@ def _coefficients(model, small):
 
 
 @jax.jit
-def _render(model, grid, rows, arrays):
-    """Renders a row tile from and to the image's own dtype."""
-    out = model.apply(grid, pixels_lib.as_float(rows), arrays, method="render_row_tile")
-    return pixels_lib.to_dtype(out, rows.dtype)
+def _has_nan(model, grid):
+    """Whether weights or grid are not finite; cheaper than to look at all pixels."""
+    leaves = jax.tree.leaves((model, grid))
+    return ~jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
+
+
+@jax.jit
+def _render(model, grid, pixels, arrays):
+    """Renders a tile from and to the image's own dtype."""
+    out = model.apply(grid, pixels_lib.as_float(pixels), arrays, method="render_tile")
+    return pixels_lib.to_dtype(out, pixels.dtype)

@@ -29,6 +29,9 @@ def enhance(model, image, *, method, tile_rows, conditions):
 
     Returns:
       `[h, w, 3]` of the image's dtype.
+
+    Raises:
+      ValueError: an image of integers for which the network gives NaN.
     """
     del conditions
     parameters = predict(model, image)
@@ -42,7 +45,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
             padded = np.pad(piece, ((0, count - len(piece)), (0, 0)))
             yield start, _render(model, padded, parameters)
 
-    for start, piece in tiles.one_ahead(rendered()):
+    for start, (piece, has_nan) in tiles.one_ahead(rendered()):
+        tiles.check_not_nan(has_nan)
         part = out[start : start + count]
         part[:] = np.asarray(piece)[: len(part)]
     return out.reshape(image.shape)
@@ -89,7 +93,8 @@ def table(model, image, *, nodes: int = 33) -> np.ndarray:
     parameters = predict(model, image)
     axis = np.linspace(0, 1, nodes, dtype=np.float32)
     colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    return np.asarray(_render(model, colors, parameters)).reshape(nodes, nodes, nodes, 3)
+    values, _ = _render(model, colors, parameters)
+    return np.asarray(values).reshape(nodes, nodes, nodes, 3)
 
 
 def _piece(pixels, method, asked):
@@ -109,4 +114,4 @@ def _parameters(model, samples):
 @jax.jit
 def _render(model, colors, parameters):
     out = model.apply(pixels_lib.as_float(colors), parameters, method="enhance_pixels")
-    return pixels_lib.to_dtype(out, colors.dtype)
+    return tiles.to_pixels(out, colors.dtype)

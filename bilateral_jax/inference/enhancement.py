@@ -1,5 +1,6 @@
 """Enhancement of one image of any size by the inference method that its network declares."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,8 +25,8 @@ def enhance(
     Args:
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
-      tile_rows: rows rendered at a time (by grid rounded up to a multiple of 4); None takes half a
-        megapixel by grid, some thousand pixels by pixel, 32 million features of a convolutional
+      tile_rows: rows rendered at a time (by grid rounded up to a multiple of 4); None takes
+        256 or 512 by grid, some thousand pixels by pixel, 32 million features of a convolutional
         network. The result does not depend on it beyond float rounding. A network that takes the
         image whole ignores it.
       conditions: constant inputs beside the image, one number each (the strength of a parameterised
@@ -38,8 +39,9 @@ def enhance(
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
-        conditions; the image is not `[h, w, 3]` or has no pixels; `tile_rows` is not a positive
-        int.
+        conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
+        `tile_rows` is not a positive int; an image of integers for which the network gives NaN.
+      MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)
     image = np.asarray(image)
@@ -55,5 +57,15 @@ def enhance(
             f"{type(model.module).__name__} takes {method.conditions} conditions, "
             f"got {len(conditions)}"
         )
+    if not np.isfinite(conditions).all():
+        raise ValueError(f"conditions must be finite, got {conditions}")
     run = _METHODS[type(method)]
-    return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)
+    try:
+        return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            f"an image of {image.shape[1]} x {image.shape[0]} pixels needs more memory than there "
+            f"is; a smaller tile_rows (--tile-rows) may help ({str(error).splitlines()[0]})"
+        ) from error

@@ -6,3 +6,7 @@ get no gradient.
 Receives images [*b, h, w, c], logits, distributions and grids from experiments.
 Hands values [*b] to training/step.py's weighted mean.
 """
+
+from bilateral_jax import submodules
+
+__all__ = submodules.attach(__name__, __path__)

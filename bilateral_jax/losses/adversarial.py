@@ -22,7 +22,7 @@ FORMS = ("minimax", "non_saturating", "hinge")
 _MIN_LOG_PROBABILITY = math.log(1e-10)  # the published code clips probabilities to 1e-10
 
 
-def generator_loss(logits, *, form="minimax"):
+def generator_loss(logits, *, form="minimax") -> jax.Array:
     """Adversarial loss of a generator.
 
     Args:
@@ -44,7 +44,7 @@ def generator_loss(logits, *, form="minimax"):
     return -_margin(logits)
 
 
-def critic_loss(logits, real, *, form="minimax"):
+def critic_loss(logits, real, *, form="minimax") -> jax.Array:
     """Classification loss of a critic.
 
     Args:
@@ -68,7 +68,7 @@ def critic_loss(logits, real, *, form="minimax"):
     return -jnp.where(real, log_probability[..., 0], log_probability[..., 1])
 
 
-def gradient_penalty(critic, image):
+def gradient_penalty(critic, image) -> jax.Array:
     """Squared norm of a critic's gradient with respect to the image ("R1" at real images).
 
     Args:

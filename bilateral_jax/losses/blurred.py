@@ -9,6 +9,7 @@ networks", section 3.1, and the published code.
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -20,7 +21,7 @@ BLURS = ("code", "paper")
 _RADIUS = 10  # taps on either side of the middle
 
 
-def blurred_color(prediction, target, *, blur="code", form="code", valid=None):
+def blurred_color(prediction, target, *, blur="code", form="code", valid=None) -> jax.Array:
     """Sum of the squared differences of two blurred images.
 
     Args:

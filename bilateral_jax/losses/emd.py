@@ -1,5 +1,6 @@
 """Earth mover's distance of distributions over ordered classes."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.ops import roots
@@ -7,7 +8,7 @@ from bilateral_jax.ops import roots
 EXPONENTS = (1, 2)
 
 
-def emd(prediction, target, *, exponent: int = 2):
+def emd(prediction, target, *, exponent: int = 2) -> jax.Array:
     """Earth mover's distance of distributions over ordered classes.
 
     `mean_k(|P(k) - Q(k)|^r)^(1/r)`, where P and Q are the cumulative distributions; in units of the

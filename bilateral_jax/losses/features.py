@@ -6,13 +6,14 @@ networks", section 3.1, and the published code.
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.losses import reconstruction
 from bilateral_jax.ops import masks
 
 
-def content_loss(prediction, target, *, features, form="code", valid=None):
+def content_loss(prediction, target, *, features, form="code", valid=None) -> jax.Array:
     """Difference of the features of two images.
 
     Args:

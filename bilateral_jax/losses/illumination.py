@@ -16,6 +16,7 @@ Reference: Wang et al. 2019, "Underexposed photo enhancement using deep illumina
 section 3.3.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -28,7 +29,7 @@ _STRENGTH, _EXPONENT, _EPSILON = 1.5, 1.2, 1e-4
 _MIN_SQUARED_NORM = 1e-12  # a colour with a smaller norm has no direction
 
 
-def smoothness_loss(illumination, image, *, valid=None):
+def smoothness_loss(illumination, image, *, valid=None) -> jax.Array:
     """Weighted mean squared gradient of an illumination map; edges of the photo weigh less.
 
     The weight of the difference to the next pixel on the right or below is 1.5 / (|d|^1.2 + 1e-4),
@@ -66,7 +67,7 @@ def smoothness_loss(illumination, image, *, valid=None):
     return masks.mean(weighted, masks.neighbours(valid)) / 2
 
 
-def color_loss(prediction, target, *, form: str = "cosine", valid=None):
+def color_loss(prediction, target, *, form: str = "cosine", valid=None) -> jax.Array:
     """Mean angular difference between the RGB vectors of two images, whatever their brightness.
 
     Args:

@@ -1,11 +1,12 @@
 """Mean squared and mean absolute error of images."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.ops import masks, roots
 
 
-def mse(prediction, target, *, valid=None):
+def mse(prediction, target, *, valid=None) -> jax.Array:
     """Mean squared error over pixels and channels.
 
     Args:
@@ -26,7 +27,7 @@ def mse(prediction, target, *, valid=None):
     return masks.mean(jnp.square(error), valid)
 
 
-def l1(prediction, target, *, valid=None):
+def l1(prediction, target, *, valid=None) -> jax.Array:
     """Mean absolute error over pixels and channels.
 
     Args:
@@ -44,7 +45,7 @@ def l1(prediction, target, *, valid=None):
     return masks.mean(jnp.abs(error), valid)
 
 
-def l2_norm(values):
+def l2_norm(values) -> jax.Array:
     """Euclidean norm over pixels and channels.
 
     Args:
@@ -56,7 +57,7 @@ def l2_norm(values):
     return roots.sqrt(jnp.square(jnp.asarray(values, jnp.float32)).sum(axis=(-3, -2, -1)))
 
 
-def difference(prediction, target, *, valid=None):
+def difference(prediction, target, *, valid=None) -> tuple[jax.Array, jax.Array | None]:
     """Prediction minus target, 0 at padding.
 
     Args:
@@ -75,7 +76,7 @@ def difference(prediction, target, *, valid=None):
     return masks.zero(jnp.asarray(prediction, jnp.float32) - target, valid), valid
 
 
-def check_pair(prediction, target):
+def check_pair(prediction, target) -> None:
     """Checks that prediction and target are images of one shape.
 
     Args:

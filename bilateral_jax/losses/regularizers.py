@@ -1,9 +1,10 @@
 """Regularizers of bilateral grids."""
 
+import jax
 import jax.numpy as jnp
 
 
-def identity_distance(grid):
+def identity_distance(grid) -> jax.Array:
     """Mean squared difference between the matrices of an affine grid and the identity.
 
     Args:

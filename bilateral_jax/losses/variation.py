@@ -6,13 +6,14 @@ networks", section 3.1, and the published code.
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.losses import reconstruction
 from bilateral_jax.ops import masks
 
 
-def total_variation(image, *, form="code", valid=None):
+def total_variation(image, *, form="code", valid=None) -> jax.Array:
     """Total variation of an image: squared differences of neighbouring pixels.
 
     Args:

@@ -13,7 +13,7 @@ from bilateral_jax.ops import roots
 _TURN = 2 * math.pi
 
 
-def delta_e(prediction, target, *, data_range=1.0, valid=None):
+def delta_e(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Mean CIE76 colour difference: the distance in CIE L*a*b*, averaged over pixels.
 
     Protocol: sRGB primaries and transfer curve, D65 white, 2 degree observer; about 2.3 is a just
@@ -37,10 +37,10 @@ def delta_e(prediction, target, *, data_range=1.0, valid=None):
     Reference: CIE 015:2018, section 8.2.1.1.
     """
     pair = checks.image_pair(prediction, target, data_range=data_range, channels=3, valid=valid)
-    return _mean_difference(_distance, *pair)
+    return _mean_difference(_distances, *pair)
 
 
-def delta_e_2000(prediction, target, *, data_range=1.0, valid=None):
+def delta_e_2000(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Mean CIEDE2000 colour difference over pixels.
 
     Protocol: Lab as for `delta_e`; all parametric factors (kL, kC, kH) are 1. Saturated colours
@@ -64,10 +64,48 @@ def delta_e_2000(prediction, target, *, data_range=1.0, valid=None):
     Reference: CIE 142-2001.
     """
     pair = checks.image_pair(prediction, target, data_range=data_range, channels=3, valid=valid)
-    return _mean_difference(ciede2000, *pair)
+    return _mean_difference(_distances_2000, *pair)
 
 
-def ciede2000(lab, other):
+def delta_e_by_tiles(prediction, target, *, data_range=1.0) -> float:
+    """`delta_e` of one image, by one program for images of all sizes.
+
+    Args:
+      prediction: float `[h, w, 3]`, sRGB in [0, data_range]; clipped to that range.
+      target: float `[h, w, 3]`.
+      data_range: the value of white in both images.
+
+    Returns:
+      The mean difference, summed in float64 over tiles.
+
+    Raises:
+      ValueError: the shapes differ or are not `[h, w, 3]`, or values cannot be in the range.
+      TypeError: an argument holds integers.
+    """
+    pair = checks.host_pair(prediction, target, data_range=data_range, channels=3)
+    return float(window_means.mean_by_tiles(_distances, *pair)[0])
+
+
+def delta_e_2000_by_tiles(prediction, target, *, data_range=1.0) -> float:
+    """`delta_e_2000` of one image, by one program for images of all sizes.
+
+    Args:
+      prediction: float `[h, w, 3]`, sRGB in [0, data_range]; clipped to that range.
+      target: float `[h, w, 3]`.
+      data_range: the value of white in both images.
+
+    Returns:
+      The mean difference, summed in float64 over tiles.
+
+    Raises:
+      ValueError: the shapes differ or are not `[h, w, 3]`, or values cannot be in the range.
+      TypeError: an argument holds integers.
+    """
+    pair = checks.host_pair(prediction, target, data_range=data_range, channels=3)
+    return float(window_means.mean_by_tiles(_distances_2000, *pair)[0])
+
+
+def ciede2000(lab, other) -> jax.Array:
     """CIEDE2000 difference of two colours.
 
     The formula is discontinuous where two hues are half a turn apart. The sign of a cross product
@@ -117,14 +155,22 @@ def _ciede2000(lab, other):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _mean_difference(function, prediction, target, valid):
-    def differences(*images):
-        return function(*(color.srgb_to_lab(jnp.clip(x, 0.0, 1.0)) for x in images))[..., None]
-
-    return window_means.mean(differences, prediction, target, valid=valid)[..., 0]
+    return window_means.mean(function, prediction, target, valid=valid)[..., 0]
 
 
-def _distance(lab, other):
-    return roots.sqrt(jnp.square(lab - other).sum(axis=-1))
+def _distances(*pair):
+    """CIE76 differences of two sRGB images: `[*b, h, w, 1]`."""
+    lab, other = map(_lab, pair)
+    return roots.sqrt(jnp.square(lab - other).sum(axis=-1))[..., None]
+
+
+def _distances_2000(*pair):
+    """CIEDE2000 differences of two sRGB images: `[*b, h, w, 1]`."""
+    return ciede2000(*map(_lab, pair))[..., None]
+
+
+def _lab(image):
+    return color.srgb_to_lab(jnp.clip(image, 0.0, 1.0))
 
 
 def _hues(a, b):

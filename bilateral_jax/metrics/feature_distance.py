@@ -1,12 +1,15 @@
 """Perceptual distance in the features of a network (the arithmetic of LPIPS)."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.metrics import checks
 from bilateral_jax.ops import masks
 
 
-def perceptual(prediction, target, *, features, weights=None, data_range=1.0, valid=None):
+def perceptual(
+    prediction, target, *, features, weights=None, data_range=1.0, valid=None
+) -> jax.Array:
     """Perceptual distance of two images in the features of a network, 0 for equal images.
 
     As LPIPS computes it: per layer, features are scaled to unit length along the channels, their

@@ -1,11 +1,12 @@
 """Rounding to the values that an 8-bit file holds."""
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.ops import ranges
 
 
-def round_to_8bit(image):
+def round_to_8bit(image) -> jax.Array:
     """Values of an image as an 8-bit file keeps them: clipped and rounded to 1 / 255.
 
     Args:

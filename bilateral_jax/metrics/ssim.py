@@ -14,7 +14,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(prediction, target, *, data_range=1.0, valid=None):
+def ssim(prediction, target, *, data_range=1.0, valid=None) -> jax.Array:
     """Structural similarity index, 1 for equal images.
 
     Protocol: 11 x 11 Gaussian window with sigma 1.5, biased (population) variances, K1 = 0.01, K2
@@ -58,7 +58,7 @@ def ms_ssim(
     channels="apart",
     data_range=1.0,
     valid=None,
-):
+) -> jax.Array:
     """Multiscale structural similarity index, 1 for equal images.
 
     Protocol: at every scale the window and constants of `ssim`; between scales the image is halved
@@ -102,6 +102,74 @@ def ms_ssim(
             term = term.mean(axis=-1, keepdims=True)
         value = value * roots.power(term, weight)
     return value.mean(axis=-1)
+
+
+def ssim_by_tiles(prediction, target, *, data_range=1.0) -> float:
+    """`ssim` of one image, by one program for images of all sizes.
+
+    Args:
+      prediction: float `[h, w, c]`, values in [0, data_range].
+      target: float `[h, w, c]`.
+      data_range: the value of white in both images.
+
+    Returns:
+      The index, summed in float64 over tiles.
+
+    Raises:
+      ValueError: the shapes differ or are not `[h, w, c]`, a side is shorter than 11 pixels, or
+        values cannot be in the range.
+      TypeError: an argument holds integers.
+    """
+    pair = checks.host_pair(prediction, target, data_range=data_range)
+    if min(pair[0].shape[:2]) < _SIZE:
+        raise ValueError(f"ssim needs at least {_SIZE} x {_SIZE} pixels, got shape {pair[0].shape}")
+    return float(_similarity_by_tiles(*pair, _SIZE)[0].mean())
+
+
+def ms_ssim_by_tiles(
+    prediction, target, *, weights=_SCALES, window="full", channels="apart", data_range=1.0
+) -> float:
+    """`ms_ssim` of one image, by one program per size of window for images of all sizes.
+
+    Args:
+      prediction: float `[h, w, c]`, values in [0, data_range].
+      target: float `[h, w, c]`.
+      weights: as for `ms_ssim`.
+      window: as for `ms_ssim`.
+      channels: as for `ms_ssim`.
+      data_range: the value of white in both images.
+
+    Returns:
+      The index, summed in float64 over tiles.
+
+    Raises:
+      ValueError: the shapes differ or are not `[h, w, c]`, the image is too small, an option is
+        unknown, or values cannot be in the range.
+      TypeError: an argument holds integers.
+    """
+    pair = checks.host_pair(prediction, target, data_range=data_range)
+    _check_options(pair[0].shape, weights, window, channels)
+    value = 1.0
+    for scale, weight in enumerate(weights):
+        if scale:
+            pair = tuple(_halve(image, np) for image in pair)
+        similarity, contrast = _similarity_by_tiles(*pair, min(_SIZE, *pair[0].shape[:2]))
+        term = similarity if scale == len(weights) - 1 else contrast
+        if channels == "together":
+            term = term.mean(keepdims=True)
+        value = value * np.maximum(term, 0) ** weight
+    return float(value.mean())
+
+
+def _similarity_by_tiles(prediction, target, size):
+    """`_similarity` of one image: float64 `[c]` each."""
+    offset = np.float32(target.mean(dtype=np.float64))
+    return window_means.mean_by_tiles(_terms_of_size(size), prediction, target, offset, size=size)
+
+
+@functools.cache
+def _terms_of_size(size):
+    return lambda prediction, target, offset: _terms(prediction, target, offset=offset, size=size)
 
 
 def _check_options(shape, weights, window, channels):
@@ -159,10 +227,10 @@ def _window_mean(image, size):
     return image
 
 
-def _halve(image):
+def _halve(image, xp=jnp):
     for axis in (image.ndim - 3, image.ndim - 2):
         odd = image.shape[axis] % 2
-        image = jnp.pad(image, [(0, odd * (k == axis)) for k in range(image.ndim)], mode="edge")
+        image = xp.pad(image, [(0, odd * (k == axis)) for k in range(image.ndim)], mode="edge")
         shape = (*image.shape[:axis], image.shape[axis] // 2, 2, *image.shape[axis + 1 :])
         image = image.reshape(shape).mean(axis=axis + 1)
     return image

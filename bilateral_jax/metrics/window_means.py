@@ -1,16 +1,21 @@
-"""Means of local quantities over the windows of an image, in row tiles of bounded memory."""
+"""Means of local quantities over the windows of an image, in tiles of bounded memory."""
 
+import functools
+import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bilateral_jax.ops import masks
 
 _TILE_PIXELS = 1 << 18  # pixels of working memory in larger images
+_TILE = (128, 256)  # rows and columns of window positions where all images share one program
 
 
-def mean(function, prediction, target, *, size=1, valid=None):
+def mean(function, prediction, target, *, size=1, valid=None) -> Any:
     """Mean of a local quantity over the positions of its window, with memory for a few rows.
 
     Args:
@@ -58,3 +63,47 @@ def _sum_rows(value, counted):
     value = value.mean(axis=-2)
     counted = counted.reshape((1,) * (value.ndim - 2) + (-1, 1))
     return jnp.where(counted, value, 0.0).sum(axis=-2)
+
+
+def mean_by_tiles(function, prediction, target, *arguments, size=1) -> Any:
+    """Mean of a local quantity as `mean` computes it, by one program for images of all sizes.
+
+    Args:
+      function: as for `mean`, but `(prediction, target, *arguments)`; compiled once, so it is a
+        function of a module.
+      prediction: float32 `[h, w, c]`, in the memory of the host.
+      target: float32 `[h, w, c]`.
+      *arguments: arrays of one shape for all images.
+      size: rows and columns of the window, at most h and w.
+
+    Returns:
+      The pytree of means, float64 `[k]`: sums of float32 in a tile, of float64 over the tiles.
+    """
+    shape = [side - size + 1 for side in prediction.shape[:2]]
+    sums = []
+    for top, left in itertools.product(*(range(0, n, t) for n, t in zip(shape, _TILE))):
+        rows, columns = (slice(first, first + t + size - 1) for first, t in zip((top, left), _TILE))
+        pair = (_filled(image[rows, columns], size) for image in (prediction, target))
+        counted = np.asarray([shape[0] - top, shape[1] - left], np.int32)
+        sums.append(_tile_sum(function, *pair, counted, arguments))
+    count = math.prod(shape)
+    return jax.tree.map(lambda *parts: np.sum(np.asarray(parts, np.float64), 0) / count, *sums)
+
+
+def _filled(tile, size):
+    """Pads a tile with zeros to the size of all tiles."""
+    full = [side + size - 1 for side in _TILE]
+    if tile.shape[:2] == tuple(full):
+        return tile
+    return np.pad(tile, [(0, n - has) for n, has in zip(full, tile.shape)] + [(0, 0)])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _tile_sum(function, prediction, target, counted, arguments):
+    """Sums over the first `counted` rows and columns of positions."""
+    inside = functools.reduce(
+        jnp.logical_and,
+        (jax.lax.broadcasted_iota(jnp.int32, _TILE, k) < counted[k] for k in (0, 1)),
+    )
+    values = function(prediction, target, *arguments)
+    return jax.tree.map(lambda v: masks.zero(v, inside).sum(axis=-2).sum(axis=-2), values)

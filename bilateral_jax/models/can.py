@@ -9,7 +9,6 @@ section 3; published code and weights.
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models.layers import convolutions, norms, row_tiles
@@ -18,9 +17,8 @@ from bilateral_jax.models.layers import convolutions, norms, row_tiles
 def _identity_kernel(key, shape, dtype=jnp.float32):
     """Initial weights of every layer but the last: each channel passes through unchanged."""
     del key
-    kernel = np.zeros(shape)
-    kernel[shape[0] // 2, shape[1] // 2] = np.eye(*shape[2:])
-    return jnp.asarray(kernel, dtype)
+    identity = jnp.eye(*shape[2:], dtype=dtype)
+    return jnp.zeros(shape, dtype).at[shape[0] // 2, shape[1] // 2].set(identity)
 
 
 class CAN(nn.Module):

@@ -169,36 +169,35 @@ class HDRNet(nn.Module):
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
 
-    def plan_row_tile(
-        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
-    ) -> inference_methods.RowTilePlan:
-        """Plans the rendering of a row tile.
+    def plan_tile(
+        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.TilePlan:
+        """Plans the rendering of a tile.
 
         Args:
-          start: its first row.
+          corner: its first row and column, multiples of 4.
           size: its rows and columns; it may reach beyond the image below and to the right.
           full_size: (height, width) of the image.
 
         Returns:
           The plan.
         """
-        window = np.asarray([[start, 0, *full_size]], np.int32)
-        return inference_methods.RowTilePlan(
-            (start, start + size[0]), (0, size[1]), {"window": window}
-        )
+        window = np.asarray([[*corner, *full_size]], np.int32)
+        rows, columns = ((first, first + count) for first, count in zip(corner, size, strict=True))
+        return inference_methods.TilePlan(rows, columns, {"window": window})
 
-    def render_row_tile(self, grid, rows, arrays: dict):
-        """Renders a planned row tile, equal to the same rows of `render` on the whole image.
+    def render_tile(self, grid, pixels, arrays: dict):
+        """Renders a planned tile, equal to that part of `render` on the whole image.
 
         Args:
           grid: `[1, gh, gw, gd, n_out, 4]`.
-          rows: `[1, r, c, 3]`, the source rows and columns that the plan names.
+          pixels: `[1, r, c, 3]`, the source rows and columns that the plan names.
           arrays: of the plan.
 
         Returns:
           `[1, *size, 3]`.
         """
-        return self.render(grid, rows, window=arrays["window"])
+        return self.render(grid, pixels, window=arrays["window"])
 
     def example_inputs(self):
         """Arguments of `__call__` of the smallest size, for initialisation."""
@@ -223,8 +222,8 @@ class HDRNetGaussianPyrNN(HDRNet):
     """Three levels, full to quarter resolution, each with its guide and matrices, added up.
 
     With a `window` the levels are those of the crop, at half and quarter its position: away from
-    the crop's border they are the whole image's up to half a pixel of the coarser level. Row tiles
-    are exact, since they include the neighbouring rows.
+    the crop's border they are the whole image's up to half a pixel of the coarser level. Tiles
+    are exact, since they include the neighbouring rows and columns.
 
     Reference: Gharbi et al. 2017, section 4 (multi-scale variant); level rules as in the published
     code.
@@ -250,24 +249,25 @@ class HDRNetGaussianPyrNN(HDRNet):
         windows = [_coarser_window(window, k, levels[k].shape) for k in range(3)]
         return self._merge(grid, levels, *axes, windows, train=train)
 
-    def plan_row_tile(
-        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
-    ) -> inference_methods.RowTilePlan:
-        rows, row_spans, row_axis = corner_aligned.row_tile(start, size[0], full_size[0])
-        columns, column_spans, column_axis = corner_aligned.row_tile(0, size[1], full_size[1])
+    def plan_tile(
+        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.TilePlan:
+        (rows, row_spans, row_axis), (columns, column_spans, column_axis) = (
+            corner_aligned.tile(*axis) for axis in zip(corner, size, full_size, strict=True)
+        )
         windows = [
             [[row.start, column.start, row.total, column.total]]
             for row, column in zip(row_spans, column_spans, strict=True)
         ]
         weights = {"rows": row_axis.weights, "columns": column_axis.weights}
-        return inference_methods.RowTilePlan(
+        return inference_methods.TilePlan(
             rows, columns, weights | {"windows": np.asarray(windows, np.int32)}
         )
 
-    def render_row_tile(self, grid, rows, arrays: dict):
+    def render_tile(self, grid, pixels, arrays: dict):
         axes = [corner_aligned.tile_axis(arrays[name]) for name in ("rows", "columns")]
-        middle, coarsest = corner_aligned.coarser(rows, *axes)
-        levels = [*corner_aligned.crop_tile(rows, middle, *axes), coarsest]
+        middle, coarsest = corner_aligned.coarser(pixels, *axes)
+        levels = [*corner_aligned.crop_tile(pixels, middle, *axes), coarsest]
         return self._merge(grid, levels, *axes, list(arrays["windows"]), train=False)
 
     def _merge(self, grid, levels, rows, columns, windows, *, train):

@@ -14,13 +14,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class ByGrid:
-    """A low-res input gives a bilateral grid; the image is rendered from it in row tiles.
+    """A low-res input gives a bilateral grid; the image is rendered from it in tiles.
 
     Methods of the network:
 
         coefficients(lowres): `[b, n, n, 3]` to a grid.
-        plan_row_tile(start, size, full_size): a `RowTilePlan`.
-        render_row_tile(grid, pixels, arrays): the planned rows, equal to those of the whole image.
+        plan_tile(corner, size, full_size): a `TilePlan`.
+        render_tile(grid, pixels, arrays): the planned tile, equal to that part of the whole image.
 
     Attributes:
       net_input_size: side n of the low-res input.
@@ -117,8 +117,8 @@ class Whole:
 
 
 @dataclasses.dataclass(frozen=True)
-class RowTilePlan:
-    """What a `ByGrid` network needs to render a row tile of a larger image.
+class TilePlan:
+    """What a `ByGrid` network needs to render a tile of a larger image.
 
     Attributes:
       rows: (first, past the last) source row; outside the image its border is repeated.

@@ -66,7 +66,7 @@ class Model:
         filled = tree_paths.fill(target, leaves, misfit=misfit, check_dtypes=False)
         return cls(*jax.device_put((filled["params"], filled["batch_stats"])), module)
 
-    def __call__(self, image):
+    def __call__(self, image) -> jax.Array:
         """Enhances whole images in memory.
 
         Args:
@@ -88,7 +88,7 @@ class Model:
         flat = image.reshape(-1, *image.shape[-3:]).astype(jnp.float32)
         return self.apply(flat, method="enhance").reshape(image.shape).astype(image.dtype)
 
-    def apply(self, *args, method: str | None = None, train: bool = False, **options):
+    def apply(self, *args, method: str | None = None, train: bool = False, **options) -> Any:
         """Runs a method of the network with this model's leaves.
 
         Args:
@@ -124,7 +124,7 @@ def synchronised(module: nn.Module, axis_name: str) -> nn.Module:
     return module.clone(axis_name=axis_name) if "axis_name" in fields else module
 
 
-def variable_shapes(module: nn.Module):
+def variable_shapes(module: nn.Module) -> Any:
     """Returns a network's variables as a pytree of `jax.ShapeDtypeStruct`; computes nothing."""
     inputs = jax.eval_shape(module.example_inputs)
     return jax.eval_shape(module.init, jax.random.key(0), *inputs)

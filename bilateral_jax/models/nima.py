@@ -32,7 +32,7 @@ _VGG_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue; no deviation in t
 _plain = functools.partial(convolutions.Linear, use_bias=False, activate=False)
 
 
-def distribution(model, image, *, method: str | None = None):
+def distribution(model, image, *, method: str | None = None) -> jax.Array:
     """Predicts the distribution of scores of photos of any size.
 
     The whole photo is resized to the network's square input, whatever its shape; dropout is off and
@@ -58,7 +58,7 @@ def distribution(model, image, *, method: str | None = None):
 
 
 @jax.jit
-def of_squares(model, pixels):
+def of_squares(model, pixels) -> jax.Array:
     """Predicts the distributions of scores of square images, compiled.
 
     Args:
@@ -71,7 +71,7 @@ def of_squares(model, pixels):
     return jax.nn.softmax(model.apply(pixels_lib.to_float(pixels)))
 
 
-def mean_score(model, image, *, method: str | None = "antialias"):
+def mean_score(model, image, *, method: str | None = "antialias") -> jax.Array:
     """Predicts the mean score of photos, for a loss.
 
     Args:
@@ -89,7 +89,7 @@ def mean_score(model, image, *, method: str | None = "antialias"):
     return mean(distribution(model, image, method=method))
 
 
-def mean(probabilities):
+def mean(probabilities) -> jax.Array:
     """Computes the mean of distributions of the scores 1, 2, ...
 
     Args:
@@ -102,7 +102,7 @@ def mean(probabilities):
     return jnp.sum(probabilities * _scores(probabilities), axis=-1)
 
 
-def deviation(probabilities):
+def deviation(probabilities) -> jax.Array:
     """Computes the standard deviation of distributions of the scores 1, 2, ...
 
     Args:
@@ -116,7 +116,7 @@ def deviation(probabilities):
     return roots.sqrt(jnp.sum(probabilities * squares, axis=-1))
 
 
-def resize(image, *, size: int, method: str = "antialias"):
+def resize(image, *, size: int, method: str = "antialias") -> jax.Array:
     """Resizes photos to a square, whatever their shape.
 
     Args:

@@ -13,6 +13,7 @@ graph. (The paper puts a VGG-16 in front of the grid, the published graph does n
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax.models import hdrnet
@@ -23,7 +24,7 @@ RENDERINGS = ("graph", "script", "direct")
 _HALF = ((0.0, 0.0, 0.0, 0.5),) * 3
 
 
-def reflectance(image, illumination):
+def reflectance(image, illumination) -> jax.Array:
     """Divides a photo by its illumination: I / (S + .001), finite for black and for unlit pixels.
 
     Args:

@@ -203,7 +203,7 @@ def splat(
     convention: lattice_lib.Convention = "half_pixel",
     boundary: Boundaries = "clamp",
     implementation: str | None = None,
-):
+) -> jax.Array:
     """Adds every pixel's values into the eight cells around it: the exact transpose of `slice`.
 
     `grid[i, j, k] = sum_yx tent(p_y - i) tent(p_x - j) tent(p_z - k) values[y, x]`, so that

@@ -14,6 +14,7 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+from jax import export
 
 from bilateral_jax import lattice as lattice_lib
 
@@ -37,8 +38,24 @@ def slice_apply(grid, guide, image=None, window=None, *, lattice, order, dtype):
       `[n, h, w, o]`.
     """
     accumulate = accumulation_dtype(grid, guide, image)
-    coefficients = _slice(grid.astype(accumulate), guide.astype(accumulate), window, lattice, order)
-    return applied(coefficients, image, dtype)
+    grid, guide = grid.astype(accumulate), guide.astype(accumulate)
+    if any(map(export.is_symbolic_dim, guide.shape)):
+        return _row_by_row(grid, guide, image, window, lattice, order, dtype)
+    return applied(_slice(grid, guide, window, lattice, order), image, dtype)
+
+
+def _row_by_row(grid, guide, image, window, lattice, order, dtype):
+    """`slice_apply` with the matrices of one row in memory at a time, for images of any size."""
+    rows, columns = _positions(window, lattice, guide.dtype)
+
+    def row(arrays):
+        position, guide, image = (array if array is None else array[:, None] for array in arrays)
+        coefficients = _interpolated(grid, position, columns, guide, lattice, order)
+        return applied(coefficients, image, dtype)[:, 0]
+
+    arrays = (rows, guide, image)
+    arrays = [array if array is None else jnp.moveaxis(array, 1, 0) for array in arrays]
+    return jnp.moveaxis(jax.lax.map(row, tuple(arrays)), 0, 1)
 
 
 def applied(coefficients, image, dtype):
@@ -126,7 +143,17 @@ def accumulation_dtype(*arrays):
 
 def _slice(grid, guide, window, lattice, order):
     """Per-pixel features `[n, h, w, o, j]` of a grid `[n, gh, gw, gd, o, j]`."""
-    rows, columns = (jnp.asarray(lattice.axis_positions(k, window), guide.dtype) for k in (0, 1))
+    rows, columns = _positions(window, lattice, guide.dtype)
+    return _interpolated(grid, rows, columns, guide, lattice, order)
+
+
+def _positions(window, lattice, dtype):
+    """Positions of the rows and of the columns along gh and gw, `[1 or n, pixels]` each."""
+    return (jnp.asarray(lattice.axis_positions(k, window), dtype) for k in (0, 1))
+
+
+def _interpolated(grid, rows, columns, guide, lattice, order):
+    """`_slice` at given positions of the rows and columns."""
     example = jnp.arange(grid.shape[0])[:, None, None]
     result = jnp.zeros((*guide.shape, *grid.shape[-2:]), grid.dtype)
     for (y, y_weight), (x, x_weight), (z, z_weight) in itertools.product(

@@ -79,7 +79,8 @@ def fit(
     Args:
       update: `(state, batch) -> (state, metrics)`, metrics a dict of scalars or `step.Counted`.
       state: the state after `first` updates.
-      batches: iterator of batches, the next one belonging to update `first + 1`.
+      batches: iterator of batches, the next one belonging to update `first + 1`. It may raise
+        `stop_requests.Stopped` while it waits for one; `stop` then says which signal it was.
       first: updates done already.
       last: updates to reach.
       log: `(step, {name: float}) -> None`, gets what `MetricAverages.take` returns.
@@ -109,7 +110,11 @@ def fit(
         number = stop(step) if cut or step < last else None
         while step < last and number is None:
             began = time.perf_counter()
-            batch = next(batches)
+            try:
+                batch = next(batches)
+            except stop_requests.Stopped:
+                number = stop(step)
+                continue
             fetched = time.perf_counter()
             state, metrics = update(state, batch)
             step += 1
@@ -191,7 +196,7 @@ def _bar(first, last, progress):
         desc="compiling",
         total=last,
         initial=first,
-        disable=not progress,
+        disable=not progress or first >= last,
         bar_format=layout,
         mininterval=interval,
         dynamic_ncols=True,

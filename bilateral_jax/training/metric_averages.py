@@ -36,7 +36,13 @@ class MetricAverages:
         }
 
     def set_state(self, saved):
-        """Continues from what `get_state` returned; the seconds start at zero."""
+        """Continues from what `get_state` returned; the seconds start at zero.
+
+        Raises:
+          ValueError: `saved` is not what `get_state` returns.
+        """
+        if not _are_averages(saved):
+            raise ValueError(f"these are no averages of metrics: {str(saved)[:200]}")
         self._sums = dict(saved["sums"])
         # Before metrics had counts of their own, one number held for all of them.
         counts = saved["counts"] if "counts" in saved else dict.fromkeys(self._sums, saved["count"])
@@ -119,3 +125,14 @@ def _counted(metric):
     if isinstance(metric, step_lib.Counted):
         return float(metric.value), float(metric.count)
     return float(metric), 1
+
+
+def _are_averages(saved):
+    """Whether a value out of a file has the entries that `set_state` reads, of their types."""
+    if not isinstance(saved, dict) or not isinstance(saved.get("sums"), dict):
+        return False
+    counts = saved.get("counts", dict.fromkeys(saved["sums"], saved.get("count")))
+    if not isinstance(counts, dict) or counts.keys() != saved["sums"].keys():
+        return False
+    numbers = [*saved["sums"].values(), *counts.values(), saved.get("skips"), saved.get("skipped")]
+    return all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)

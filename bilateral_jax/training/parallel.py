@@ -43,11 +43,18 @@ def update(function, *, frozen=(), devices=None):
       The same function for this process's shard `[b, ...]` of the batch; b must divide by its
       number of devices. The state's buffers are reused: the caller must not touch the state it
       passed in. It comes from `replicate` or from an earlier call.
+      Its attribute `trace` takes the same and returns the shapes of the results: nothing is
+      compiled, the state stays as it is, and a call with these shapes does not trace again.
     """
     count = len(devices) if devices else jax.local_device_count()
     step = mapped(function, frozen=len(frozen), devices=devices)
     frozen = tuple(replicate(tree, devices=devices) for tree in frozen)
-    return lambda state, batch: step(state, split(batch, count), *frozen)
+
+    def call(state, batch):
+        return step(state, split(batch, count), *frozen)
+
+    call.trace = lambda state, batch: jax.eval_shape(step, state, split(batch, count), *frozen)
+    return call
 
 
 def mapped(function, *, frozen=0, devices=None):

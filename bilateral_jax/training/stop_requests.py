@@ -1,7 +1,12 @@
-"""Stop requests: SIGINT and SIGTERM end a training between two steps, not in the middle of one."""
+"""Stop requests: SIGINT and SIGTERM end a training between two steps, not in the middle of one.
+
+While the training waits for data (a slow disk, a source that hangs) they end the waiting at once.
+"""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 
 
@@ -17,11 +22,35 @@ class StopRequest:
     """
 
     number: int | None = None
+    _waiting = False
 
     def check(self):
         """Raises `Stopped` if a signal was received: for long work that may be cut short."""
         if self.number is not None:
             raise Stopped(signal.Signals(self.number).name)
+
+    @contextlib.contextmanager
+    def interrupts(self):
+        """Makes a signal raise `Stopped` inside the context at once, as Ctrl-C does elsewhere.
+
+        For waiting, and for reading that may be repeated. Signals act in the main thread only.
+
+        Raises:
+          Stopped: a signal was received before.
+        """
+        try:
+            self._waiting = True
+            self.check()
+            yield
+        finally:
+            self._waiting = False
+
+    def record(self, number):
+        """Notes a signal; raises `Stopped` inside `interrupts`."""
+        self.number = self.number or number
+        if self._waiting:
+            self._waiting = False
+            self.check()
 
 
 @contextlib.contextmanager
@@ -38,9 +67,9 @@ def listen():
 
     def record(number, frame):
         del frame
-        request.number = request.number or number
         if number == signal.SIGINT:
             signal.signal(number, previous[number])
+        request.record(number)
 
     if threading.current_thread() is threading.main_thread():
         for each in (signal.SIGINT, signal.SIGTERM):
@@ -52,3 +81,21 @@ def listen():
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)
+
+
+def leave(code, *, seconds=30.0):
+    """Ends the process as `sys.exit` does, also where a thread never comes back from a read.
+
+    Python waits for its threads. After a signal (a code above 128) it waits no longer than this.
+
+    Args:
+      code: exit code.
+      seconds: to wait for threads.
+    """
+    if code > 128:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        timer = threading.Timer(seconds, os._exit, (code,))
+        timer.daemon = True
+        timer.start()
+    sys.exit(code)

@@ -20,14 +20,15 @@ from bilateral_jax.training import evaluation
 from experiments import experiment
 from experiments.evaluation import protocol
 
+_MS_SSIM = {"window": "shrinking", "channels": "together"}
 METRICS = {
     "psnr": protocol.METRICS["psnr"],
     "ssim": protocol.METRICS["ssim"],
     "ms_ssim": protocol.Metric(
-        functools.partial(metrics_lib.ms_ssim, window="shrinking", channels="together"),
+        functools.partial(metrics_lib.ms_ssim, **_MS_SSIM),
         "MS-SSIM", 4, True,
         "5 scales, windows that shrink with the scale, channels averaged before the powers",
-        smallest=17,
+        smallest=17, by_tiles=functools.partial(metrics_lib.ms_ssim_by_tiles, **_MS_SSIM),
     ),
     "delta_e": protocol.METRICS["delta_e"],
 }  # fmt: skip

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import images
@@ -29,6 +28,8 @@ class Metric:
       higher_is_better: True if the largest value is the best.
       protocol: definition of the metric, one line.
       smallest: smallest height or width of an image that the metric accepts.
+      by_tiles: the value of one pair `[h, w, 3]`, by one program for all sizes; with None
+        `function` is compiled for each size.
     """
 
     function: Callable
@@ -37,29 +38,33 @@ class Metric:
     higher_is_better: bool
     protocol: str
     smallest: int = 1
+    by_tiles: Callable | None = None
 
 
 METRICS = {
     "psnr": Metric(
         metrics_lib.psnr, "PSNR dB", 2, True,
         "per image, mean squared error over pixels and channels, peak 1",
+        by_tiles=metrics_lib.psnr_by_tiles,
     ),
     "ssim": Metric(
         metrics_lib.ssim, "SSIM", 4, True,
         "11 x 11 Gaussian window (sigma 1.5), windows inside the image, mean of R, G and B",
-        smallest=11,
+        smallest=11, by_tiles=metrics_lib.ssim_by_tiles,
     ),
     "ms_ssim": Metric(
         metrics_lib.ms_ssim, "MS-SSIM", 4, True,
         "SSIM's contrast at 5 scales, halved by 2 x 2 means, exponents of Wang 2003, per channel",
-        smallest=161,
+        smallest=161, by_tiles=metrics_lib.ms_ssim_by_tiles,
     ),
     "delta_e": Metric(
         metrics_lib.delta_e, "dE76", 2, False, "mean CIE76 colour difference, sRGB under D65",
+        by_tiles=metrics_lib.delta_e_by_tiles,
     ),
     "delta_e_2000": Metric(
         metrics_lib.delta_e_2000, "dE2000", 2, False,
         "mean CIEDE2000 colour difference (kL = kC = kH = 1), sRGB under D65",
+        by_tiles=metrics_lib.delta_e_2000_by_tiles,
     ),
 }  # fmt: skip
 DEFAULT = ("psnr", "ssim", "delta_e")
@@ -117,10 +122,10 @@ def score(prediction, target, *, metrics=DEFAULT):
     Raises:
       ValueError: the shapes differ, a metric is unknown, or the image is too small for it.
     """
-    chosen = select(metrics)
+    rounded = [_round(np.asarray(image)) for image in (prediction, target)]
     return {
-        name: float(_compiled(metric.function)(prediction, target))
-        for name, metric in chosen.items()
+        name: float((metric.by_tiles or _compiled(metric.function))(*rounded))
+        for name, metric in select(metrics).items()
     }
 
 
@@ -205,13 +210,12 @@ def number(value, digits):
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-@functools.cache
-def _compiled(function):
-    return jax.jit(lambda *pair: function(*(_round(image) for image in pair)))
+_compiled = functools.cache(jax.jit)
 
 
 def _round(image):
     """Rounds float or integer pixels to the values of an 8-bit file, as float32."""
-    if image.dtype == jnp.uint8:
+    if image.dtype == np.uint8:
         return images.to_float(image)
-    return metrics_lib.round_to_8bit(images.as_float(image))
+    values = np.clip(images.as_float(image), 0, 1)
+    return np.round(values * np.float32(255)) / np.float32(255)

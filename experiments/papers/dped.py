@@ -83,6 +83,11 @@ def build(
         experiment.check_images(batch)
         if "valid" in batch:
             raise ValueError("DPED trains on crops: its critic and VGG take no batch with `valid`")
+        if len(batch["input"]) < 2:
+            raise ValueError(
+                "batch_size must give each device at least 2 examples, one for the generator and "
+                f"one for the critic, got {len(batch['input'])}"
+            )
         for_generator, for_critic = (
             {name: x[row::2] for name, x in batch.items()} for row in (0, 1)
         )

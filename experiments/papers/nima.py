@@ -104,6 +104,7 @@ def build(
         evaluate=functools.partial(_evaluate, module, spread),
         networks={"network": module},
         batches=functools.partial(rating_batches.train_batches, **options),
+        members=("image",),
         table=table,
         use=("score photos with", "score PHOTO ..."),
         shown=("loss", "mean_score_error"),

@@ -110,7 +110,8 @@ def downscale(image, *, height):
 
 def _file_name(name, taken):
     stem = re.sub(r"[^\w.-]+", "_", pathlib.PurePath(name).with_suffix("").as_posix()).strip("._")
-    stem = stem or "photo"
+    # Room for the member, the number and the suffix within the 255 bytes of a file's name.
+    stem = stem.encode()[:200].decode(errors="ignore") or "photo"
     free, number = stem, 1
     while free in taken:
         number += 1

@@ -20,24 +20,31 @@ def put(state, start, paper):
       The state, with the weights also as the start of their average.
 
     Raises:
-      FileNotFoundError: there is no checkpoint in a folder.
-      ValueError: the state has no network of such a name, or as `checkpoints.networks.load_model`.
+      ValueError: there is no checkpoint in a folder, the state has no network of such a name, or as
+        `checkpoints.networks.load_model`.
     """
     folders = start if isinstance(start, dict) else {paper.shipped_network: start}
     unknown = sorted(set(folders) - set(paper.networks))
     if unknown:
         known = ", ".join(sorted(paper.networks))
-        raise ValueError(f"start names {', '.join(unknown)}; the networks are {known}")
+        raise ValueError(f"--config.start names {', '.join(unknown)}; the networks are {known}")
     for group_name, group in state.groups.items():
         networks = dict(group.networks)
         for name in networks.keys() & folders.keys():
-            saved = networks_lib.load(folders[name])
-            if name in saved.metadata.get("networks", {}):
-                saved = networks_lib.load(folders[name], network=name)
-            model = saved.to_model(module=paper.networks[name])
+            model = _load(folders[name], name, paper.networks[name])
             averaged = networks[name].average is not None
             networks[name] = state_lib.create_network(
                 model.params, batch_stats=model.batch_stats, averaged=averaged
             )
         state = state.replace_group(group_name, dataclasses.replace(group, networks=networks))
     return state
+
+
+def _load(folder, name, module):
+    try:
+        saved = networks_lib.load(folder)
+        if name in saved.metadata.get("networks", {}):
+            saved = networks_lib.load(folder, network=name)
+        return saved.to_model(module=module)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--config.start: {error}") from error

@@ -12,6 +12,7 @@ import logging
 import os
 import pathlib
 import platform
+import shutil
 import socket
 import subprocess
 
@@ -19,7 +20,8 @@ import jax
 
 from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
-from bilateral_jax.training import distributed
+from bilateral_jax.cli import errors
+from bilateral_jax.training import distributed, summary_writer
 from experiments.runs import config_differences, file_lock
 
 _LOG = logging.getLogger(__name__)
@@ -34,11 +36,13 @@ def claimed(workdir, config):
 
     Args:
       workdir: folder of the run; created if absent.
-      config: JSON-able dict; written into a new folder, compared with that of an existing run.
+      config: JSON-able dict; written into a new folder, compared with that of an existing run. An
+        existing run may go on with another length, other intervals and other ways of reading. One
+        that never took a step takes any config.
 
     Raises:
-      ValueError: another run is in the folder, it holds a run of another config, or it is not
-        writable.
+      ValueError: another run is in the folder, it holds a run of another config, it is past its new
+        length, or it is not writable.
     """
     workdir = pathlib.Path(workdir)
     with contextlib.ExitStack() as stack:
@@ -89,20 +93,22 @@ def check_present(workdir):
 
 
 def explain(error, workdir):
-    """Formats an error in one line; after a failure of the disk, with the newest saved step.
+    """Formats an error in one line; after a failure of the disk in training, with what was saved.
 
     Args:
       error: the exception.
       workdir: folder of the run.
     """
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = errors.sentence(error)
     if not isinstance(error, OSError) or isinstance(error, trees.NotSavedError):
         return text
     if error.errno == errno.ENOSPC:
         text = f"the disk is full: {error.filename or workdir}"
     newest = trees.latest(trees.run_folder(workdir))
-    kept = "nothing was saved yet" if newest is None else f"saved up to step {newest}"
-    return f"{text}; {kept}; the same command resumes from there"
+    if newest is not None:
+        return f"{text}; saved up to step {newest}; the same command resumes from there"
+    begun = (pathlib.Path(workdir) / "environment.json").exists()
+    return f"{text}; nothing was saved yet; the same command starts again" if begun else text
 
 
 def note_environment(workdir, *, step):
@@ -163,16 +169,31 @@ def _lock(workdir):
 
 def _check_config(workdir, config):
     path = workdir / "config.json"
-    # Without environment.json an earlier start failed before training, perhaps by its config.
-    begun = (workdir / "environment.json").exists()
-    if not path.exists() or not begun:
+    before = atomic.read_json(path) if path.exists() else None
+    if before is not None and _has_begun(workdir):
+        if differing := config_differences.differences(before, config, going_on=True):
+            raise ValueError(
+                f"{workdir} holds a run of another config ({differing}); "
+                "choose another workdir, or give the same config to resume that run"
+            )
+        newest = trees.latest(trees.run_folder(workdir)) or 0
+        if said := config_differences.length_change(before, config, newest):
+            _LOG.warning("%s", said)
+    elif before is not None and config_differences.differences(before, config):
+        # An earlier start failed before its first step, perhaps by its config.
+        (workdir / "metrics.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(workdir / "tensorboard", ignore_errors=True)
+    if before != config:
         atomic.write_json(path, config)
-        return
-    if differing := config_differences.differences(atomic.read_json(path), config):
-        raise ValueError(
-            f"{workdir} holds a run of another config ({differing}); "
-            "choose another workdir, or give the same config to resume that run"
-        )
+
+
+def _has_begun(workdir):
+    """Whether a run took a step: it left a checkpoint, a line about one, or a failure."""
+    return (
+        bool(trees.steps(trees.run_folder(workdir)))
+        or (workdir / "failure").exists()
+        or bool(summary_writer.read(workdir, "train"))
+    )
 
 
 def _version(name):

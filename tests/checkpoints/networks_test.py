@@ -80,3 +80,64 @@ def test_weights_that_do_not_fit_are_errors(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, loaded.params, params)
     with pytest.raises(ValueError, match="the weights of HDRNetCurves, expected those of CAN"):
         networks.load_model(tmp_path / "good", module=models.create("CAN", {}))
+
+
+def _save(path, weights, **description):
+    entry = {**networks.entry("CAN", {"width": 2, "dilations": (1,)}), **description}
+    trees.save(path, 0, {"params": weights}, metadata={"model": entry})
+
+
+@pytest.fixture(scope="module")
+def small_network():
+    module = models.create("CAN", {"width": 2, "dilations": (1,)})
+    return jax.device_get(model_lib.Model.init(module, jax.random.key(0)).params)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"name": None}, {"hyperparameters": []}, {"params": 3}, {"batch_stats": None}],
+)
+def test_an_odd_description_is_damage(small_network, tmp_path, description):
+    _save(tmp_path, small_network, **description)
+    (field,) = description
+    with pytest.raises(trees.DamagedCheckpointError, match=f"no {field}"):
+        networks.load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("width", 10**9),
+        ("width", 1e30),
+        ("conditions", 10**12),
+        ("dilations", [1, 10**9]),
+        ("width", "2"),
+        ("width", [2]),
+        ("width", {"a": 1}),
+        ("width", None),
+        ("width", -3),
+        ("width", 2.5),
+        ("dilations", 3),
+        ("dilations", [[1]]),
+        ("dilations", "abc"),
+        ("conditions", None),
+        ("channel_order", 7),
+    ],
+)
+def test_odd_hyperparameters_are_refused_before_anything_is_made(
+    small_network, tmp_path, field, value
+):
+    _save(tmp_path, small_network, hyperparameters={"width": 2, "dilations": (1,), field: value})
+    with pytest.raises(ValueError) as caught:
+        networks.load_model(tmp_path)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_grid_of_a_thousand_million_planes_is_not_made(tmp_path):
+    module = models.create("HDRNetCurves", {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2})
+    shapes = model_lib.variable_shapes(module)["params"]
+    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    forged = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 10**9}
+    networks.save(tmp_path, name="HDRNetCurves", hyperparameters=forged, params=params)
+    with pytest.raises(trees.DamagedCheckpointError, match="luma_bins 1000000000 cannot be that"):
+        networks.load_model(tmp_path)

@@ -1,32 +1,25 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
+import errno
+import io
 import os
+import pathlib
+import sys
 
-import jax
 import numpy as np
 import pytest
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images, models
+from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import enhance_jobs, photo_paths
-from bilateral_jax.models import model as model_lib
+from tests import fake_raw_files
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
-FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    module = models.create("HDRNetCurves", FIELDS, preset="recommended")
-    model = model_lib.Model.init(module, jax.random.key(0))
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    name, hyperparameters = models.describe(model.module)
-    leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    networks.save(folder, name=name, hyperparameters=hyperparameters, metadata={}, **leaves)
-    return folder
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, enhance, capsys):
     assert tree(tmp_path / "out") == ["a.png"]
     assert capsys.readouterr().out == (
         "1 photo enhanced, 8 left out (2 .mov, 2 sub-folders (--recursive reads them), "
-        "1 file without suffix, 1 hidden file, 1 link to a folder, 1 named pipe)\n"
+        "1 FIFO, 1 file without suffix, 1 hidden file, 1 link to a folder)\n"
     )
 
 
@@ -84,16 +77,22 @@ def test_broken_links_are_named_and_leave_out_one_photo(tmp_path, enhance, capsy
     (folder / "notes.txt").symlink_to("nowhere.txt")
     assert enhance(folder, tmp_path / "out") == 1
     shown = capsys.readouterr()
-    assert f"failed: {folder}/gone.png: it is a dangling link (to nowhere.png)\n" in shown.err
-    assert f"failed: {folder}/self.png: it is a link that leads to itself\n" in shown.err
-    assert shown.out == "1 photo enhanced, 2 failed, 1 left out (1 dangling link)\n"
+    assert (
+        f"failed: {folder}/gone.png: it is a link to nowhere.png, which does not exist\n"
+        in shown.err
+    )
+    assert (
+        f"failed: {folder}/self.png: it is a link to self.png, which cannot be followed ("
+        in shown.err
+    )
+    assert shown.out == "1 photo enhanced, 2 failed, 1 left out (1 broken link)\n"
 
 
 def test_no_regular_file_is_refused_without_waiting(tmp_path, enhance, capsys):
     os.mkfifo(tmp_path / "pipe.png")
     assert enhance(tmp_path / "pipe.png", tmp_path / "out.png") == 1
     assert capsys.readouterr().err == (
-        f"error: {tmp_path}/pipe.png is a named pipe (FIFO), not a regular file\n"
+        f"error: {tmp_path}/pipe.png is a FIFO, not a regular file\n"
     )
 
 
@@ -147,16 +146,23 @@ def test_an_unwritable_folder_is_found_before_the_checkpoint_is_read(tmp_path, c
     assert "cannot write to the folder /proc/out: " in capsys.readouterr().err
 
 
-def test_long_names(tmp_path, enhance):
-    name = "n" * 245 + ".png"
-    images.write(tmp_path / name, PIXELS)
-    assert enhance(tmp_path / name, tmp_path / "out") == 0
+def test_long_names(tmp_path, enhance, capsys):
+    name = "n" * 251 + ".png"
+    (tmp_path / "in").mkdir()
+    images.write(tmp_path / "in" / name, PIXELS)
+    assert enhance(tmp_path / "in" / name, tmp_path / "out") == 0
     assert tree(tmp_path / "out") == [name]
+    capsys.readouterr()
+    (tmp_path / "in" / name).with_suffix(".bmp").write_bytes(b"BM")  # would become NAME.bmp.png
+    assert enhance(tmp_path / "in", tmp_path / "out", "--overwrite") == 1
+    shown = capsys.readouterr()
+    assert "is longer than 255 bytes" in shown.err
+    assert shown.out == "1 photo enhanced, 1 failed\n"
 
 
 def test_names_of_outputs():
     def names(*paths, bits=None):
-        paths = [photo_paths.pathlib.PurePath(path) for path in paths]
+        paths = [pathlib.PurePath(path) for path in paths]
         return [str(path) for path in enhance_jobs.output_names(paths, bits)]
 
     assert names("a.jpg", "b.TIF", "c.heic", "d/c.webp") == ["a.jpg", "b.TIF", "c.png", "d/c.png"]
@@ -182,13 +188,15 @@ def test_photos_of_every_format_are_read_and_what_is_lost_is_said(tmp_path, enha
     image = PIL.Image.fromarray(PIXELS)
     for name in ("a.webp", "b.avif", "c.bmp", "d.gif", "e.png"):
         image.save(folder / name)
+    (folder / "h.dng").write_bytes(b"II*\x00")
     (folder / "f.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     image.convert("CMYK").save(folder / "g.jpg")
     assert enhance(folder, tmp_path / "out") == 1
     assert tree(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "e.png"]
     shown = capsys.readouterr()
+    assert "h.dng" in shown.err and "f.heic" in shown.err
     assert f"failed: cannot read {folder}/g.jpg: its colours are CMYK" in shown.err
-    assert shown.out == "5 photos enhanced, 2 failed\n"
+    assert shown.out == "5 photos enhanced, 3 failed\n"
 
 
 def test_metadata_go_with_the_photo_and_the_rest_is_said_in_one_line(tmp_path, enhance, capsys):
@@ -230,3 +238,111 @@ def test_what_jpeg_cannot_hold_is_refused_before_the_work(tmp_path, enhance, cap
         assert enhance(tmp_path / f"{name}.png", tmp_path / "out.jpg") == 1
         shown = capsys.readouterr()
         assert reason in shown.err and shown.out == "0 photos enhanced, 1 failed\n"
+
+
+def test_alpha_grey_frames_and_sizes(tmp_path, enhance, capsys):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    alpha = PIXELS[..., 0]
+    for bits, name in ((8, "logo.png"), (16, "logo.tif")):
+        stored = np.dstack([PIXELS, alpha]), np.dstack([alpha, PIXELS[..., 1]])
+        color, grey = (images.photo.from_channels(images.to_bits(s, bits)) for s in stored)
+        for photo in (color, grey):
+            images.write_photo(tmp_path / name, photo)
+            assert enhance(tmp_path / name, tmp_path / f"out_{name}", "--overwrite") == 0
+            out = images.read(tmp_path / f"out_{name}")
+            np.testing.assert_array_equal(out.alpha, photo.alpha)
+            assert out.grey == photo.grey and out.pixels.dtype == photo.pixels.dtype
+    tifffile.imwrite(tmp_path / "scan.tif", np.stack([alpha, alpha]), photometric="minisblack")
+    capsys.readouterr()
+    assert enhance(tmp_path / "scan.tif", tmp_path / "scan.png") == 1
+    assert "scan.tif: it holds 2 pages; first_frame=True (--first-frame)" in capsys.readouterr().err
+    assert enhance(tmp_path / "scan.tif", tmp_path / "scan.png", "--first-frame") == 0
+    assert enhance(tmp_path / "scan.png", tmp_path / "small.png", "--max-pixels", 191) == 1
+    assert "16 x 12 pixels are more than the limit of 191" in capsys.readouterr().err
+
+
+def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
+    pytest.importorskip("rawpy", reason="rawpy is not installed")
+    fake_raw_files.write_dng(tmp_path / "a.dng", np.full((64, 64, 3), 0.4))
+    assert enhance(tmp_path / "a.dng", tmp_path / "a.jpg") == 0
+    assert images.read(tmp_path / "a.jpg").pixels.shape == (64, 64, 3)
+    assert enhance(tmp_path / "a.dng", tmp_path / "out") == 0
+    assert images.read(tmp_path / "out" / "a.png").pixels.dtype == np.uint16
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    assert enhance(tmp_path / "a.dng", tmp_path / "b.jpg") == 1
+    assert 'pip install "bilateral_jax[raw]"' in capsys.readouterr().err
+
+
+def test_empty_paths_and_numbers_that_are_not_finite_are_no_arguments(enhance, capsys):
+    for arguments in (["", "out"], ["in", ""], ["in", "out", "--condition", "nan"]):
+        with pytest.raises(SystemExit) as stopped:
+            enhance(*arguments)
+        assert stopped.value.code == 2
+        assert ("the path is empty" in (err := capsys.readouterr().err)) == ("" in arguments), err
+    with pytest.raises(SystemExit):
+        command_line.main(["enhance", "in", "out", "--checkpoint", ""])
+
+
+def test_the_folder_of_the_inputs_is_no_folder_for_outputs(tmp_path, enhance, capsys):
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, PIXELS)
+    (tmp_path / "c.bmp").write_bytes(b"BM")
+    assert enhance(tmp_path, tmp_path, "--overwrite") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "2 outputs in" in shown and "would replace inputs" in shown
+    assert tree(tmp_path) == ["a.png", "b.png", "c.bmp"]
+
+
+def test_special_files_are_not_replaced(tmp_path, enhance, capsys):
+    images.write(tmp_path / "a.png", PIXELS)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert enhance(tmp_path / "a.png", tmp_path / "pipe.png", "--overwrite") == 1
+    assert "pipe.png is a FIFO, not a regular file" in capsys.readouterr().err
+    assert (tmp_path / "pipe.png").is_fifo()
+
+
+def test_weights_that_are_not_finite_are_refused_before_the_work(tmp_path, checkpoint, capsys):
+    saved = networks.load(checkpoint)
+    saved.params["guide_network"]["mix"] = saved.params["guide_network"]["mix"] * np.nan
+    leaves = {"params": saved.params, "batch_stats": saved.batch_stats}
+    networks.save(
+        tmp_path / "model", name=saved.name, hyperparameters=saved.hyperparameters, **leaves
+    )
+    images.write(tmp_path / "a.png", PIXELS)
+    names = [str(tmp_path / name) for name in ("a.png", "out.png", "model")]
+    assert command_line.main(["enhance", *names[:2], "--checkpoint", names[2]]) == 1
+    expected = "NaN or infinite weights in 1 of 25 arrays (params/guide_network/mix, ...)"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_kinds_of_files_in_the_plural():
+    kinds = {"file without suffix": 2, "link to a folder": 2, ".mov": 2, "hidden file": 1}
+    assert photo_paths.describe(kinds) == (
+        "2 .mov, 2 files without suffix, 2 links to a folder, 1 hidden file"
+    )
+
+
+def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path, enhance, monkeypatch):
+    images.write(tmp_path / "a.png", PIXELS)
+    (tmp_path / os.fsdecode(b"b.\xff")).write_bytes(b"x")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert enhance(tmp_path, tmp_path / "out") == 0
+    shown.flush()
+    assert b"1 photo enhanced, 1 left out (1 .\\udcff)" in shown.buffer.getvalue()
+
+
+def test_a_full_disk_ends_the_work(tmp_path, enhance, monkeypatch, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        images.write(tmp_path / name, PIXELS)
+
+    def write(path, photo, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(images, "write_photo", write)
+    assert enhance(tmp_path, tmp_path / "out") == 1
+    shown = capsys.readouterr()
+    assert f"failed: {tmp_path / 'a.png'}: No space left on device" in shown.err
+    assert "stopped: 2 more not enhanced" in shown.err and "b.png" not in shown.err
+    assert shown.out == "0 photos enhanced, 3 failed\n"

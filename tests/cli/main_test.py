@@ -1,6 +1,6 @@
 """The command line: files, folders, bit depths, errors."""
 
-import json
+import os
 import subprocess
 import sys
 
@@ -8,31 +8,14 @@ import jax
 import numpy as np
 import pytest
 
+import bilateral_jax
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images, inference, models
-from bilateral_jax.checkpoints import networks, trees
+from bilateral_jax import images, inference
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.cli import errors
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
 from tests import assets
-
-FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
-
-
-@pytest.fixture(scope="module")
-def model():
-    module = models.create("HDRNetCurves", FIELDS, preset="recommended")
-    return model_lib.Model.init(module, jax.random.key(0))
-
-
-@pytest.fixture(scope="module")
-def checkpoint(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    name, hyperparameters = models.describe(model.module)
-    leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    networks.save(
-        folder, name=name, hyperparameters=hyperparameters, metadata={"by": "test"}, **leaves
-    )
-    return folder
 
 
 def image(seed=0, dtype=np.uint8, size=(12, 16)):
@@ -168,18 +151,45 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
     assert "no checkpoint" in one_line(capsys)
     assert run("enhance", tmp_path / "empty", tmp_path / "out", "--checkpoint", checkpoint) == 1
     assert "holds no photo" in one_line(capsys)
-    assert run("enhance", tmp_path / "empty", tmp_path / "a.png", "--checkpoint", checkpoint) == 1
-    assert "is a file; for several photos give a folder" in one_line(capsys)
-    images.write(tmp_path / "b.png", image())
-    both = (tmp_path / "a.png", tmp_path / "b.png")
-    assert run("enhance", *both, target, "--checkpoint", checkpoint) == 1
-    assert "out.png is named like a file" in one_line(capsys)
     assert run("info", tmp_path / "empty") == 1
     assert "no checkpoint" in one_line(capsys)
     for bad in (["--bits", "12"], ["--quality", "0"], ["--tile-rows", "0"]):
         with pytest.raises(SystemExit) as stopped:
             run("enhance", tmp_path / "a.png", target, "--checkpoint", checkpoint, *bad)
         assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
+        (["enhance"], "required: IN, OUT, --checkpoint"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["import", "nonsense"], "invalid choice: 'nonsense'"),
+        ([], "required: COMMAND"),
+        (
+            ["prepare", "dped", "--source", "a", "--data-dir", "b", "--option", "x"],
+            "expected NAME=VALUE, got 'x'",
+        ),
+    ],
+)
+def test_wrong_words_are_one_line(words, expected, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*words)
+    assert stopped.value.code == 2
+    line = one_line(capsys)
+    assert line.startswith("error: ") and expected in line and "--help says more" in line
+
+
+def test_prepare_names_the_option_that_a_data_set_needs(tmp_path, capsys):
+    words = ["prepare", "dped", "--source", tmp_path, "--data-dir", tmp_path / "out"]
+    assert run(*words) == 1
+    assert "needs the option 'phone': --option NAME=VALUE" in one_line(capsys)
+    assert run(*words, "--option", "phone=iphone", "--option", "split=test") == 1
+    assert "sets the option 'split' itself" in one_line(capsys)
+    words[1] = "fivek"
+    assert run(*words, "--option", "nonsense=1", "--option", "split=hdrnet") == 1
+    assert one_line(capsys) == "error: prepare fivek: has no option 'nonsense'"
 
 
 def test_programs_of_a_checkout_are_named(capsys):
@@ -198,7 +208,7 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
     assert "HDRNetCurves" in capsys.readouterr().out
     loaded = networks.load_model(tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, loaded.params, model.params)
-    assert run("info", tmp_path / "run") == 0
+    assert run("info", tmp_path / "run", "--all") == 0
     text = capsys.readouterr().out
     count = model_lib.parameter_count(model.params)
     for expected in (
@@ -206,28 +216,32 @@ def test_import_then_info_then_enhance(tmp_path, model, capsys):
         f"{count:,}",
         "coefficient_network/prediction/kernel",
         "spatial_bin",
-        "step",
+        "imported_from",
         "versions",
         f"jax {jax.__version__}",
     ):
         assert expected in text
     assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path / "run") == 1
     assert "already holds a model" in one_line(capsys)
+    assert run("import", "hdrnet", tmp_path / "weights.npz", tmp_path) == 1
+    assert "not empty" in one_line(capsys)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     assert run("import", "hdrnet", tmp_path / "other.npz", tmp_path / "run2") == 1
     assert "so this is no HDRNet" in one_line(capsys)
 
 
-def test_info_shows_the_training_config(tmp_path, model, capsys):
-    name, hyperparameters = models.describe(model.module)
-    state = {"params": model.params, "average": model.params, "batch_stats": {}}
-    entry = networks.entry(name, hyperparameters, params="average")
-    metadata = {"model": entry, "config": {"optimizer": {"learning_rate": 0.25}}}
-    trees.save(trees.run_folder(tmp_path), 300, state, metadata=metadata)
-    assert run("info", tmp_path) == 0
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("--version")
+    assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert '"learning_rate": 0.25' in text and "300" in text
-    assert json.dumps(entry) not in text
+    assert text.startswith(f"bilateral-jax {bilateral_jax.__version__} (jax {jax.__version__}")
+
+
+def test_opencv_is_silent_in_commands(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
+    run("info", tmp_path)
+    assert os.environ["OPENCV_LOG_LEVEL"] == "SILENT"
 
 
 def test_the_golden_weights_enhance_from_the_shell(tmp_path):
@@ -255,3 +269,11 @@ def test_the_golden_weights_enhance_from_the_shell(tmp_path):
     np.testing.assert_array_equal(out, inference.enhance(model, record["fullres_C"][0]))
     done = shell("info", tmp_path / "absent")
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_reader_that_leaves_early_is_no_error(capsys):
+    def function():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert errors.exit_code(function) == 141
+    assert capsys.readouterr().err == ""

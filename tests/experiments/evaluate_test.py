@@ -18,7 +18,7 @@ from bilateral_jax.models.model import Model
 from experiments import evaluate
 from experiments.evaluation import best_and_worst, protocol, scored_images
 from experiments.reports import contact_sheet
-from tests import assets
+from tests import assets, compilations
 
 _SIZE = 40
 _SOURCE = ["--source", "synthetic", "count=6", f"size=[{_SIZE}, 48]", "start=1", "stop=4"]
@@ -257,6 +257,35 @@ def test_errors_take_one_line(folders, exported, capsys):
     (folders / "outputs" / "p3.png").unlink()
     assert _run(*both, *out) == 1
     assert "outputs lacks p3" in capsys.readouterr().err
+
+
+class _Sizes:
+    """A source of pairs of three sizes, from `first` on."""
+
+    def __init__(self, first):
+        self._first = first
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        pixels = np.full((self._first + 9 * index, self._first + 60 * index, 3), 100, np.uint8)
+        return {"input": pixels, "target": pixels + np.uint8(20), "name": str(index)}
+
+
+def test_photos_of_all_sizes_share_their_programs(model):
+    def evaluated(first):
+        return protocol.evaluate(
+            lambda image: inference.enhance(model, image),
+            _Sizes(first),
+            metrics=tuple(protocol.METRICS),
+        )
+
+    evaluated(257)
+    with compilations.counted() as programs:
+        results, _ = evaluated(265)
+    assert not programs
+    assert results["input_ssim"] > 0.9
 
 
 class _Single:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from bilateral_jax import metrics, models
+from bilateral_jax import images, metrics, models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
@@ -21,6 +21,7 @@ from bilateral_jax.models.model import Model
 from bilateral_jax.training import summary_writer
 from configs import smoke
 from experiments import demo, experiment, train
+from experiments.runs import workdir as workdir_lib
 from tests import assets
 
 # A killed process may leave a damaged entry in the compilation cache, which JAX warns about.
@@ -177,7 +178,7 @@ def test_warm_start_from_the_weights_of_another_run(finished, tmp_path):
     other = _config(**{"start": str(finished[0]), "model.name": "HDRNetPointwiseNNGuide"})
     with pytest.raises(ValueError, match="expected those of HDRNetPointwiseNNGuide"):
         train.train(other, tmp_path / "other", progress=False)
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(ValueError, match="--config.start: .*nowhere is not a folder"):
         train.train(_config(start=str(tmp_path / "nowhere")), tmp_path / "other", progress=False)
 
 
@@ -204,7 +205,7 @@ def test_an_unknown_key_fails_by_name(section, tmp_path):
 
 
 def test_batch_size_must_divide_by_the_devices(tmp_path):
-    with pytest.raises(ValueError, match="batch of 12 examples cannot be split evenly over 8"):
+    with pytest.raises(ValueError, match="12 examples cannot be split evenly over 8 devices"):
         train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
 
 
@@ -217,3 +218,33 @@ def test_part_of_a_source_and_unknown_sources():
         registry.make("cloud")
     with pytest.raises(TypeError, match="colour"):
         registry.make("synthetic", count=5, colour=1)
+
+
+@pytest.mark.parametrize(
+    "section, words",
+    [
+        ({"kind": "folder"}, "source 'folder' needs the option 'root'"),
+        ({"kind": "demo_inputs", "sides": 3}, "source 'demo_inputs' has no option 'sides'"),
+        ({"kind": "photos", "root": "PHOTOS"}, "elements with input, target; .* has image"),
+        ({"kind": "folder", "root": "nowhere"}, "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train", "heldout"])
+def test_a_wrong_source_names_its_section_of_the_config(name, section, words, tmp_path):
+    if section.get("root") == "PHOTOS":
+        images.write(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+        section = section | {"root": str(tmp_path)}
+    config = _config()
+    with config.unlocked():
+        config.data[name] = section
+    with pytest.raises((ValueError, TypeError), match=f"--config.data.{name}: .*{words}"):
+        train.train(config, tmp_path / "run", progress=False)
+
+
+def test_nothing_is_said_of_saved_steps_before_training_began(tmp_path):
+    error = FileNotFoundError(2, "No such file or directory", "photos")
+    assert workdir_lib.explain(error, tmp_path) == "No such file or directory: photos"
+    (tmp_path / "environment.json").write_text("{}")
+    assert workdir_lib.explain(error, tmp_path).endswith(
+        "nothing was saved yet; the same command starts again"
+    )

@@ -35,6 +35,18 @@ def test_error_falls_with_more_cells():
     assert np.sqrt(np.mean((image - exact) ** 2)) > 5 * errors[1]
 
 
+@pytest.mark.parametrize(
+    "sigma_range, cells, worst", [(0.1, 2, 0.025), (0.4, 2, 0.12), (0.4, 4, 0.06)]
+)
+def test_the_stated_accuracy(sigma_range, cells, worst):
+    image, guide = photo()
+    sigmas = {"sigma_space": 4.0, "sigma_range": sigma_range}
+    exact = oracles.bilateral_filter_loops(image, guide, *sigmas.values())
+    error = np.abs(bj.bilateral_filter(image, guide, **sigmas, cells_per_sigma=cells) - exact)
+    assert 0.8 * worst < error.max() < worst
+    assert np.sqrt(np.mean(error**2)) < 0.009
+
+
 def test_docstring_composition_is_the_filter():
     image, guide = photo()
     grid_shape, sigmas = (22, 22, 14), (np.sqrt((22 * 6 / 64) ** 2 - 1 / 3),) * 2

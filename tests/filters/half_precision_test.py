@@ -51,7 +51,7 @@ def test_filters_sum_in_float32(photo, name):
     run = jax.jit(FILTERS[name])
     half, single = run(photo), run(photo.astype(np.float32))
     assert half.dtype == jnp.float16
-    np.testing.assert_allclose(half.astype(jnp.float32), single, rtol=1e-3, atol=3e-3)
+    np.testing.assert_allclose(half.astype(jnp.float32), single, rtol=2e-3, atol=8e-3)
 
 
 @pytest.mark.parametrize(

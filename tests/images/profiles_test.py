@@ -11,6 +11,7 @@ from tests import fake_profiles as fake
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 25, 3), np.uint8)
 NAMED = {

@@ -16,6 +16,7 @@ from tests import fake_raw_files
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 SCENE = np.random.default_rng(0).uniform(0.1, 0.8, (64, 160, 3))
 

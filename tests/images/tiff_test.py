@@ -15,6 +15,7 @@ from tests import fake_profiles
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 RGB8 = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 RGB16 = np.random.default_rng(1).integers(0, 65536, (24, 40, 3), np.uint16)
@@ -92,7 +93,14 @@ def test_alpha_of_8_bits_in_any_compression(tmp_path, mode, compression):
     np.testing.assert_array_equal(photo.alpha, stored[..., -1])
 
 
-def test_few_bits_are_scaled_to_8(tmp_path):
+def test_other_depths_are_scaled_to_8_or_16(tmp_path):
+    for bits in (10, 12, 14):
+        for pixels in (GREY16, RGB16):
+            stored, kind = pixels % 2**bits, "rgb" if pixels.ndim == 3 else "minisblack"
+            tifffile.imwrite(tmp_path / "a.tif", stored, photometric=kind, bitspersample=bits)
+            expected = np.rint(stored / (2**bits - 1) * 65535)
+            found = read(tmp_path / "a.tif").pixels
+            np.testing.assert_array_equal(found, expected.reshape(24, 40, -1) + 0 * RGB16)
     for bits in (2, 4):
         stored = GREY8 % 2**bits
         tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", bitspersample=bits)
@@ -148,8 +156,21 @@ def test_a_reduced_copy_in_front_is_passed_over(tmp_path):
         tiff.write(RGB8[::4, ::4].copy(), photometric="rgb", subfiletype=1)
         tiff.write(GREY8 > 9, photometric=4, subfiletype=4)
     np.testing.assert_array_equal(read(path).pixels, RGB16)
+    assert read(path).notes == ("a mask beside the image is left out",)
     tifffile.imwrite(path, RGB8, photometric="rgb", subfiletype=1)
     check_refused(path, "only reduced copies")
+
+
+def test_what_stands_at_the_reduced_copy_in_front_describes_the_photo(tmp_path):
+    path, xmp = tmp_path / "a.tif", b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    tags = [(274, "H", 1, 6, True), (700, "B", len(xmp), xmp, True), (271, "s", 0, "Maker", True)]
+    with tifffile.TiffWriter(path) as tiff:
+        copy = RGB8[::4, ::4].copy()
+        tiff.write(copy, photometric="rgb", subfiletype=1, subifds=1, extratags=tags)
+        tiff.write(RGB16, photometric="rgb", subfiletype=0)
+    photo = read(path)
+    np.testing.assert_array_equal(photo.pixels, np.rot90(RGB16, -1))
+    assert photo.xmp == xmp and b"Maker" in photo.exif
 
 
 def test_several_pages_are_refused_or_the_first_is_taken(tmp_path):
@@ -210,7 +231,7 @@ def test_cmyk_and_lab_without_a_fitting_profile_are_refused(tmp_path):
         (RGB8.astype(np.float32), {"photometric": "rgb"}, "samples are float32"),
         (GREY8.astype(np.int8), {"photometric": "minisblack"}, "samples are int8"),
         (GREY16.astype(np.uint32), {"photometric": "minisblack"}, "samples are 32 bits"),
-        (GREY16 % 4096, {"photometric": "minisblack", "bitspersample": 12}, "are 12 bits"),
+        (GREY8 % 8, {"photometric": "minisblack", "bitspersample": 3}, "are 3 bits"),
         (INKS, {"photometric": "separated", "extratags": [(332, "H", 1, 2, True)]}, "inks"),
         (RGB8, {"photometric": "minisblack", "planarconfig": "contig"}, "none is its alpha"),
         (np.zeros((16, 16, 16), np.uint8), {"volumetric": True, "tile": (16, 16)}, "volume"),

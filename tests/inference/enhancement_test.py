@@ -10,6 +10,7 @@ import pytest
 from bilateral_jax import inference, models, resize
 from bilateral_jax.inference import by_grid
 from bilateral_jax.models import model as model_lib
+from tests import compilations
 
 NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 
@@ -39,8 +40,9 @@ def random_image(height, width, dtype=np.float32):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_row_tiles_equal_the_whole(name):
-    image = random_image(45, 23)
+@pytest.mark.parametrize("size", [(45, 23), (20, 290)])
+def test_tiles_equal_the_whole(name, size):
+    image = random_image(*size)
     expected = whole(name)(image)
     assert float(abs(expected).max()) < 1.5
     for tile_rows in (6, None):
@@ -49,14 +51,32 @@ def test_row_tiles_equal_the_whole(name):
         np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"tiles of {tile_rows} rows")
 
 
-def test_row_tiles_share_one_compiled_function():
-    """Also the last, short tile, and images of other sizes."""
+@pytest.mark.parametrize("tile_rows", [6, None])
+def test_images_of_all_sizes_share_one_program(tile_rows):
+    """Also the last, short tile."""
     model = small_model("HDRNetGaussianPyrNN")
-    inference.enhance(model, random_image(24, 30), tile_rows=6)
-    before = by_grid._render._cache_size()
-    for size in ((37, 30), (50, 1), (9, 64)):
-        inference.enhance(model, random_image(*size), tile_rows=6)
-    assert by_grid._render._cache_size() == before
+    for first, *others in (
+        [(24, 30), (37, 30), (50, 1), (9, 64)],
+        [(20, 290), (21, 257), (300, 600), (4, 961)],
+    ):
+        inference.enhance(model, random_image(*first), tile_rows=tile_rows)
+        with compilations.counted() as programs:
+            for size in others:
+                inference.enhance(model, random_image(*size), tile_rows=tile_rows)
+        assert not programs
+
+
+def test_large_images_have_large_tiles():
+    for size, tile in {
+        (40, 256): (256, 256),
+        (300, 1100): (256, 256),
+        (3000, 4000): (512, 1024),
+        (12240, 16320): (512, 1024),
+    }.items():
+        assert by_grid._tile_size(size, None) == tile
+    assert by_grid._tile_size((3000, 700), None) == (256, 256)
+    assert by_grid._tile_size((3000, 70), None) == (256, 128)
+    assert by_grid._tile_size((3000, 4000), 6) == (8, 1024)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2)])
@@ -129,3 +149,20 @@ def test_networks_that_give_no_images_are_named(name):
         inference.enhance(model, random_image(4, 4))
     with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
         model(random_image(4, 4))
+
+
+def test_nan_is_refused_for_integers_and_kept_in_floats():
+    model = small_model("HDRNetCurves")
+    broken = model.replace(params=jax.tree.map(lambda leaf: leaf * np.nan, model.params))
+    with pytest.raises(ValueError, match="the network gives NaN"):
+        inference.enhance(broken, random_image(16, 16, np.uint8))
+    assert np.isnan(inference.enhance(broken, random_image(16, 16))).all()
+
+
+def test_too_little_memory_is_a_memory_error(monkeypatch):
+    def exhausted(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(by_grid, "_coefficients", exhausted)
+    with pytest.raises(MemoryError, match="an image of 5 x 4 pixels needs more memory"):
+        inference.enhance(small_model("HDRNetCurves"), random_image(4, 5))

@@ -64,7 +64,7 @@ def interpreted(function, *arrays):
         return compiled(function, *arrays)
 
 
-def assert_same(operation, arrays, options, offset=True, tolerance=2e-6):
+def assert_same(operation, arrays, options, offset=True, tolerance=4e-6):
     expected = compiled(bound(reference, operation, options, offset), *arrays)
     actual = interpreted(bound(gpu, operation, options, offset), *arrays)
     scale = max(np.abs(expected).max(initial=0), 1e-3)

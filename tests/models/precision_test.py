@@ -132,7 +132,7 @@ def test_batch_moments_are_taken_in_float32():
     moved = updates["batch_stats"]["batch_norm"]
     assert moved["mean"].dtype == moved["variance"].dtype == jnp.float32
     np.testing.assert_allclose(moved["mean"] / 1e-3, x.mean(0), rtol=1e-4)
-    np.testing.assert_allclose((moved["variance"] - 0.999) / 1e-3, x.var(0), rtol=0.1)
+    np.testing.assert_allclose((moved["variance"] - 0.999) / 1e-3, x.var(0), rtol=0.3)
 
 
 def test_a_checkpoint_keeps_the_choice():

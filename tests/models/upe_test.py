@@ -123,7 +123,7 @@ def test_row_tiles_equal_the_whole(dtype):
     out = inference.enhance(small_model(), image, tile_rows=8)
     assert out.dtype == dtype
     # A row tile is a traced window with float32 positions: 5e-6 in a slice, by any implementation.
-    np.testing.assert_allclose(out, expected * top, atol=1e-5 if top == 1 else 0.5 + 1e-5 * top)
+    np.testing.assert_allclose(out, expected * top, atol=3e-5 if top == 1 else 0.5 + 3e-5 * top)
 
 
 def test_the_script_divides_by_8_bits():

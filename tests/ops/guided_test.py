@@ -169,7 +169,7 @@ def test_half_precision_images_keep_a_float32_guide():
         guide="curves",
     )
     assert half.dtype == jnp.bfloat16
-    np.testing.assert_allclose(half.astype(jnp.float32), wide, rtol=2**-8, atol=2**-8)
+    np.testing.assert_allclose(half.astype(jnp.float32), wide, rtol=2**-7, atol=2**-7)
 
 
 MISTAKES = {

@@ -40,7 +40,8 @@ def test_a_cell_reaches_the_pixels_between_its_neighbours(bad, boundary):
         assert 0 < lost(expected).sum() < lost(expected).size / 3
         np.testing.assert_array_equal(lost(actual), lost(expected))
         kept = ~lost(expected)
-        np.testing.assert_allclose(actual[kept], expected[kept], atol=1e-5)
+        scale = np.abs(expected[kept]).max()
+        np.testing.assert_allclose(actual[kept] / scale, expected[kept] / scale, atol=1e-5)
 
 
 @pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)
@@ -141,7 +142,7 @@ def test_an_infinite_guide_is_judged_by_its_position(grid_shape, boundary):
         for name in cases.IMPLEMENTATIONS
     ]
     assert all(np.isfinite(splat).all() for splat in splats)
-    np.testing.assert_allclose(*splats, atol=1e-6)
+    np.testing.assert_allclose(*splats, rtol=1e-6, atol=4e-6)
     slices = [
         bj.slice(np.ones(grid_shape, np.float32), guide, implementation=name, **options)
         for name in cases.IMPLEMENTATIONS

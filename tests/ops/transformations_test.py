@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import bilateral_jax as bj
 from bilateral_jax import models, resize
 from bilateral_jax.models import model as model_lib
-from tests import cases, lowering
+from tests import cases
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -211,15 +211,48 @@ def test_symbolic_sizes_refuse_a_named_implementation_in_a_sentence():
         exported_for_any_size(function, arrays)
 
 
-@pytest.mark.parametrize("sizes", ["batch, 20, 24, 3", "1, height, width, 3"])
-def test_hdrnet_exports_for_any_size(sizes):
-    small = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
-    module = models.create("HDRNetCurves", small)
-    model = model_lib.Model.init(module, jax.random.key(1))
+SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
+
+
+def exported_model(name, hyperparameters, sizes):
+    """A model and its program for symbolic sizes."""
+    model = model_lib.Model.init(models.create(name, hyperparameters), jax.random.key(1))
     shape = jax.ShapeDtypeStruct(export.symbolic_shape(sizes), jnp.float32)
-    program = export.export(jax.jit(lambda image: model(image)))(shape)
+    return model, export.export(jax.jit(lambda image: model(image)))(shape)
+
+
+@pytest.mark.parametrize(
+    "name, hyperparameters, sizes",
+    [
+        ("HDRNetCurves", SMALL, "batch, 20, 24, 3"),
+        ("HDRNetCurves", SMALL, "1, height, width, 3"),
+        ("HDRNetPointwiseNNGuide", SMALL, "1, height, width, 3"),
+        ("UPE", SMALL, "1, height, width, 3"),
+        ("CAN", {"dilations": (1, 2)}, "1, height, width, 3"),
+        ("DPED", {"width": 4, "blocks": 1}, "1, height, width, 3"),
+    ],
+)
+def test_models_export_for_any_size(name, hyperparameters, sizes):
+    model, program = exported_model(name, hyperparameters, sizes)
     image = jax.random.uniform(jax.random.key(0), (1, 20, 24, 3))
     close(program.call(image), model(image))
+
+
+def test_a_pyramid_refuses_symbolic_sizes_in_a_sentence():
+    with pytest.raises(ValueError, match="image pyramid is exported for one size.*height"):
+        exported_model("HDRNetGaussianPyrNN", SMALL, "1, height, width, 3")
+
+
+def test_an_exported_hdrnet_is_saved_restored_and_takes_little_memory():
+    pytest.importorskip("flatbuffers", reason="jax.export serialises by flatbuffers")
+    model, program = exported_model("HDRNetCurves", SMALL, "1, height, width, 3")
+    restored = export.deserialize(program.serialize())
+    image = jax.random.uniform(jax.random.key(0), (1, 20, 24, 3))
+    close(restored.call(image), model(image))
+    large = jax.ShapeDtypeStruct((1, 400, 500, 3), jnp.float32)
+    memory = jax.jit(restored.call).lower(large).compile().memory_analysis()
+    # Matrices of all pixels at once would take 400 bytes of each.
+    assert memory.temp_size_in_bytes < 60 * 400 * 500
 
 
 @pytest.mark.parametrize("method", resize.METHODS)
@@ -229,17 +262,6 @@ def test_resize_exports_for_any_size(size, method):
     function = functools.partial(resize.resize, size=(16, 16), method=method)
     image = jax.random.uniform(jax.random.key(0), (*size, 3))
     close(export.export(jax.jit(function))(shape).call(image), function(image))
-
-
-@pytest.mark.parametrize("platform", ["gpu", "tpu"])
-@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
-def test_kernels_lower_with_64_bit_numbers_enabled(platform):
-    lower = {"gpu": lowering.for_cuda, "tpu": lowering.for_tpu}[platform]
-    with jax.enable_x64(True):
-        for name, (function, arrays) in operations(platform).items():
-            if name == "table_lookup":  # has no kernels
-                continue
-            assert f"_{platform}" in lower(gradient(function), *arrays)
 
 
 @pytest.mark.parametrize("implementation", cases.IMPLEMENTATIONS)

@@ -1,1 +1,5 @@
 """From sources to batches: augmentation, sampling, loading in the background, caches."""
+
+from bilateral_jax import submodules
+
+__all__ = submodules.attach(__name__, __path__)

@@ -124,9 +124,14 @@ def check_images(element: dict):
       element: `{"input", "target", ...}`.
 
     Raises:
-      ValueError: a member is neither `[h, w, 3]` nor `[t, h, w, 3]`; named.
+      ValueError: there are no pairs, or a member is neither `[h, w, 3]` nor `[t, h, w, 3]`; named.
     """
     for member in PAIR:
+        if member not in element:
+            raise ValueError(
+                f"a source of pairs, with input and target, is expected; got "
+                f"{element.get('name', '')!r} with {', '.join(sorted(element))}"
+            )
         shape = np.shape(element[member])
         if len(shape) not in (3, 4) or shape[-1] != 3:
             raise ValueError(

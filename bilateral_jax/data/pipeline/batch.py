@@ -73,7 +73,8 @@ def stack(rows: list[Batch]) -> Batch:
         if len(sizes) > 1:
             raise ValueError(
                 f"the {key} of the examples of one batch must have one size, got {sizes}; "
-                "photos of several shapes go one at a time, cropped or padded to one size"
+                "photos of several shapes go one at a time (batch_size 1), or cropped or padded to "
+                "one size (crop, pad_to)"
             )
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 

@@ -10,6 +10,7 @@ import functools
 
 from bilateral_jax import images, resize
 from bilateral_jax.data.pipeline import augment, batch, loader, pixel_cache, sampling
+from bilateral_jax.data.sources import image_files, views
 
 
 def train_batches(
@@ -68,13 +69,15 @@ def train_batches(
       A `loader.Loader` of batches.
 
     Raises:
-      ValueError: an empty source, an impossible size or an unknown value; while iterating, a photo
-        smaller than the crop, a pair of two sizes, or neither image nor clip, by name.
+      ValueError: an empty source, an impossible size, photos known to be smaller than the crop, or
+        an unknown value; while iterating, a photo smaller than the crop, a pair of two sizes, or
+        neither image nor clip, by name.
       TypeError: an unknown option, by name.
       ImportError: Grain is not installed.
     """
     options = loader.Options(**loading)
     sampling.check(source, batch_size, paired=paired)
+    _check_crop(source, crop, rotations)
     _check_lowres(lowres_from, lowres_method)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
     jitter |= {"brightness": brightness} if brightness else {}
@@ -144,6 +147,18 @@ def _row(photo, crop, lowres, change=None, jitter_target=False):
         whole = photo["input"] if change is None else change(images.as_float(photo["input"]))
         small = resize.resize_pixels(whole, lowres[0], method=lowres[1])
     return row | {"window": crop["window"], "lowres": small}
+
+
+def _check_crop(source, crop, rotations):
+    sides = resize.both_sides(crop)
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"crop must be a positive int or two of them, got {crop!r}")
+    height, width = (max(sides),) * 2 if rotations else sides
+    if small := views.smaller_than(source, height, width):
+        raise ValueError(
+            f"{len(small)} of {len(source)} photos are smaller than the crop of {height} x {width} "
+            f"pixels: {image_files.join_names(small)}"
+        )
 
 
 def _check_lowres(lowres_from, lowres_method):

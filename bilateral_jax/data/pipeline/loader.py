@@ -6,10 +6,12 @@ on threads, workers and processes, so a run saved by one process can be resumed 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import weakref
 
@@ -59,12 +61,19 @@ class Loader:
       batches: a Grain `MapDataset`; element i is the batch of step i.
       examples_per_batch: examples that all processes together consume in one step.
       options: of reading; `shard` has been applied to `batches`.
+
+    Attributes:
+      waiting: `() -> context manager`, entered while the caller waits for a batch. What it raises
+        there leaves the position as it was; the batch is read again.
     """
+
+    waiting = contextlib.nullcontext
 
     def __init__(self, batches, *, examples_per_batch: int, options: Options):
         self._batches, self._examples, self._options = batches, examples_per_batch, options
         self._step = 0
         self._running = []  # the Grain iterator, once started
+        self._first = []  # the next batch, if `peek` has read it
         # Also when the program ends, before Python tears down what Grain's own cleanup needs.
         weakref.finalize(self, _close, self._running)
 
@@ -73,10 +82,26 @@ class Loader:
 
     def __next__(self) -> batch_lib.Batch:
         """Returns the next batch."""
+        batch = self.peek()
+        self._first.clear()
+        self._step += 1
+        return batch
+
+    def peek(self) -> batch_lib.Batch:
+        """Returns the next batch and stays before it."""
+        if not self._first:
+            self._first.append(self._read())
+        return self._first[0]
+
+    def _read(self):
         if not self._running:
             self._running.append(self._start())
-        batch = next(self._running[0])
-        self._step += 1
+        try:
+            with self.waiting():
+                batch = next(self._running[0])
+        except BaseException:
+            self.close()  # the batch may be half read: it is begun again
+            raise
         if self._options.workers:  # copied out of the memory shared with the worker
             batch = {name: np.array(value) for name, value in batch.items()}
         return batch
@@ -95,7 +120,7 @@ class Loader:
           ValueError: not a position, or one within a batch (saved with another batch size).
         """
         examples = state.get("examples") if isinstance(state, dict) else None
-        if not isinstance(examples, int) or examples < 0:
+        if type(examples) is not int or not 0 <= examples <= sys.maxsize:
             raise ValueError(f'a position is {{"examples": count}}, got {state!r}')
         if examples % self._examples:
             raise ValueError(
@@ -107,6 +132,7 @@ class Loader:
 
     def close(self):
         """Ends threads and workers; the next batch starts them again."""
+        self._first.clear()
         _close(self._running)
 
     def _start(self):

@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-from bilateral_jax import atomic, resize
+from bilateral_jax import atomic, regular_files, resize
 from bilateral_jax.data.sources import views
 
 
@@ -54,6 +54,7 @@ class PixelCache(views.View):
             self._decode(index, folder)
         element = atomic.read_json(folder / "rest.json")
         for path in folder.glob("*.npy"):
+            regular_files.check(path)
             element[path.stem] = np.load(path, mmap_mode="r")
         return element
 

@@ -94,6 +94,11 @@ def square(pixels, *, size: int, method: str) -> np.ndarray:
 
 
 def _example(element, rng, *, size, load_size, resize, flips, spread):
+    if "image" not in element:
+        raise ValueError(
+            f"a source of rated images is expected, with an image; {element.get('name', '')!r} has "
+            f"{', '.join(sorted(element))}"
+        )
     pixels = square(element["image"], size=load_size, method=resize)
     top, left = rng.integers(load_size - size + 1, size=2)
     pixels = pixels[top : top + size, left : left + size]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images
 from bilateral_jax.data.records import catalogue, prepared
 
 VERSION = "1.0.0"
@@ -76,6 +76,7 @@ def prepare(name, source, data_dir, *, progress=None, **options) -> Result:
     root = pathlib.Path(data_dir) / name / _config_name(options) / VERSION
     if (root / "features.json").is_file():
         return _existing(tfds, root, facts)
+    atomic.check_folder(root)
     splits = catalogue.SOURCES[name](source, **options)
     with _quiet(tfds), tempfile.TemporaryDirectory() as empty:
         builder = _builder_class(name)(

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from bilateral_jax import images
+from bilateral_jax import images, regular_files
 from bilateral_jax.data.sources import unpaired, video, video_pairs, views
 from bilateral_jax.data.synthetic import degraded_clips
 
@@ -39,6 +39,9 @@ class Prepared:
                 f"{root} holds no prepared data set; give the folder that prepare printed, the "
                 "one with features.json"
             )
+        for name in os.listdir(root):
+            if reason := regular_files.fault(path := os.path.join(root, name)):
+                raise ValueError(f"{path} {reason}")
         builder = tfds.builder_from_directory(root)
         known = list(builder.info.splits)
         if not set(_names_of(split)) <= set(known):

@@ -16,6 +16,7 @@ import pathlib
 
 import numpy as np
 
+from bilateral_jax import regular_files
 from bilateral_jax.data.sources import image_files, labelled
 
 PARTS = ("all", "train", "validation", "test")
@@ -112,7 +113,7 @@ def read_votes(file) -> dict[str, np.ndarray]:
 
 
 def _from_text(file):
-    for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for count, line in enumerate(regular_files.read_text(file).splitlines(), 1):
         columns = line.split()
         if not columns:
             continue
@@ -123,7 +124,7 @@ def _from_text(file):
 
 def _from_json(file):
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        entries = json.loads(regular_files.read_text(file))
         return [
             (f"entry {count}", str(entry["image_id"]), [float(n) for n in entry["label"]])
             for count, entry in enumerate(entries)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import copy
+import hashlib
+import json
 import operator
 import warnings
 
@@ -48,8 +50,9 @@ class FileSource:
             raise ValueError(f"on_bad must be one of {ON_BAD}, got {on_bad!r}")
         self._on_bad, self.skipped = on_bad, list(lost)
         records = list(records)
-        reasons = self._validate(records, verify, threads)
+        reasons, sizes = self._validate(records, verify, threads)
         self._records = [record for record, reason in zip(records, reasons) if not reason]
+        self._sizes = [size for size, reason in zip(sizes, reasons) if not reason]
         self.skipped += [(self._name(r), reason) for r, reason in zip(records, reasons) if reason]
         if self.skipped:
             self._report(len(records) + len(lost))
@@ -120,7 +123,7 @@ class FileSource:
           ValueError: the part is empty.
         """
         part = copy.copy(self)
-        part._records = self._records[start:stop]
+        part._records, part._sizes = self._records[start:stop], self._sizes[start:stop]
         if not part._records:
             raise ValueError(f"part {start}:{stop} of a source of {len(self)} records is empty")
         return part
@@ -138,6 +141,31 @@ class FileSource:
           IndexError: there is no such record.
         """
         return self._name(self._records[operator.index(index)])
+
+    def identity(self) -> dict:
+        """Describes the records, see `views.identity`; reads no file.
+
+        Returns:
+          `{"records": int, "names": checksum of the names in order}`.
+        """
+        names = json.dumps([self._name(record) for record in self._records])
+        checksum = hashlib.blake2b(names.encode(), digest_size=16).hexdigest()
+        return {"records": len(self), "names": checksum}
+
+    def smaller_than(self, height: int, width: int) -> list[str]:
+        """Lists the records whose images are too small for a crop; reads no file.
+
+        Args:
+          height: of the crop.
+          width: of the crop.
+
+        Returns:
+          Their names. With verify="none" no size is known, and there are none.
+        """
+        known = zip(self._records, self._sizes)
+        return [
+            self._name(r) for r, size in known if size and (size[0] < height or size[1] < width)
+        ]
 
     def _read_or_next(self, index):
         """Reads a record, or the next that can be read."""
@@ -161,19 +189,23 @@ class FileSource:
             warnings.warn(f"the next record is used instead of a bad one: {reason}", stacklevel=4)
 
     def _validate(self, records, verify, threads):
-        """Returns for each record the reason why it is bad, or None."""
+        """Returns two lists: why each record is bad, or None; its (height, width), if known."""
         if verify == "none":
-            return [None] * len(records)
+            return [None] * len(records), [None] * len(records)
         check = self._inspect if verify == "headers" else self._read
 
-        def reason(record):
+        def result(record):
             try:
-                check(record)
+                found = check(record)
+                return None, _size_of(found) if isinstance(found, dict) else found
             except (OSError, ValueError) as error:
-                return str(error)
+                return str(error), None
 
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(reason, records))
+        pool = concurrent.futures.ThreadPoolExecutor(threads)
+        try:
+            return [list(each) for each in zip(*pool.map(result, records))] or [[], []]
+        finally:  # without waiting: after Ctrl-C, the files still to be read are left alone
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _report(self, count):
         names = image_files.join_names(
@@ -185,6 +217,11 @@ class FileSource:
                 "leave them out"
             )
         warnings.warn(f"{len(self.skipped)} of {count} records are skipped: {names}", stacklevel=4)
+
+
+def _size_of(element):
+    """(height, width) of the images of an element that was read."""
+    return element["input" if "input" in element else "image"].shape[-3:-1]
 
 
 class ImageRecords(FileSource):
@@ -207,7 +244,7 @@ class ImageRecords(FileSource):
         return record.name
 
     def _inspect(self, record):
-        self._reader.size(record.path)
+        return self._reader.size(record.path)
 
     def _read(self, record):
         return {"image": self._reader.read(record.path), "name": self._name(record)}

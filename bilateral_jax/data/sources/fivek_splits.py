@@ -13,6 +13,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
+from bilateral_jax import regular_files
 from bilateral_jax.data.sources import image_files
 
 COUNT = 5000
@@ -212,7 +213,7 @@ def _published(split, part, lists):
 
 def _keys(file):
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(regular_files.read_text(file))
     except ValueError as error:
         raise ValueError(f"{file} is not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -6,7 +6,7 @@ import collections
 import os
 import pathlib
 
-from bilateral_jax import images
+from bilateral_jax import images, regular_files
 
 
 def check_inside(path, root) -> pathlib.Path:
@@ -24,7 +24,7 @@ def check_inside(path, root) -> pathlib.Path:
     """
     root = pathlib.Path(root)
     full = root / path
-    if not full.resolve().is_relative_to(root.resolve()):
+    if not _resolved(full).is_relative_to(_resolved(root)):
         raise ValueError(f"listed file {os.fspath(path)!r} leads out of the folder {root}")
     return full
 
@@ -59,10 +59,10 @@ def read_lines(file) -> list[str]:
 
     Raises:
       OSError: it cannot be read.
-      ValueError: it is not text.
+      ValueError: it is not a regular file, or not text.
     """
     try:
-        text = pathlib.Path(file).read_text(encoding="utf-8-sig")
+        text = regular_files.read_text(file, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not a text file ({error})") from error
     stripped = (line.strip() for line in text.splitlines())
@@ -70,7 +70,10 @@ def read_lines(file) -> list[str]:
 
 
 def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE_SUFFIXES) -> dict:
-    """Lists the image files in one folder; hidden and other files are ignored.
+    """Lists the image files in one folder; hidden files and those of other suffixes are ignored.
+
+    What has an image's suffix and is no regular file (a FIFO, a device, a link that leads nowhere)
+    is listed, too: the reader refuses it by name, so that it counts as a bad record.
 
     Args:
       folder: the folder. It may itself be a link.
@@ -99,7 +102,7 @@ def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE
 
 
 def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pathlib.Path]:
-    """Lists the files, or the folders, in one folder, without hidden ones.
+    """Lists the files (all that is no folder), or the folders, in one folder, without hidden ones.
 
     Args:
       folder: the folder. It may itself be a link.
@@ -116,15 +119,15 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    allowed = [pathlib.Path(path).resolve() for path in (folder, root) if path is not None]
+    allowed = [_resolved(path) for path in (folder, root) if path is not None]
     found = []
     with os.scandir(folder) as scan:
         listing = list(scan)
     for entry in listing:
-        if entry.name.startswith(".") or entry.is_dir() != folders:
+        if entry.name.startswith(".") or _is_folder(entry) != folders:
             continue
         if entry.is_symlink() and not follow_links:
-            target = pathlib.Path(entry.path).resolve()
+            target = _resolved(entry.path)
             if not any(target.is_relative_to(path) for path in allowed):
                 raise ValueError(
                     f"the link {entry.path} leads out of its folder, to {target}; "
@@ -132,6 +135,18 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
                 )
         found.append(folder / entry.name)
     return found
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _resolved(path):
+    """Follows links as far as they lead; a link to itself is left as it is."""
+    return pathlib.Path(os.path.realpath(path))
 
 
 def number_key(name: str) -> tuple:

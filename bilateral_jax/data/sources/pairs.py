@@ -9,6 +9,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from bilateral_jax import regular_files
 from bilateral_jax.data.sources import file_source, image_files, readers
 
 
@@ -44,6 +45,7 @@ class FilePairs(file_source.FileSource):
         sizes = [reader.size(path) for reader, path in zip(self._readers, record[1:])]
         if None not in sizes:
             _check_equal(record, *sizes)
+        return sizes[0] or sizes[1]
 
     def _read(self, record):
         pair = [reader.read(path) for reader, path in zip(self._readers, record[1:])]
@@ -128,9 +130,10 @@ class PairedFolder(FilePairs):
             )
         found, lost = [], []
         for pair in zip(input_files, target_files):
-            name, absent = pair[0].name, [path for path in pair if not path.is_file()]
-            lost += [(name, f"listed file {path} does not exist") for path in absent[:1]]
-            if not absent:
+            name = pair[0].name
+            faults = [f"listed file {p} {said}" for p in pair if (said := regular_files.fault(p))]
+            lost += [(name, reason) for reason in faults[:1]]
+            if not faults:
                 found.append(Pair(name, *pair))
         return FilePairs(found, lost=lost, **_as_stored(input_bits, target_bits), **checks)
 

@@ -3,18 +3,19 @@
 A reader has three methods: `size(path)` returns (height, width) from the file's head, or None where
 that is not known before decoding; `read(path)` returns uint8 or uint16 pixels; `encoded(path)`
 returns the bytes of an image file that decodes to exactly these pixels, and (height, width). The
-latter two decode the whole file and so validate it.
+latter two decode the whole file and so validate it. All three refuse what is not a regular file,
+without opening it: a FIFO would block for ever.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import pathlib
+import os
 
 import numpy as np
 
-from bilateral_jax import color, images
+from bilateral_jax import color, images, regular_files
 from bilateral_jax.images import profiles
 from bilateral_jax.images.decoders import raw
 
@@ -34,19 +35,21 @@ class AsStored:
 
     def size(self, path):
         """Reads (height, width) from the file's header and checks the file's end."""
+        regular_files.check(path)
         header = images.inspect(path)
         _check_bits(path, header.bits, self.bits)
         return header.height, header.width
 
     def read(self, path):
         """Decodes the file."""
+        regular_files.check(path)
         pixels = images.read(path).pixels
         _check_bits(path, images.bit_depth(pixels), self.bits)
         return pixels
 
     def encoded(self, path):
         """Returns the file's bytes, after decoding it."""
-        content = pathlib.Path(path).read_bytes()
+        content = regular_files.read_bytes(path)
         pixels = images.decode(content, label=path).pixels
         _check_bits(path, images.bit_depth(pixels), self.bits)
         return content, pixels.shape[:2]
@@ -65,9 +68,10 @@ class ProPhoto:
 
     def read(self, path):
         """Decodes and converts the file."""
+        regular_files.check(path)
         photo = images.read(path)
         _check_bits(path, images.bit_depth(photo.pixels), 16)
-        if not _may_be_prophoto(photo.icc_profile):
+        if not _may_be_prophoto(path, photo.icc_profile):
             raise ValueError(
                 f"{path} has a colour profile that is not ProPhoto (ROMM RGB); "
                 'color="srgb" takes the colours as they are'
@@ -173,11 +177,16 @@ def _check_bits(path, bits, expected):
         raise ValueError(f"{path} holds {bits} bits per channel; {expected} are expected")
 
 
-def _may_be_prophoto(profile):
-    return profile is None or profiles.is_prophoto(profile)
+def _may_be_prophoto(path, profile):
+    try:
+        return profile is None or profiles.is_prophoto(profile)
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
 
 
 def _raw_file(path):
+    if os.path.exists(path):
+        regular_files.check(path)
     try:
         return raw.open_raw(str(path))
     except ValueError as error:

@@ -95,6 +95,16 @@ class Unpaired:
         """(name, reason) of what the two sources have left out."""
         return [*getattr(self._inputs, "skipped", []), *getattr(self._targets, "skipped", [])]
 
+    def identity(self) -> dict:
+        """Describes the records, see `views.identity`, and those of both sources."""
+        sides = {"inputs": self._inputs, "targets": self._targets}
+        return {"records": len(self)} | {n: views.identity(side) for n, side in sides.items()}
+
+    def smaller_than(self, height: int, width: int) -> list[str]:
+        """Lists the images of both sources that are too small, see `views.smaller_than`."""
+        sides = (self._inputs, self._targets)
+        return [name for side in sides for name in views.smaller_than(side, height, width)]
+
     def indices(self, index: int) -> tuple[int, int]:
         """Returns which input and which target make an element.
 

@@ -42,6 +42,11 @@ class WeakPairs(file_source.FileSource):
         super().__init__(enumerate(paired * rounds), lost=lost, verify="none", on_bad=on_bad)
         self.skipped += [*inputs.skipped, *targets.skipped]
 
+    def identity(self) -> dict:
+        """Describes the pairs and the windows of both cameras, see `views.identity`."""
+        sides = {"inputs": self._inputs, "targets": self._targets}
+        return super().identity() | {n: side.identity() for n, side in sides.items()}
+
     def _partners(self, start):
         complete = self._targets.is_complete
         return [d for d in self._range if complete(start.clip, start.number + d)]

@@ -42,6 +42,35 @@ def is_paired(source) -> bool:
     return getattr(source, "paired", True)
 
 
+def identity(source) -> dict:
+    """Describes which records a source has, to recognise it when a run is resumed.
+
+    Args:
+      source: any source; one may have a method `identity` of its own.
+
+    Returns:
+      JSON-able dict with "records", their number, and where they have names "names", a checksum of
+      the names in order.
+    """
+    own = getattr(source, "identity", None)
+    return {"records": len(source)} if own is None else own()
+
+
+def smaller_than(source, height: int, width: int) -> list[str]:
+    """Lists the elements of a source that are known to be too small for a crop.
+
+    Args:
+      source: any source; one that knows sizes without reading has a method of this name.
+      height: of the crop.
+      width: of the crop.
+
+    Returns:
+      Their names; empty where no size is known.
+    """
+    known = getattr(source, "smaller_than", None)
+    return [] if known is None else known(height, width)
+
+
 class View:
     """A source that wraps another one of the same length.
 
@@ -64,6 +93,10 @@ class View:
     def paired(self) -> bool:
         """Whether input and target show the same scene."""
         return is_paired(self._source)
+
+    def identity(self) -> dict:
+        """Describes the records, see `identity`: those of the wrapped source."""
+        return identity(self._source) | {"records": len(self)}
 
     def _exact(self, index):
         """Returns an element of the wrapped source, without substitution where it has such."""
@@ -99,6 +132,29 @@ class Numbered(View):
         return self._source[index] | {"record": np.int32(index)}
 
 
+class Waiting(View):
+    """Reads elements inside a context, for example one in which a signal ends the waiting.
+
+    Args:
+      source: any source.
+      context: `() -> context manager`, entered for each element.
+    """
+
+    def __init__(self, source, context):
+        super().__init__(source)
+        self._context = context
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns an element of the source."""
+        with self._context():
+            return self._source[index]
+
+    def exact(self, index: int) -> dict:
+        """Returns an element without substitution, see `file_source.FileSource.exact`."""
+        with self._context():
+            return self._exact(index)
+
+
 class Cached(View):
     """Keeps elements in memory, up to a budget; the others are read again each time.
 
@@ -112,6 +168,10 @@ class Cached(View):
     def __init__(self, source, *, max_bytes: int = 2 << 30, exact: bool = False):
         super().__init__(source)
         self._left, self._kept, self._is_exact = max_bytes, {}, exact
+
+    def smaller_than(self, height: int, width: int) -> list[str]:
+        """Lists the elements that are too small, see `smaller_than`: their sizes stay."""
+        return smaller_than(self._source, height, width)
 
     def __getitem__(self, index: int) -> dict:
         """Returns element `index` of the source; the caller must not write into it."""

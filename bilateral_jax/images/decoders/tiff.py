@@ -9,10 +9,10 @@ import os
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, metadata, profiles, tiff_tags
+from bilateral_jax.images import exif_in_tiff, headers, metadata, profiles, tiff_tags
 from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
-_ICC, _INK_SET = 34675, 332  # tags
+_ICC, _INK_SET, _LAYERS = 34675, 332, 37724  # tags
 _UNCOMPRESSED, _JPEG = 1, (6, 7)
 _YCBCR = 6
 # Photometric interpretation -> (what it is, colour channels).
@@ -28,12 +28,25 @@ _COLORS = {
 }
 _SIGNED_LAB = 8
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # kinds of extra samples
-_BITS = {"grey": (1, 2, 4, 8, 16), "palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,)}
-_BITS["white is zero"] = _BITS["grey"]
+_GREY_BITS = (1, 2, 4, 8, 10, 12, 14, 16)
+_BITS = {"grey": _GREY_BITS, "white is zero": _GREY_BITS, "RGB": (8, 10, 12, 14, 16)}
+_BITS |= {"palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,), "CMYK": (8, 16)}
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
-    """Prepares the decoding of a TIFF file; see `plans.plan`."""
+def plan(file, *, first_frame: bool) -> headers.Plan:
+    """Prepares the decoding of a TIFF file.
+
+    Args:
+      file: open for reading bytes; it must stay open until the pixels are decoded.
+      first_frame: accept several frames or pages, and take the first.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: as `plans.plan`.
+      ImportError: a package that the format needs is not installed.
+    """
     import imagecodecs  # noqa: F401, without it tifffile has few codecs
     import tifffile
 
@@ -42,33 +55,35 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         tifffile.logger().addHandler(logging.NullHandler())
     tiff = tifffile.TiffFile(file)
     if tiff_pages.is_raw(tiff):
-        return raw.plan(file, label=label, first_frame=first_frame)
+        return raw.plan(file, first_frame=first_frame)
     page = tiff_pages.full_page(tiff, first_frame=first_frame)
     color, count = _check_colors(page)
     alpha = _alpha(page, count)
-    profile = page.tags.valueof(_ICC) or tiff.pages[0].tags.valueof(_ICC)
-    profile = bytes(profile) if profile else None
-    if color in ("CMYK", "Lab"):
+    profile = bytes(_value(tiff, page, _ICC) or b"") or None
+    if color in profiles.CONVERTED_SPACES:
         profiles.check_convertible(profile, color)
+    elif not profile and color != "white is zero":
+        profile = tiff_tags.profile(page, grey=color == "grey")
     subsampled = page.photometric == _YCBCR and page.compression not in _JPEG
     if subsampled:
         tiff_subsampled.check(tiff, page)
     else:
         page.decode(None, 0)  # raises what tifffile's decoder does not support
     _check_complete(page, file.seek(0, os.SEEK_END))
-    orientation = page.tags.valueof(exif_lib.ORIENTATION, default=1)
-    attributes, _ = metadata.upright(tiff_tags.attributes(file, page), orientation)
-    attributes["notes"] = tuple(_notes(page, color, count))
+    orientation = _value(tiff, page, exif_lib.ORIENTATION) or 1
+    attributes, _ = metadata.upright(_metadata(file, tiff, page), orientation=orientation)
 
     def decode():
         if subsampled:
             stored = tiff_subsampled.decode(file, page)
         else:
             stored = _channels(page, color, count, alpha, profile)
-        exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
+        notes = list(_notes(tiff, page, color, count))
+        attributes["exif"] = exif_lib.if_readable(notes, exif_in_tiff.read, file)
+        attributes["notes"] = tuple(notes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
-    bits = 16 if page.bitspersample == 16 else 8
+    bits = 16 if page.bitspersample > 8 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)
     return headers.Plan(header, decode)
 
@@ -82,7 +97,7 @@ def _check_colors(page):
         raise ValueError("its inks are others than CMYK")
     if page.imagedepth != 1:
         raise ValueError(f"it holds a volume {page.imagedepth} images deep")
-    supported = _BITS.get(color, (8, 16))
+    supported = _BITS[color]
     if page.sampleformat not in (1, 4) or page.bitspersample not in supported:
         kind = {2: "int{}", 3: "float{}", 5: "complex int{}", 6: "complex{}"}
         found = kind.get(page.sampleformat, "{} bits").format(page.bitspersample)
@@ -108,13 +123,30 @@ def _alpha(page, count):
     return count + number, kinds[number] == _PREMULTIPLIED
 
 
-def _notes(page, color, count):
+def _value(tiff, page, number):
+    """A tag of the page; else of the first one, where cameras describe the photo."""
+    own = page.tags.valueof(number)
+    return tiff.pages[0].tags.valueof(number) if own is None else own
+
+
+def _metadata(file, tiff, page):
+    """The attributes of the page; XMP and IPTC perhaps of the first one."""
+    own, first = (tiff_tags.attributes(file, each) for each in (page, tiff.pages[0]))
+    return own | {name: own[name] or first[name] for name in ("xmp", "iptc")}
+
+
+def _notes(tiff, page, color, count):
     """Sentences about what is converted and left out."""
-    if color in ("CMYK", "Lab"):
-        yield profiles.CONVERTED.format(color)
+    if color in profiles.CONVERTED_SPACES:
+        yield profiles.CONVERSION_NOTE.format(color)
+    if _LAYERS in page.tags:
+        yield "Photoshop's layers are left out"
+    if tiff_pages.has_mask(tiff):
+        yield "a mask beside the image is left out"
     beside = page.samplesperpixel - count - 1
     if beside > 0:
-        yield f"{beside} channel{'s' * (beside > 1)} beside colours and alpha are left out"
+        number = "channel is" if beside == 1 else "channels are"
+        yield f"beside colours and alpha, {beside} {number} left out"
 
 
 def _check_complete(page, file_size):
@@ -138,9 +170,9 @@ def _channels(page, color, count, alpha, profile):
     # tifffile's shape: separate planes, depth, rows, columns, interleaved channels.
     stored = page.asarray(maxworkers=1).reshape(page.shaped)[:, 0]
     stored = np.moveaxis(stored, 0, -1).reshape(*stored.shape[1:3], -1)
-    if page.bitspersample < 8 and color != "palette":
-        stored = stored.astype(np.uint8) * np.uint8(255 // ((1 << page.bitspersample) - 1))
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    if color != "palette":
+        stored = _full_range(stored, page.bitspersample)
     opacity = stored[..., alpha[0]] if alpha else None
     colors = stored[..., :count]
     if color == "palette":
@@ -149,12 +181,21 @@ def _channels(page, color, count, alpha, profile):
         colors = np.iinfo(colors.dtype).max - colors
     if alpha and alpha[1]:
         colors = _divided(colors, opacity)
-    if color in ("CMYK", "Lab"):
+    if color in profiles.CONVERTED_SPACES:
         colors = colors ^ np.uint8([0, 128, 128]) if page.photometric == _SIGNED_LAB else colors
         colors = profiles.to_srgb(colors, profile)
     if opacity is None:
         return colors
     return np.concatenate([colors, opacity[..., None].astype(colors.dtype)], axis=-1)
+
+
+def _full_range(stored, bits):
+    """Scales samples of other depths than 8 and 16 to the next of these."""
+    if bits in (8, 16):
+        return stored
+    white, maximum = 255 if bits < 8 else 65535, (1 << bits) - 1
+    scaled = (stored.astype(np.uint32) * np.uint32(white) + maximum // 2) // maximum
+    return scaled.astype(np.uint8 if bits < 8 else np.uint16)
 
 
 def _check_jpeg(page):
@@ -164,13 +205,14 @@ def _check_jpeg(page):
         page.parent.filehandle.seek(start)
         content = page.parent.filehandle.read(count)
         if content.startswith(b"\xff\xd8"):  # old-style JPEG may have its head elsewhere
-            jpeg.undamaged(tables + content[2:] if tables else content, "GRAY")
+            jpeg.decode_strictly(tables + content[2:] if tables else content, "GRAY")
 
 
 def _palette(colormap):
-    """uint8 `[count, 3]`; some programs write 8-bit values into the 16-bit table."""
+    """uint8 `[count, 3]`, of greys alone `[count, 1]`; some programs write 8-bit values into it."""
     table = np.asarray(colormap).T
-    return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    return table[:, :1] if (table == table[:, :1]).all() else table
 
 
 def _divided(colors, opacity):

@@ -47,15 +47,27 @@ def full_page(tiff, *, first_frame: bool):
     if not full:
         raise ValueError("it holds only reduced copies of an image")
     count = max(len(full), _stacked(tiff))
-    if count > 1 and not first_frame:
-        raise ValueError(headers.several_frames(count, "pages"))
+    headers.check_frames(count, first_frame=first_frame, of="pages")
     return full[0]
+
+
+def has_mask(tiff) -> bool:
+    """Whether a page is a mask of the image.
+
+    Args:
+      tiff: `tifffile.TiffFile`.
+    """
+    return any(_kind(page) & _MASK for page in _all_pages(tiff))
+
+
+def _kind(page):
+    return int(page.tags.valueof(_NEW_SUBFILE_TYPE, 0))
 
 
 def _is_auxiliary(page):
     if page.tags.valueof(_OLD_SUBFILE_TYPE) == _OLD_REDUCED:
         return True
-    return bool(int(page.tags.valueof(_NEW_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK))
+    return bool(_kind(page) & (_REDUCED | _MASK))
 
 
 def _stacked(tiff):

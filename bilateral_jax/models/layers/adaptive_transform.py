@@ -18,7 +18,7 @@ POSITIONS = ("align_corners", "integer_division")
 
 
 class AdaptiveTransform(nn.Module):
-    """A low-res input of 256 x 256 gives a colour transform, which is applied in row tiles.
+    """A low-res input of 256 x 256 gives a colour transform, which is applied in tiles.
 
     Sub-classes have `coefficients(lowres, *, train, dropout_key)` and `render(coefficients, image,
     *, window, train)`.
@@ -56,35 +56,35 @@ class AdaptiveTransform(nn.Module):
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
 
-    def plan_row_tile(
-        self, start: int, size: tuple[int, int], full_size: tuple[int, int]
-    ) -> inference_methods.RowTilePlan:
-        """Plans the rendering of a row tile.
+    def plan_tile(
+        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
+    ) -> inference_methods.TilePlan:
+        """Plans the rendering of a tile.
 
         Args:
-          start: its first row.
+          corner: its first row and column.
           size: its rows and columns; it may reach beyond the image below and to the right.
           full_size: (height, width) of the image.
 
         Returns:
           The plan.
         """
-        window = np.asarray([[start, 0, *full_size]], np.int32)
-        rows = (start, start + size[0])
-        return inference_methods.RowTilePlan(rows, (0, size[1]), {"window": window})
+        window = np.asarray([[*corner, *full_size]], np.int32)
+        rows, columns = ((first, first + count) for first, count in zip(corner, size, strict=True))
+        return inference_methods.TilePlan(rows, columns, {"window": window})
 
-    def render_row_tile(self, coefficients, rows, arrays: dict):
-        """Renders a planned row tile, equal to the same rows of `render` on the whole image.
+    def render_tile(self, coefficients, pixels, arrays: dict):
+        """Renders a planned tile, equal to that part of `render` on the whole image.
 
         Args:
           coefficients: what `coefficients` returned.
-          rows: `[1, r, c, 3]`, the source rows and columns that the plan names.
+          pixels: `[1, r, c, 3]`, the source rows and columns that the plan names.
           arrays: of the plan.
 
         Returns:
           `[1, *size, 3]`.
         """
-        return self.render(coefficients, rows, window=arrays["window"])
+        return self.render(coefficients, pixels, window=arrays["window"])
 
 
 def check_positions(value):

@@ -3,13 +3,14 @@
 From `size` to `size // 2` pixels and back, the position of an output pixel drifts by less than one
 pixel from twice (half) its index. So a level needs three fixed taps per output pixel, weighted by a
 tent around the true position: no gather, and the transpose is as regular. The weights depend on a
-row's position in the whole image only; a row tile therefore gets exactly the whole image's values.
+row's position in the whole image only; a tile therefore gets exactly the whole image's values.
 """
 
 import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 
 
 def half(size: int) -> int:
@@ -144,7 +145,7 @@ def _along(vector, rank, axis):
     return vector.reshape(shape)
 
 
-# Rows that a row tile computes ahead of the ones it slices: of the finest level, of the middle one.
+# Rows that a tile computes ahead of the ones it slices: of the finest level, of the middle one.
 _AHEAD = (8, 2)
 
 
@@ -163,14 +164,23 @@ class Axis:
 
 
 def whole(size: int) -> Axis:
-    """Makes the weights of a whole axis."""
+    """Makes the weights of a whole axis.
+
+    Raises:
+      ValueError: the size is symbolic, in a program exported for any size.
+    """
+    if export.is_symbolic_dim(size):
+        raise ValueError(
+            "a network with an image pyramid is exported for one size: height and width must be "
+            f"numbers, got the symbolic size {size}"
+        )
     finest = Span(0, size, size)
     middle, coarsest = finest.halved(), finest.halved().halved()
     return Axis(_weights((finest, middle, coarsest), middle))
 
 
-def row_tile(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Span, ...], Axis]:
-    """Plans rows `[start, start + count)` of an image of `total` rows.
+def tile(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple[Span, ...], Axis]:
+    """Plans rows (or columns) `[start, start + count)` of an image of `total` rows.
 
     Args:
       start: first row, a multiple of 4.
@@ -197,7 +207,7 @@ def row_tile(start: int, count: int, total: int) -> tuple[tuple[int, int], tuple
 
 
 def tile_axis(weights: dict) -> Axis:
-    """Plans the rows of a row tile from its weights, which may be traced."""
+    """Plans the rows of a tile from its weights, which may be traced."""
     return Axis(weights, (2, 1))
 
 
@@ -228,7 +238,7 @@ def finer(x, level: int, rows: Axis, columns: Axis):
 
 
 def crop_tile(finest, middle, rows: Axis, columns: Axis):
-    """Cuts the computed levels `[b, h, w, c]` of a row tile to the pixels that are sliced."""
+    """Cuts the computed levels `[b, h, w, c]` of a tile to the pixels that are sliced."""
     levels = []
     for x, ahead, name in zip((finest, middle), _AHEAD, ("double_0", "double_1"), strict=True):
         height, width = len(rows.weights[name]), len(columns.weights[name])

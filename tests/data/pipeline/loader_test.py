@@ -1,5 +1,7 @@
 """Worker processes: the same batches in the same order, and no worker outlives its trainer."""
 
+import contextlib
+import multiprocessing
 import os
 import pathlib
 import signal
@@ -30,6 +32,9 @@ def test_workers_give_the_same_batches_and_positions():
     alone, helped = make(threads=0), make(workers=2)
     for _ in range(5):
         assert_equal(next(alone), next(helped))
+    # A forked child of a process that has started JAX hangs in its first computation.
+    kinds = {type(process).__name__ for process in multiprocessing.active_children()}
+    assert kinds and all("Spawn" in kind for kind in kinds), kinds
     state = helped.get_state()
     helped.close()
     resumed = make(workers=1, threads=0)
@@ -37,6 +42,34 @@ def test_workers_give_the_same_batches_and_positions():
     for _ in range(3):
         assert_equal(next(alone), next(resumed))
     resumed.close()
+
+
+def test_a_batch_can_be_looked_at_before_it_is_taken():
+    stream, other = make(threads=0), make(threads=0)
+    for step in range(3):
+        seen = stream.peek()
+        assert_equal(stream.peek(), seen)
+        assert stream.get_state() == {"examples": 2 * step}
+        assert_equal(next(stream), seen)
+        assert_equal(next(other), seen)
+
+
+def test_a_wait_that_is_cut_short_leaves_the_position(monkeypatch):
+    stream, other = make(threads=0), make(threads=0)
+    assert_equal(next(stream), next(other))
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "waiting", cut_short, raising=False)
+        with pytest.raises(InterruptedError):
+            next(stream)
+    assert stream.get_state() == {"examples": 2}
+    stream.waiting = contextlib.nullcontext
+    assert_equal(next(stream), next(other))
+
+
+@contextlib.contextmanager
+def cut_short():
+    yield
+    raise InterruptedError  # after the batch was read, the worst moment
 
 
 def assert_equal(one, other):

@@ -254,6 +254,12 @@ def test_bad_files_stop_the_preparation_and_leave_nothing(tmp_path, capsys):
     assert run("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert "train/target/1.png" in said and said.count("\n") == 1
+    (tmp_path / "files" / "heldout" / "input" / "1.png").unlink()
+    assert run("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out") == 1
+    assert "--on-bad skip would leave them out" in capsys.readouterr().err  # as it is typed
+    (tmp_path / "files" / "heldout" / "input" / "1.png").symlink_to(__file__)
+    assert run("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out") == 1
+    assert "--option follow_links=True accepts that" in capsys.readouterr().err
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 

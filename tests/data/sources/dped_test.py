@@ -8,6 +8,8 @@ from bilateral_jax.data.sources import dped
 from tests import fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 
 @pytest.fixture

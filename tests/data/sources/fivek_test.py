@@ -11,6 +11,8 @@ from bilateral_jax.data.sources import fivek, fivek_splits
 from tests import assets, fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 # Where a layout keeps photo 7 and expert c's retouch of it.
 PATHS = {

@@ -9,6 +9,8 @@ from bilateral_jax.data.sources import ava, tid2013
 from tests import fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 IDS = (953619, 12, 953958, 4077, 300)
 

@@ -7,6 +7,8 @@ from bilateral_jax import images
 from bilateral_jax.data.sources import pairs
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 
 def pixels(seed, shape=(6, 8, 3), dtype=np.uint8):

@@ -12,6 +12,8 @@ from bilateral_jax.images import exif
 from tests import fake_datasets, fake_raw_files
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 # As tabulated for ROMM RGB (D50), Bradford adaptation D50 to D65, and sRGB (D65).
 XYZ_FROM_ROMM = np.array(

@@ -10,6 +10,8 @@ from bilateral_jax.data.sources import unpaired, views
 from tests import fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from bilateral_jax.data.synthetic import degraded_clips
 from tests import fake_datasets
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
+pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
+pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
 SHAPE = (16, 24, 3)
 

@@ -30,7 +30,7 @@ def test_halve(size):
     actual = corner_aligned.halve(jnp.asarray(column)[:, None], axis.weights["halve_1"], axis=0)[
         :, 0
     ]
-    np.testing.assert_allclose(actual, resize_by_loops(column, max(size // 2, 1)), atol=3e-6)
+    np.testing.assert_allclose(actual, resize_by_loops(column, max(size // 2, 1)), atol=6e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -40,7 +40,7 @@ def test_double(size):
     actual = corner_aligned.double(jnp.asarray(column)[None, :], axis.weights["double_0"], axis=-1)[
         0
     ]
-    np.testing.assert_allclose(actual, resize_by_loops(column, size), atol=3e-6)
+    np.testing.assert_allclose(actual, resize_by_loops(column, size), atol=6e-6)
 
 
 @pytest.mark.parametrize("total", [1, 3, 18, 37, 64, 101])
@@ -64,10 +64,10 @@ def test_row_tiles_equal_the_whole(total, count):
         )
 
     whole = there_and_back(image, corner_aligned.whole(total), corner_aligned.whole(width))
-    (left, right), _, columns = corner_aligned.row_tile(0, 16, width)
+    (left, right), _, columns = corner_aligned.tile(0, 16, width)
     around = image[:, :, np.clip(np.arange(left, right), 0, width - 1)]
     for start in range(0, total, 4):
-        (first, stop), spans, rows = corner_aligned.row_tile(start, count, total)
+        (first, stop), spans, rows = corner_aligned.tile(start, count, total)
         source = around[:, np.clip(np.arange(first, stop), 0, total - 1)]
         tile = run(source, rows.weights, columns.weights)
         assert spans[0] == corner_aligned.Span(start, count, total)
@@ -78,4 +78,4 @@ def test_row_tiles_equal_the_whole(total, count):
 
 def test_row_tiles_start_at_multiples_of_four():
     with pytest.raises(ValueError, match="start must be a multiple of 4, got 6"):
-        corner_aligned.row_tile(6, 8, 40)
+        corner_aligned.tile(6, 8, 40)

@@ -1,0 +1,47 @@
+"""What a run does every so many steps: saving, evaluating, logging."""
+
+from bilateral_jax.training import loop
+
+
+def check_intervals(steps, **run):
+    """Refuses lengths and intervals that are no positive numbers of steps.
+
+    Args:
+      steps: of the training.
+      **run: section of a config.
+
+    Raises:
+      ValueError: one is not; it is named.
+    """
+    intervals = {name: run[name] for name in run if name.endswith("_every")}
+    for name, value in {"steps": steps, **intervals}.items():
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
+
+
+def make(
+    save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
+    max_skipped=0, accept_changed_data=False,
+):  # fmt: skip
+    """Makes the hooks of the loop and its options.
+
+    Args:
+      save: `(step, state, max_to_keep)`.
+      evaluate: `(step, state, sheet_photos)`.
+      log_every: steps between lines of metrics.
+      evaluate_every: steps between evaluations.
+      sheet_photos: photos of an evaluation that are drawn.
+      checkpoint_every: steps between checkpoints.
+      max_to_keep: checkpoints that are kept.
+      max_skipped: steps that are not finite and may be skipped.
+      accept_changed_data: see `resume.check_sources`.
+
+    Returns:
+      (hooks, the evaluation last; `max_skipped`; options of `loop.fit`).
+    """
+    del accept_changed_data  # was used when the run was restored
+    hooks = [
+        loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
+        loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
+    ]
+    return hooks, max_skipped, {"log_every": log_every, "max_skipped": max_skipped}
