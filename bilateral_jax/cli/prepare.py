@@ -4,6 +4,7 @@ import sys
 import warnings
 
 from bilateral_jax.cli import arguments
+from bilateral_jax.data import option_errors
 from bilateral_jax.data.records import builders, catalogue
 
 _MOST_NAMED = 20  # of skipped files
@@ -74,7 +75,9 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
                 name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
             )
     except TypeError as error:
-        raise ValueError(f"prepare {name}: {error}") from error
+        reason = option_errors.reason(error)
+        said = f" {reason}; options are given as --option KEY=VALUE" if reason else f": {error}"
+        raise ValueError(f"prepare {name}{said}") from error
     counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())
     state = "prepared" if result.fresh else "already prepared"
     print(f"{state}: {result.root}: {counts} records, {_bytes(result.size)}", end="")

@@ -1,10 +1,10 @@
 """Data sources by name, so that a config can choose them."""
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
+from bilateral_jax.data import option_errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
 from bilateral_jax.data.sources import (
@@ -44,7 +44,7 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     try:
         source = KINDS[kind](**options)
     except TypeError as error:
-        reason = _option_error(str(error))
+        reason = option_errors.reason(error)
         if reason is None:
             raise
         raise TypeError(f"source {kind!r} {reason}") from error
@@ -53,15 +53,6 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     # A source of files has its own, which takes no substitute from outside the part.
     part = getattr(source, "part", None)
     return views.Subset(source, start, stop) if part is None else part(start, stop)
-
-
-def _option_error(message):
-    """What Python says of a call's keywords, said of a source's options; None for other errors."""
-    if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", message):
-        return f"has no option {found[1]}"
-    if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", message):
-        return f"needs the option {found[1]}"
-    return None
 
 
 @functools.lru_cache(maxsize=2)
