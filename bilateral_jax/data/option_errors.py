@@ -1,0 +1,21 @@
+"""Errors of options that users name: what Python says of keyword arguments, said of options."""
+
+from __future__ import annotations
+
+import re
+
+
+def reason(error: TypeError) -> str | None:
+    """Says which option is unknown or missing.
+
+    Args:
+      error: of a call with the options as keyword arguments.
+
+    Returns:
+      "has no option 'x'" or "needs the option 'x'", to stand behind a name; None for other errors.
+    """
+    if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", str(error)):
+        return f"has no option {found[1]}"
+    if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", str(error)):
+        return f"needs the option {found[1]}"
+    return None
