@@ -35,7 +35,7 @@ def add_arguments(command):
         action="append",
         default=[],
         type=arguments.option,
-        metavar="KEY=VALUE",
+        metavar="NAME=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
     add(
@@ -77,7 +77,7 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
             )
     except TypeError as error:
         reason = option_errors.reason(error)
-        said = f" {reason}; options are given as --option KEY=VALUE" if reason else f": {error}"
+        said = f" {reason}; options are given as --option NAME=VALUE" if reason else f": {error}"
         raise ValueError(f"prepare {name}{said}") from error
     except ValueError as error:
         raise ValueError(_as_options(str(error))) from error
