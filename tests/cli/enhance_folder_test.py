@@ -273,34 +273,6 @@ def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
     assert 'pip install "bilateral_jax[raw]"' in capsys.readouterr().err
 
 
-def test_empty_paths_and_numbers_that_are_not_finite_are_no_arguments(enhance, capsys):
-    for arguments in (["", "out"], ["in", ""], ["in", "out", "--condition", "nan"]):
-        with pytest.raises(SystemExit) as stopped:
-            enhance(*arguments)
-        assert stopped.value.code == 2
-        assert ("the path is empty" in (err := capsys.readouterr().err)) == ("" in arguments), err
-    with pytest.raises(SystemExit):
-        command_line.main(["enhance", "in", "out", "--checkpoint", ""])
-
-
-def test_the_folder_of_the_inputs_is_no_folder_for_outputs(tmp_path, enhance, capsys):
-    for name in ("a.png", "b.png"):
-        images.write(tmp_path / name, PIXELS)
-    (tmp_path / "c.bmp").write_bytes(b"BM")
-    assert enhance(tmp_path, tmp_path, "--overwrite") == 1
-    shown = capsys.readouterr().err
-    assert shown.count("\n") == 1 and "2 outputs in" in shown and "would replace inputs" in shown
-    assert tree(tmp_path) == ["a.png", "b.png", "c.bmp"]
-
-
-def test_special_files_are_not_replaced(tmp_path, enhance, capsys):
-    images.write(tmp_path / "a.png", PIXELS)
-    os.mkfifo(tmp_path / "pipe.png")
-    assert enhance(tmp_path / "a.png", tmp_path / "pipe.png", "--overwrite") == 1
-    assert "pipe.png is a FIFO, not a regular file" in capsys.readouterr().err
-    assert (tmp_path / "pipe.png").is_fifo()
-
-
 def test_weights_that_are_not_finite_are_refused_before_the_work(tmp_path, checkpoint, capsys):
     saved = networks.load(checkpoint)
     saved.params["guide_network"]["mix"] = saved.params["guide_network"]["mix"] * np.nan
@@ -314,13 +286,6 @@ def test_weights_that_are_not_finite_are_refused_before_the_work(tmp_path, check
     expected = "NaN or infinite weights in 1 of 25 arrays (params/guide_network/mix, ...)"
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "out.png").exists()
-
-
-def test_kinds_of_files_in_the_plural():
-    kinds = {"file without suffix": 2, "link to a folder": 2, ".mov": 2, "hidden file": 1}
-    assert photo_paths.describe(kinds) == (
-        "2 .mov, 2 files without suffix, 2 links to a folder, 1 hidden file"
-    )
 
 
 def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path, enhance, monkeypatch):
