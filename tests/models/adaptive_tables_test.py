@@ -215,9 +215,9 @@ def test_slices_of_channels_equal_loops(positions):
     ("name", "positions"),
     [("LUTwithBGrid", "integer_division"), ("SVDLUT", None), ("SepLUT", None)],
 )
-def test_row_tiles_equal_the_whole(name, positions):
+def test_tiles_equal_the_whole(name, positions):
     network = small(name, positions)
-    for size in ((21, 9), (1, 1)):
+    for size in ((21, 9), (1, 1), (9, 290)):
         image = random_image(*size)
         out = inference.enhance(network, image, tile_rows=8)
         np.testing.assert_allclose(out, network(image), atol=2e-6)
