@@ -77,6 +77,7 @@ def test_large_images_have_large_tiles():
     assert by_grid._tile_size((3000, 700), None) == (256, 256)
     assert by_grid._tile_size((3000, 70), None) == (256, 128)
     assert by_grid._tile_size((3000, 4000), 6) == (8, 1024)
+    assert by_grid._tile_size((100, 70), 10**9) == (128, 128)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2)])
