@@ -57,7 +57,7 @@ def enhance(model, image, *, method, tile_rows, conditions):
 
 
 def _tile_size(full_size, tile_rows):
-    """Returns the rows and columns of a tile: the cheaper of the two sizes, if no rows are given."""
+    """Returns the rows and columns of a tile: the cheaper of the two sizes, or the rows given."""
 
     def cost(size):
         count = math.prod(-(-whole // part) for whole, part in zip(full_size, size, strict=True))

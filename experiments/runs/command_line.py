@@ -1,4 +1,4 @@
-"""The command line of programs with a config: a wrong word is one line and exit code 2."""
+"""Command lines of programs with a config: a mistake is reported in one line, with exit code 2."""
 
 import difflib
 import functools
@@ -14,7 +14,7 @@ from bilateral_jax.training import stop_requests
 
 
 class UsageError(ValueError):
-    """Words of the command line that cannot be used."""
+    """A command line that cannot be parsed."""
 
 
 def run(main, *, config, required=()):
@@ -57,7 +57,7 @@ def parse(arguments, *, config, required=(), values=flags.FLAGS):
 
     Raises:
       UsageError: an unknown flag, a missing or broken config file, an override of an entry that the
-        config lacks or of another type, or a word that is no flag; one sentence.
+        config lacks or of another type, or a word that is not a flag; one sentence.
     """
     try:
         words = values(arguments)
@@ -65,7 +65,7 @@ def parse(arguments, *, config, required=(), values=flags.FLAGS):
         missing = [name for name in required if values[name].value is None]
         if loaded is not None:
             getattr(loaded, "lock", None)  # fails if the file could not be read
-    except Exception as error:  # of the config file, which may raise anything, too
+    except Exception as error:  # the config file is code, which may raise anything
         path = _value(arguments, config) or values[config].default
         raise UsageError(_reason(error, arguments, config, path)) from error
     if missing:
@@ -132,7 +132,7 @@ def _unknown_entry(section, path, config):
     for name in path:
         plain = name.split("[")[0]
         if not hasattr(section, "keys"):
-            return f"--{so_far}.{name}: {so_far} is a value, no section"
+            return f"--{so_far}.{name}: {so_far} is a value, not a section"
         known = sorted(section.keys())
         if plain not in known:
             close = difflib.get_close_matches(plain, known, n=1)

@@ -171,7 +171,7 @@ def _check_config(workdir, config):
     path = workdir / "config.json"
     before = atomic.read_json(path) if path.exists() else None
     if before is not None and _has_begun(workdir):
-        if differing := config_differences.differences(before, config, going_on=True):
+        if differing := config_differences.differences(before, config, continuing=True):
             raise ValueError(
                 f"{workdir} holds a run of another config ({differing}); "
                 "choose another workdir, or give the same config to resume that run"
