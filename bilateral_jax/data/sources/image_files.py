@@ -72,8 +72,8 @@ def read_lines(file) -> list[str]:
 def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE_SUFFIXES) -> dict:
     """Lists the image files in one folder; hidden files and those of other suffixes are ignored.
 
-    What has an image's suffix and is no regular file (a FIFO, a device, a link that leads nowhere)
-    is listed, too: the reader refuses it by name, so that it counts as a bad record.
+    What has an image's suffix and is not a regular file (a FIFO, a device, a dangling link) is
+    listed, too: the reader refuses it by name, so that it counts as a bad record.
 
     Args:
       folder: the folder. It may itself be a link.
@@ -102,7 +102,7 @@ def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE
 
 
 def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pathlib.Path]:
-    """Lists the files (all that is no folder), or the folders, in one folder, without hidden ones.
+    """Lists the files (whatever is not a folder) or the folders in a folder, without hidden ones.
 
     Args:
       folder: the folder. It may itself be a link.
