@@ -56,7 +56,7 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
 
 
 def option_error(error: TypeError) -> str | None:
-    """Says of a source's options what Python says of the keywords of a function.
+    """Rewords Python's TypeError on the keywords of a call in terms of a source's options.
 
     Args:
       error: of the call that makes the source.

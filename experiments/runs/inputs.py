@@ -37,14 +37,14 @@ def open_(batches_of, request, *, seed, data, batches, members):
     Args:
       batches_of: the experiment's `batches`.
       request: a `stop_requests.StopRequest`; with one process a signal ends the waiting for files.
-        Several processes agree on a step to stop after, and wait for one another.
+        Several processes do not stop here: they agree on a step to stop after.
       seed: of the order and the augmentation.
       data: section of a config: keywords of the source, for `train` and `heldout`.
       batches: section of a config, for `batches_of`.
       members: what every element of the sources must hold.
 
     Returns:
-      An `Inputs`; no batch was read yet.
+      An `Inputs`; no batch is read.
 
     Raises:
       stop_requests.Stopped: a signal came while the files were listed and validated.
@@ -78,10 +78,10 @@ def _make(section, members, *, kind, **options):
         source = registry.make(kind=kind, **options)
         held = source[0] if len(source) else members
     except (OSError, ValueError, TypeError) as error:
-        option = rf"--config.data.{section}.\1=\2"  # as what the message advises is typed here
+        option = rf"--config.data.{section}.\1=\2"  # how the advised option is typed
         advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, errors.sentence(error))
-        name = TypeError if isinstance(error, TypeError) else ValueError
-        raise name(f"--config.data.{section}: {advised}") from error
+        kind_of_error = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind_of_error(f"--config.data.{section}: {advised}") from error
     if missing := [member for member in members if member not in held]:
         raise ValueError(
             f"--config.data.{section}: this experiment needs elements with {', '.join(members)}; "
@@ -91,7 +91,7 @@ def _make(section, members, *, kind, **options):
 
 
 def check_sizes(update, state, loader, batches):
-    """Traces the update with the first batch, before compiling, to find sizes that do not fit.
+    """Checks, by tracing the update with the first batch, that its sizes fit the network.
 
     Args:
       update: of all devices, as `parallel.update` makes it; with one process alone.
@@ -100,14 +100,14 @@ def check_sizes(update, state, loader, batches):
       batches: section of the config.
 
     Raises:
-      ValueError: the update cannot take the batch; the message has its sizes and the reason.
+      ValueError: the update fails with this batch; the message has its sizes and the reason.
     """
     batch = loader.peek()
     if distributed.count() > 1:
         return
     try:
         update.trace(state, batch)
-    except Exception as error:  # of the network's layers, which have errors of their own
+    except Exception as error:  # layers raise errors of their own
         sizes = ", ".join(f"{name} {list(np.shape(batch[name]))}" for name in ("input", "target"))
         reason = " ".join(str(error).split())[:500]
         options = ", ".join(f"{name} {batches[name]}" for name in _SIZES if name in batches)
