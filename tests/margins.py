@@ -7,7 +7,7 @@ The smallest margin of a test is its property `margin`; those under `LEAST` are 
 tolerance of float32 rounding should leave that much on every processor: measure with
 `XLA_FLAGS=--xla_cpu_max_isa=AVX2` and with one thread (`taskset -c 0`), too.
 
-Where one side are integers, the half level of their rounding is subtracted from error and limit;
+Where one side holds integers, the half level of their rounding is subtracted from error and limit;
 two arrays of integers are not measured: a level is not float32 rounding.
 """
 

@@ -102,6 +102,6 @@ def _filled(tile, size):
 def _tile_sum(function, prediction, target, counted, arguments):
     """Sums over the first `counted` rows and columns of positions."""
     rows, columns = (jnp.arange(side) < count for side, count in zip(_TILE, counted))
-    inside = rows[:, None] & columns
+    inside = rows[:, None] & columns[None]
     values = function(prediction, target, *arguments)
     return jax.tree.map(lambda v: masks.zero(v, inside).sum(axis=-2).sum(axis=-2), values)
