@@ -58,6 +58,7 @@ def main(arguments=None) -> int:
         print(f"error: not part of the package; in a checkout run {program}", file=sys.stderr)
         return 2
     errors.silence_opencv()
+    errors.escape_unprintable()
     options = vars(_parser(chosen=list(arguments[:1])).parse_args(arguments))
     run = options.pop("run")
     if arguments[0] in _RUN_NETWORKS:

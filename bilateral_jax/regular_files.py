@@ -18,7 +18,7 @@ _KINDS = {
 
 
 def kind(path) -> str:
-    """Says what a path leads to; opens nothing.
+    """Determines the kind of file that a path leads to; opens nothing.
 
     Args:
       path: the path; links are followed.
@@ -46,7 +46,7 @@ def kind(path) -> str:
 
 
 def fault(path) -> str | None:
-    """Says why a path cannot be read as a regular file; opens nothing.
+    """Describes why a path cannot be read as a regular file; opens nothing.
 
     Args:
       path: the file; links are followed.
@@ -65,7 +65,7 @@ def fault(path) -> str | None:
 
 
 def check(path):
-    """Refuses a path that cannot be read as a regular file; opens nothing.
+    """Checks that a path can be read as a regular file; opens nothing.
 
     Args:
       path: the file; links are followed.

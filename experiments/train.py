@@ -2,8 +2,8 @@
 
 Config -> data -> update on all devices -> loop -> evaluation on held-out photos -> checkpoint.
 The same command resumes a stopped or killed run, to the same bits. Exit codes: 0 done, 1 an error
-in one line, 2 one of the command line, 3 a NaN or an infinity, 128 + the signal's number where a
-signal stopped the run after saving. docs/restarts.md says more.
+in one line, 3 a NaN or an infinity, 128 + the signal's number where a signal stopped the run after
+saving. docs/restarts.md says more.
 """
 
 import inspect
@@ -90,9 +90,7 @@ def _run(config, workdir, progress, request, saved_config):
 def _train(
     paper, workdir, progress, request, saved_config, *, seed, steps, data, batches, run, start=None
 ):
-    opened = inputs.open_(
-        paper.batches, request, seed=seed, data=data, batches=batches, members=paper.members
-    )
+    opened = inputs.open_(paper, request, seed=seed, data=data, batches=batches)
     loader, heldout = opened.loader, opened.heldout
     shard = (distributed.index(), distributed.count())
     averages = metric_averages.MetricAverages(batches["batch_size"])

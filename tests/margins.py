@@ -4,8 +4,10 @@
 
 Every `np.testing.assert_allclose` and `pytest.approx` that passes, and every `below`, is measured.
 The smallest margin of a test is its property `margin`; those under `LEAST` are listed at the end. A
-tolerance of float32 rounding should leave that much on every processor: measure with
-`XLA_FLAGS=--xla_cpu_max_isa=AVX2` and with one thread (`taskset -c 0`), too.
+tolerance of float32 rounding should leave that much on every processor: measure with one thread
+(`taskset -c 0`), both ends of the supported versions, and
+`XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=`, which leaves out the linked library that
+chooses its kernels by processor; `--xla_cpu_max_isa` changes no bit.
 
 Where one side holds integers, the half level of their rounding is subtracted from error and limit;
 two arrays of integers are not measured: a level is not float32 rounding.

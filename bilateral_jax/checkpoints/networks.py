@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bilateral_jax import atomic, models
+from bilateral_jax import atomic, models, tree_paths
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
 
@@ -108,6 +108,25 @@ def load_model(path, step=None, *, network=None, module=None) -> model_lib.Model
         each leaf is named.
     """
     return load(path, step, network=network).to_model(module=module)
+
+
+def check_finite(model: model_lib.Model, path) -> None:
+    """Checks that the weights of a network are finite, before it is applied.
+
+    Args:
+      model: as `load_model` returns it.
+      path: where it was loaded from, for the message.
+
+    Raises:
+      ValueError: there is a NaN or infinite weight; the first array that holds one is named.
+    """
+    leaves = tree_paths.flatten({"params": model.params, "batch_stats": model.batch_stats})
+    broken = [name for name, leaf in leaves.items() if not np.isfinite(np.asarray(leaf)).all()]
+    if broken:
+        raise ValueError(
+            f"{path} holds NaN or infinite weights in {len(broken)} of {len(leaves)} arrays "
+            f"({'/'.join(broken[0])}, ...): its training diverged, or the file is damaged"
+        )
 
 
 def save(path, *, name, hyperparameters, params, batch_stats=None, metadata=None) -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import process
 
 from bilateral_jax import atomic
 from bilateral_jax.alignment import dped_layout, pairing, photo_pair
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 
 _READING = ("max_pixels", "first_frame")
 
@@ -25,12 +25,18 @@ _READING = ("max_pixels", "first_frame")
 def add_arguments(command):
     """Declares the arguments."""
     add, integer, fraction = command.add_argument, arguments.integer, arguments.fraction
-    add("phone_dir", metavar="PHONE_DIR", help="photos of the camera to be improved")
-    add("camera_dir", metavar="CAMERA_DIR", help="photos of the better camera, same names")
-    add("out", metavar="OUT", help="folder to write to; a stopped run resumes there")
+    path = arguments.path
+    add("phone_dir", type=path, metavar="PHONE_DIR", help="photos of the camera to be improved")
+    add("camera_dir", type=path, metavar="CAMERA_DIR", help="photos of the better one, same names")
+    add("out", type=path, metavar="OUT", help="folder to write to; a stopped run resumes there")
     add("--phone", metavar="NAME", help="name in the layout (default: that of PHONE_DIR)")
     add("--camera", metavar="NAME", default="canon", help="name in the layout (default: canon)")
-    add("--pairs", metavar="LIST", help="file with two file names a line, instead of equal names")
+    add(
+        "--pairs",
+        type=path,
+        metavar="LIST",
+        help="file with two file names a line, instead of equal names",
+    )
     add("--size", type=integer(8), default=100, help="of a patch (default: 100)")
     add("--stride", type=integer(1), help="between patches (default: their size)")
     add("--search", type=integer(0, 64), default=5, help="largest shift in pixels (default: 5)")
@@ -88,6 +94,8 @@ def run(
     phone = phone or phone_dir.resolve().name
     dped_layout.check_names(phone, camera)
     if pairs is None:
+        if os.path.realpath(phone_dir) == os.path.realpath(camera_dir):
+            raise ValueError(f"{phone_dir} is the folder of both cameras; give one for each")
         found, unpaired = pairing.by_name(phone_dir, camera_dir)
         left_out = photo_paths.find([phone_dir, camera_dir]).left_out
         if left_out:
@@ -133,7 +141,7 @@ def _process_all(pairs, root, options, jobs, redo):
     for record in _in_order_of_completion(tasks, jobs):
         records[record["name"]] = record
         if record["status"] == "failed":
-            _print_error(f"failed: {record['reason']}")
+            errors.print_line(f"failed: {record['reason']}")
     return [records[name] for name in sorted(records)]
 
 
@@ -183,12 +191,6 @@ def _start_worker():
 def _exit_with_parent():
     multiprocessing.parent_process().join()
     os._exit(1)
-
-
-def _print_error(line):
-    import tqdm
-
-    tqdm.tqdm.write(line, file=sys.stderr)
 
 
 def _print_totals(totals, root):

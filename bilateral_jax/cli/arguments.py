@@ -2,6 +2,9 @@
 
 import argparse
 import ast
+import math
+
+from bilateral_jax import images
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +26,13 @@ def add_checkpoint(command):
       command: the sub-command's `argparse.ArgumentParser`.
     """
     add = command.add_argument
-    add("--checkpoint", required=True, metavar="RUN", help="work directory of a run, or a model")
+    add(
+        "--checkpoint",
+        required=True,
+        type=path,
+        metavar="RUN",
+        help="work directory of a run, or a model",
+    )
     add_step(command)
 
 
@@ -36,6 +45,18 @@ def add_step(command):
     add = command.add_argument
     add("--step", type=int, help="step of a run (default: the newest)")
     add("--network", metavar="NAME", help="of a run with several (default: the one to ship)")
+
+
+def add_sources(command, *, metavar):
+    """Adds the positional `sources`: photos and folders of them.
+
+    Args:
+      command: as for `add_checkpoint`.
+      metavar: their name in the help.
+    """
+    readable = " ".join(images.READABLE_SUFFIXES)
+    what = f"photos, or folders of them ({readable}, raw)"
+    command.add_argument("sources", nargs="+", type=path, metavar=metavar, help=what)
 
 
 def add_reading(command):
@@ -58,6 +79,13 @@ def add_reading(command):
     )
 
 
+def path(text):
+    """Parses a path; an empty one, of a shell variable that is not set, would be the folder "."."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
 def integer(low, high=None):
     """Makes an argument type: integers from `low` to `high`, both included.
 
@@ -77,6 +105,14 @@ def integer(low, high=None):
 
     parse.__name__ = "integer"  # argparse says "invalid integer value"
     return parse
+
+
+def number(text):
+    """Parses a number that is neither infinite nor NaN."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{value} is not finite")
+    return value
 
 
 def fraction(text):

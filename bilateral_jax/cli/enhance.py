@@ -1,22 +1,28 @@
 """The command `enhance`: photos to enhanced photos, file by file."""
 
-import collections
 import dataclasses
+import errno
 import pathlib
-import sys
-import warnings
 
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, enhance_jobs, photo_paths
+from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths
+from bilateral_jax.images import formats
+
+# A disk or a quota is full, or the file system has become read-only.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="IN", help=f"photos, or folders of them ({readable}, raw)")
-    add("target", metavar="OUT", help="a file for one photo (.jpg, .png or .tif), else a folder")
+    arguments.add_sources(command, metavar="IN")
+    add(
+        "target",
+        type=arguments.path,
+        metavar="OUT",
+        help="a file for one photo (.jpg, .png or .tif), else a folder",
+    )
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
@@ -37,7 +43,7 @@ def add_arguments(command):
     add(
         "--condition",
         dest="conditions",
-        type=float,
+        type=arguments.number,
         action="append",
         default=[],
         metavar="NUMBER",
@@ -91,37 +97,43 @@ def run(
     failures = [photo_paths.failure(*unreadable) for unreadable in found.unreadable]
     failures += [photo_paths.failure(job.source, job.problem) for job in jobs if job.problem]
     for line in failures:
-        _say(f"failed: {line}")
+        errors.print_line(f"failed: {line}")
     ready = [job for job in jobs if not job.problem and not job.exists]
     existing = [job for job in jobs if job.exists]
     if existing and not skip_existing:
-        _say(_refusal(existing))
-    enhanced, notes = 0, collections.defaultdict(list)
+        errors.print_line(_refusal(existing))
+    enhanced, notes = 0, photo_paths.Notes()
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
         model = networks.load_model(checkpoint, step, network=network)
+        networks.check_finite(model, checkpoint)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
-    for note, photos in notes.items():
-        _say(f"note: {note}: {_named(photos)}")
+    for line in notes.lines():
+        errors.print_line(line)
     failed = len(failures) + len(ready) - enhanced
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
     return int(failed > 0 or (bool(existing) and not skip_existing))
 
 
 def _enhance_all(model, jobs, notes, **options):
-    """Enhances the photos, names those that fail and gives the number of the others."""
+    """Enhances the photos, names those that fail and gives the number of the others.
+
+    A disk that is full ends the work: every photo behind it would be enhanced in vain.
+    """
     enhanced = 0
-    for job in _progress(jobs):
+    for number, job in enumerate(_progress(jobs), 1):
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                said = _enhance_file(model, job, **options)
+            with notes.of(job.source) as said:
+                said += _enhance_file(model, job, **options)
             enhanced += 1
-            said += [str(warning.message).removeprefix(f"{job.source}: ") for warning in caught]
-            for note in dict.fromkeys(said):
-                notes[note].append(job.source)
-        except (OSError, ValueError, MemoryError, ImportError) as error:
-            _say(f"failed: {photo_paths.failure(job.source, error)}")
+        except errors.USER_ERRORS as error:
+            errors.print_line(f"failed: {photo_paths.failure(job.source, error)}")
+            if getattr(error, "errno", None) in _FULL:
+                if number < len(jobs):
+                    rest = f"{len(jobs) - number} more not enhanced"
+                    errors.print_line(f"stopped: {rest}; later --skip-existing goes on here")
+                break
     return enhanced
 
 
@@ -129,12 +141,12 @@ def _enhance_file(model, job, *, bits, quality, reading, **options):
     """Enhances a photo and gives sentences about what its output does not hold of it."""
     photo = images.read(job.source, **reading)
     suffix = job.target.suffix.lower()
-    asked = bits
-    if bits is None:
-        bits = 8 if suffix in enhance_jobs.JPEG else images.bit_depth(photo.pixels)
+    depth = images.bit_depth(photo.pixels)
+    rounded = bits is None and depth == 16 and suffix in formats.JPEG_SUFFIXES
+    bits = bits or (8 if rounded else depth)
     images.check_writable(job.target, photo, bits=bits, quality=quality)
     photo, notes = images.fit_metadata(photo, suffix)
-    if bits < images.bit_depth(photo.pixels) and asked is None:
+    if rounded:
         notes.append("JPEG holds 8 bits per channel: 16 were rounded to 8")
     pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
     pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
@@ -153,14 +165,6 @@ def _progress(jobs):
     return tqdm.tqdm(jobs, unit="photo")
 
 
-def _say(line):
-    """Prints a line on the error output, above a progress bar."""
-    if "tqdm" in sys.modules:
-        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
-    else:
-        print(line, file=sys.stderr)
-
-
 def _refusal(existing):
     advice = "--skip-existing passes over such photos, --overwrite replaces the files"
     if len(existing) == 1:
@@ -168,11 +172,6 @@ def _refusal(existing):
             f"not enhanced: {existing[0].source}: the output {existing[0].target} exists; {advice}"
         )
     return f"not enhanced: {len(existing)} photos whose outputs exist; {advice}"
-
-
-def _named(paths):
-    rest = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{rest}"
 
 
 def _print_summary(enhanced, failed, existing, left_out, recursive):

@@ -7,9 +7,9 @@ import dataclasses
 import os
 import pathlib
 
-from bilateral_jax import images
+from bilateral_jax import images, regular_files
+from bilateral_jax.images import formats
 
-JPEG = (".jpg", ".jpeg")
 _LONGEST_NAME = 255  # bytes, of the file systems in use
 
 
@@ -58,7 +58,7 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
     """Pairs every photo with its output.
 
     Args:
-      photos: list of `photo_paths.Photo`.
+      photos: list of `photo_paths.PhotoFile`.
       target: a folder, or a file for a single photo.
       into_folder: whether it is a folder; sub-folders of the inputs are kept in it.
       bits: 8 or 16 asked for the output, or None.
@@ -66,6 +66,9 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
 
     Returns:
       The jobs, in order.
+
+    Raises:
+      ValueError: several outputs would replace inputs: the target is the folder of the inputs.
     """
     inputs = {photo.path.resolve() for photo in photos}
     names = output_names([photo.relative for photo in photos], bits)
@@ -76,6 +79,12 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
         exists = problem is None and not overwrite and (out.exists() or out.is_symlink())
         jobs.append(Job(photo.path, out, problem, exists))
         taken.setdefault(out.resolve(), photo.path)
+    replacing = [job for job in jobs if job.target.resolve() in inputs]
+    if len(replacing) > 1:
+        raise ValueError(
+            f"{len(replacing)} outputs in {target} would replace inputs, the first "
+            f"{replacing[0].target}; give another folder"
+        )
     return jobs
 
 
@@ -102,7 +111,7 @@ def output_names(relative, bits) -> list[pathlib.PurePath]:
 def _as_png(path, bits):
     """The path as .png where its own format cannot be written; else None."""
     suffix = path.suffix.lower()
-    if suffix not in images.SUFFIXES or (bits == 16 and suffix in JPEG):
+    if suffix not in images.SUFFIXES or (bits == 16 and suffix in formats.JPEG_SUFFIXES):
         return path.with_suffix(".png")
     return None
 
@@ -113,12 +122,12 @@ def _problem(out, inputs, taken, bits):
         return f"the output's name {out.name} is longer than {_LONGEST_NAME} bytes"
     if suffix not in images.SUFFIXES:
         return f"the output {out} must end in one of {', '.join(images.SUFFIXES)}"
-    if bits == 16 and suffix in JPEG:
+    if bits == 16 and suffix in formats.JPEG_SUFFIXES:
         return f"the output {out} cannot hold 16 bits; use .png or .tif"
     if out.resolve() in inputs:
         return f"the output {out} is an input; choose another path"
     if out.resolve() in taken:
         return f"the output {out} is that of {taken[out.resolve()]}, too"
-    if out.is_dir():
-        return f"the output {out} is a folder"
+    if out.exists() and not out.is_file():
+        return f"the output {out} is {regular_files.kind(out)}, not a regular file"
     return None

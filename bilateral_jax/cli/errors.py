@@ -1,5 +1,6 @@
 """Errors of the user as one line on the error output, and their exit codes."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -22,8 +23,8 @@ def sentence(error: BaseException) -> str:
         advice = extras.explain(error)
         if advice:
             return advice
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -34,6 +35,28 @@ def report(error: BaseException) -> None:
       error: the exception.
     """
     print(f"error: {sentence(error)}", file=sys.stderr, flush=True)
+
+
+def print_line(line: str) -> None:
+    """Prints a line on the error output, above a progress bar if there is one.
+
+    Args:
+      line: the text.
+    """
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+    else:
+        print(line, file=sys.stderr, flush=True)
+
+
+def escape_unprintable() -> None:
+    """Lets the output streams escape what their encoding lacks, such as names of files, not fail.
+
+    A stream that passes on the bytes of file names (in the locale C) stays so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def silence_opencv() -> None:
@@ -59,10 +82,15 @@ def exit_code(
       **options: of the function.
 
     Returns:
-      What the function returned; 1 after an error, 130 after Ctrl-C.
+      What the function returned; 1 after an error, 130 after Ctrl-C, 141 where the reader of the
+      output is gone.
     """
     try:
         return function(*arguments, **options)
+    except BrokenPipeError:  # who read the output, such as `head`, has seen enough
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # 128 + SIGPIPE, as a shell has it
     except caught as error:
         report(error)
         return 1

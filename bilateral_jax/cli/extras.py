@@ -30,7 +30,7 @@ EXTRAS = {
 
 
 def explain(error: ModuleNotFoundError) -> str | None:
-    """Says in one sentence how to install what an import did not find.
+    """Formats in one sentence how to install what an import did not find.
 
     Args:
       error: the exception of the import.

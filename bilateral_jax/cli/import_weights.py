@@ -1,6 +1,7 @@
 """The command `import`: published weights of other frameworks to a checkpoint."""
 
 import functools
+import pathlib
 
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
@@ -38,8 +39,10 @@ def add_arguments(command):
     parsers = {}
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
-        parsers[kind].add_argument("source", metavar="SOURCE", help=files)
-        parsers[kind].add_argument("target", metavar="OUT", help="folder to create")
+        parsers[kind].add_argument("source", type=arguments.path, metavar="SOURCE", help=files)
+        parsers[kind].add_argument(
+            "target", type=arguments.path, metavar="OUT", help="folder to create"
+        )
         parsers[kind].set_defaults(run=functools.partial(run, load))
     parsers["hdrnet"].add_argument(
         "--spatial-bin",
@@ -65,8 +68,13 @@ def run(load, source, target, **options) -> int:
 
     Returns:
       Exit code 0.
+
+    Raises:
+      ValueError: the folder holds files, or what the importer raises.
     """
     networks.check_free(target)
+    if pathlib.Path(target).is_dir() and any(pathlib.Path(target).iterdir()):
+        raise ValueError(f"{target} is a folder that is not empty; give a new one for the network")
     model = load(source, **options)
     name, hyperparameters = models.describe(model.module)
     networks.save(

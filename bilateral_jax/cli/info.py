@@ -15,7 +15,11 @@ _OWN_LINES = ("model", "networks", "step", "config", "data", "averages")
 
 def add_arguments(command):
     """Declares the arguments."""
-    command.add_argument("checkpoint", help="work directory of a run, or an exported model")
+    command.add_argument(
+        "checkpoint",
+        type=arguments.path,
+        help="work directory of a run, or an exported model",
+    )
     arguments.add_step(command)
     command.add_argument(
         "--all", action="store_true", help="list every array, the whole config and record, too"

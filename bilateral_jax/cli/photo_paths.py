@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
+import re
+import warnings
 
 from bilateral_jax import images, regular_files
 from bilateral_jax.cli import errors
@@ -15,7 +18,7 @@ _SUB_FOLDERS = "sub-folder"
 
 
 @dataclasses.dataclass(frozen=True)
-class Photo:
+class PhotoFile:
     """A photo file.
 
     Attributes:
@@ -39,7 +42,7 @@ class Found:
         "hidden file", "FIFO", ...
     """
 
-    photos: list[Photo] = dataclasses.field(default_factory=list)
+    photos: list[PhotoFile] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[pathlib.Path, Exception]] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
@@ -73,7 +76,7 @@ def find(sources, *, recursive: bool = False, exclude=()) -> Found:
             if regular_files.kind(source) == "absent":
                 raise FileNotFoundError(f"no such file or folder: {source}")
             regular_files.check(source)
-            found.photos.append(Photo(source, pathlib.PurePath(source.name)))
+            found.photos.append(PhotoFile(source, pathlib.PurePath(source.name)))
     return found
 
 
@@ -89,10 +92,40 @@ def describe(left_out, *, recursive: bool = False) -> str:
     """
     parts = []
     for kind, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
-        plural = "" if count == 1 or kind.startswith(".") else "s"
         advice = " (--recursive reads them)" if kind == _SUB_FOLDERS and not recursive else ""
-        parts.append(f"{count} {kind}{plural}{advice}")
+        parts.append(f"{count} {_plural(kind) if count > 1 else kind}{advice}")
     return ", ".join(parts)
+
+
+class Notes:
+    """Sentences about what reading or writing photos has left out, each with its photos."""
+
+    def __init__(self):
+        self._photos = collections.defaultdict(list)
+
+    @contextlib.contextmanager
+    def of(self, path):
+        """Collects the sentences of one photo, warnings of the libraries among them.
+
+        Args:
+          path: the photo.
+
+        Yields:
+          A list to be extended. If the block raises, nothing is kept.
+        """
+        said = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield said
+        said += [str(warning.message).removeprefix(f"{path}: ") for warning in caught]
+        for note in dict.fromkeys(said):
+            self._photos[note].append(path)
+
+    def lines(self):
+        """Yields a line for each sentence, with the first of its photos and how many more."""
+        for note, photos in self._photos.items():
+            more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+            yield f"note: {note}: {photos[0]}{more}"
 
 
 def failure(path, error) -> str:
@@ -109,6 +142,13 @@ def failure(path, error) -> str:
     if isinstance(error, OSError) and error.strerror and str(error.filename) == str(path):
         reason = error.strerror
     return reason if str(path) in reason else f"{path}: {reason}"
+
+
+def _plural(kind):
+    if kind.startswith("."):
+        return kind
+    noun = re.match(r".*?(?= without | to |$)", kind)[0]
+    return f"{noun}s{kind[len(noun) :]}"
 
 
 def _no_photos(folder, found):
@@ -138,7 +178,7 @@ def _in_folder(top, recursive, exclude):
             if kind == _SUB_FOLDERS and recursive:
                 deeper.append(path)
             elif kind == "photo":
-                found.photos.append(Photo(path, path.relative_to(top)))
+                found.photos.append(PhotoFile(path, path.relative_to(top)))
             elif kind:
                 found.left_out[kind] += 1
         folders += reversed(deeper)

@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from bilateral_jax.cli import arguments
-from bilateral_jax.data import registry
+from bilateral_jax.data import option_errors
 from bilateral_jax.data.records import builders, catalogue
 
 _MOST_NAMED = 20  # of skipped files
@@ -13,17 +13,29 @@ _MOST_NAMED = 20  # of skipped files
 
 def add_arguments(command):
     """Declares the arguments."""
-    add = command.add_argument
+    add, path = command.add_argument, arguments.path
     names = tuple(catalogue.SOURCES)
     add("name", choices=names, metavar="NAME", help=", ".join(names))
-    add("--source", required=True, metavar="DIR", help="folder that holds the data set's files")
-    add("--data-dir", required=True, metavar="DIR", help="folder for prepared data sets")
+    add(
+        "--source",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder that holds the data set's files",
+    )
+    add(
+        "--data-dir",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder for prepared data sets",
+    )
     add(
         "--option",
         action="append",
         default=[],
         type=arguments.option,
-        metavar="KEY=VALUE",
+        metavar="NAME=VALUE",
         help="of the data set, see docs/data.md; may be given several times",
     )
     add(
@@ -64,9 +76,9 @@ def run(name, source, data_dir, *, option, on_bad) -> int:
                 name, source, data_dir, progress=_bar, on_bad=on_bad, **dict(option)
             )
     except TypeError as error:
-        reason = registry.option_error(error)
-        advice = ": --option NAME=VALUE" if reason and "needs" in reason else ""
-        raise ValueError(f"prepare {name}: {reason or error}{advice}") from error
+        reason = option_errors.reason(error)
+        said = f" {reason}; options are given as --option NAME=VALUE" if reason else f": {error}"
+        raise ValueError(f"prepare {name}{said}") from error
     except ValueError as error:
         raise ValueError(_as_options(str(error))) from error
     counts = ", ".join(f"{split} {count}" for split, count in result.counts.items())

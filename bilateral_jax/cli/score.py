@@ -6,7 +6,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
 from bilateral_jax.models import nima
 
@@ -16,8 +16,7 @@ _BAR = 40  # characters
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    readable = " ".join(images.READABLE_SUFFIXES)
-    add("sources", nargs="+", metavar="PHOTO", help=f"photos, or folders of them ({readable}, raw)")
+    arguments.add_sources(command, metavar="PHOTO")
     add("--recursive", action="store_true", help="read sub-folders, too")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
@@ -48,16 +47,21 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
     for unreadable in found.unreadable:
         print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
+    networks.check_finite(model, checkpoint)
     if not isinstance(model.module, nima.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
         )
     width, failed = max((len(str(file)) for file in files), default=0), len(found.unreadable)
+    notes = photo_paths.Notes()
     print(f"{'photo':<{width}}   mean  deviation")
     for file in files:
         try:
-            probabilities = distribution(model, images.read(file, **reading).pixels)
-        except (OSError, ValueError, MemoryError, ImportError) as error:
+            with notes.of(file) as said:
+                photo = images.read(file, **reading)
+                said += photo.notes
+            probabilities = distribution(model, photo.pixels)
+        except errors.USER_ERRORS as error:
             failed += 1
             print(f"failed: {photo_paths.failure(file, error)}", file=sys.stderr)
             continue
@@ -65,6 +69,8 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
         print(f"{str(file):<{width}}  {mean:5.2f}  {deviation:9.2f}", flush=True)
         if histogram:
             print("\n".join(bars(probabilities)), flush=True)
+    for line in notes.lines():
+        print(line, file=sys.stderr)
     if failed:
         count = len(files) + len(found.unreadable)
         print(f"{failed} of {count} photos failed", file=sys.stderr)

@@ -1,10 +1,10 @@
 """Data sources by name, so that a config can choose them."""
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
+from bilateral_jax.data import option_errors
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
 from bilateral_jax.data.sources import (
@@ -44,7 +44,7 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     try:
         source = KINDS[kind](**options)
     except TypeError as error:
-        reason = option_error(error)
+        reason = option_errors.reason(error)
         if reason is None:
             raise
         raise TypeError(f"source {kind!r} {reason}") from error
@@ -53,26 +53,6 @@ def make(kind: str, *, start: int | None = None, stop: int | None = None, **opti
     # A source of files has its own, which takes no substitute from outside the part.
     part = getattr(source, "part", None)
     return views.Subset(source, start, stop) if part is None else part(start, stop)
-
-
-def option_error(error: TypeError) -> str | None:
-    """Rewords Python's TypeError on the keywords of a call in terms of a source's options.
-
-    Args:
-      error: of the call that makes the source.
-
-    Returns:
-      "has no option 'x'", "needs the option 'x'" or "sets the option 'x' itself"; None for another
-      error.
-    """
-    message = str(error)
-    if found := re.search(r"\(\) got an unexpected keyword argument ('\w+')", message):
-        return f"has no option {found[1]}"
-    if found := re.search(r"\(\) missing \d+ required .*arguments?: (.*)", message):
-        return f"needs the option {found[1]}"
-    if found := re.search(r"\(\) got multiple values for keyword argument ('\w+')", message):
-        return f"sets the option {found[1]} itself"
-    return None
 
 
 @functools.lru_cache(maxsize=2)

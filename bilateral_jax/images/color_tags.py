@@ -14,7 +14,7 @@ import numpy as np
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import matrix_profiles
 
-_D65 = (0.3127, 0.3290)
+_D65 = matrix_profiles.SRGB[3]
 # ITU-T H.273, table 2: code -> (name, chromaticities of red, green, blue, white).
 _PRIMARIES = {
     1: ("BT.709", matrix_profiles.SRGB),
@@ -42,8 +42,8 @@ _TRANSFERS = {
 _HDR = {16: "PQ", 18: "HLG"}
 _UNSPECIFIED = 2
 _ADOBE_RGB = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
-# Tags of EXIF: its directory, that of interoperability, and the index there (DCF 2.0, 3.2).
-_EXIF, _INTEROPERABILITY, _INDEX = 34665, 40965, 1
+# Tags of EXIF: the directory of interoperability, and the index there (DCF 2.0, 3.2).
+_INTEROPERABILITY, _INDEX = 40965, 1
 # What encoders write beside sRGB pixels, as the PNG specification tells them (11.3.2.5).
 _SRGB_GAMMA = 45455
 
@@ -171,7 +171,7 @@ def from_exif(block: bytes | None) -> bytes | None:
     Returns:
       The profile of Adobe RGB (1998) for DCF's optional colour space (index R03); else None.
     """
-    index = exif_lib.find(block, (_EXIF, _INTEROPERABILITY), _INDEX)
+    index = exif_lib.find(block, (exif_lib.EXIF_DIRECTORY, _INTEROPERABILITY), _INDEX)
     if index is None or not index.startswith(b"R03"):
         return None
     return matrix_profiles.encode(_ADOBE_RGB, (563 / 256,), name="Adobe RGB (1998), of EXIF")

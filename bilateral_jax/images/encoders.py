@@ -1,41 +1,54 @@
 """Encoders of the image formats, each with the package that handles it exactly.
 
-JPEG: Pillow. PNG: OpenCV (imagecodecs for grey with alpha), with colour profile and EXIF added
-here. TIFF: tifffile. Each encoder imports the packages that it needs.
+JPEG: Pillow. PNG: libpng within imagecodecs, with colour profile and metadata added here. TIFF:
+tifffile. Each encoder imports the packages that it needs.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import io
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import formats, jpeg_segments, png_chunks
+from bilateral_jax.images import (
+    exif_in_tiff,
+    formats,
+    jpeg_segments,
+    metadata,
+    png_chunks,
+    tiff_tags,
+)
 from bilateral_jax.images import photo as photo_lib
 
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
-_XMP, _IPTC = 700, 33723  # TIFF tags
+# Fast rather than small, with the settings (and so the bytes) of OpenCV.
+_FAST_PNG = {"level": 1, "strategy": 3, "filter": 16}  # run lengths of differences in a row
 
 
-def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> None:
+def encode(path, photo: photo_lib.Photo, *, suffix: str, quality: int) -> list[str]:
     """Encodes a photo into a new file.
 
     Args:
       path: the file.
-      photo: what to write; checked by the caller to fit the format.
+      photo: what to write, as `metadata.fit_metadata` returns it for this suffix.
       suffix: one of `images.SUFFIXES`; the format.
       quality: of JPEG, 1 to 100.
+
+    Returns:
+      Sentences about what is left out.
 
     Raises:
       OSError: the file cannot be written.
       ImportError: a package that the format needs is not installed.
     """
+    notes: list[str] = []
     with formats.explain_missing_packages():
-        if suffix in (".jpg", ".jpeg"):
+        if suffix in formats.JPEG_SUFFIXES:
             _write_jpeg(path, photo, quality)
         elif suffix == ".png":
             _write_png(path, photo)
         else:
-            _write_tiff(path, photo)
+            _write_tiff(path, photo, notes)
+    return notes
 
 
 def png(stored) -> bytes:
@@ -49,21 +62,11 @@ def png(stored) -> bytes:
       The content of a file.
 
     Raises:
-      OSError: the pixels cannot be encoded.
+      ImportError: imagecodecs is not installed.
     """
-    if stored.shape[2:] == (2,):  # OpenCV has no grey with alpha
-        import imagecodecs
+    import imagecodecs
 
-        return bytes(imagecodecs.png_encode(stored))
-    import cv2
-
-    if stored.ndim == 3:
-        order = [2, 1, 0, 3][: stored.shape[-1]]
-        stored = np.ascontiguousarray(stored[..., order])
-    done, encoded = cv2.imencode(".png", stored)
-    if not done:
-        raise OSError("OpenCV could not encode a PNG file")
-    return encoded.tobytes()
+    return bytes(imagecodecs.png_encode(stored, **_FAST_PNG))
 
 
 def _write_jpeg(path, photo, quality):
@@ -80,8 +83,10 @@ def _write_jpeg(path, photo, quality):
     blocks = {name: block for name, block in blocks.items() if block}
     # An alpha that comes here is opaque everywhere.
     image = PIL.Image.fromarray(photo_lib.stored_channels(photo_lib.without_alpha(photo)))
+    encoded = io.BytesIO()  # into a file, Pillow would lose the reason for which writing fails
+    image.save(encoded, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
     with open(path, "xb") as file:
-        image.save(file, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **blocks)
+        file.write(encoded.getbuffer())
 
 
 def _jpeg_resolution(resolution):
@@ -98,15 +103,15 @@ def _write_png(path, photo):
         file.write(encoded[_PNG_HEADER:])
 
 
-def _write_tiff(path, photo):
+def _write_tiff(path, photo, notes):
     import tifffile
 
     stored = photo_lib.stored_channels(photo)
-    texts = exif_lib.if_readable(path, exif_lib.descriptions, photo.exif) or {}
-    tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts.items()]
-    blocks = {_XMP: photo.xmp, _IPTC: photo.iptc}
+    texts = exif_lib.descriptions(photo.exif).items()
+    tags = [(tag, "s", 0, text.encode(), True) for tag, text in texts]
+    blocks = {tiff_tags.XMP: photo.xmp, tiff_tags.IPTC: photo.iptc}
     tags += [(tag, 1, len(block), block, True) for tag, block in blocks.items() if block]
-    big = stored.nbytes > 1 << 31
+    big = stored.nbytes > metadata.LARGEST_CLASSIC_TIFF
     with tifffile.TiffWriter(path, bigtiff=big) as tiff:
         tiff.write(
             stored,
@@ -123,5 +128,5 @@ def _write_tiff(path, photo):
             resolutionunit="INCH" if photo.resolution else None,
             extratags=tags,
         )
-    if photo.exif and not big:
-        exif_lib.if_readable(path, exif_lib.append_to_tiff, path, photo.exif)
+    if photo.exif:
+        exif_lib.if_readable(notes, exif_in_tiff.append, path, photo.exif)

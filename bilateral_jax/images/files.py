@@ -23,7 +23,7 @@ from bilateral_jax.images import photo as photo_lib
 
 _JPEG_SIDE = 65500  # libjpeg's limit
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+SUFFIXES = (*formats.JPEG_SUFFIXES, ".png", *formats.TIFF_SUFFIXES)
 READABLE_SUFFIXES = (*SUFFIXES, ".bmp", ".webp", ".avif", ".heic", ".heif", ".gif")
 RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 
@@ -109,10 +109,10 @@ def _planned(source, label, max_pixels, first_frame):
     with opened as file:
         try:
             with formats.explain_missing_packages():
-                yield plans.plan(file, label=label, max_pixels=max_pixels, first_frame=first_frame)
+                yield plans.plan(file, max_pixels=max_pixels, first_frame=first_frame)
         except (ImportError, MemoryError):
             raise
-        # For a broken file the decoders raise whatever their parsers stumble over.
+        # For a broken file the parsers raise exceptions of any kind.
         except Exception as error:
             raise ValueError(f"cannot read {label}: {error or type(error).__name__}") from error
 
@@ -127,7 +127,7 @@ def encode_png(pixels) -> bytes:
       The content of a PNG file, without profile and EXIF.
 
     Raises:
-      ImportError: OpenCV is not installed.
+      ImportError: imagecodecs is not installed.
     """
     with formats.explain_missing_packages():
         return encoders.png(np.ascontiguousarray(pixels))
@@ -171,10 +171,10 @@ def write_photo(path, photo: photo_lib.Photo, *, quality: int = 95) -> None:
     path = pathlib.Path(path)
     check_writable(path, photo, bits=8 * photo.pixels.dtype.itemsize, quality=quality)
     photo, notes = metadata.fit_metadata(photo, path.suffix.lower())
+    with atomic.file(path) as scratch:
+        notes += encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
     for note in notes:
         warnings.warn(f"{path}: {note}", stacklevel=2)
-    with atomic.file(path) as scratch:
-        encoders.encode(scratch, photo, suffix=path.suffix.lower(), quality=quality)
 
 
 def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95) -> None:
@@ -204,7 +204,7 @@ def check_writable(path, photo: photo_lib.Photo, *, bits: int, quality: int = 95
             f"cannot write {path}: alpha must be {pixels.dtype} {pixels.shape[:2]} like pixels, "
             f"got {alpha.dtype} {alpha.shape}"
         )
-    if suffix in (".jpg", ".jpeg"):
+    if suffix in formats.JPEG_SUFFIXES:
         _check_jpeg(path, photo, bits)
     profile = photo.icc_profile
     if profile and profiles.color_space(profile) == "GRAY" and not photo.grey:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+TIFF_SUFFIXES = (".tif", ".tiff")
+
 # 268 megapixels: more than the sensors of phones (200) and medium format cameras (151) have.
 MAX_PIXELS = 1 << 28
 # Larger images must have a file in proportion: JPEG of one colour, the smallest of real files, has
@@ -100,14 +103,21 @@ def check_size(width: int, height: int, *, file_size: int, max_pixels: int | Non
 
 
 @contextlib.contextmanager
-def explain_missing_packages():
-    """Adds to the error of a missing package what to install."""
+def explain_missing_packages(what: str = "image files", *, extra: str = "images"):
+    """Adds to the error of a missing package what to install.
+
+    Args:
+      what: what needs the package.
+      extra: the extra that brings it.
+
+    Raises:
+      ImportError: instead of the block's `ModuleNotFoundError`.
+    """
     try:
         yield
-    except ImportError as error:
-        if "bilateral_jax[" in str(error):
-            raise
+    except ModuleNotFoundError as error:
         raise ImportError(
-            f"image files need {error.name}, which is not installed: "
-            'pip install "bilateral_jax[images]"'
+            f"{what} need {error.name}, which is not installed: "
+            f'pip install "bilateral_jax[{extra}]"',
+            name=error.name,
         ) from error

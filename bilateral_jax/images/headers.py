@@ -33,7 +33,8 @@ class Plan:
     Attributes:
       header: of the image.
       decode: decodes the pixels, from the file that must still be open.
-      complete: whether the file certainly is; else decoding tells.
+      complete: whether the file is known to have no part missing at its end; if not, it must be
+        decoded to be sure.
     """
 
     header: Header
@@ -58,14 +59,16 @@ def upright(width: int, height: int, orientation: int, bits: int) -> Header:
     return Header(height, width, bits)
 
 
-def several_frames(count: int, of: str) -> str:
-    """Words the refusal of a file with several images.
+def check_frames(count: int, *, first_frame: bool, of: str = "frames") -> None:
+    """Refuses a file with several images unless the first of them is asked for.
 
     Args:
-      count: how many.
-      of: "frames" or "pages".
+      count: how many images the file holds.
+      first_frame: whether the first is asked for.
+      of: what the format calls them: "frames" or "pages".
 
-    Returns:
-      What the file holds, and which option takes the first.
+    Raises:
+      ValueError: there are several; the message says which option takes the first.
     """
-    return f"it holds {count} {of}; first_frame=True (--first-frame) takes the first"
+    if count > 1 and not first_frame:
+        raise ValueError(f"it holds {count} {of}; first_frame=True (--first-frame) takes the first")

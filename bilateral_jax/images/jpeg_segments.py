@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 
 from bilateral_jax.images import metadata
+from bilateral_jax.images import photo as photo_lib
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\x00"
@@ -33,25 +33,25 @@ def extended_xmp(segments, xmp: bytes | None) -> bytes | None:
         total, offset = struct.unpack_from(">II", content, 32)
         pieces[offset] = content[_HEAD:]
     joined = b"".join(pieces[offset] for offset in sorted(pieces))
-    named = hashlib.md5(joined, usedforsecurity=False).hexdigest().upper().encode()
-    complete = joined and len(joined) == total and named in (xmp or b"").upper()
+    named = metadata.xmp_checksum(joined) in (xmp or b"").upper()
+    complete = joined and len(joined) == total and named
     return joined if complete else None
 
 
-def encode(photo) -> bytes:
+def encode(photo: photo_lib.Photo) -> bytes:
     """Encodes the segments of XMP and IPTC of a photo.
 
     Args:
-      photo: a `Photo` that `metadata.fit_metadata` made fit.
+      photo: as `metadata.fit_metadata` returns it for JPEG.
 
     Returns:
-      The segments, to be put behind the header of a JPEG file.
+      The segments, which follow the header of a JPEG file.
     """
     contents = []
     if photo.xmp:
         contents.append((b"\xff\xe1", _XMP + photo.xmp))
     extension = photo.xmp_extension or b""
-    checksum = hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+    checksum = metadata.xmp_checksum(extension)
     for start in range(0, len(extension), _PIECE):
         head = checksum + struct.pack(">II", len(extension), start)
         contents.append((b"\xff\xe1", _EXTENSION + head + extension[start : start + _PIECE]))

@@ -51,12 +51,12 @@ def encode(chromaticities, curve, *, name: str, grey: bool = False) -> bytes:
 
 
 def _assemble(tags, space):
-    offset, table, blocks, places = 132 + 12 * len(tags), b"", b"", {}
+    offset, table, blocks, offsets = 132 + 12 * len(tags), b"", b"", {}
     for tag, content in tags.items():
-        if content not in places:
-            places[content] = offset + len(blocks)
+        if content not in offsets:
+            offsets[content] = offset + len(blocks)
             blocks += content + bytes(-len(content) % 4)
-        table += tag + struct.pack(">II", places[content], len(content))
+        table += tag + struct.pack(">II", offsets[content], len(content))
     header = struct.pack(
         ">I4xI4s4s4s6H4s24xI3i48x",
         offset + len(blocks),

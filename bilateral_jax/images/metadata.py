@@ -13,6 +13,8 @@ import re
 import struct
 
 from bilateral_jax.images import exif as exif_lib
+from bilateral_jax.images import formats
+from bilateral_jax.images import photo as photo_lib
 
 JPEG_SEGMENT = 65533  # bytes that one segment of a JPEG file holds
 JPEG_XMP = JPEG_SEGMENT - 29  # without the name of the segment
@@ -25,7 +27,7 @@ _REFERENCE = (
     b'rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" '
     b'xmpNote:HasExtendedXMP="%s"/></rdf:RDF></x:xmpmeta>'
 )
-_LARGEST_CLASSIC_TIFF = 1 << 31
+LARGEST_CLASSIC_TIFF = 1 << 31  # bytes of pixels; larger files are written as BigTIFF
 
 
 def iptc_of_photoshop(block: bytes) -> bytes | None:
@@ -83,6 +85,18 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
     return xmp
 
 
+def xmp_checksum(extension: bytes) -> bytes:
+    """Computes the checksum by which an XMP packet names its extended part.
+
+    Args:
+      extension: the extended part.
+
+    Returns:
+      MD5 as 32 hexadecimal digits in upper case.
+    """
+    return hashlib.md5(extension, usedforsecurity=False).hexdigest().upper().encode()
+
+
 def upright(attributes: dict, *, orientation: int | None = None) -> tuple[dict, int]:
     """Resets the orientation in the metadata, for pixels that are turned upright.
 
@@ -117,7 +131,7 @@ def of_pillow(image) -> dict:
     info = image.info
     resources, exif = info.get("photoshop"), info.get("exif")
     comment = info.get("comment")
-    comment = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
+    comment = _decode(comment) if isinstance(comment, bytes) else comment
     return {
         "exif": exif_lib.HEADER + exif.removeprefix(exif_lib.HEADER) if exif else None,
         "xmp": info.get("xmp") or None,
@@ -125,6 +139,14 @@ def of_pillow(image) -> dict:
         "texts": (("Comment", comment.rstrip("\x00")),) if comment else (),
         "resolution": _resolution_of_pillow(info),
     }
+
+
+def _decode(text):
+    """Decodes a comment, whose encoding no format states: UTF-8, else Latin-1."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _resolution_of_pillow(info):
@@ -137,25 +159,25 @@ def _resolution_of_pillow(info):
     return dpi if all(dpi) else None
 
 
-def fit_metadata(photo, suffix: str):
-    """Leaves out what a format cannot hold.
+def fit_metadata(photo: photo_lib.Photo, suffix: str) -> tuple[photo_lib.Photo, list[str]]:
+    """Fits the metadata of a photo to a format: moves text to EXIF, leaves out what has no place.
 
     Args:
-      photo: a `Photo`.
+      photo: the photo.
       suffix: of the file to be written, in lower case.
 
     Returns:
-      (The photo with what the format holds, list of sentences about the rest.)
+      (The photo with what the format holds, sentences about what is left out.)
     """
-    notes = []
-    if suffix in (".jpg", ".jpeg"):
+    notes: list[str] = []
+    if suffix in formats.JPEG_SUFFIXES:
         photo = _fit_jpeg(photo, notes)
     elif photo.xmp_extension and photo.xmp == _reference(photo.xmp_extension):
         photo = dataclasses.replace(photo, xmp=photo.xmp_extension, xmp_extension=None)
     elif photo.xmp_extension:
         photo = dataclasses.replace(photo, xmp=_without_extension(photo.xmp), xmp_extension=None)
         notes.append("the extended part of XMP is left out: only JPEG holds it")
-    if suffix in (".tif", ".tiff"):
+    if suffix in formats.TIFF_SUFFIXES:
         photo = _fit_tiff(photo, notes)
     return photo, notes
 
@@ -164,7 +186,7 @@ def _fit_jpeg(photo, notes):
     changes = {}
     if photo.exif and len(photo.exif) > JPEG_SEGMENT:
         size = f"EXIF of {len(photo.exif):,} bytes is too long for JPEG ({JPEG_SEGMENT:,})"
-        smaller = exif_lib.if_readable("the image", exif_lib.without_maker_note, photo.exif)
+        smaller = exif_lib.if_readable(notes, exif_lib.without_maker_note, photo.exif)
         if smaller and len(smaller) <= JPEG_SEGMENT:
             changes["exif"] = smaller
             notes.append(f"{size}: the maker note is left out")
@@ -184,23 +206,25 @@ def _fit_jpeg(photo, notes):
 
 def _fit_tiff(photo, notes):
     if photo.exif:
-        texts = exif_lib.if_readable("the image", exif_lib.descriptions, photo.exif)
-        if texts is None or photo.stored_bytes() > _LARGEST_CLASSIC_TIFF:
+        texts = exif_lib.if_readable(notes, exif_lib.descriptions, photo.exif)
+        if texts is None or photo.stored_bytes() > LARGEST_CLASSIC_TIFF:
             if texts is not None:
-                notes.append("EXIF is left out: the file is a BigTIFF, which we write without it")
+                notes.append(
+                    "EXIF is left out: files over 2 GB are BigTIFF, which is written without it"
+                )
             photo = dataclasses.replace(photo, exif=None)
     return _texts_as_tags(photo, "TIFF", [], notes)
 
 
 def _texts_as_tags(photo, name, kept, notes):
-    """Moves texts with a tag of their own to EXIF; names those that have no place.
+    """Moves texts that have a tag to the EXIF of a photo without EXIF; notes those that are lost.
 
-    EXIF that came with the photo is not encoded anew, which would break maker notes: there, only
-    texts that it holds already are not missed.
+    EXIF that the photo has stays as it is, since encoding it anew would break maker notes: of the
+    texts, only those that it holds already are not lost.
     """
     if not photo.texts:
         return photo
-    tags = exif_lib.if_readable("the image", exif_lib.descriptions, photo.exif) or {}
+    tags = exif_lib.if_readable(notes, exif_lib.descriptions, photo.exif) or {}
     if not photo.exif:
         texts = {_TAGS[key]: text for key, text in reversed(photo.texts) if key in _TAGS}
         photo = dataclasses.replace(photo, exif=exif_lib.of_texts(texts) if texts else None)
@@ -218,8 +242,7 @@ def _texts_as_tags(photo, name, kept, notes):
 
 def _reference(packet):
     """A small XMP packet that refers to a long one, which is its extended part."""
-    checksum = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode()
-    return _REFERENCE % checksum
+    return _REFERENCE % xmp_checksum(packet)
 
 
 def _without_extension(xmp):

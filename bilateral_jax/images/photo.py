@@ -112,6 +112,15 @@ def from_channels(stored, **attributes) -> Photo:
     return Photo(np.ascontiguousarray(pixels), alpha=alpha, grey=grey, **attributes)
 
 
+def is_grey_palette(palette: bytes) -> bool:
+    """Whether all colours of a palette are grey.
+
+    Args:
+      palette: red, green, blue, red, green, ...
+    """
+    return palette[::3] == palette[1::3] == palette[2::3]
+
+
 def _luma(pixels, *, rows: int = 256):
     """Rounded luma `[h, w]` of integer pixels; a few rows at a time, to bound the memory."""
     grey = np.empty(pixels.shape[:2], pixels.dtype)

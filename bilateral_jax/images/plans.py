@@ -20,12 +20,11 @@ _DECODERS = {
 }
 
 
-def plan(file, *, label, max_pixels: int | None, first_frame: bool) -> headers.Plan:
+def plan(file, *, max_pixels: int | None, first_frame: bool) -> headers.Plan:
     """Recognises an image file, checks its header and prepares its decoding.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       max_pixels: larger images are refused; None for the limits of `formats.check_size`.
       first_frame: accept several frames or pages, and take the first.
 
@@ -34,13 +33,12 @@ def plan(file, *, label, max_pixels: int | None, first_frame: bool) -> headers.P
 
     Raises:
       ValueError: the file is empty, of an unknown format, depth or colour space, too large,
-        truncated, or of several frames; a damaged header may also raise whatever the parser
-        stumbles over.
+        truncated, or of several frames; a damaged header may also raise other
+        exceptions of the parsers.
       ImportError: a package that the format needs is not installed.
     """
     decoder = _DECODERS[formats.recognise(file)]
-    with formats.explain_missing_packages():
-        found = decoder(file, label=label, first_frame=first_frame)
+    found = decoder(file, first_frame=first_frame)
     size = file.seek(0, os.SEEK_END)
     header = found.header
     formats.check_size(header.width, header.height, file_size=size, max_pixels=max_pixels)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 
 from bilateral_jax.images import exif as exif_lib
 from bilateral_jax.images import metadata
+from bilateral_jax.images import photo as photo_lib
 
 _SIGNATURE = 8  # bytes
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
@@ -17,23 +17,22 @@ _RAW = "Raw profile type "  # binary metadata as hexadecimal text, a custom of I
 _LARGEST = 64 << 20  # bytes of a chunk, also unpacked; what is longer is no metadata of a photo
 
 
-def read(file, *, label="the image") -> dict:
+def read(file) -> dict:
     """Reads and decodes the chunks of a PNG file except for the pixels.
 
     Args:
       file: open for reading bytes.
-      label: the file's name in warnings.
 
     Returns:
       Name -> content, of several chunks with one name the first; but "iCCP": the ICC profile,
-      unpacked, and "text": list of (keyword, text) of all chunks of text. Broken text is left out,
-      with a warning.
+      unpacked; "text": list of (keyword, text) of all chunks of text; and "notes": sentences about
+      broken ones, which are left out.
 
     Raises:
       ValueError: the header or the colour profile is broken, or the file ends before its end chunk.
     """
-    chunks = {"text": []}
-    for kind, content in metadata_chunks(file):
+    chunks = {"text": [], "notes": []}
+    for kind, content in _chunks(file):
         name = kind.decode("latin-1")
         if kind == b"iCCP" and name not in chunks:
             try:
@@ -44,24 +43,14 @@ def read(file, *, label="the image") -> dict:
             try:
                 chunks["text"].append(_text(kind, content))
             except (ValueError, zlib.error) as error:
-                warnings.warn(f"{label}: a broken {name} chunk is left out ({error})", stacklevel=6)
+                chunks["notes"].append(f"a broken {name} chunk is left out ({error})")
         else:
             chunks.setdefault(name, content)
     return chunks
 
 
-def metadata_chunks(file) -> list[tuple[bytes, bytes]]:
-    """Reads the chunks of a PNG file except for the pixels.
-
-    Args:
-      file: open for reading bytes.
-
-    Returns:
-      (Name, content) in the order of the file, the header first.
-
-    Raises:
-      ValueError: the header is broken, or the file ends before its end chunk.
-    """
+def _chunks(file):
+    """The chunks except for the pixels, (name, content) in the order of the file, header first."""
     size = file.seek(0, os.SEEK_END)
     file.seek(_SIGNATURE)
     chunks, name = [], b""
@@ -78,6 +67,27 @@ def metadata_chunks(file) -> list[tuple[bytes, bytes]]:
             raise ValueError("its header is broken")
         chunks.append((name, content))
     return chunks
+
+
+def without_metadata(file) -> bytes:
+    """Copies what the pixels of a PNG file are decoded from; libpng prints complaints of the rest.
+
+    Args:
+      file: open for reading bytes; complete, as `read` checks.
+
+    Returns:
+      The content of a PNG file of the header, the palette, its transparency and the data.
+    """
+    file.seek(0)
+    parts, name = [file.read(_SIGNATURE)], b""
+    while name != b"IEND":
+        head = file.read(8)
+        length, name = struct.unpack(">I4s", head)
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            parts += [head, file.read(length + 4)]
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+    return b"".join(parts)
 
 
 def _is_header(name, content, checksum):
@@ -115,7 +125,7 @@ def attributes(chunks) -> dict:
       chunks: as `read` returns them.
 
     Returns:
-      exif, xmp, iptc, texts, resolution.
+      exif, xmp, iptc, texts, resolution, notes.
     """
     raw, xmp, texts = {}, None, []
     for keyword, text in chunks["text"]:
@@ -133,6 +143,7 @@ def attributes(chunks) -> dict:
         "iptc": metadata.iptc_of_photoshop(raw.get("iptc") or b""),
         "texts": tuple(texts),
         "resolution": _resolution(chunks.get("pHYs")),
+        "notes": tuple(chunks["notes"]),
     }
 
 
@@ -155,28 +166,14 @@ def _from_hexadecimal(text):
         return None
 
 
-def encode(kind: bytes, content: bytes) -> bytes:
-    """Encodes one chunk.
-
-    Args:
-      kind: four letters.
-      content: the chunk's data.
-
-    Returns:
-      Length, name, content and checksum.
-    """
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-def encode_metadata(photo) -> bytes:
+def encode_metadata(photo: photo_lib.Photo) -> bytes:
     """Encodes the chunks that carry a photo's colour profile and metadata.
 
     Args:
-      photo: a `Photo`.
+      photo: as `metadata.fit_metadata` returns it for PNG.
 
     Returns:
-      Chunks to be put behind the first one of a file.
+      The chunks, which follow the first one of a file.
     """
     chunks = []
     if photo.icc_profile:
@@ -194,7 +191,7 @@ def encode_metadata(photo) -> bytes:
         chunks.append((b"zTXt", f"{_RAW}iptc".encode() + bytes(2) + zlib.compress(text)))
     for keyword, text in photo.texts:
         chunks.append(_encoded_text(keyword, text))
-    return b"".join(encode(kind, content) for kind, content in chunks)
+    return b"".join(_encoded(kind, content) for kind, content in chunks)
 
 
 def _encoded_text(keyword, text):
@@ -203,3 +200,9 @@ def _encoded_text(keyword, text):
         return b"tEXt", key + b"\x00" + text.replace("\x00", "").encode("latin-1")
     except UnicodeEncodeError:
         return b"iTXt", key + bytes(5) + text.encode()
+
+
+def _encoded(kind, content):
+    """A chunk: length, name, content and checksum."""
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)

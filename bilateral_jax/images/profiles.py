@@ -21,11 +21,15 @@ _SPACES = {
     "CMYK": ("CMYK", "cmyk", 4),
     "Lab": ("LAB", "lab", 3),
 }
-# What a photo's notes say of pixels that were not RGB.
-CONVERTED = "its {} colours were converted to sRGB by its colour profile"
-_CONVERTED = ("CMYK", "Lab")  # the other two are kept with the pixels
+# Colour spaces whose pixels are converted to sRGB when a file is read, and what its notes say then.
+CONVERTED_SPACES = ("CMYK", "Lab")
+CONVERSION_NOTE = "its {} colours were converted to sRGB by its colour profile"
 _LAB_SIGNS = np.array([0, 128, 128], np.uint8)  # Pillow's arrays hold a and b as signed bytes
 _NO_OPTIMIZE = 0x100  # LittleCMS would interpolate 16 bits in a coarse table, 20 levels of 255 off
+# ISO 22028-2; white is D50.
+_XYZ_FROM_ROMM = np.array(
+    [[0.79767, 0.13519, 0.03134], [0.28804, 0.71188, 0.00009], [0.0, 0.0, 0.82491]]
+)
 
 
 def color_space(icc_profile: bytes) -> str:
@@ -56,7 +60,7 @@ def check_convertible(icc_profile: bytes | None, space: str) -> None:
     to_srgb(np.zeros((1, 1, _SPACES[space][2]), np.uint8), icc_profile)
 
 
-def photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
+def make_photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
     """Makes a photo of decoded channels; a profile of another colour space is left out, and noted.
 
     Args:
@@ -69,7 +73,7 @@ def photo(stored, icc_profile: bytes | None, **attributes) -> photo_lib.Photo:
     """
     spaces = ("GRAY", "RGB") if stored.ndim == 2 or stored.shape[-1] < 3 else ("RGB",)
     if icc_profile and color_space(icc_profile) not in spaces:
-        if color_space(icc_profile) not in _CONVERTED:  # else it has been used
+        if color_space(icc_profile) not in CONVERTED_SPACES:  # else it has been used
             note = f"its colour profile is of {color_space(icc_profile)} and is left out"
             attributes["notes"] = (*attributes.get("notes", ()), note)
         icc_profile = None
@@ -204,8 +208,3 @@ def _romm_lab(pixels):
     x, y, z = np.moveaxis(root, -1, 0)
     lab = np.stack([(116 * y - 16) * 2.55, 500 * (x - y) + 128, 200 * (y - z) + 128], axis=-1)
     return np.rint(np.clip(lab, 0, 255)).astype(np.int16)
-
-
-_XYZ_FROM_ROMM = np.array(
-    [[0.79767, 0.13519, 0.03134], [0.28804, 0.71188, 0.00009], [0.0, 0.0, 0.82491]]
-)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from bilateral_jax.images import color_tags, metadata
 from bilateral_jax.images import exif as exif_lib
 
-_XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
+XMP, IPTC, _PHOTOSHOP = 700, 33723, 34377
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
-_X_RESOLUTION, _Y_RESOLUTION, _UNIT = 282, 283, 296
 
 
 def attributes(file, page) -> dict:
@@ -20,9 +19,9 @@ def attributes(file, page) -> dict:
     Returns:
       xmp, iptc, resolution.
     """
-    iptc = _content(file, page, _IPTC) or _content(file, page, _PHOTOSHOP)
+    iptc = _content(file, page, IPTC) or _content(file, page, _PHOTOSHOP)
     return {
-        "xmp": _content(file, page, _XMP),
+        "xmp": _content(file, page, XMP),
         "iptc": metadata.iptc_of_photoshop(iptc) if iptc else None,
         "resolution": _resolution(page),
     }
@@ -63,9 +62,9 @@ def _content(file, page, number):
 
 def _resolution(page):
     values = []
-    for number in (_X_RESOLUTION, _Y_RESOLUTION):
+    for number in (exif_lib.X_RESOLUTION, exif_lib.Y_RESOLUTION):
         fraction = page.tags.valueof(number)
         pair = isinstance(fraction, tuple) and len(fraction) == 2 and fraction[1]
         values.append(fraction[0] / fraction[1] if pair else None)
-    scale = {2: 1.0, 3: 2.54}.get(int(page.tags.valueof(_UNIT, default=2)))
-    return exif_lib.pixels_per_inch(values, scale)
+    unit = int(page.tags.valueof(exif_lib.RESOLUTION_UNIT, default=2))
+    return exif_lib.pixels_per_inch(values, unit)

@@ -10,6 +10,7 @@ import itertools
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
@@ -43,6 +44,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
     full_size = image.shape[:2]
     size = _tile_size(full_size, tile_rows)
     grid = _coefficients(model, _lowres(image, method)[None])
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        tiles.check_not_nan(_has_nan(model, grid))
     out = np.empty_like(image)
 
     def rendered():
@@ -83,6 +86,13 @@ def _lowres(image, method):
 @jax.jit
 def _coefficients(model, small):
     return model.apply(small, method="coefficients")
+
+
+@jax.jit
+def _has_nan(model, grid):
+    """Whether weights or grid are not finite; cheaper than to look at all pixels."""
+    leaves = jax.tree.leaves((model, grid))
+    return ~jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 @jax.jit

@@ -10,7 +10,6 @@ import math
 import jax
 import numpy as np
 
-from bilateral_jax import pixels as pixels_lib
 from bilateral_jax import resize
 from bilateral_jax.inference import tiles
 
@@ -44,7 +43,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
                 kept = slice(first - top, last - top), slice(begin - left, end - left)
                 yield first, begin, tile, kept
 
-    for top, left, tile, kept in tiles.one_ahead(rendered()):
+    for top, left, (tile, has_nan), kept in tiles.one_ahead(rendered()):
+        tiles.check_not_nan(has_nan)
         tiles.store(out, np.asarray(tile)[kept], top=top, left=left)
     return out
 
@@ -96,4 +96,4 @@ def _global_features(model, small):
 def _render(model, pixels, features, conditions):
     inputs = tiles.network_input(pixels, conditions)
     out = model.apply(inputs, features, method="enhance_tile")[0]
-    return pixels_lib.to_dtype(out, pixels.dtype)
+    return tiles.to_pixels(out, pixels.dtype)

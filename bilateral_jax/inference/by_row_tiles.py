@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax import pixels as pixels_lib
 from bilateral_jax.inference import tiles, whole
 from bilateral_jax.models.layers import norms, row_tiles
 
@@ -44,7 +43,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
             total = _merge(total, *(np.asarray(x, np.float64) for x in part))
         known += (_moments(*total),)
     out = np.empty_like(image)
-    for start, tile in _pass(_render, model, image, known, rows, None, conditions):
+    for start, (tile, has_nan) in _pass(_render, model, image, known, rows, None, conditions):
+        tiles.check_not_nan(has_nan)
         tiles.store(out, tile, top=start)
     return out
 
@@ -78,7 +78,7 @@ def _measure(model, pixels, known, position, stop, conditions):
 @functools.partial(jax.jit, static_argnums=4)
 def _render(model, pixels, known, position, stop, conditions):
     out = _run(model, pixels, known, position, stop, conditions).values[0]
-    return pixels_lib.to_dtype(out, pixels.dtype)
+    return tiles.to_pixels(out, pixels.dtype)
 
 
 def _run(model, pixels, known, position, stop, conditions):

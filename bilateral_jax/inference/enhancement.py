@@ -1,5 +1,6 @@
 """Enhancement of one image of any size by the inference method that its network declares."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -36,8 +37,9 @@ def enhance(
     Raises:
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
-        conditions; the image is not `[h, w, 3]` or has no pixels; `tile_rows` is not a positive
-        int.
+        conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
+        `tile_rows` is not a positive int; an image of integers for which the network gives NaN.
+      MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)
     image = np.asarray(image)
@@ -53,5 +55,15 @@ def enhance(
             f"{type(model.module).__name__} takes {method.conditions} conditions, "
             f"got {len(conditions)}"
         )
+    if not np.isfinite(conditions).all():
+        raise ValueError(f"conditions must be finite, got {conditions}")
     run = _METHODS[type(method)]
-    return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)
+    try:
+        return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(
+            f"an image of {image.shape[1]} x {image.shape[0]} pixels needs more memory than there "
+            f"is; a smaller tile_rows (--tile-rows) may help ({str(error).splitlines()[0]})"
+        ) from error

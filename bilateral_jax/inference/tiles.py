@@ -44,6 +44,37 @@ def store(out, tile, *, top: int, left: int = 0):
     part[:] = np.asarray(tile)[: part.shape[0], : part.shape[1]]
 
 
+def to_pixels(values, dtype):
+    """Converts a network's result to the dtype of the image; traceable.
+
+    Args:
+      values: float array.
+      dtype: floating, or uint8 or uint16, which have no pixel for NaN.
+
+    Returns:
+      (Array of `dtype`, bool scalar: whether a value became an integer that was NaN.)
+    """
+    if jnp.issubdtype(dtype, jnp.floating):
+        return pixels_lib.to_dtype(values, dtype), jnp.bool_(False)
+    return pixels_lib.to_dtype(values, dtype), jnp.isnan(values).any()
+
+
+def check_not_nan(has_nan) -> None:
+    """Refuses a network's result that is no image.
+
+    Args:
+      has_nan: bool scalar, as `to_pixels` returns it.
+
+    Raises:
+      ValueError: it is true.
+    """
+    if has_nan:
+        raise ValueError(
+            "the network gives NaN for this image; its weights or the conditions are not finite, "
+            "or too large"
+        )
+
+
 def one_ahead(results):
     """Yields results one step late, so that the device computes one while another is copied.
 

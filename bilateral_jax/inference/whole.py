@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 
-from bilateral_jax import pixels as pixels_lib
 from bilateral_jax.inference import tiles
 
 
@@ -19,12 +18,17 @@ def enhance(model, image, *, method=None, tile_rows=None, conditions=()):
 
     Returns:
       `[h, w, 3]` of the image's dtype.
+
+    Raises:
+      ValueError: an image of integers for which the network gives NaN.
     """
     del method, tile_rows
-    return np.asarray(_enhance(model, image, conditions))
+    pixels, has_nan = _enhance(model, image, conditions)
+    tiles.check_not_nan(has_nan)
+    return np.asarray(pixels)
 
 
 @jax.jit
 def _enhance(model, image, conditions):
     inputs = tiles.network_input(image, conditions)
-    return pixels_lib.to_dtype(model.apply(inputs, method="enhance")[0], image.dtype)
+    return tiles.to_pixels(model.apply(inputs, method="enhance")[0], image.dtype)

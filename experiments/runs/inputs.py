@@ -2,16 +2,14 @@
 
 import contextlib
 import dataclasses
-import re
 from typing import Any
 
 import numpy as np
 
-from bilateral_jax.cli import errors
-from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import loader as loader_lib
 from bilateral_jax.data.sources import views
 from bilateral_jax.training import distributed
+from experiments.runs import sources
 
 _SIZES = ("batch_size", "crop", "short_sides", "pad_to", "load_size")  # options of all loaders
 
@@ -31,32 +29,32 @@ class Inputs:
     identities: dict
 
 
-def open_(batches_of, request, *, seed, data, batches, members):
+def open_(paper, request, *, seed, data, batches):
     """Opens the sources and makes the loader.
 
     Args:
-      batches_of: the experiment's `batches`.
+      paper: the `Experiment`; its `batches` and `members` are used.
       request: a `stop_requests.StopRequest`; with one process a signal ends the waiting for files.
         Several processes do not stop here: they agree on a step to stop after.
       seed: of the order and the augmentation.
       data: section of a config: keywords of the source, for `train` and `heldout`.
-      batches: section of a config, for `batches_of`.
-      members: what every element of the sources must hold.
+      batches: section of a config, for `paper.batches`.
 
     Returns:
       An `Inputs`; no batch is read.
 
     Raises:
       stop_requests.Stopped: a signal came while the files were listed and validated.
-      ValueError: a source cannot be made, or its elements lack a member; the message names its
-        section of the config. Also as the loader.
-      TypeError: an option that a source does not know, or that it lacks, by name.
+      ValueError: as `sources.make` and the loader.
+      TypeError: an unknown option, by name.
     """
     index, count = distributed.index(), distributed.count()
     waiting = request.interrupts if count == 1 else contextlib.nullcontext
     with waiting():
-        source, heldout = _sources(waiting, members, **data, **_keep_in_memory(**batches))
-        loader = batches_of(source, seed=seed, shard=(index, count), **batches)
+        source, heldout = sources.make(
+            **data, **_keep_in_memory(**batches), members=paper.members, waiting=waiting
+        )
+        loader = paper.batches(source, seed=seed, shard=(index, count), **batches)
     loader.waiting = waiting
     identities = {"train": views.identity(source), "heldout": views.identity(heldout)}
     return Inputs(loader, heldout, identities)
@@ -65,29 +63,6 @@ def open_(batches_of, request, *, seed, data, batches, members):
 def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
     """Whether decoded photos are kept in memory: not if cached on disk or read by workers."""
     return {"cached": decoded_folder is None and workers == 0}
-
-
-def _sources(waiting, members, *, train, heldout, cached):
-    source = _make("train", members, **train)
-    heldout = views.Waiting(_make("heldout", members, **heldout), waiting)
-    return views.Cached(source) if cached else source, views.Cached(heldout, exact=True)
-
-
-def _make(section, members, *, kind, **options):
-    try:
-        source = registry.make(kind=kind, **options)
-        held = source[0] if len(source) else members
-    except (OSError, ValueError, TypeError) as error:
-        option = rf"--config.data.{section}.\1=\2"  # how the advised option is typed
-        advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, errors.sentence(error))
-        kind_of_error = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind_of_error(f"--config.data.{section}: {advised}") from error
-    if missing := [member for member in members if member not in held]:
-        raise ValueError(
-            f"--config.data.{section}: this experiment needs elements with {', '.join(members)}; "
-            f"source {kind!r} has {', '.join(held)} and no {', '.join(missing)}"
-        )
-    return source
 
 
 def check_sizes(update, state, loader, batches):

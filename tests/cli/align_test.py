@@ -460,3 +460,11 @@ def test_a_worker_that_dies_is_an_error(monkeypatch, tmp_path):
 
 def _die(*_):
     os._exit(3)
+
+
+def test_one_folder_for_both_cameras_is_refused(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "same").symlink_to("photos", target_is_directory=True)
+    assert run(tmp_path / "photos", tmp_path / "same", tmp_path / "out") == 1
+    assert "is the folder of both cameras" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

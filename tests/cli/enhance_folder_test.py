@@ -1,36 +1,25 @@
 """`enhance` on folders: what is read, left out, skipped, refused. One tiny network, 3 s."""
 
+import errno
+import io
 import os
+import pathlib
 import sys
 
-import jax
 import numpy as np
 import pytest
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images, models
+from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import enhance_jobs, photo_paths
-from bilateral_jax.models import model as model_lib
 from tests import fake_raw_files
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
-FIELDS = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    module = models.create("HDRNetCurves", FIELDS, preset="recommended")
-    model = model_lib.Model.init(module, jax.random.key(0))
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    name, hyperparameters = models.describe(model.module)
-    leaves = {"params": model.params, "batch_stats": model.batch_stats}
-    networks.save(folder, name=name, hyperparameters=hyperparameters, metadata={}, **leaves)
-    return folder
 
 
 @pytest.fixture
@@ -173,7 +162,7 @@ def test_long_names(tmp_path, enhance, capsys):
 
 def test_names_of_outputs():
     def names(*paths, bits=None):
-        paths = [photo_paths.pathlib.PurePath(path) for path in paths]
+        paths = [pathlib.PurePath(path) for path in paths]
         return [str(path) for path in enhance_jobs.output_names(paths, bits)]
 
     assert names("a.jpg", "b.TIF", "c.heic", "d/c.webp") == ["a.jpg", "b.TIF", "c.png", "d/c.png"]
@@ -282,3 +271,43 @@ def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
     assert enhance(tmp_path / "a.dng", tmp_path / "b.jpg") == 1
     assert 'pip install "bilateral_jax[raw]"' in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_refused_before_the_work(tmp_path, checkpoint, capsys):
+    saved = networks.load(checkpoint)
+    saved.params["guide_network"]["mix"] = saved.params["guide_network"]["mix"] * np.nan
+    leaves = {"params": saved.params, "batch_stats": saved.batch_stats}
+    networks.save(
+        tmp_path / "model", name=saved.name, hyperparameters=saved.hyperparameters, **leaves
+    )
+    images.write(tmp_path / "a.png", PIXELS)
+    names = [str(tmp_path / name) for name in ("a.png", "out.png", "model")]
+    assert command_line.main(["enhance", *names[:2], "--checkpoint", names[2]]) == 1
+    expected = "NaN or infinite weights in 1 of 25 arrays (params/guide_network/mix, ...)"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_names_that_the_terminal_cannot_show_stop_nothing(tmp_path, enhance, monkeypatch):
+    images.write(tmp_path / "a.png", PIXELS)
+    (tmp_path / os.fsdecode(b"b.\xff")).write_bytes(b"x")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert enhance(tmp_path, tmp_path / "out") == 0
+    shown.flush()
+    assert b"1 photo enhanced, 1 left out (1 .\\udcff)" in shown.buffer.getvalue()
+
+
+def test_a_full_disk_ends_the_work(tmp_path, enhance, monkeypatch, capsys):
+    for name in ("a.png", "b.png", "c.png"):
+        images.write(tmp_path / name, PIXELS)
+
+    def write(path, photo, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(images, "write_photo", write)
+    assert enhance(tmp_path, tmp_path / "out") == 1
+    shown = capsys.readouterr()
+    assert f"failed: {tmp_path / 'a.png'}: No space left on device" in shown.err
+    assert "stopped: 2 more not enhanced" in shown.err and "b.png" not in shown.err
+    assert shown.out == "0 photos enhanced, 3 failed\n"

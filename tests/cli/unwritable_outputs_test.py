@@ -1,4 +1,6 @@
-"""Outputs that cannot be written are found before the work, by every command. 1 s."""
+"""Arguments that make no sense and outputs that cannot be written, found before the work. 1 s."""
+
+import os
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import atomic, images
 from bilateral_jax.alignment import photo_pair
+from bilateral_jax.cli import photo_paths
 
 pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
@@ -73,3 +76,42 @@ def test_long_names_of_photos_on_a_contact_sheet(tmp_path):
         tmp_path, [{"name": name, "input": PIXELS}], longest=16
     )
     assert written == "n" * 200 and paths["input"].is_file()
+
+
+def enhance(*arguments):
+    return command_line.main(["enhance", *map(str, arguments), "--checkpoint", "absent"])
+
+
+def test_empty_paths_and_numbers_that_are_not_finite_are_no_arguments(capsys):
+    for arguments in (["", "out"], ["in", ""], ["in", "out", "--condition", "nan"]):
+        with pytest.raises(SystemExit) as stopped:
+            enhance(*arguments)
+        assert stopped.value.code == 2
+        assert ("the path is empty" in (err := capsys.readouterr().err)) == ("" in arguments), err
+    with pytest.raises(SystemExit):
+        command_line.main(["enhance", "in", "out", "--checkpoint", ""])
+
+
+def test_the_folder_of_the_inputs_is_no_folder_for_outputs(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        images.write(tmp_path / name, PIXELS)
+    (tmp_path / "c.bmp").write_bytes(b"BM")
+    assert enhance(tmp_path, tmp_path, "--overwrite") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "2 outputs in" in shown and "would replace inputs" in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.bmp"]
+
+
+def test_special_files_are_not_replaced(tmp_path, capsys):
+    images.write(tmp_path / "a.png", PIXELS)
+    os.mkfifo(tmp_path / "pipe.png")
+    assert enhance(tmp_path / "a.png", tmp_path / "pipe.png", "--overwrite") == 1
+    assert "pipe.png is a FIFO, not a regular file" in capsys.readouterr().err
+    assert (tmp_path / "pipe.png").is_fifo()
+
+
+def test_kinds_of_files_in_the_plural():
+    kinds = {"file without suffix": 2, "link to a folder": 2, ".mov": 2, "hidden file": 1}
+    assert photo_paths.describe(kinds) == (
+        "2 .mov, 2 files without suffix, 2 links to a folder, 1 hidden file"
+    )

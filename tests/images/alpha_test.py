@@ -6,14 +6,13 @@ Cost: 1 s.
 import dataclasses
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
 
 from bilateral_jax import color, images
 from bilateral_jax.images import exif
-from tests import fake_profiles
+from tests import fake_png_files, fake_profiles
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
@@ -169,9 +168,26 @@ def test_animated_png_is_refused_or_the_first_frame_is_taken(tmp_path):
     photo = images.read(path, first_frame=True)
     np.testing.assert_array_equal(photo.pixels, np.full((8, 8, 3), (255, 0, 0)))
     # An animation of one frame is no animation.
-    chunk = b"acTL" + struct.pack(">II", 1, 0)
-    chunk = struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk))
     PIL_Image.new("RGB", (8, 8)).save(path)
-    content = path.read_bytes()
-    path.write_bytes(content[:33] + chunk + content[33:])
+    fake_png_files.insert(path, (b"acTL", struct.pack(">II", 1, 0)))
     assert images.read(path).pixels.shape == (8, 8, 3)
+
+
+def test_a_palette_of_greys_is_grey(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (5, 6), np.uint8)
+    palette = [level for level in range(256) for _ in range(3)]
+    indexed = PIL_Image.fromarray(grey).convert("L")
+    indexed.putpalette(palette)
+    for name, options in (
+        ("a.png", {}),
+        ("b.png", {"transparency": 9}),
+        ("a.tif", {}),
+        ("a.bmp", {}),
+    ):
+        indexed.save(tmp_path / name, **options)
+        photo = images.read(tmp_path / name)
+        assert photo.grey and (photo.alpha is not None) == bool(options)
+        np.testing.assert_array_equal(photo.pixels, np.stack([grey] * 3, axis=-1))
+    PIL_Image.fromarray(grey).save(tmp_path / "c.gif", transparency=int(grey[0, 0]))
+    photo = images.read(tmp_path / "c.gif")
+    assert photo.grey and photo.alpha[0, 0] == 0

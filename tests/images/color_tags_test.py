@@ -2,16 +2,17 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 
 from bilateral_jax import images
-from bilateral_jax.images import color_tags, matrix_profiles, png_chunks
+from bilateral_jax.images import color_tags, matrix_profiles
+from tests import fake_png_files
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 ImageCms = pytest.importorskip("PIL.ImageCms", reason="Pillow lacks LittleCMS")
-pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 
@@ -32,9 +33,7 @@ def png(folder, *chunks):
     """Writes a PNG file with these chunks."""
     path = folder / "a.png"
     images.write(path, PIXELS)
-    content = path.read_bytes()
-    added = b"".join(png_chunks.encode(kind, data) for kind, data in chunks)
-    path.write_bytes(content[:33] + added + content[33:])
+    fake_png_files.insert(path, *chunks)
     return path
 
 
@@ -86,15 +85,10 @@ def test_precedence_and_the_way_through_every_format(tmp_path, chunks, name, aga
 
 def test_an_embedded_profile_comes_before_srgb_and_behind_code_points(tmp_path):
     own = color_tags.from_code_points(9, 14)
-    path = png(tmp_path, (b"sRGB", b"\x00"), (b"gAMA", LINEAR))
-    images.write(tmp_path / "b.png", PIXELS, icc_profile=own)
-    chunk = (tmp_path / "b.png").read_bytes()[33:]
-    chunk = chunk[: struct.unpack(">I", chunk[:4])[0] + 12]
-    content = path.read_bytes()
-    path.write_bytes(content[:33] + chunk + content[33:])
-    assert images.read(path).icc_profile == own
-    cicp = png_chunks.encode(b"cICP", b"\x01\x0d\x00\x01")
-    path.write_bytes(content[:33] + chunk + cicp + content[33:])
+    embedded = b"iCCP", b"ICC\0\0" + zlib.compress(own)
+    others = (b"sRGB", b"\x00"), (b"gAMA", LINEAR)
+    assert images.read(png(tmp_path, embedded, *others)).icc_profile == own
+    path = png(tmp_path, embedded, (b"cICP", b"\x01\x0d\x00\x01"), *others)
     assert images.read(path).icc_profile is None
 
 

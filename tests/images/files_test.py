@@ -4,9 +4,7 @@ import functools
 import os
 import struct
 import sys
-import zlib
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -134,7 +132,7 @@ def test_images_with_broken_exif_are_read(tmp_path):
     for suffix in (".png", ".jpg"):
         images.write(tmp_path / f"a{suffix}", smooth(), exif=broken)
         assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
-    with pytest.warns(UserWarning, match="unreadable EXIF is left out"):
+    with pytest.warns(UserWarning, match=r"a\.tif: unreadable EXIF is left out"):
         images.write(tmp_path / "a.tif", smooth(), exif=exif.HEADER + b"nonsense")
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif").pixels, smooth())
 
@@ -252,56 +250,11 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         images.read(tmp_path / "nowhere.png")
 
 
-def forged_png(width, height, depth):
-    def chunk(name, data):
-        checksum = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\x00" * 99))
-    return b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("depth", [8, 16])
-def test_decompression_bombs_are_refused_before_decoding(tmp_path, depth):
-    path = tmp_path / "bomb.png"
-    path.write_bytes(forged_png(60_000, 60_000, depth))
-    with pytest.raises(ValueError, match=r"bomb\.png: 60000 x 60000 pixels are more"):
-        images.read(path)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
-def test_max_pixels(tmp_path, suffix):
-    images.write(tmp_path / f"a{suffix}", smooth())
-    with pytest.raises(ValueError, match="24 x 16 pixels are more than the limit of 383"):
-        images.read(tmp_path / f"a{suffix}", max_pixels=383)
-    assert images.read(tmp_path / f"a{suffix}", max_pixels=384).pixels.shape == (16, 24, 3)
-
-
-def test_200_megapixels_are_read(tmp_path):
-    # Grey and flat, so that the file is small and decoding takes a second.
-    flat = np.full((12_500, 16_000), 77, np.uint8)
-    ok, encoded = cv2.imencode(".jpg", flat)
-    assert ok
-    (tmp_path / "large.jpg").write_bytes(encoded.tobytes())
-    photo = images.read(tmp_path / "large.jpg")
-    assert photo.pixels.shape == (12_500, 16_000, 3) and (photo.pixels[::999, ::999] == 77).all()
-
-
 @pytest.mark.parametrize("suffix, dtype", EVERY)
 def test_pillows_size_limit_does_not_apply(tmp_path, suffix, dtype, monkeypatch):
     images.write(tmp_path / f"a{suffix}", smooth(dtype), exif=camera_exif())
     monkeypatch.setattr(PIL_Image, "MAX_IMAGE_PIXELS", 10)
     assert images.read(tmp_path / f"a{suffix}").pixels.shape == (16, 24, 3)
-
-
-def test_cmyk_and_float_are_refused(tmp_path):
-    PIL_Image.new("CMYK", (8, 8)).save(tmp_path / "print.jpg")
-    with pytest.raises(ValueError, match=r"print\.jpg.*CMYK"):
-        images.read(tmp_path / "print.jpg")
-    tifffile.imwrite(tmp_path / "hdr.tif", np.ones((8, 8, 3), np.float32), photometric="rgb")
-    with pytest.raises(ValueError, match=r"hdr\.tif.*float32"):
-        images.read(tmp_path / "hdr.tif")
 
 
 def test_writing_is_atomic(tmp_path, monkeypatch):
@@ -343,46 +296,17 @@ def test_invalid_quality_and_missing_folder(tmp_path):
             images.write(tmp_path / "nowhere" / f"a{suffix}", smooth())
 
 
-@pytest.mark.parametrize("dtype, bits", [(np.uint8, 8), (np.uint16, 16)])
-def test_integers_to_floats_and_back_is_exact(dtype, bits):
-    every = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
-    values = images.to_float(every)
-    assert values.dtype == np.float32 and values[0] == 0 and values[-1] == 1
-    np.testing.assert_array_equal(images.to_integer(values, bits), every)
-    np.testing.assert_array_equal(images.to_integer(values.astype(np.float64), bits), every)
-
-
-def test_to_integer_rounds_and_clips():
-    values = np.array([-1.0, 0.49 / 255, 0.51 / 255, 1.0, 7.0, np.inf, -np.inf])
-    np.testing.assert_array_equal(images.to_integer(values, 8), [0, 0, 1, 255, 255, 255, 0])
-    half = np.array([0.5], np.float16)
-    assert images.to_integer(half, 16)[0] in (32767, 32768)
-    assert images.to_integer(np.array([1.0], ml_dtypes.bfloat16), 16)[0] == 65535
-
-
-def test_invalid_conversions():
-    with pytest.raises(TypeError, match="int64"):
-        images.to_float(np.zeros(3, np.int64))
-    with pytest.raises(TypeError, match="uint8"):
-        images.to_integer(np.zeros(3, np.uint8), 8)
-    with pytest.raises(ValueError, match="bits .* 12"):
-        images.to_integer(np.zeros(3), 12)
-    with pytest.raises(ValueError, match="2 NaN"):
-        images.to_integer(np.array([0.0, np.nan, np.nan]), 8)
-
-
 def test_missing_packages_are_errors_naming_the_extra(tmp_path, monkeypatch):
     images.write(tmp_path / "deep.png", smooth(np.uint16))
     images.write(tmp_path / "a.jpg", smooth())
-    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     for call in (
         lambda: images.write(tmp_path / "b.png", smooth()),
         lambda: images.encode_png(smooth()),
     ):
-        with pytest.raises(ImportError, match=r"cv2.*bilateral_jax\[images\]"):
+        with pytest.raises(ImportError, match=r"imagecodecs.*bilateral_jax\[images\]"):
             call()
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
     for name, package in (("a.jpg", "simplejpeg"), ("deep.png", "imagecodecs")):
         with pytest.raises(ImportError, match=rf"{package}.*bilateral_jax\[images\]"):
             images.read(tmp_path / name)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images
-from bilateral_jax.images import exif, metadata, png_chunks
+from bilateral_jax.images import exif, metadata
+from tests import fake_png_files
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-pytest.importorskip("cv2", reason="OpenCV is not installed")
 pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
 pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
@@ -159,20 +159,13 @@ def test_iptc_between_other_resources():
         metadata.iptc_of_photoshop(block[:length])  # truncated: no exception
 
 
-def insert(path, *chunks):
-    """Inserts chunks behind the header of a PNG file."""
-    content = path.read_bytes()
-    added = b"".join(png_chunks.encode(kind, data) for kind, data in chunks)
-    path.write_bytes(content[:33] + added + content[33:])
-
-
 def test_raw_profiles_of_image_magick(tmp_path):
     def raw(name, block):
         text = f"\n{name}\n{len(block):8d}\n{block.hex()}\n".encode()
         return b"zTXt", f"Raw profile type {name}".encode() + bytes(2) + zlib.compress(text)
 
     images.write(tmp_path / "a.png", PIXELS)
-    insert(tmp_path / "a.png", raw("exif", camera_exif(6)), raw("xmp", XMP))
+    fake_png_files.insert(tmp_path / "a.png", raw("exif", camera_exif(6)), raw("xmp", XMP))
     seen = images.read(tmp_path / "a.png")
     assert seen.pixels.shape == (12, 8, 3) and b'Orientation="1"' in seen.xmp and not seen.texts
     header = images.inspect(tmp_path / "a.png")
@@ -181,18 +174,20 @@ def test_raw_profiles_of_image_magick(tmp_path):
 
 def test_broken_text_is_left_out(tmp_path):
     images.write(tmp_path / "a.png", PIXELS)
-    insert(tmp_path / "a.png", (b"zTXt", b"Title\x00\x00broken"), (b"tEXt", b"Author\x00me"))
-    with pytest.warns(UserWarning, match="a broken zTXt chunk is left out"):
-        assert images.read(tmp_path / "a.png").texts == (("Author", "me"),)
+    fake_png_files.insert(
+        tmp_path / "a.png", (b"zTXt", b"Title\x00\x00broken"), (b"tEXt", b"Author\x00me")
+    )
+    seen = images.read(tmp_path / "a.png")
+    assert seen.texts == (("Author", "me"),)
+    assert len(seen.notes) == 1 and seen.notes[0].startswith("a broken zTXt chunk is left out (")
 
 
 def test_a_text_that_unpacks_without_end_is_left_out(tmp_path):
     images.write(tmp_path / "a.png", PIXELS)
     bomb = zlib.compress(bytes(1 << 27))
-    insert(tmp_path / "a.png", (b"zTXt", b"Title\x00\x00" + bomb))
-    with pytest.warns(UserWarning, match="larger than 64 MB"):
-        with open(tmp_path / "a.png", "rb") as file:
-            assert png_chunks.read(file)["text"] == []
+    fake_png_files.insert(tmp_path / "a.png", (b"zTXt", b"Title\x00\x00" + bomb))
+    seen = images.read(tmp_path / "a.png")
+    assert seen.texts == () and "larger than 64 MB unpacked" in seen.notes[0]
 
 
 def test_jpeg_sides_are_checked_before_encoding(tmp_path):
@@ -200,3 +195,17 @@ def test_jpeg_sides_are_checked_before_encoding(tmp_path):
     with pytest.raises(ValueError, match=r"at most 65,500 pixels per side.*65,501 x 1"):
         images.write(tmp_path / "a.jpg", wide)
     images.write(tmp_path / "a.jpg", wide[:, 1:])
+
+
+def test_comments_in_latin_1(tmp_path):
+    PIL_Image.new("RGB", (2, 2)).save(tmp_path / "a.jpg", comment=b"Caf\xe9")
+    assert images.read(tmp_path / "a.jpg").texts == (("Comment", "Caf\xe9"),)
+
+
+def test_libpng_prints_nothing_of_metadata(tmp_path, capfd):
+    PIL_Image.new("L", (2, 2)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    broken = b"\0\0\0\1eXIf" + bytes(5)
+    (tmp_path / "a.png").write_bytes(content[:33] + broken + content[33:])
+    assert images.read(tmp_path / "a.png").pixels.shape == (2, 2, 3)
+    assert capfd.readouterr().err == ""

@@ -121,6 +121,11 @@ def test_conditions_and_integers(kind):
     np.testing.assert_allclose(out, expected, atol=0.501)
     with pytest.raises(ValueError, match=f"{kind.__name__} takes 1 conditions, got 0"):
         inference.enhance(model, pixels)
+    with pytest.raises(ValueError, match="conditions must be finite"):
+        inference.enhance(model, pixels, conditions=[np.nan])
+    model = model.replace(params=jax.tree.map(lambda leaf: leaf * np.nan, model.params))
+    with pytest.raises(ValueError, match="the network gives NaN"):
+        inference.enhance(model, pixels, tile_rows=8, conditions=[0.5])
 
 
 def test_all_tiles_of_an_image_share_one_compiled_function():

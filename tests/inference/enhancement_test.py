@@ -149,3 +149,20 @@ def test_networks_that_give_no_images_are_named(name):
         inference.enhance(model, random_image(4, 4))
     with pytest.raises(ValueError, match=f"{name} declares no way to enhance an image"):
         model(random_image(4, 4))
+
+
+def test_nan_is_refused_for_integers_and_kept_in_floats():
+    model = small_model("HDRNetCurves")
+    broken = model.replace(params=jax.tree.map(lambda leaf: leaf * np.nan, model.params))
+    with pytest.raises(ValueError, match="the network gives NaN"):
+        inference.enhance(broken, random_image(16, 16, np.uint8))
+    assert np.isnan(inference.enhance(broken, random_image(16, 16))).all()
+
+
+def test_too_little_memory_is_a_memory_error(monkeypatch):
+    def exhausted(*arguments, **options):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(by_grid, "_coefficients", exhausted)
+    with pytest.raises(MemoryError, match="an image of 5 x 4 pixels needs more memory"):
+        inference.enhance(small_model("HDRNetCurves"), random_image(4, 5))

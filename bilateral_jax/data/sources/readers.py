@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 
 import numpy as np
 
@@ -184,7 +185,8 @@ def _may_be_prophoto(path, profile):
 
 
 def _raw_file(path):
-    regular_files.check(path)
+    if os.path.exists(path):
+        regular_files.check(path)
     try:
         return raw.open_raw(str(path))
     except ValueError as error:

@@ -10,12 +10,11 @@ from bilateral_jax.images import headers, metadata, profiles
 from bilateral_jax.images.decoders import heif_boxes
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of an AVIF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -25,14 +24,12 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.AvifImagePlugin
 
     found = heif_boxes.properties(file)
     file.seek(0)
     image = PIL.AvifImagePlugin.AvifImageFile(file)
-    if image.n_frames > 1 and not first_frame:
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)
     profile = image.info.get("icc_profile") or heif_boxes.profile(found)
     # Pillow puts the turn that the file asks for into the EXIF block.
     attributes, orientation = metadata.upright(metadata.of_pillow(image))
@@ -42,7 +39,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
 
     def decode():
         stored = np.asarray(image) if bits == 8 else pixels_lib.widen(_decode(file), bits)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(headers.upright(*image.size, orientation, 8 if bits == 8 else 16), decode)
 

@@ -13,12 +13,11 @@ from bilateral_jax.images import photo as photo_lib
 _MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA"}
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a BMP file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -28,7 +27,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label, first_frame  # no metadata to warn of, no further frames
+    del first_frame  # there are no further ones
     import PIL.BmpImagePlugin
 
     size = file.seek(0, os.SEEK_END)
@@ -43,6 +42,10 @@ def plan(file, *, label, first_frame) -> headers.Plan:
 
     def decode():
         image.load()
-        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
+        palette = bytes(image.getpalette() or ()) if image.mode == "P" else None
+        stored = np.asarray(image.convert(mode))
+        if palette and photo_lib.is_grey_palette(palette):
+            stored = stored[..., 0]
+        return photo_lib.from_channels(stored, **attributes)
 
     return headers.Plan(headers.Header(image.height, image.width, 8), decode)

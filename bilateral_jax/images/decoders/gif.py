@@ -8,12 +8,11 @@ from bilateral_jax.images import headers, metadata
 from bilateral_jax.images import photo as photo_lib
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a GIF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -23,19 +22,20 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.GifImagePlugin
 
     image = PIL.GifImagePlugin.GifImageFile(file)
-    if image.n_frames > 1 and not first_frame:  # counting reads the whole file
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)  # counting reads the whole file
     attributes = metadata.of_pillow(image)
-    mode = "L" if image.mode in ("1", "L") else "RGB"
-    if "transparency" in image.info:
-        mode = "RGBA"
+    transparent = "transparency" in image.info
 
     def decode():
-        return photo_lib.from_channels(np.asarray(image.convert(mode)), **attributes)
+        image.load()
+        palette = bytes(image.getpalette() or ()) if image.mode == "P" else b""
+        grey = image.mode in ("1", "L", "P") and photo_lib.is_grey_palette(palette)
+        stored = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+        stored = stored[..., ::3] if grey else stored  # red, and alpha
+        return photo_lib.from_channels(stored, **attributes)
 
     # A GIF cut short decodes to fewer rows; only decoding tells.
     return headers.Plan(headers.Header(image.height, image.width, 8), decode, complete=False)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
-from bilateral_jax.images import headers, metadata, profiles
+from bilateral_jax.images import formats, headers, metadata, profiles
 from bilateral_jax.images.decoders import heif_boxes
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a HEIF file: of its primary image.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -24,41 +23,36 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label, first_frame
-    try:
+    del first_frame  # the primary image is the photo
+    with formats.explain_missing_packages("HEIC photos", extra="heif"):
         import pillow_heif
-    except ImportError as error:
-        raise ImportError(
-            "HEIC photos need pillow-heif, which is not installed: "
-            'pip install "bilateral_jax[heif]"',
-            name="pillow_heif",
-        ) from error
     found = heif_boxes.properties(file)
     file.seek(0)
-    opened = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
-    image, info = opened, opened.info
-    profile = info.get("icc_profile") or heif_boxes.profile(found)
+    image = pillow_heif.open_heif(file, convert_hdr_to_8bit=False)
+    profile = image.info.get("icc_profile") or heif_boxes.profile(found)
     attributes = metadata.of_pillow(image)
     # libheif turns the pixels as the file asks for; EXIF and XMP repeat that for other formats.
     attributes, _ = metadata.upright(attributes, orientation=1)
     attributes["xmp"] = metadata.upright_xmp(attributes["xmp"])
-    attributes["notes"] = _left_out(opened)
-    bits = info.get("bit_depth", 8)
+    attributes["notes"] = _left_out(image)
+    bits = image.info.get("bit_depth", 8)
 
     def decode():
         stored = np.asarray(image)
         if bits > 8:  # the samples stand in the upper bits
             stored = pixels_lib.widen(stored >> (16 - bits), bits)
-        return profiles.photo(stored, profile, **attributes)
+        return profiles.make_photo(stored, profile, **attributes)
 
     width, height = image.size
     return headers.Plan(headers.Header(height, width, 8 if bits == 8 else 16), decode)
 
 
-def _left_out(opened):
+def _left_out(image):
     notes = []
-    if len(opened) > 1:
-        notes.append(f"{len(opened) - 1} images beside the primary one are left out")
-    if opened.info.get("aux") or opened.info.get("depth_images"):
+    others = len(image) - 1
+    if others:
+        number = "image is" if others == 1 else "images are"
+        notes.append(f"beside the primary image, {others} {number} left out")
+    if image.info.get("aux") or image.info.get("depth_images"):
         notes.append("maps beside the image (of depth, or an HDR gain) are left out")
     return tuple(notes)

@@ -18,12 +18,11 @@ _COLORS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _DAMAGE = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST")
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a JPEG file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -33,7 +32,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label, first_frame  # the first image of a multi-picture file is the photo
+    del first_frame  # the first image of a multi-picture file is the photo
     import PIL.JpegImagePlugin
 
     # The plug-in's own class does not apply the size limit of PIL.Image.open (179 MP), which is
@@ -47,7 +46,7 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     attributes = metadata.of_pillow(image)
     attributes["xmp_extension"] = jpeg_segments.extended_xmp(image.applist, attributes["xmp"])
     attributes, orientation = metadata.upright(attributes)
-    notes = [profiles.CONVERTED.format("CMYK")] if image.mode == "CMYK" else []
+    notes = [profiles.CONVERSION_NOTE.format("CMYK")] if image.mode == "CMYK" else []
     if "mp" in image.info:
         notes.append("further pictures in the file (MPO: previews, gain maps, ...) are left out")
     if image.mode == "RGB" and not profile:
@@ -59,18 +58,17 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         stored = _decode(file, image)
         if image.mode == "CMYK":
             stored = profiles.to_srgb(stored, profile)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, **attributes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     return headers.Plan(header, decode, complete=_has_end(file))
 
 
-def undamaged(content: bytes, colors: str):
+def decode_strictly(content: bytes, colors: str):
     """Decodes JPEG data, refusing what libjpeg would fill with grey.
 
     Args:
       content: from the start marker to the end marker.
-      colors: "RGB", "GRAY" or "CMYK" (as stored: Adobe's programs and all others store the light
-        that is left).
+      colors: "RGB", "GRAY" or "CMYK"; the latter as stored, inverted: 255 is no ink.
 
     Returns:
       uint8 `[h, w, c]`; None where libjpeg warns of something else or simplejpeg does not know the
@@ -92,7 +90,7 @@ def undamaged(content: bytes, colors: str):
 
 def _decode(file, image):
     file.seek(0)
-    stored = undamaged(file.read(), _COLORS[image.mode])
+    stored = decode_strictly(file.read(), _COLORS[image.mode])
     if stored is None:
         image.load()
         return np.asarray(image)

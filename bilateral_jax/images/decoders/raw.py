@@ -8,18 +8,17 @@ from __future__ import annotations
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers
+from bilateral_jax.images import exif_in_tiff, formats, headers
 from bilateral_jax.images import photo as photo_lib
 
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*")
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the development of a raw file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -37,8 +36,10 @@ def plan(file, *, label, first_frame) -> headers.Plan:
 
     def decode():
         pixels = develop(opened)
-        exif = exif_lib.if_readable(label, exif_lib.from_tiff, file) if is_tiff else None
-        return photo_lib.Photo(pixels, exif=exif)
+        exif, notes = None, []
+        if is_tiff:
+            exif = exif_lib.if_readable(notes, exif_in_tiff.read, file)
+        return photo_lib.Photo(pixels, exif=exif, notes=tuple(notes))
 
     return headers.Plan(headers.Header(*_developed_size(opened.sizes), 16), decode)
 
@@ -90,13 +91,8 @@ def develop(opened) -> np.ndarray:
 
 
 def _rawpy():
-    try:
+    with formats.explain_missing_packages("raw photos", extra="raw"):
         import rawpy
-    except ImportError as error:
-        raise ImportError(
-            'raw photos need rawpy, which is not installed: pip install "bilateral_jax[raw]"',
-            name="rawpy",
-        ) from error
     return rawpy
 
 

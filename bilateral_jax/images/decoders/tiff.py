@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 from bilateral_jax.images import exif as exif_lib
-from bilateral_jax.images import headers, metadata, profiles, tiff_tags
+from bilateral_jax.images import exif_in_tiff, headers, metadata, profiles, tiff_tags
 from bilateral_jax.images.decoders import jpeg, raw, tiff_pages, tiff_subsampled
 
 _ICC, _INK_SET, _LAYERS = 34675, 332, 37724  # tags
@@ -33,12 +33,11 @@ _BITS = {"grey": _GREY_BITS, "white is zero": _GREY_BITS, "RGB": (8, 10, 12, 14,
 _BITS |= {"palette": (1, 2, 4, 8), "Lab": (8,), "YCbCr": (8,), "CMYK": (8, 16)}
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a TIFF file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -56,12 +55,12 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         tifffile.logger().addHandler(logging.NullHandler())
     tiff = tifffile.TiffFile(file)
     if tiff_pages.is_raw(tiff):
-        return raw.plan(file, label=label, first_frame=first_frame)
+        return raw.plan(file, first_frame=first_frame)
     page = tiff_pages.full_page(tiff, first_frame=first_frame)
     color, count = _check_colors(page)
     alpha = _alpha(page, count)
     profile = bytes(_value(tiff, page, _ICC) or b"") or None
-    if color in ("CMYK", "Lab"):
+    if color in profiles.CONVERTED_SPACES:
         profiles.check_convertible(profile, color)
     elif not profile and color != "white is zero":
         profile = tiff_tags.profile(page, grey=color == "grey")
@@ -73,15 +72,16 @@ def plan(file, *, label, first_frame) -> headers.Plan:
     _check_complete(page, file.seek(0, os.SEEK_END))
     orientation = _value(tiff, page, exif_lib.ORIENTATION) or 1
     attributes, _ = metadata.upright(_metadata(file, tiff, page), orientation=orientation)
-    attributes["notes"] = tuple(_notes(tiff, page, color, count))
 
     def decode():
         if subsampled:
             stored = tiff_subsampled.decode(file, page)
         else:
             stored = _channels(page, color, count, alpha, profile)
-        exif = exif_lib.if_readable(label, exif_lib.from_tiff, file)
-        return profiles.photo(exif_lib.turn(stored, orientation), profile, exif=exif, **attributes)
+        notes = list(_notes(tiff, page, color, count))
+        attributes["exif"] = exif_lib.if_readable(notes, exif_in_tiff.read, file)
+        attributes["notes"] = tuple(notes)
+        return profiles.make_photo(exif_lib.turn(stored, orientation), profile, **attributes)
 
     bits = 16 if page.bitspersample > 8 else 8
     header = headers.upright(page.imagewidth, page.imagelength, orientation, bits)
@@ -137,15 +137,16 @@ def _metadata(file, tiff, page):
 
 def _notes(tiff, page, color, count):
     """Sentences about what is converted and left out."""
-    if color in ("CMYK", "Lab"):
-        yield profiles.CONVERTED.format(color)
+    if color in profiles.CONVERTED_SPACES:
+        yield profiles.CONVERSION_NOTE.format(color)
     if _LAYERS in page.tags:
         yield "Photoshop's layers are left out"
     if tiff_pages.has_mask(tiff):
         yield "a mask beside the image is left out"
     beside = page.samplesperpixel - count - 1
     if beside > 0:
-        yield f"{beside} channel{'s' * (beside > 1)} beside colours and alpha are left out"
+        number = "channel is" if beside == 1 else "channels are"
+        yield f"beside colours and alpha, {beside} {number} left out"
 
 
 def _check_complete(page, file_size):
@@ -180,7 +181,7 @@ def _channels(page, color, count, alpha, profile):
         colors = np.iinfo(colors.dtype).max - colors
     if alpha and alpha[1]:
         colors = _divided(colors, opacity)
-    if color in ("CMYK", "Lab"):
+    if color in profiles.CONVERTED_SPACES:
         colors = colors ^ np.uint8([0, 128, 128]) if page.photometric == _SIGNED_LAB else colors
         colors = profiles.to_srgb(colors, profile)
     if opacity is None:
@@ -204,13 +205,14 @@ def _check_jpeg(page):
         page.parent.filehandle.seek(start)
         content = page.parent.filehandle.read(count)
         if content.startswith(b"\xff\xd8"):  # old-style JPEG may have its head elsewhere
-            jpeg.undamaged(tables + content[2:] if tables else content, "GRAY")
+            jpeg.decode_strictly(tables + content[2:] if tables else content, "GRAY")
 
 
 def _palette(colormap):
-    """uint8 `[count, 3]`; some programs write 8-bit values into the 16-bit table."""
+    """uint8 `[count, 3]`, of greys alone `[count, 1]`; some programs write 8-bit values into it."""
     table = np.asarray(colormap).T
-    return (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+    return table[:, :1] if (table == table[:, :1]).all() else table
 
 
 def _divided(colors, opacity):

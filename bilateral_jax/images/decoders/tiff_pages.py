@@ -47,8 +47,7 @@ def full_page(tiff, *, first_frame: bool):
     if not full:
         raise ValueError("it holds only reduced copies of an image")
     count = max(len(full), _stacked(tiff))
-    if count > 1 and not first_frame:
-        raise ValueError(headers.several_frames(count, "pages"))
+    headers.check_frames(count, first_frame=first_frame, of="pages")
     return full[0]
 
 

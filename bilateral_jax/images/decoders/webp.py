@@ -12,12 +12,11 @@ from bilateral_jax.images import headers, metadata, profiles
 _RIFF_HEADER = 8  # bytes, which the size in it does not count
 
 
-def plan(file, *, label, first_frame) -> headers.Plan:
+def plan(file, *, first_frame: bool) -> headers.Plan:
     """Prepares the decoding of a WebP file.
 
     Args:
       file: open for reading bytes; it must stay open until the pixels are decoded.
-      label: the file's name in warnings.
       first_frame: accept several frames or pages, and take the first.
 
     Returns:
@@ -27,7 +26,6 @@ def plan(file, *, label, first_frame) -> headers.Plan:
       ValueError: as `plans.plan`.
       ImportError: a package that the format needs is not installed.
     """
-    del label
     import PIL.WebPImagePlugin
 
     size = file.seek(0, os.SEEK_END)
@@ -36,13 +34,12 @@ def plan(file, *, label, first_frame) -> headers.Plan:
         raise ValueError("its data are truncated")
     file.seek(0)
     image = PIL.WebPImagePlugin.WebPImageFile(file)
-    if image.n_frames > 1 and not first_frame:
-        raise ValueError(headers.several_frames(image.n_frames, "frames"))
+    headers.check_frames(image.n_frames, first_frame=first_frame)
     attributes, orientation = metadata.upright(metadata.of_pillow(image))
     mode = "RGB" if image.mode in ("RGB", "RGBX") else "RGBA"
 
     def decode():
         stored = exif_lib.turn(np.asarray(image.convert(mode)), orientation)
-        return profiles.photo(stored, image.info.get("icc_profile"), **attributes)
+        return profiles.make_photo(stored, image.info.get("icc_profile"), **attributes)
 
     return headers.Plan(headers.upright(*image.size, orientation, 8), decode)

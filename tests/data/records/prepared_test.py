@@ -228,12 +228,15 @@ def test_the_command_reports_errors_in_one_line(tmp_path, capsys):
     make_folder(tmp_path / "files")
     arguments = ("folder", "--source", tmp_path / "files", "--data-dir", tmp_path / "out")
     assert run(*arguments, "--option", "color=1") == 1
-    assert "unexpected keyword argument 'color'" in capsys.readouterr().err
+    expected = "prepare folder has no option 'color'; options are given as --option NAME=VALUE"
+    assert expected in capsys.readouterr().err
+    assert run("fivek", *arguments[1:]) == 1
+    assert "prepare fivek needs the option 'split'; " in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run(*arguments, "--option", "color")
     with pytest.raises(SystemExit):
         run("holidays", *arguments[1:])
-    assert "KEY=VALUE" in capsys.readouterr().err
+    assert "NAME=VALUE" in capsys.readouterr().err
     assert run("folder", "--source", tmp_path / "none", "--data-dir", tmp_path / "out") == 1
     assert capsys.readouterr().err.count("\n") == 1
 

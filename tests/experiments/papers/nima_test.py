@@ -11,6 +11,7 @@ from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
+from bilateral_jax.images import png_chunks
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import nima as nima_config
@@ -260,6 +261,14 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     assert code == 1 and len(out.splitlines()) == 2
     assert err.splitlines()[0].startswith(f"failed: cannot read {tmp_path / 'broken.png'}: ")
     assert err.splitlines()[1] == "1 of 2 photos failed"
+
+    content = (tmp_path / "folder" / "b.png").read_bytes()
+    broken = png_chunks.encode(b"zTXt", b"no keyword")
+    (tmp_path / "noted.png").write_bytes(content[:33] + broken + content[33:])
+    code, out, err = score(tmp_path / "noted.png")
+    assert code == 0
+    noted = f"note: a broken zTXt chunk is left out (it has no keyword): {tmp_path / 'noted.png'}"
+    assert err.splitlines() == [noted]
     code, out, err = score(tmp_path / "nothing.png")
     assert (code, out) == (1, "") and err.startswith("error: no such file or folder: ")
     assert len(err.splitlines()) == 1
