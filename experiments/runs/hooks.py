@@ -4,14 +4,14 @@ from bilateral_jax.training import loop
 
 
 def check_intervals(steps, **run):
-    """Checks that the length and the intervals of a training are positive numbers of steps.
+    """Refuses lengths and intervals that are no positive numbers of steps.
 
     Args:
       steps: of the training.
       **run: section of a config.
 
     Raises:
-      ValueError: one of them is not an int of at least 1; it is named.
+      ValueError: one is not; it is named.
     """
     intervals = {name: run[name] for name in run if name.endswith("_every")}
     for name, value in {"steps": steps, **intervals}.items():
