@@ -22,7 +22,7 @@ from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.cli import errors
 from bilateral_jax.training import distributed, summary_writer
-from experiments.runs import config_differences, file_lock
+from experiments.runs import config_differences, config_ranges, file_lock
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -41,9 +41,10 @@ def claimed(workdir, config):
         that never took a step takes any config.
 
     Raises:
-      ValueError: another run is in the folder, it holds a run of another config, it is past its new
-        length, or it is not writable.
+      ValueError: a number of the config is out of its range, another run is in the folder, it holds
+        a run of another config, it is past its new length, or it is not writable.
     """
+    config_ranges.check(config)
     workdir = pathlib.Path(workdir)
     with contextlib.ExitStack() as stack:
 

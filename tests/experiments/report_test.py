@@ -249,6 +249,9 @@ def test_the_command(tmp_path, capsys):
     assert report.main([str(tmp_path)]) == 1
     assert "neither config.json" in capsys.readouterr().err
     folder = _run(tmp_path / "run", rich=True)
+    for out, message in ((tmp_path, "is a folder"), (tmp_path / "no" / "x.html", "no folder")):
+        assert report.main([str(folder), "--out", str(out)]) == 1
+        assert message in capsys.readouterr().err
     assert report.main([str(folder), "--out", str(tmp_path / "page.html"), "--photos", "1"]) == 0
     assert "page.html (0." in capsys.readouterr().out
     assert (tmp_path / "page.html").read_text().count("data-compare>") == 1
