@@ -16,6 +16,7 @@ from experiments.evaluation import protocol
 from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
 from experiments.runs import config_differences
+from experiments.runs import workdir as workdir_lib
 from experiments.sweeps import results
 
 _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
@@ -205,7 +206,7 @@ def _progress(found, name):
 
 
 def _incidents(workdir, train, environment):
-    starts = (environment or {}).get("starts")
+    starts = workdir_lib.recorded_starts(environment or {})
     content = ""
     if starts is None:
         content += page.paragraph("This run did not record its starts.")

@@ -121,7 +121,7 @@ def note_environment(workdir, *, step):
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    starts = atomic.read_json(path)["starts"] if path.exists() else []
+    starts = recorded_starts(atomic.read_json(path) if path.exists() else {}) or []
     device = jax.local_devices()[0]
     environment = {
         "python": platform.python_version(),
@@ -138,6 +138,17 @@ def note_environment(workdir, *, step):
         "starts": [*starts, {"step": step, "time": now}],
     }
     atomic.write_json(path, environment)
+
+
+def recorded_starts(environment):
+    """The starts of a run by its `environment.json`, `[{"step", "time"}, ...]`; None without any.
+
+    Args:
+      environment: what the file holds.
+    """
+    starts = environment.get("starts")
+    is_list = isinstance(starts, list) and all(isinstance(each, dict) for each in starts)
+    return starts if is_list else None
 
 
 @contextlib.contextmanager
