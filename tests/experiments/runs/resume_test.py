@@ -8,7 +8,8 @@ from bilateral_jax.checkpoints import trees
 from experiments.runs import resume
 
 _METADATA = {"data": {"examples": 8}, "averages": {}, "sources": {"train": {"records": 4}}}
-_TARGET = {"step": jax.ShapeDtypeStruct((), np.int32)}
+_STATE = {"step": np.int32(4), "groups": {"main": {"updates": np.int32(4)}}}
+_TARGET = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), leaf.dtype), _STATE)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ _TARGET = {"step": jax.ShapeDtypeStruct((), np.int32)}
     ],
 )
 def test_metadata_of_another_shape(changes, missing, tmp_path):
-    trees.save(tmp_path, 4, {"step": np.int32(4)}, metadata=_METADATA | changes)
+    trees.save(tmp_path, 4, _STATE, metadata=_METADATA | changes)
     if missing is None:
         assert resume.restore(tmp_path, _TARGET)[0] == 4
         return
