@@ -1,7 +1,7 @@
 """Time and compilations of a folder of photos of many sizes, against photos of one size.
 
-Question: what does it cost that every photo has a size of its own? Twelve random 8-bit photos of
-about 0.2 megapixels, of twelve sizes and of one, are enhanced (`bilateral_jax.inference.enhance`)
+Question: how much more time does a folder of many sizes take? Twelve random 8-bit photos of about
+0.2 megapixels, of twelve sizes and of one, are enhanced (`bilateral_jax.inference.enhance`)
 or scored with all metrics (`experiments.evaluation.protocol.score`). Every run has a process of its
 own without a compilation cache, so that everything is compiled once.
 

@@ -5,8 +5,8 @@ import sys
 from bilateral_jax.cli import errors
 from bilateral_jax.data import registry
 
-# `python -m experiments.NAME` imports this file first, with "-m" as the program's name: what NAME
-# imports at its top and is not installed, is then said in one line.
+# `python -m experiments.NAME` imports this file first, while sys.argv[0] is "-m". With the hook, a
+# package that NAME imports and that is not installed is reported in one line.
 if sys.argv[:1] == ["-m"]:
     sys.excepthook = errors.except_hook
     errors.silence_opencv()

@@ -60,7 +60,6 @@ def train(config, workdir, *, progress=True):
     progress = progress and distributed.is_first()
     config = config.to_dict()
     try:
-        hooks_lib.check_intervals(config["steps"], **config["run"])
         with stop_requests.listen() as request, workdir_lib.claimed(workdir, saved_config):
             outcome, paper = _run(config, workdir, progress, request, saved_config)
     except (ValueError, TypeError) as error:
@@ -94,22 +93,13 @@ def _train(
     loader, heldout = opened.loader, opened.heldout
     shard = (distributed.index(), distributed.count())
     averages = metric_averages.MetricAverages(batches["batch_size"])
-    folder, key = trees.run_folder(workdir), jax.random.key(seed)
-    first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
-    if first is None:
-        loader.peek()  # what is wrong with the photos is said before anything is compiled
-        first, state = 0, paper.init(key)
-        if start is not None:
-            state = warm_start.put(state, start, paper)
-    else:
-        accept = run.get("accept_changed_data", False) or first >= steps
-        resume.check_sources(first, saved.get("sources"), opened.identities, accept=accept)
-        loader.set_state(saved["data"])
-        averages.set_state(saved["averages"])
-        if progress:
-            print(
-                f"{'resuming' if first < steps else 'done'} at step {first} of {steps} in {workdir}"
-            )
+    folder, accept = trees.run_folder(workdir), run.get("accept_changed_data", False)
+    first, state, restored = _first_state(
+        paper, folder, opened, averages, seed=seed, steps=steps, start=start, accept=accept
+    )
+    if progress and restored:
+        status = "resuming" if first < steps else "done"
+        print(f"{status} at step {first} of {steps} in {workdir}")
 
     def save(step, guarded, max_to_keep):
         if distributed.is_first():
@@ -133,11 +123,11 @@ def _train(
                 writer.image("input_output_target", step, sheet)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
 
-    hooks, max_skipped, options = hooks_lib.make(save, evaluate, **run)
+    hooks, options = hooks_lib.make(save, evaluate, **run)
     agreement = distributed.StopAgreement()
     update = parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen)
-    guarded = nonfinite_guard.start(state, allowed=max_skipped - averages.skipped)
-    guarded = parallel.replicate(guarded)
+    allowed = options["max_skipped"] - averages.skipped
+    guarded = parallel.replicate(nonfinite_guard.start(state, allowed=allowed))
     if first < steps:
         inputs.check_sizes(update, guarded, loader, batches)
     if distributed.is_first():
@@ -158,6 +148,21 @@ def _train(
         )  # fmt: skip
     loader.close()
     return outcome
+
+
+def _first_state(paper, folder, opened, averages, *, seed, steps, start, accept):
+    """Restores the newest checkpoint, or initialises; returns (step, state, whether restored)."""
+    key = jax.random.key(seed)
+    first, state, saved = resume.restore(folder, jax.eval_shape(paper.init, key))
+    if first is None:
+        opened.loader.peek()  # so that errors of the photos come before anything is compiled
+        state = paper.init(key)
+        return 0, state if start is None else warm_start.put(state, start, paper), False
+    accept = accept or first >= steps  # a run that has finished only shows its results
+    resume.check_sources(first, saved.get("sources"), opened.identities, accept=accept)
+    opened.loader.set_state(saved["data"])
+    averages.set_state(saved["averages"])
+    return first, state, True
 
 
 def _report(workdir, outcome, results, paper):

@@ -9,7 +9,7 @@ tolerance of float32 rounding should leave that much on every processor: measure
 `XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=`, which leaves out the linked library that
 chooses its kernels by processor; `--xla_cpu_max_isa` changes no bit.
 
-Where one side are integers, the half level of their rounding is subtracted from error and limit;
+Where one side holds integers, the half level of their rounding is subtracted from error and limit;
 two arrays of integers are not measured: a level is not float32 rounding.
 """
 

@@ -76,7 +76,7 @@ def find_damage(folder):
         stored = json.loads(regular_files.read_text(folder / _FILE)).items()
     except FileNotFoundError:
         return None
-    except Exception:  # a parser meets anything here
+    except Exception:  # parsers of untrusted bytes may raise anything
         return f"{_FILE} cannot be read"
     for name, expected in stored:
         path = folder / name

@@ -16,7 +16,7 @@ from bilateral_jax import atomic, models, tree_paths
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.models import model as model_lib
 
-_LARGEST = 65_536  # of a hyper-parameter, however few the weights
+_LARGEST = 65_536  # hyper-parameter that is accepted for a network of few weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SavedModel:
             raise ValueError(f"{self.path}: {error}") from None
 
     def _module(self):
-        """Builds the linen module, from fields that are untrusted."""
+        """Builds the linen module from untrusted fields."""
         weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
         for name, value in self.hyperparameters.items():
             for number in value if isinstance(value, list) else [value]:

@@ -1,7 +1,7 @@
 """The JSON record of a saved step: format, number, leaves and metadata, validated when read.
 
-A record is untrusted: its checksum finds accidents, not forgeries. So every field is checked before
-anything is allocated, and a leaf cannot ask for more memory than its files could hold.
+A record is untrusted: its checksum detects accidents, not forgeries. So every field is checked
+before anything is allocated, and the leaves cannot be larger than the step's files could hold.
 """
 
 import json
@@ -15,7 +15,7 @@ from bilateral_jax import regular_files
 from bilateral_jax.checkpoints import integrity
 
 FORMAT = 1
-# Orbax compresses: weights by little, zeros a thousand times. Smaller states are always allowed.
+# Orbax compresses weights hardly, zeros a thousand times. Smaller states are always allowed.
 _MOST_COMPRESSION = 1000
 _ALWAYS_ALLOWED = 256 << 20
 _MOST_RECORD = 256 << 20  # bytes
@@ -31,7 +31,7 @@ class UnknownFormatError(ValueError):
 
 
 def make(step, leaves, metadata):
-    """Makes a record with its checksum.
+    """Makes the record of a step, with its checksum.
 
     Args:
       step: number of the step.
@@ -62,14 +62,15 @@ def read(folder, step, where):
       The record, a dict; `leaves` are in order and their fields of the right types.
 
     Raises:
-      DamagedCheckpointError: it cannot be read, does not match its checksum, a field is missing or
-        odd, its number is another, or the leaves are larger than the step's files can hold.
+      DamagedCheckpointError: it cannot be read, does not match its checksum, has a missing or
+        invalid field or another step's number, or its leaves are larger than the step's files can
+        hold.
       UnknownFormatError: its format is a later one.
     """
     try:
         record = json.loads(regular_files.read_text(folder / _FILE, most=_MOST_RECORD))
         valid = integrity.is_valid(record)
-    except Exception as error:  # a parser meets anything here
+    except Exception as error:  # parsers of untrusted bytes may raise anything
         reason = type(error).__name__ if isinstance(error, OSError) else error
         raise DamagedCheckpointError(
             f"{where}: its record cannot be read ({_short(reason)})"
@@ -87,7 +88,7 @@ def read(folder, step, where):
 
 
 def _fault(record, step):
-    """Says which field of a record is missing or odd; None if none is."""
+    """Says which field of a record is missing or invalid; None if all are valid."""
     if record.get("format") != FORMAT or isinstance(record["format"], bool):
         return f"its record has format {_short(record.get('format'))}, expected {FORMAT}"
     if record.get("step", step) != step:  # the first records had no number
@@ -102,18 +103,19 @@ def _fault(record, step):
         paths.add(tuple(about["path"]))
     inside = {path[:end] for path in paths for end in range(1, len(path))}
     if len(paths) < len(record["leaves"]) or inside & paths:
-        return "its record has two leaves of one path"
+        return "two leaves of its record have the same path"
     return None
 
 
 def _leaf_fault(name, about):
+    """Says which field of a leaf's record is missing or invalid; None if all are valid."""
     if not isinstance(about, dict):
-        return "is no object"
+        return "is not a JSON object"
     path, shape = about.get("path"), about.get("shape")
     if not isinstance(path, list) or not path or not all(isinstance(part, str) for part in path):
-        return "has no path"
+        return "has no valid path"
     if "/".join(path) != name:
-        return "has another path"
+        return "has the path of another leaf"
     if not isinstance(shape, list) or not all(_is_count(side) for side in shape):
         return f"has the shape {_short(shape)}"
     if not isinstance(about.get("digest"), str):
@@ -131,7 +133,7 @@ def _leaf_fault(name, about):
 
 
 def _too_large(record, folder):
-    """Says so if the leaves ask for more bytes than the step's files, all regular, can hold."""
+    """Says if the leaves exceed what the step's files can hold, or one is not a regular file."""
     asked, held = sum(_bytes(about) for about in record["leaves"].values()), 0
     for path in folder.rglob("*"):
         if not path.is_dir():
@@ -162,5 +164,4 @@ def _is_count(value):
 
 
 def _short(value):
-    text = value if isinstance(value, str) else str(value)
-    return repr(text[:60]) if isinstance(value, str) else text[:120]
+    return repr(value[:60]) if isinstance(value, str) else str(value)[:120]

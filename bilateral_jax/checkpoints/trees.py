@@ -194,13 +194,13 @@ def _read(directory, step):
 
 
 def _leaf(array, key, where):
-    """An array as it is, or the random key of which it holds the data."""
+    """Returns an array as it is, or the random key whose data it holds."""
     if not key:
         return array
     try:
         return jax.random.wrap_key_data(array, impl=key)
     except (TypeError, ValueError):
-        raise DamagedCheckpointError(f"{where} is no data of a {key} key") from None
+        raise DamagedCheckpointError(f"{where} is not the data of a {key} key") from None
 
 
 def _read_arrays(folder, expected, where):
@@ -264,8 +264,9 @@ def _failure_reason(directory, step, error):
         text = "the disk is full"
     others = [each for each in steps(directory) if each != step]
     names = ", ".join(map(str, others))
-    kept = f"steps {names} are untouched" if len(others) > 1 else f"step {names} is untouched"
-    kept = kept if others else "there was none yet"
+    kept = "no other step is saved yet"
+    if others:
+        kept = f"steps {names} are untouched" if len(others) > 1 else f"step {names} is untouched"
     return f"step {step} could not be saved in {directory}: {text[:200]}; {kept}"
 
 

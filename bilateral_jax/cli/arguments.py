@@ -8,7 +8,29 @@ from bilateral_jax import images
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose errors are one line, as all others are."""
+    """An `ArgumentParser` whose errors are one line, and that takes no empty text.
+
+    Empty text is what a shell makes of a variable that is not set; as a path it would stand for the
+    current folder.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parses the arguments that the parser knows; see `argparse.ArgumentParser`.
+
+        Args:
+          args: list of words; None for those of the command line.
+          namespace: object that gets the values; None for a new one.
+
+        Returns:
+          (The object, words left over.)
+        """
+        namespace, rest = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            value = getattr(namespace, action.dest, None)
+            if "" in (value if isinstance(value, list) else [value]):
+                name = "/".join(action.option_strings) or action.metavar or action.dest
+                self.error(f"{name} is empty")
+        return namespace, rest
 
     def error(self, message):
         """Prints the message and exits with code 2.

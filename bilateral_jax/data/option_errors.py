@@ -1,4 +1,4 @@
-"""Errors of options that users name: what Python says of keyword arguments, said of options."""
+"""TypeErrors of keyword arguments, reworded for options that a user gave."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from bilateral_jax.ops.xla import column_tiles
 # Rows and columns. The large one is about 20 MB of working memory: above 32 MB a C library gives it
 # back after each tile, and clearing its pages for the next one takes as long as the arithmetic.
 _LARGE, _SMALL = (512, 1024), (256, 256)
-# Operations allow a tile to reach so many columns beyond the image: a narrower image has tiles of a
-# multiple of these, and only wide ones have large tiles.
+# A window may reach beyond its image by so many columns, so a narrow image has tiles whose width is
+# its own, rounded up to a multiple of this; an image narrower than a large tile has small tiles.
 _BEYOND = column_tiles.BEYOND
-_OVERHEAD = 1 << 15  # the time of one more tile, in pixels
+_OVERHEAD = 1 << 15  # of a tile: as much time as so many pixels
 
 
 def enhance(model, image, *, method, tile_rows, conditions):
@@ -60,16 +60,17 @@ def enhance(model, image, *, method, tile_rows, conditions):
 
 
 def _tile_size(full_size, tile_rows):
-    """Returns the rows and columns of a tile: of the two sizes the one that takes less time."""
+    """Returns the rows and columns of a tile: the cheaper of the two sizes, or the rows given."""
 
-    def time(size):
+    def cost(size):
         count = math.prod(-(-whole // part) for whole, part in zip(full_size, size, strict=True))
         return count * (math.prod(size) + _OVERHEAD)
 
-    width = -(-full_size[1] // _BEYOND) * _BEYOND
-    rows, columns = min([_SMALL, _LARGE] if width >= _LARGE[1] else [_SMALL], key=time)
-    columns = min(columns, width)
-    return (rows if tile_rows is None else -(-tile_rows // 4) * 4), columns
+    height, width = (-(-side // _BEYOND) * _BEYOND for side in full_size)
+    rows, columns = min([_SMALL, _LARGE] if width >= _LARGE[1] else [_SMALL], key=cost)
+    if tile_rows is not None:
+        rows = min(-(-tile_rows // 4) * 4, height)
+    return rows, min(columns, width)
 
 
 def _starts(full, size):

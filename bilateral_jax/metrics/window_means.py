@@ -101,9 +101,7 @@ def _filled(tile, size):
 @functools.partial(jax.jit, static_argnums=0)
 def _tile_sum(function, prediction, target, counted, arguments):
     """Sums over the first `counted` rows and columns of positions."""
-    inside = functools.reduce(
-        jnp.logical_and,
-        (jax.lax.broadcasted_iota(jnp.int32, _TILE, k) < counted[k] for k in (0, 1)),
-    )
+    rows, columns = (jnp.arange(side) < count for side, count in zip(_TILE, counted))
+    inside = rows[:, None] & columns[None]
     values = function(prediction, target, *arguments)
     return jax.tree.map(lambda v: masks.zero(v, inside).sum(axis=-2).sum(axis=-2), values)

@@ -42,7 +42,7 @@ class MetricAverages:
           ValueError: `saved` is not what `get_state` returns.
         """
         if not _are_averages(saved):
-            raise ValueError(f"these are no averages of metrics: {str(saved)[:200]}")
+            raise ValueError(f"expected averages of metrics, got {str(saved)[:200]}")
         self._sums = dict(saved["sums"])
         # Before metrics had counts of their own, one number held for all of them.
         counts = saved["counts"] if "counts" in saved else dict.fromkeys(self._sums, saved["count"])

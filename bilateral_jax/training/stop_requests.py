@@ -10,7 +10,7 @@ import sys
 import threading
 
 
-class Stopped(Exception):  # noqa: N818 - it reports no error
+class Stopped(Exception):  # noqa: N818 - not an error
     """Raised by work that a stop request cut short; the message names the signal."""
 
 
@@ -84,13 +84,13 @@ def listen():
 
 
 def leave(code, *, seconds=30.0):
-    """Ends the process as `sys.exit` does, also where a thread never comes back from a read.
+    """Ends the process as `sys.exit` does, also where a thread never returns from a read.
 
-    Python waits for its threads. After a signal (a code above 128) it waits no longer than this.
+    Python waits for its threads: after a signal (a code above 128) at most `seconds`.
 
     Args:
       code: exit code.
-      seconds: to wait for threads.
+      seconds: longest wait for threads.
     """
     if code > 128:
         sys.stdout.flush()

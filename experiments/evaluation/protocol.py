@@ -214,7 +214,7 @@ _compiled = functools.cache(jax.jit)
 
 
 def _round(image):
-    """Rounds float or integer pixels to the values of an 8-bit file, as float32."""
+    """`metrics.round_to_8bit` of float or integer pixels in NumPy: no program for each size."""
     if image.dtype == np.uint8:
         return images.to_float(image)
     values = np.clip(images.as_float(image), 0, 1)

@@ -1,4 +1,4 @@
-"""The command line of programs with a config: a wrong word is one line and exit code 2."""
+"""Command lines of programs with a config: a mistake is reported in one line, with exit code 2."""
 
 import difflib
 import functools
@@ -14,7 +14,21 @@ from bilateral_jax.training import stop_requests
 
 
 class UsageError(ValueError):
-    """Words of the command line that cannot be used."""
+    """A command line that cannot be parsed."""
+
+
+def default_config(name, path):
+    """Names a config on the command line where it names none; call it before the flag is defined.
+
+    A default of the flag itself would be loaded, with its overrides, when the flag is defined: too
+    early to say in one line what is wrong with them.
+
+    Args:
+      name: of the flag.
+      path: the config file.
+    """
+    if _value(sys.argv, name) is None:
+        sys.argv.insert(1, f"--{name}={path}")
 
 
 def run(main, *, config, required=()):
@@ -23,7 +37,7 @@ def run(main, *, config, required=()):
     Args:
       main: `() -> exit code`; reads the flags.
       config: name of the flag that `config_flags.DEFINE_config_file` defined.
-      required: names of the flags that must be given.
+      required: names of the flags that must be given, and not as empty text.
     """
     flags.DEFINE_string(compilation_cache.FLAG, None, f"{compilation_cache.HELP}.")
     parser = functools.partial(_parse_or_exit, config=config, required=required)
@@ -57,7 +71,7 @@ def parse(arguments, *, config, required=(), values=flags.FLAGS):
 
     Raises:
       UsageError: an unknown flag, a missing or broken config file, an override of an entry that the
-        config lacks or of another type, or a word that is no flag; one sentence.
+        config lacks or of another type, or a word that is not a flag; one sentence.
     """
     try:
         words = values(arguments)
@@ -65,11 +79,14 @@ def parse(arguments, *, config, required=(), values=flags.FLAGS):
         missing = [name for name in required if values[name].value is None]
         if loaded is not None:
             getattr(loaded, "lock", None)  # fails if the file could not be read
-    except Exception as error:  # of the config file, which may raise anything, too
+    except Exception as error:  # the config file is code, which may raise anything
         path = _value(arguments, config) or values[config].default
         raise UsageError(_reason(error, arguments, config, path)) from error
     if missing:
         raise UsageError(f"--{missing[0]} is required")
+    for name in required:  # as --workdir=$RUN, where RUN is not set: not the current folder
+        if values[name].value == "":
+            raise UsageError(f"--{name} is empty; expected a path")
     if words[1:]:
         raise UsageError(
             f"unexpected {' '.join(map(repr, words[1:]))}: every option starts with --, "
@@ -132,7 +149,7 @@ def _unknown_entry(section, path, config):
     for name in path:
         plain = name.split("[")[0]
         if not hasattr(section, "keys"):
-            return f"--{so_far}.{name}: {so_far} is a value, no section"
+            return f"--{so_far}.{name}: {so_far} is a value, not a section"
         known = sorted(section.keys())
         if plain not in known:
             close = difflib.get_close_matches(plain, known, n=1)

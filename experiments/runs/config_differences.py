@@ -12,8 +12,9 @@ _ADDED_LATER = {
     "data.heldout.on_bad": "refuse",
     "run.accept_changed_data": False,
 }
-# What may change while a run goes on: its length, when it logs, evaluates and saves, and how fast
-# it reads. No batch and no step depends on it, but for schedules, see `length_change`.
+# What may change when a run is continued: its length, its intervals of logging, evaluation and
+# saving, and how it reads. No batch and no step depends on these, but for schedules, see
+# `length_change`.
 _FREE = re.compile(r"steps|run\..*|batches\.(threads|workers|prefetch|decoded_folder)")
 # Schedules that do not know the length of the training, see `training/schedules.py`.
 _ENDLESS = ("constant", "inverse_sqrt", "inverse_time")
@@ -28,13 +29,13 @@ def flat(tree, prefix=""):
     return leaves
 
 
-def differences(there, now, *, going_on=False):
+def differences(there, now, *, continuing=False):
     """Says which entries of two nested configs differ: `model.gd: 8 there, 4 now; ...`, or "".
 
     Args:
       there: a config as nested dicts. An entry that configs had not yet stands for its default.
       now: another one.
-      going_on: leave out what may change while a run goes on.
+      continuing: leave out what may change when a run is continued.
     """
     there, now = flat(there), flat(now)
     for one, other in ((there, now), (now, there)):
@@ -43,16 +44,16 @@ def differences(there, now, *, going_on=False):
         f"{name}: {there.get(name, 'absent')!r} there, {now.get(name, 'absent')!r} now"
         for name in sorted(there.keys() | now.keys())
         if there.get(name, "absent") != now.get(name, "absent")
-        and not (going_on and _FREE.fullmatch(name))
+        and not (continuing and _FREE.fullmatch(name))
     )
 
 
 def length_change(there, now, step):
-    """Says what another length does to a run that goes on, or "" if there is nothing to say.
+    """Says what another length means for a run that is continued; "" if the length is the same.
 
     Args:
-      there: the config with which the run was made so far.
-      now: the config with which it goes on.
+      there: the config of the run so far.
+      now: the config with which it is continued.
       step: its newest checkpoint.
 
     Raises:

@@ -1,22 +1,6 @@
-"""What a run does every so many steps: saving, evaluating, logging."""
+"""The intervals of a run, in steps: when it saves, evaluates and logs."""
 
 from bilateral_jax.training import loop
-
-
-def check_intervals(steps, **run):
-    """Refuses lengths and intervals that are no positive numbers of steps.
-
-    Args:
-      steps: of the training.
-      **run: section of a config.
-
-    Raises:
-      ValueError: one is not; it is named.
-    """
-    intervals = {name: run[name] for name in run if name.endswith("_every")}
-    for name, value in {"steps": steps, **intervals}.items():
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
 
 
 def make(
@@ -33,15 +17,15 @@ def make(
       sheet_photos: photos of an evaluation that are drawn.
       checkpoint_every: steps between checkpoints.
       max_to_keep: checkpoints that are kept.
-      max_skipped: steps that are not finite and may be skipped.
+      max_skipped: non-finite steps that may be skipped.
       accept_changed_data: see `resume.check_sources`.
 
     Returns:
-      (hooks, the evaluation last; `max_skipped`; options of `loop.fit`).
+      (hooks, the evaluation last; options of `loop.fit`).
     """
     del accept_changed_data  # was used when the run was restored
     hooks = [
         loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
         loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
     ]
-    return hooks, max_skipped, {"log_every": log_every, "max_skipped": max_skipped}
+    return hooks, {"log_every": log_every, "max_skipped": max_skipped}

@@ -35,13 +35,13 @@ def open_(paper, request, *, seed, data, batches):
     Args:
       paper: the `Experiment`; its `batches` and `members` are used.
       request: a `stop_requests.StopRequest`; with one process a signal ends the waiting for files.
-        Several processes agree on a step to stop after, and wait for one another.
+        Several processes do not stop here: they agree on a step to stop after.
       seed: of the order and the augmentation.
       data: section of a config: keywords of the source, for `train` and `heldout`.
       batches: section of a config, for `paper.batches`.
 
     Returns:
-      An `Inputs`; no batch was read yet.
+      An `Inputs`; no batch is read.
 
     Raises:
       stop_requests.Stopped: a signal came while the files were listed and validated.
@@ -66,7 +66,7 @@ def _keep_in_memory(*, decoded_folder=None, workers=0, **_):
 
 
 def check_sizes(update, state, loader, batches):
-    """Traces the update with the first batch, before compiling, to find sizes that do not fit.
+    """Checks, by tracing the update with the first batch, that its sizes fit the network.
 
     Args:
       update: of all devices, as `parallel.update` makes it; with one process alone.
@@ -75,14 +75,14 @@ def check_sizes(update, state, loader, batches):
       batches: section of the config.
 
     Raises:
-      ValueError: the update cannot take the batch; the message has its sizes and the reason.
+      ValueError: the update fails with this batch; the message has its sizes and the reason.
     """
     batch = loader.peek()
     if distributed.count() > 1:
         return
     try:
         update.trace(state, batch)
-    except Exception as error:  # of the network's layers, which have errors of their own
+    except Exception as error:  # layers raise errors of their own
         sizes = ", ".join(f"{name} {list(np.shape(batch[name]))}" for name in ("input", "target"))
         reason = " ".join(str(error).split())[:500]
         options = ", ".join(f"{name} {batches[name]}" for name in _SIZES if name in batches)

@@ -1,4 +1,4 @@
-"""Sources of a run: those that its config names, held against what its experiment needs."""
+"""The sources of a run, made from its config and checked against what its experiment needs."""
 
 import contextlib
 import re
@@ -38,7 +38,7 @@ def _source(name, section, members):
         held = source[0] if len(source) else members
     except (OSError, ValueError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        option = rf"--config.data.{name}.\1=\2"  # as what the message advises is typed here
+        option = rf"--config.data.{name}.\1=\2"  # how the advised option is typed
         advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, errors.sentence(error))
         raise kind(f"--config.data.{name}: {advised}") from error
     if missing := [member for member in members if member not in held]:

@@ -169,6 +169,10 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
+        (["enhance", "a.png", "b.png", "--checkpoint="], "--checkpoint is empty"),
+        (["enhance", "", "b.png", "--checkpoint", "RUN"], "IN is empty"),
+        (["score", "a.png", "", "--checkpoint", "RUN"], "is empty"),
+        (["info", ""], "is empty"),
         (
             ["prepare", "dped", "--source", "a", "--data-dir", "b", "--option", "x"],
             "expected NAME=VALUE, got 'x'",

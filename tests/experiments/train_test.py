@@ -204,11 +204,6 @@ def test_an_unknown_key_fails_by_name(section, tmp_path):
         train.train(config, tmp_path / "run", progress=False)
 
 
-def test_batch_size_must_divide_by_the_devices(tmp_path):
-    with pytest.raises(ValueError, match="12 examples cannot be split evenly over 8 devices"):
-        train.train(_config(**{"batches.batch_size": 12}), tmp_path / "run", progress=False)
-
-
 def test_part_of_a_source_and_unknown_sources():
     source = registry.make("synthetic", count=5, size=8, start=3)
     assert len(source) == 2 and source[1]["name"] == "synthetic_00004"

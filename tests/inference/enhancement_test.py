@@ -12,6 +12,7 @@ from bilateral_jax.inference import by_grid
 from bilateral_jax.models import model as model_lib
 from tests import compilations
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 
 
@@ -27,9 +28,7 @@ def small_model(name, method="area"):
 @functools.cache
 def whole(name, method="area"):
     model = small_model(name, method)
-    # Compiling takes longer than running.
-    quick = {"xla_backend_optimization_level": 0}
-    return jax.jit(lambda image: model(image), compiler_options=quick)
+    return jax.jit(lambda image: model(image))
 
 
 def random_image(height, width, dtype=np.float32):
@@ -40,12 +39,12 @@ def random_image(height, width, dtype=np.float32):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", [(45, 23), (20, 290)])
-def test_tiles_equal_the_whole(name, size):
+@pytest.mark.parametrize("size, tiles", [((45, 23), [6]), ((20, 290), [6, None])])
+def test_tiles_equal_the_whole(name, size, tiles):
     image = random_image(*size)
     expected = whole(name)(image)
     assert float(abs(expected).max()) < 1.5
-    for tile_rows in (6, None):
+    for tile_rows in tiles:
         out = inference.enhance(small_model(name), image, tile_rows=tile_rows)
         assert out.dtype == np.float32
         np.testing.assert_allclose(out, expected, atol=2e-6, err_msg=f"tiles of {tile_rows} rows")
@@ -77,6 +76,7 @@ def test_large_images_have_large_tiles():
     assert by_grid._tile_size((3000, 700), None) == (256, 256)
     assert by_grid._tile_size((3000, 70), None) == (256, 128)
     assert by_grid._tile_size((3000, 4000), 6) == (8, 1024)
+    assert by_grid._tile_size((100, 70), 10**9) == (128, 128)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2)])

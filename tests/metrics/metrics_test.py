@@ -9,7 +9,7 @@ import pytest
 
 from bilateral_jax import images, metrics
 from bilateral_jax.metrics import window_means
-from tests import assets, compilations
+from tests import assets
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -107,45 +107,6 @@ def test_real_pairs_agree_with_scikit_image(name):
     for name, value in expected.items():
         tolerance = 2e-6 if name == "ssim" else 1e-5 if name == "psnr" else 3e-4
         assert abs(float(getattr(metrics, name)(*pair)) - value) < tolerance, name
-
-
-def _noisy(height, width):
-    rng = np.random.default_rng(4)
-    target = rng.random((height, width, 3), np.float32)
-    return np.clip(target + rng.normal(0, 0.1, target.shape), 0, 1).astype(np.float32), target
-
-
-@pytest.mark.parametrize("size", [(170, 290), (161, 200)])
-def test_values_by_tiles_are_the_metrics_of_the_whole(size):
-    pair = _noisy(*size)
-    for name in _NAMES:
-        by_tiles, whole = getattr(metrics, f"{name}_by_tiles"), getattr(metrics, name)
-        np.testing.assert_allclose(by_tiles(*pair), whole(*pair), rtol=2e-6, err_msg=name)
-        equal = whole(pair[0], pair[0])
-        np.testing.assert_allclose(by_tiles(pair[0], pair[0]), equal, rtol=1e-6, err_msg=name)
-    options = {"window": "shrinking", "channels": "together"}
-    patch = [image[:100, :90] for image in pair]
-    np.testing.assert_allclose(
-        metrics.ms_ssim_by_tiles(*patch, **options), metrics.ms_ssim(*patch, **options), rtol=2e-6
-    )
-
-
-def test_values_by_tiles_have_one_program_for_all_sizes():
-    functions = [getattr(metrics, f"{name}_by_tiles") for name in _NAMES]
-    for function in functions:
-        function(*_noisy(161, 161))
-    with compilations.counted() as programs:
-        for size in ((170, 290), (161, 200), (300, 162)):
-            for function in functions:
-                function(*_noisy(*size))
-    assert not programs
-
-
-def test_values_by_tiles_are_of_one_image():
-    pair = np.zeros((2, 2, 200, 200, 3), np.float32)
-    for name in _NAMES:
-        with pytest.raises(ValueError, match=r"prediction must be one image \[h, w, c\]"):
-            getattr(metrics, f"{name}_by_tiles")(*pair)
 
 
 def test_ms_ssim_agrees_with_scipy():

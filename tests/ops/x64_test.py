@@ -1,7 +1,7 @@
 """Every operation, implementation and gradient with 64-bit numbers enabled: float32 stays float32.
 
 The values must be those without; kernels are interpreted, and lowered for their platform, too.
-About 45 s of processor time.
+About a minute of processor time.
 """
 
 import functools

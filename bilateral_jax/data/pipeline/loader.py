@@ -42,7 +42,7 @@ class Options:
     prefetch: int = 4
 
     def __post_init__(self):
-        """Raises ValueError for a negative number, TypeError for one that is no int."""
+        """Raises ValueError for a negative number, TypeError for one that is not an int."""
         for name in ("threads", "workers", "prefetch"):
             value = getattr(self, name)
             if not isinstance(value, int):
@@ -88,7 +88,7 @@ class Loader:
         return batch
 
     def peek(self) -> batch_lib.Batch:
-        """Returns the next batch and stays before it."""
+        """Returns the next batch without advancing."""
         if not self._first:
             self._first.append(self._read())
         return self._first[0]
@@ -100,7 +100,7 @@ class Loader:
             with self.waiting():
                 batch = next(self._running[0])
         except BaseException:
-            self.close()  # the batch may be half read: it is begun again
+            self.close()  # the batch may be half read: the next call reads it again
             raise
         if self._options.workers:  # copied out of the memory shared with the worker
             batch = {name: np.array(value) for name, value in batch.items()}

@@ -33,11 +33,14 @@ class PixelCache(views.View):
         for none.
 
     Raises:
-      ValueError: the folder holds the photos of another source, or other copies.
+      ValueError: the folder holds the photos of another source, other copies or other files, or
+        its name is empty.
     """
 
     def __init__(self, source, folder, *, lowres: tuple[int, str] | None = None):
         super().__init__(source)
+        if not str(folder):
+            raise ValueError("the folder for decoded photos (decoded_folder) must be named, got ''")
         self._folder, self._lowres = pathlib.Path(folder), lowres
         self._folder.mkdir(parents=True, exist_ok=True)
         self._check_owner()
@@ -79,6 +82,13 @@ class PixelCache(views.View):
         expected = {"length": len(self._source), "first": _checksum(self._source[0])}
         expected["lowres"] = None if self._lowres is None else list(self._lowres)
         if not path.exists():
+            # Another process may write the same: hidden files are its scratch files.
+            others = [entry for entry in self._folder.iterdir() if not entry.name.startswith(".")]
+            if others and not path.exists():
+                raise ValueError(
+                    f"{self._folder} holds other files; decoded photos (decoded_folder) need an "
+                    "empty folder"
+                )
             atomic.write_json(path, expected)
         found = atomic.read_json(path)
         differing = [key for key in expected if found.get(key) != expected[key]]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import logging
 import os
 import pathlib
 
 from bilateral_jax import images, regular_files
+
+_LOG = logging.getLogger(__name__)
 
 
 def check_inside(path, root) -> pathlib.Path:
@@ -72,8 +75,8 @@ def read_lines(file) -> list[str]:
 def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE_SUFFIXES) -> dict:
     """Lists the image files in one folder; hidden files and those of other suffixes are ignored.
 
-    What has an image's suffix and is no regular file (a FIFO, a device, a link that leads nowhere)
-    is listed, too: the reader refuses it by name, so that it counts as a bad record.
+    What has an image's suffix and is not a regular file (a FIFO, a device, a dangling link) is
+    listed, too: the reader refuses it by name, so that it counts as a bad record.
 
     Args:
       folder: the folder. It may itself be a link.
@@ -102,7 +105,7 @@ def images_in(folder, *, root=None, follow_links=False, suffixes=images.READABLE
 
 
 def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pathlib.Path]:
-    """Lists the files (all that is no folder), or the folders, in one folder, without hidden ones.
+    """Lists the files (whatever is not a folder) or the folders in a folder, without hidden ones.
 
     Args:
       folder: the folder. It may itself be a link.
@@ -135,6 +138,20 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
                 )
         found.append(folder / entry.name)
     return found
+
+
+def warn_left_out(folder) -> None:
+    """Logs a warning about photos in a folder that `images_in` leaves out: raw files, sub-folders.
+
+    Args:
+      folder: the folder.
+    """
+    hidden = [p for p in pathlib.Path(folder).iterdir() if not p.name.startswith(".")]
+    folders = sorted(p.name for p in hidden if p.is_dir())
+    raw = sorted(p.name for p in hidden if p.suffix.lower() in images.RAW_SUFFIXES)
+    for what, names in (("sub-folders", folders), ("raw files", raw)):
+        if names:
+            _LOG.warning("%s: %s are not read: %s", folder, what, join_names(names))
 
 
 def _is_folder(entry):

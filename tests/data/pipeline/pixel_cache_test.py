@@ -123,3 +123,10 @@ def test_an_index_is_checked_against_the_source(tmp_path):
     assert kept[-1]["name"] == "synthetic_00003" and len(kept) == 4
     with pytest.raises(IndexError):
         kept[4]
+
+
+def test_only_a_named_and_empty_folder_is_taken(tmp_path):
+    (tmp_path / "holiday.jpg").touch()
+    for folder, reason in (("", "must be named"), (tmp_path, "holds other files")):
+        with pytest.raises(ValueError, match=reason):
+            pixel_cache.PixelCache([{}], folder)

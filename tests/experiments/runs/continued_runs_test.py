@@ -1,4 +1,4 @@
-"""Runs that go on for longer or with changed photos, or that stop while waiting for data.
+"""Runs continued with another length or changed photos, and stopped while waiting for data.
 
 Whole trainings of a colour matrix in this process: about 20 seconds.
 """
@@ -76,7 +76,7 @@ def straight(tmp_path_factory):
     return workdir
 
 
-def test_a_finished_run_goes_on_to_the_bits_of_a_longer_one(straight, tmp_path, caplog):
+def test_a_finished_run_continues_to_the_bits_of_a_longer_one(straight, tmp_path, caplog):
     assert _run(_config(), tmp_path).step == 6
     longer = _config(**{"steps": 10, "run.log_every": 1, "run.checkpoint_every": 2})
     assert _run(longer, tmp_path).step == 10
@@ -86,15 +86,8 @@ def test_a_finished_run_goes_on_to_the_bits_of_a_longer_one(straight, tmp_path, 
     assert steps == [3, 6, 7, 8, 9, 10]
     with pytest.raises(ValueError, match=r"--config.steps=8 lies before step 10"):
         _run(_config(steps=8), tmp_path)
-    with pytest.raises(ValueError, match=r"model.gd|seed: 0 there, 1 now"):
+    with pytest.raises(ValueError, match="seed: 0 there, 1 now"):
         _run(_config(steps=10, seed=1), tmp_path)
-
-
-def test_a_schedule_that_depends_on_the_length_is_said(tmp_path, caplog):
-    cosine = {"schedule.name": "cosine"}
-    _run(_config(**cosine), tmp_path)
-    assert _run(_config(steps=8, **cosine), tmp_path).step == 8
-    assert "follows the cosine schedule of 8 steps, while steps 1 to 6 followed" in caplog.text
 
 
 def test_configs_of_earlier_versions_lack_entries_and_still_resume(tmp_path):
@@ -105,15 +98,14 @@ def test_configs_of_earlier_versions_lack_entries_and_still_resume(tmp_path):
     assert _run(_config(steps=7), tmp_path).step == 7
 
 
-def test_a_run_that_never_took_a_step_takes_a_corrected_config(tmp_path):
+def test_a_run_that_never_took_a_step_takes_a_corrected_config(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"smaller than the crop .*--config.batches.crop=24"):
         _run(_config(**{"batches.crop": 24}), tmp_path)
     broken = _config(**{"batches.batch_size": 16, "batches.crop": 4, "seed": 5})
-    toy_experiment_error = pytest.MonkeyPatch()
-    toy_experiment_error.setattr(toy_experiment.step, "gradient_step", _fails)
-    with toy_experiment_error.context(), pytest.raises(ValueError, match="does not fit the exper"):
-        _run(broken, tmp_path)
-    toy_experiment_error.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(toy_experiment.step, "gradient_step", _fails)
+        with pytest.raises(ValueError, match="does not fit the experiment: dot_general got shapes"):
+            _run(broken, tmp_path)
     assert _run(_config(), tmp_path).step == 6
 
 
@@ -124,18 +116,14 @@ def _fails(*_, **__):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"steps": 0}, r"steps must be an int of at least 1, got 0 \(--config.steps=0\)"),
-        ({"run.evaluate_every": 0}, "--config.run.evaluate_every=0"),
+        ({"steps": 0}, "--config.steps must be an int of at least 1, got 0"),
+        ({"run.evaluate_every": 0}, "--config.run.evaluate_every must be an int of at least 1"),
         ({"batches.batch_size": 12}, r"evenly over 8 devices.*\(--config.batches.batch_size=12,"),
         ({"batches.batch_size": 0}, r"at least 1, got 0 \(--config.batches.batch_size=0\)"),
         ({"batches.crop": 0}, "crop must be a positive int or two of them, got 0"),
-        ({"schedule.warmup": 9}, None),
     ],
 )
 def test_impossible_lengths_and_sizes_name_their_options(tmp_path, changes, message):
-    if message is None:
-        assert _run(_config(**changes), tmp_path).step == 6  # the toy has no schedule
-        return
     with pytest.raises(ValueError, match=message):
         _run(_config(**changes), tmp_path)
     assert not trees.steps(trees.run_folder(tmp_path))
@@ -226,14 +214,14 @@ _BLOCKED, _GO_ON = threading.Event(), threading.Event()
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Registers the source; a signal comes once a read is blocked, or after a moment."""
+    """Registers the source; returns `(seconds) -> None`: SIGTERM once a read blocks, or then."""
     monkeypatch.setitem(registry.KINDS, "slow", _Slow)
     _BLOCKED.clear()
     _GO_ON.clear()
 
     def send(seconds):
         _BLOCKED.wait(seconds)
-        time.sleep(0.2)  # until the loop waits, too
+        time.sleep(0.2)  # so that the loop waits for the batch, too
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, lambda *_: None)  # should the training be over by then
@@ -243,8 +231,8 @@ def slow(monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-def test_a_signal_is_heard_while_waiting_for_data(straight, slow, tmp_path, threads):
-    """About five batches come, the sixth or a later one does not; the rest as without a break."""
+def test_a_signal_ends_the_waiting_for_data(straight, slow, tmp_path, threads):
+    """About five batches are read, then one blocks; the resumed run equals an unbroken one."""
     slow(60)
     changes = {"steps": 10, "batches.threads": threads, "run.checkpoint_every": 100}
     began = time.monotonic()
@@ -272,7 +260,7 @@ module.leave(143, seconds=0.2)
     assert subprocess.run([sys.executable, "-c", program], timeout=30).returncode == 143
 
 
-def test_a_signal_is_heard_before_the_first_batch_and_while_listing(slow, tmp_path):
+def test_a_signal_ends_the_reading_of_the_first_batch_and_the_listing(slow, tmp_path):
     for reads in (3, -1):
         _BLOCKED.clear()
         slow(2)
