@@ -29,6 +29,7 @@ def get_config():
     with config.unlocked():
         config.critic = ml_collections.ConfigDict({"width": 16})
         config.critic_optimizer = ml_collections.ConfigDict(config.optimizer)
-        config.data.train = {"kind": "unpaired", "root": "photos"}
+        photos = {"kind": "unpaired", "on_bad": "refuse", "follow_links": False}
+        config.data.train = {**photos, "root": "photos"}
     config.batches.paired = False
     return config

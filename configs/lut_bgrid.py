@@ -54,12 +54,15 @@ def get_config():
     config.accumulate = 1
 
     config.data = ml_collections.ConfigDict()
-    config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})
-    config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
+    # on_bad: damaged photos "refuse" the start, or are left out ("skip"); follow_links: out of root
+    photos = {"kind": "folder", "on_bad": "refuse", "follow_links": False}
+    config.data.train = ml_collections.ConfigDict({**photos, "root": "pairs/train"})
+    config.data.heldout = ml_collections.ConfigDict({**photos, "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
     config.batches.batch_size = 1  # global
     config.batches.crop = 384
+    config.batches.paired = True  # input and target show the same scene
     config.batches.lowres_from = "crop"
     config.batches.flips = True
     config.batches.exposure = 0.3
@@ -74,4 +77,5 @@ def get_config():
     config.run.checkpoint_every = 4_500
     config.run.max_to_keep = 3
     config.run.max_skipped = 0
+    config.run.accept_changed_data = False  # resume with other photos than before
     return config

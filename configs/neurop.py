@@ -53,12 +53,17 @@ def get_config():
     config.accumulate = 1
 
     config.data = ml_collections.ConfigDict()
-    config.data.train = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/train"})
-    config.data.heldout = ml_collections.ConfigDict({"kind": "folder", "root": "pairs/heldout"})
+    # on_bad: damaged photos "refuse" the start, or are left out ("skip"); follow_links: out of root
+    photos = {"kind": "folder", "on_bad": "refuse", "follow_links": False}
+    config.data.train = ml_collections.ConfigDict({**photos, "root": "pairs/train"})
+    config.data.heldout = ml_collections.ConfigDict({**photos, "root": "pairs/heldout"})
 
     config.batches = ml_collections.ConfigDict()
     config.batches.batch_size = 1  # global; photos of one batch have one shape
     config.batches.short_sides = ()  # of photos larger than the published ones: (333,)
+    # The network sees the whole photo: none can be padded to the shape of others.
+    config.batches.pad_to = ml_collections.config_dict.placeholder(tuple)
+    config.batches.paired = True  # input and target show the same scene
     config.batches.flips = True
     config.batches.threads = 2
     config.batches.workers = 0
@@ -70,4 +75,5 @@ def get_config():
     config.run.checkpoint_every = 2_500
     config.run.max_to_keep = 3
     config.run.max_skipped = 0
+    config.run.accept_changed_data = False  # resume with other photos than before
     return config

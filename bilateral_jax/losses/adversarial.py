@@ -82,7 +82,7 @@ def gradient_penalty(critic, image) -> jax.Array:
     return jnp.square(gradient.astype(jnp.float32)).sum(axis=(-3, -2, -1))
 
 
-def slope_penalty(critic, real, generated, fraction):
+def slope_penalty(critic, real, generated, fraction) -> jax.Array:
     """Squared deviation of a critic's slope from 1 between real and generated images ("WGAN-GP").
 
     Args:

@@ -4,6 +4,7 @@ Reference: CIE 116-1995, "Industrial colour-difference evaluation" (k1 = 0.045, 
 published code of LUTwithBGrid and SVDLUT, which has it as a loss.
 """
 
+import jax
 import jax.numpy as jnp
 
 from bilateral_jax import color
@@ -13,7 +14,7 @@ from bilateral_jax.ops import masks
 _EPSILON = 1e-12  # under the roots, whose slope is infinite at 0
 
 
-def cie94(prediction, target, *, valid=None):
+def cie94(prediction, target, *, valid=None) -> jax.Array:
     """Mean CIE94 difference of the pixels' colours, with the prediction as the reference.
 
     With lightness L, chroma C and hue H of CIE L*a*b* under D65:

@@ -4,13 +4,14 @@ Reference: Zeng, Cai, Li, Cao and Zhang 2020, "Learning image-adaptive 3D lookup
 performance photo enhancement in real-time", section 3.4, and the published code.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 _AXES = (-4, -3, -2)
 
 
-def total_variation(table):
+def total_variation(table) -> jax.Array:
     """Total variation of a table: mean squared differences of neighbouring nodes, axes summed.
 
     As in the published code, the first and the last difference of an axis count twice.
@@ -34,7 +35,7 @@ def total_variation(table):
     return total
 
 
-def monotonicity(table):
+def monotonicity(table) -> jax.Array:
     """How much a table decreases along its axes: mean of `max(-difference, 0)`, axes summed.
 
     Args:

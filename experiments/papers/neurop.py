@@ -61,9 +61,13 @@ def build(*, model, stage, loss, **training):
     return paper._replace(batches=whole_photos.train_batches)
 
 
-def _terms(network, batch, **weights):
+def _check_not_padded(batch):
     if "valid" in batch:
         raise ValueError("NeurOp sees the whole photo, so batches.pad_to must be None")
+
+
+def _terms(network, batch, **weights):
+    _check_not_padded(batch)
     output = network.apply(batch["input"])
     return *_losses(output, batch["target"], **weights), network
 
@@ -80,6 +84,7 @@ def _losses(output, target, *, l1, cosine, total_variation):
 
 def _operator_terms(network, batch, *, key, **weights):
     """Stage "operators": every step draws two levels per photo and operator."""
+    _check_not_padded(batch)
     shape = (2, len(network.module.operators), len(batch["weight"]), 1, 1, 1)
     levels = jax.random.uniform(key, shape, minval=-1.0)
     return _operator_loss(network, batch["input"], levels, **weights), {}, network
