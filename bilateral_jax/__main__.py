@@ -28,7 +28,7 @@ _COMMANDS = {
     "import": (import_weights, "turn published weights into a checkpoint"),
     "prepare": (prepare, "convert a data set to record files"),
     "align": (align, "cut pairs of patches from two cameras' photos"),
-    "table": (table, "write what a network does to the colours of a photo as a .cube file"),
+    "table": (table, "write what a network does to colours as a .cube file"),
     "info": (info, "print what a checkpoint holds"),
 }
 _RUN_NETWORKS = ("enhance", "score", "table")

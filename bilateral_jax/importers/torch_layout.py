@@ -27,12 +27,19 @@ def read(source) -> dict[str, np.ndarray]:
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: the file cannot be read.
+      ValueError: another kind of file, or one that cannot be read.
     """
     if not isinstance(source, Mapping):
         path = pathlib.Path(source)
+        if not path.exists():
+            raise FileNotFoundError(f"no such file: {path}")
         if path.suffix in variables_lib.TORCH:
             source = torch_file.read(path)
+        elif path.suffix != ".npz":
+            suffixes = ", ".join(variables_lib.TORCH)
+            raise ValueError(
+                f"{path} must be a PyTorch file ({suffixes}) or an .npz of its tensors"
+            )
     variables = variables_lib.read(source)
     if any(name.startswith(_STATE) for name in variables):
         variables = {

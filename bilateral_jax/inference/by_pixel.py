@@ -85,7 +85,7 @@ def table(model, image, *, nodes: int = 33) -> np.ndarray:
     method = inference_methods.declared(model.module)
     if not isinstance(method, inference_methods.ByPixel):
         raise ValueError(
-            f"a {type(model.module).__name__} has no colour table: its result at a pixel depends "
+            f"{type(model.module).__name__} has no colour table: its result at a pixel depends "
             "on more than the pixel's colour"
         )
     if nodes < 2:

@@ -73,6 +73,14 @@ def test_the_reduced_image_keeps_the_aspect_ratio_within_limits():
     assert neurop.reduced_size(1, 10_000) == (256, 4096)
 
 
+def test_integers_refuse_nan():
+    params = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), small().params)
+    broken, image = small().replace(params=params), random_image(45, 23)
+    with pytest.raises(ValueError, match="the network gives NaN for this image"):
+        inference.enhance(broken, images.to_integer(image, 8))
+    assert np.isnan(inference.enhance(broken, image)).all()
+
+
 def test_sizes_share_compiled_functions():
     inference.enhance(small(), random_image(30, 40))
     before = by_pixel._render._cache_size(), by_pixel._parameters._cache_size()
@@ -121,3 +129,12 @@ def test_imported_files_enhance_on_the_command_line(tmp_path, zipped):
 def test_another_network_is_named():
     with pytest.raises(ValueError, match="so this is no NeurOp; the first names: a"):
         importer.load({"a": np.zeros(3)})
+
+
+def test_what_is_no_file_of_pytorch_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file: .*absent.pth"):
+        importer.load(tmp_path / "absent.pth")
+    with pytest.raises(FileNotFoundError, match="no such file: .*absent"):
+        importer.load(tmp_path / "absent")
+    with pytest.raises(ValueError, match=r"must be a PyTorch file \(.pth, .*\) or an .npz of its"):
+        importer.load(tmp_path)

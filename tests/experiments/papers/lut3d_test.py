@@ -17,7 +17,7 @@ from configs import lut3d as paired_config
 from configs import lut3d_unpaired as unpaired_config
 from experiments import experiment, train
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
+pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
     "model.nodes": 5,
     "model.identity_start": False,  # so that there is something to unlearn
