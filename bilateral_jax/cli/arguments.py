@@ -51,7 +51,6 @@ def add_checkpoint(command):
     add(
         "--checkpoint",
         required=True,
-        type=path,
         metavar="RUN",
         help="work directory of a run, or a model",
     )
@@ -78,7 +77,7 @@ def add_sources(command, *, metavar):
     """
     readable = " ".join(images.READABLE_SUFFIXES)
     what = f"photos, or folders of them ({readable}, raw)"
-    command.add_argument("sources", nargs="+", type=path, metavar=metavar, help=what)
+    command.add_argument("sources", nargs="+", metavar=metavar, help=what)
 
 
 def add_reading(command):
@@ -99,13 +98,6 @@ def add_reading(command):
         action="store_true",
         help="of a file with several pages or frames, read the first",
     )
-
-
-def path(text):
-    """Parses a path; an empty one, of a shell variable that is not set, would be the folder "."."""
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty")
-    return text
 
 
 def integer(low, high=None):

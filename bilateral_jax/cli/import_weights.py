@@ -39,10 +39,8 @@ def add_arguments(command):
     parsers = {}
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
-        parsers[kind].add_argument("source", type=arguments.path, metavar="SOURCE", help=files)
-        parsers[kind].add_argument(
-            "target", type=arguments.path, metavar="OUT", help="folder to create"
-        )
+        parsers[kind].add_argument("source", metavar="SOURCE", help=files)
+        parsers[kind].add_argument("target", metavar="OUT", help="folder to create")
         parsers[kind].set_defaults(run=functools.partial(run, load))
     parsers["hdrnet"].add_argument(
         "--spatial-bin",
