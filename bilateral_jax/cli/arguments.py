@@ -48,12 +48,12 @@ def add_checkpoint(command, *, or_table: bool = False):
       command: the sub-command's `argparse.ArgumentParser`.
       or_table: also add `--table`, which takes the place of `--checkpoint`.
     """
-    what = {"type": path, "metavar": "RUN", "help": "work directory of a run, or a model"}
+    what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
     if or_table:
         group = command.add_mutually_exclusive_group(required=True)
         group.add_argument("--checkpoint", **what)
         text = "colour table in place of a network: a .cube file or a Hald image"
-        group.add_argument("--table", type=path, metavar="FILE", help=text)
+        group.add_argument("--table", metavar="FILE", help=text)
     else:
         command.add_argument("--checkpoint", required=True, **what)
     add_step(command)
@@ -79,7 +79,7 @@ def add_sources(command, *, metavar):
     """
     readable = " ".join(images.READABLE_SUFFIXES)
     what = f"photos, or folders of them ({readable}, raw)"
-    command.add_argument("sources", nargs="+", type=path, metavar=metavar, help=what)
+    command.add_argument("sources", nargs="+", metavar=metavar, help=what)
 
 
 def add_reading(command):
@@ -100,13 +100,6 @@ def add_reading(command):
         action="store_true",
         help="of a file with several pages or frames, read the first",
     )
-
-
-def path(text):
-    """Parses a path; an empty one, of a shell variable that is not set, would be the folder "."."""
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty")
-    return text
 
 
 def integer(low, high=None):

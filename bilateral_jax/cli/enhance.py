@@ -20,7 +20,6 @@ def add_arguments(command):
     arguments.add_sources(command, metavar="IN")
     add(
         "target",
-        type=arguments.path,
         metavar="OUT",
         help="a file for one photo (.jpg, .png or .tif), else a folder",
     )

@@ -65,7 +65,7 @@ def add_arguments(command):
     parsers = {}
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
-        add = functools.partial(parsers[kind].add_argument, type=arguments.path)
+        add = parsers[kind].add_argument
         add("source", metavar="SOURCE", help=files)
         if kind in _SECOND:
             name, metavar, text = _SECOND[kind]

@@ -12,9 +12,8 @@ from bilateral_jax.inference import by_pixel
 def add_arguments(command):
     """Declares the arguments."""
     add = command.add_argument
-    path = arguments.path
-    add("photo", type=path, metavar="IN", help="photo from which the network predicts parameters")
-    add("target", type=path, metavar="OUT.cube", help="file to write; its folder is made")
+    add("photo", metavar="IN", help="photo from which the network predicts its parameters")
+    add("target", metavar="OUT.cube", help="file to write; its folder is made")
     arguments.add_checkpoint(command)
     arguments.add_reading(command)
     add(

@@ -37,9 +37,7 @@ def read(source) -> dict[str, np.ndarray]:
             source = torch_file.read(path)
         elif path.suffix != ".npz":
             suffixes = ", ".join(variables_lib.TORCH)
-            raise ValueError(
-                f"{path} must be a PyTorch file ({suffixes}) or an .npz of its tensors"
-            )
+            raise ValueError(f"{path} must be a PyTorch file ({suffixes}) or .npz of its tensors")
     variables = variables_lib.read(source)
     if any(name.startswith(_STATE) for name in variables):
         variables = {

@@ -188,5 +188,5 @@ def test_the_table_of_a_photo_is_written_as_a_cube_file(tmp_path, capsys):
     assert np.abs(difference).max() <= 1
     assert run() == 1 and "x.cube exists; --overwrite replaces it" in capsys.readouterr().err
     network = model_lib.Model.init(models.create("CAN", {"dilations": (1,)}), jax.random.key(0))
-    with pytest.raises(ValueError, match="a CAN has no colour table: its result at a pixel"):
+    with pytest.raises(ValueError, match="CAN has no colour table: its result at a pixel"):
         by_pixel.table(network, photo)

@@ -136,5 +136,5 @@ def test_what_is_no_file_of_pytorch_is_named(tmp_path):
         importer.load(tmp_path / "absent.pth")
     with pytest.raises(FileNotFoundError, match="no such file: .*absent"):
         importer.load(tmp_path / "absent")
-    with pytest.raises(ValueError, match=r"must be a PyTorch file \(.pth, .*\) or an .npz of its"):
+    with pytest.raises(ValueError, match=r"must be a PyTorch file \(.pth, .*\) or .npz of its"):
         importer.load(tmp_path)
