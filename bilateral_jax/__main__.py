@@ -1,4 +1,4 @@
-"""The command line: `bilateral-jax enhance | score | import | prepare | align | info`.
+"""The command line: `bilateral-jax enhance | score | import | weights | prepare | align | info`.
 
 In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of the user are one line
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
@@ -18,6 +18,7 @@ from bilateral_jax.cli import (
     prepare,
     score,
     versions,
+    weights,
 )
 from bilateral_jax.cli import arguments as arguments_lib
 
@@ -25,6 +26,7 @@ _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
     "score": (score, "predict how people would rate photos, 1 to 10"),
     "import": (import_weights, "turn published weights into a checkpoint"),
+    "weights": (weights, "list published weights, download and import them"),
     "prepare": (prepare, "convert a data set to record files"),
     "align": (align, "cut pairs of patches from two cameras' photos"),
     "info": (info, "print what a checkpoint holds"),

@@ -19,20 +19,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def add_checkpoint(command):
+def add_checkpoint(command, *, or_weights: bool = False):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
+      or_weights: also add `--weights`, which takes the place of `--checkpoint`.
     """
-    add = command.add_argument
-    add(
-        "--checkpoint",
-        required=True,
-        type=path,
-        metavar="RUN",
-        help="work directory of a run, or a model",
-    )
+    what = {"type": path, "metavar": "RUN", "help": "work directory of a run, or a model"}
+    if or_weights:
+        group = command.add_mutually_exclusive_group(required=True)
+        group.add_argument("--checkpoint", **what)
+        text = "published network, downloaded once; `bilateral-jax weights` lists them"
+        group.add_argument("--weights", metavar="NAME", help=text)
+    else:
+        command.add_argument("--checkpoint", required=True, **what)
     add_step(command)
 
 

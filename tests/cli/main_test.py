@@ -163,7 +163,9 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
     "words, expected",
     [
         (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
-        (["enhance"], "required: IN, OUT, --checkpoint"),
+        (["enhance"], "required: IN, OUT"),
+        (["score"], "required: PHOTO, --checkpoint"),
+        (["enhance", "IN", "OUT"], "one of the arguments --checkpoint --weights is required"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
