@@ -1,6 +1,7 @@
 """Runs all benchmarks, each in a process of its own, then renders the report.
 
-    python -m benchmarks [slice_apply splat shapes batches pages enhance sizes train_step] [--quick]
+    python -m benchmarks [slice_apply splat table_lookup shapes batches pages enhance sizes
+                         train_step] [--quick]
 
 takes about half an hour on two cores; `--quick` a minute, and writes nothing.
 """
@@ -9,7 +10,17 @@ import argparse
 import subprocess
 import sys
 
-QUESTIONS = ("slice_apply", "splat", "shapes", "batches", "pages", "enhance", "sizes", "train_step")
+QUESTIONS = (
+    "slice_apply",
+    "splat",
+    "table_lookup",
+    "shapes",
+    "batches",
+    "pages",
+    "enhance",
+    "sizes",
+    "train_step",
+)
 
 
 def main():

@@ -22,6 +22,7 @@ PAGES = {
     },
     "docs/benchmarks.md": {
         "shapes": sections.every_shape_section,
+        "table_lookup": sections.table_lookup_section,
         "batches": sections.batches_section,
         "pages": sections.pages_section,
         "sizes": sections.sizes_section,

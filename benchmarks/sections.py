@@ -35,6 +35,30 @@ def splat_section(found):
     return "\n".join([lead + ":", "", *comparison(found, size_and_task)])
 
 
+def table_lookup_section(found):
+    """Processor time of the lookup and its gradients, and the formulations that lost."""
+    lead = (
+        f"**`table_lookup` on {machine(found)}** (float32, 33 nodes per axis, one photo; processor "
+        "time, since the machine had other work: ours in ns per pixel, the others how many times "
+        "as much, [quartiles]; with the temporaries that XLA states)"
+    )
+    titles = ("eight gathers", "one gather of the cell", "dense tents", "Pillow, 8 bit")
+    names = ("gathers", "window", "dense", "pillow")
+    lines = [f"| | jax | ours | {' | '.join(titles)} |", "|---" * 7 + "|"]
+    for key, record, ours in by_size(found, size_and_task):
+        rows = {r["implementation"]: r for r in record["rows"] if size_and_task(r) == key}
+        seconds = ours["cpu_seconds_per_core"][1] * record["metadata"]["cores"]
+        cells = [f"{seconds / ours['pixels'] * 1e9:.0f} ns{memory_clause(ours)}"]
+        cells += [processor_cell(rows[name]) if name in rows else "" for name in names]
+        lines.append(f"| {key} | {record['metadata']['jax']} | {' | '.join(cells)} |")
+    return "\n".join([lead + ":", "", *lines, "", provenance(found)])
+
+
+def processor_cell(row):
+    """`peer_cell` of processor time."""
+    return peer_cell(row if "skipped" in row else row | {"wall_ratio": row["cpu_ratio"]})
+
+
 def shapes_section(found):
     """Best and worst ratio over all shapes, and the lost cases by name."""
     lines = []

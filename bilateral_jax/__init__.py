@@ -22,6 +22,10 @@ from bilateral_jax.ops.grids import sample as sample
 from bilateral_jax.ops.grids import total_variation as total_variation
 from bilateral_jax.ops.guided import guided_slice_apply as guided_slice_apply
 
+# Colour tables.
+from bilateral_jax.ops.tables import identity_table as identity_table
+from bilateral_jax.ops.tables import table_lookup as table_lookup
+
 # Filters built on them.
 from bilateral_jax.filters.bilateral import bilateral_filter as bilateral_filter  # isort: skip
 
@@ -40,9 +44,11 @@ __all__ = [
     "grid_to_channels_first",
     "guided_slice_apply",
     "identity_grid",
+    "identity_table",
     "sample",
     "slice_apply",
     "splat",
+    "table_lookup",
     "total_variation",
 ]
 

@@ -1,4 +1,4 @@
-"""The command line: `bilateral-jax enhance | score | import | weights | prepare | align | info`.
+"""The command line `bilateral-jax`: enhance, score, import, weights, prepare, align, table, info.
 
 In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of the user are one line
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
@@ -17,6 +17,7 @@ from bilateral_jax.cli import (
     info,
     prepare,
     score,
+    table,
     versions,
     weights,
 )
@@ -29,9 +30,10 @@ _COMMANDS = {
     "weights": (weights, "list published weights, download and import them"),
     "prepare": (prepare, "convert a data set to record files"),
     "align": (align, "cut pairs of patches from two cameras' photos"),
+    "table": (table, "write what a network does to colours as a .cube file"),
     "info": (info, "print what a checkpoint holds"),
 }
-_RUN_NETWORKS = ("enhance", "score")
+_RUN_NETWORKS = ("enhance", "score", "table")
 # Programs of a checkout, which are no part of the package.
 _EXPERIMENTS = (
     "demo",

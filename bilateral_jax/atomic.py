@@ -139,16 +139,25 @@ def write_json(path, value, *, sync=False):
 
 
 def read_json(path):
-    """Reads a JSON file.
+    """Reads a JSON file that holds an object, as all do that are written here.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The object, a dict.
 
     Raises:
       FileNotFoundError: it does not exist.
-      ValueError: it is no regular file, or not JSON; the message names it.
+      ValueError: it is no regular file, not JSON, or no object; the message names it.
     """
     try:
-        return json.loads(regular_files.read_text(path))
-    except ValueError as error:
+        value = json.loads(regular_files.read_text(path))
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, got {type(value).__name__}")
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}); remove it to go on") from None
+    return value
 
 
 def remove_scratch(directory):

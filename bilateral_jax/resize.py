@@ -10,6 +10,8 @@ Methods:
     interpolation where the image is enlarged.
   antialias: a triangle filter as wide as the output pixel's spacing, Pillow's BILINEAR without its
     rounding.
+  bilinear: linear interpolation between the two nearest pixels per axis, also where the image is
+    reduced: PyTorch's interpolate(mode="bilinear", align_corners=False, antialias=False).
 """
 
 import jax
@@ -19,7 +21,7 @@ from jax import export, lax
 
 from bilateral_jax import pixels as pixels_lib
 
-METHODS = ("nearest_legacy", "area", "nearest", "antialias")
+METHODS = ("nearest_legacy", "area", "nearest", "antialias", "bilinear")
 PILLOW_METHODS = ("nearest", "antialias")  # Pillow's NEAREST and BILINEAR
 # Output rows per product: the weights are banded, one dense product would multiply zeros.
 _ROWS = 16
@@ -53,13 +55,14 @@ def weights(size: int, target: int, method: str) -> tuple[np.ndarray, np.ndarray
         first = np.floor(start).astype(np.int64)
         index = first[:, None] + np.arange(int((np.ceil(stop) - first).max()))
         covered = np.minimum(stop[:, None], index + 1) - np.maximum(start[:, None], index)
-    elif method in ("area", "antialias"):
-        width = max(size / target, 1.0)
+    elif method in ("area", "antialias", "bilinear"):
+        width = 1.0 if method == "bilinear" else max(size / target, 1.0)
         centres = (outputs + 0.5) * size / target - 0.5
-        if method == "area":
+        if method != "antialias":
             centres = np.clip(centres, 0, size - 1)
         first = np.maximum(np.ceil(centres - width).astype(np.int64), 0)
-        index = first[:, None] + np.arange(2 * int(np.ceil(width)) + 1)
+        taps = 2 if method == "bilinear" else 2 * int(np.ceil(width)) + 1
+        index = first[:, None] + np.arange(taps)
         covered = np.where(index < size, 1 - np.abs(centres[:, None] - index) / width, 0)
     else:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}")
@@ -85,7 +88,7 @@ def resize(image, size, *, method: str) -> jax.Array:
         extent = image.shape[axis]
         if extent == target:
             continue  # every method is the identity
-        if export.is_symbolic_dim(extent):
+        if export.is_symbolic_dim(extent) or export.is_symbolic_dim(target):
             image = _resize_symbolic(image, axis, target, method)
         elif method in ("nearest_legacy", "nearest"):
             image = jnp.take(image, weights(extent, target, method)[0], axis=axis)
@@ -149,9 +152,9 @@ def _resize_symbolic(image, axis, target, method):
         shift = 0.5 if method == "nearest" else 0.0
         first = jnp.minimum(jnp.floor((outputs[:, 0] + shift) * (extent / target)), extent - 1)
         return jnp.take(image, first.astype(jnp.int32), axis=axis)
-    width = jnp.maximum(extent / target, 1.0)
+    width = 1.0 if method == "bilinear" else jnp.maximum(extent / target, 1.0)
     centres = (outputs + 0.5) * extent / target - 0.5
-    if method == "area":
+    if method != "antialias":
         centres = jnp.clip(centres, 0, extent - 1)
     covered = 1 - jnp.abs(centres - index) / width
     if method == "area":
@@ -168,7 +171,7 @@ def _resize_symbolic(image, axis, target, method):
 def both_sides(size) -> tuple[int, int]:
     """Returns (height, width) of a size given as one side or as both."""
     height, width = (size, size) if np.ndim(size) == 0 else size
-    return int(height), int(width)
+    return tuple(n if export.is_symbolic_dim(n) else int(n) for n in (height, width))
 
 
 def _checked_size(size, method):

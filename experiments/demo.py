@@ -168,6 +168,9 @@ def main(config, workdir):
 
 
 if __name__ == "__main__":
-    _CONFIG = config_flags.DEFINE_config_file("config", "configs/demo.py", "What to train.")
+    command_line.default_config("config", "configs/demo.py")
+    _CONFIG = config_flags.DEFINE_config_file("config", help_string="What to train.")
     _WORKDIR = flags.DEFINE_string("workdir", "runs/demo", "Folder of the run.")
-    command_line.run(lambda: main(_CONFIG.value, _WORKDIR.value), config="config")
+    command_line.run(
+        lambda: main(_CONFIG.value, _WORKDIR.value), config="config", required=("workdir",)
+    )

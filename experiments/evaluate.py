@@ -116,8 +116,14 @@ def _checkpoint(path, step, network, source, options):
     if source is None:
         source, options = _heldout(config, path)
     first, last = options.pop("start", None), options.pop("stop", None)
+    for name, value in {"start": first, "stop": last}.items():
+        if value is not None and type(value) is not int:
+            raise ValueError(f"--source {name}= must be an int, got {value!r}")
     made = registry.make(source, **options)
-    examples = scored_images.EnhancedPairs(saved.to_model(), made, range(len(made))[first:last])
+    selected = range(len(made))[first:last]
+    if made and not selected:
+        raise ValueError(f"--source start={first} stop={last} selects none of {len(made)} records")
+    examples = scored_images.EnhancedPairs(saved.to_model(), made, selected)
     about = {
         "what": f"{saved.name} of {path}, step {saved.metadata['step']}, on {source}",
         "checkpoint": {

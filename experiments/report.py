@@ -16,6 +16,7 @@ from experiments.evaluation import protocol
 from experiments.reports import figures, page, sweep_page
 from experiments.reports import photos as photos_lib
 from experiments.runs import config_differences
+from experiments.runs import workdir as workdir_lib
 from experiments.sweeps import results
 
 _TIMES = ("seconds_input", "seconds_step", "seconds_hooks", "seconds")
@@ -33,10 +34,12 @@ def write(workdir, out=None, *, photos=6):
       Path of the file.
 
     Raises:
-      ValueError: the folder holds neither a run nor a sweep.
+      ValueError: the folder holds neither a run nor a sweep, or `out` is a folder.
+      OSError: the file's folder does not exist or cannot be written.
     """
     workdir = pathlib.Path(workdir)
     out = pathlib.Path(out) if out else workdir / "report.html"
+    _check_out(out)
     if results.read(workdir) is not None:
         text = sweep_page.render(workdir, links_from=out.parent)
     elif (workdir / "config.json").exists():
@@ -47,6 +50,15 @@ def write(workdir, out=None, *, photos=6):
         )
     atomic.write_text(out, text)
     return out
+
+
+def _check_out(out):
+    """Refuses a file that could not be written, before the work."""
+    if out.is_dir():
+        raise ValueError(f"out: {out} is a folder; expected the name of a file")
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"out: there is no folder {out.parent} for {out.name}")
+    atomic.check_folder(out.parent)
 
 
 def render(workdir, *, photos=6):
@@ -194,7 +206,7 @@ def _progress(found, name):
 
 
 def _incidents(workdir, train, environment):
-    starts = (environment or {}).get("starts")
+    starts = workdir_lib.recorded_starts(environment or {})
     content = ""
     if starts is None:
         content += page.paragraph("This run did not record its starts.")

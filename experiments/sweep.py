@@ -8,6 +8,8 @@ that was stopped or killed.
 import collections
 import contextlib
 import functools
+import inspect
+import math
 import pathlib
 import signal
 import sys
@@ -53,7 +55,7 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
       TypeError: an unknown key in the sweep.
     """
     workdir = pathlib.Path(workdir).absolute()
-    plan, limits, ranking = _settings(**{name: sweep[name] for name in sweep})
+    plan, limits, ranking = _settings(sweep)
     limits["stop"] = str(workdir / "stop")
     with _locked(workdir):
         trials_lib.store(plan, workdir / "trials")
@@ -72,9 +74,23 @@ def run(sweep, workdir, *, address=None, command=train_command, progress=True, *
     return best_first, number
 
 
-def _settings(*, base, trials, metric, best, retries, patience, grace):
+def _settings(sweep):
+    """The trials, the limits and the ranking of a sweep's config, checked."""
+    names = inspect.getfullargspec(_checked).kwonlyargs
+    if missing := [name for name in names if name not in sweep]:
+        raise ValueError(
+            f"--sweep: the config has no {', '.join(missing)}; expected one that "
+            "configs/sweeps/combine.py makes"
+        )
+    return _checked(**{name: sweep[name] for name in sweep})
+
+
+def _checked(*, base, trials, metric, best, retries, patience, grace):
     if best not in ("max", "min"):
         raise ValueError(f"best: expected 'max' or 'min', got {best!r}")
+    for name, value in {"retries": retries, "patience": patience, "grace": grace}.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and at least 0, got {value}")
     ranking = {"metric": metric, "best": best}
     limits = {"retries": retries, "patience": patience, "grace": grace}
     return trials_lib.expand(base, trials), limits, ranking
@@ -232,7 +248,7 @@ def _report(rows, workdir, number, metric, best):
 def main():
     """Runs the sweep; exit code 1 if a trial failed for good, 128 + signal if stopped."""
     if _DRY.value:
-        for trial in trials_lib.expand(_SWEEP.value.base, _SWEEP.value.trials):
+        for trial in _settings(_SWEEP.value)[0]:
             print(trial.name)
         return 0
     names = ("parallel", "cpus", "gpus", "tpus")

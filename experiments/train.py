@@ -60,7 +60,6 @@ def train(config, workdir, *, progress=True):
     progress = progress and distributed.is_first()
     config = config.to_dict()
     try:
-        hooks_lib.check_intervals(config["steps"], **config["run"])
         with stop_requests.listen() as request, workdir_lib.claimed(workdir, saved_config):
             outcome, paper = _run(config, workdir, progress, request, saved_config)
     except (ValueError, TypeError) as error:

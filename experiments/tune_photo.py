@@ -182,8 +182,8 @@ def _parser():
         description="Tune an operator's parameters for the score of one photo.",
     )
     add = parser.add_argument
-    add("source", metavar="IN", type=pathlib.Path, help="photo")
-    add("target", metavar="OUT", type=pathlib.Path, help="file to write")
+    add("source", metavar="IN", help="photo")
+    add("target", metavar="OUT", help="file to write")
     add("--critic", metavar="NIMA", required=True, help="folder of a run or an imported model")
     add("--operator", choices=tunable_operators.KINDS, default="local_laplacian")
     add("--cells", type=int, nargs=3, default=tunable_operators.CELLS, help="of the grid (4 4 4)")

@@ -39,6 +39,8 @@ OTHER_ARRAYS = {
     "blur": (("grid", "sigma"), "a blur without its width means nothing"),
     "sample": (("grid", "coordinates"), "positions instead of a guide"),
     "identity_grid": (("shape",), "a grid comes out, none goes in"),
+    "identity_table": (("nodes",), "a table comes out, none goes in"),
+    "table_lookup": (("table", "image"), "a table of colours instead of a grid"),
     "grid_from_channels_first": (("stored",), "a grid in another layout comes in"),
     "bilateral_filter": (("image", "guide"), "a filter of images: the grid is inside it"),
 }

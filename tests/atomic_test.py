@@ -79,5 +79,9 @@ def test_files_that_are_not_json_are_named(tmp_path):
     path.write_text('{"seed": ')
     with pytest.raises(ValueError, match=r"config\.json cannot be read as JSON .*; remove it"):
         atomic.read_json(path)
+    for text in ("[1, 2]", '"text"', "null", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"config\.json cannot be read as JSON"):
+            atomic.read_json(path)
     with pytest.raises(FileNotFoundError):
         atomic.read_json(tmp_path / "absent.json")

@@ -19,15 +19,18 @@ def write(path, arrays, *, zipped, transposed=()):
 
     Args:
       path: the file.
-      arrays: name to array.
+      arrays: name to array, or to a dictionary of them.
       zipped: the kind since PyTorch 1.6, else the one before.
       transposed: names of matrices to store by columns, as views of their transpose.
     """
     torch, storages = _modules(), []
-    tensors = collections.OrderedDict(
-        (name, _Tensor(torch, storages, np.asarray(array), name in transposed))
-        for name, array in arrays.items()
-    )
+
+    def stored(name, array):
+        if isinstance(array, dict):
+            return {key: stored(key, each) for key, each in array.items()}
+        return _Tensor(torch, storages, np.asarray(array), name in transposed)
+
+    tensors = collections.OrderedDict((name, stored(name, each)) for name, each in arrays.items())
     tensors._metadata = collections.OrderedDict()  # as a state_dict has it
     before = {name: sys.modules.get(name) for name in ("torch", "torch._utils")}
     sys.modules.update({"torch": torch, "torch._utils": torch._utils})

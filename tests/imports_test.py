@@ -38,7 +38,7 @@ ARROWS = {
     "alignment": _BASE | {"images", "video", "filters"},
     "training": _BASE,
     "checkpoints": _BASE | {"models"},
-    "importers": _BASE | {"models", "checkpoints"},
+    "importers": _BASE | {"images", "models", "checkpoints"},
     "weights": _BASE,
     "inference": _BASE | {"ops", "models"},
     "export": _BASE | {"inference", "models"},

@@ -119,3 +119,29 @@ def bilateral_filter_loops(image, guide, sigma_space, sigma_range):
         )
         out[y, x] = (weights[..., None] * image).sum((0, 1)) / weights.sum()
     return out
+
+
+def table_lookup_loops(table, image, interpolation):
+    """`[h, w, c]` from a table `[n_red, n_green, n_blue, c]` and colours `[h, w, 3]`."""
+    table = np.asarray(table, np.float64)
+    out = np.zeros((*image.shape[:2], table.shape[3]))
+    for y, x in itertools.product(*map(range, image.shape[:2])):
+        lower, fraction = [], []
+        for value, nodes in zip(image[y, x], table.shape[:3], strict=True):
+            position = min(max(float(value), 0.0), 1.0) * (nodes - 1)
+            lower.append(min(int(position), max(nodes - 2, 0)))
+            fraction.append(position - lower[-1])
+        if interpolation == "trilinear":
+            for corner in itertools.product((0, 1), repeat=3):
+                weight = math.prod(f if up else 1 - f for f, up in zip(fraction, corner))
+                node = tuple(k + up for k, up in zip(lower, corner))
+                out[y, x] += weight * table[node] if weight else 0
+            continue
+        # A walk from the lower to the upper node of the cell, the largest fraction first.
+        previous, node = 1.0, list(lower)
+        for axis in sorted(range(3), key=lambda axis: -fraction[axis]):
+            out[y, x] += (previous - fraction[axis]) * table[tuple(node)]
+            previous = fraction[axis]
+            node[axis] += previous > 0
+        out[y, x] += previous * table[tuple(node)]
+    return out

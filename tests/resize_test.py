@@ -49,6 +49,14 @@ def test_area_interpolates_linearly_when_it_enlarges(size, target):
     np.testing.assert_allclose(resize.matrix(size, target, "area") @ row, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("size, target", [(1, 4), (3, 8), (8, 3), (100, 7)])
+def test_bilinear_interpolates_linearly_at_any_size(size, target):
+    row = np.random.default_rng(0).uniform(size=size)
+    centres = (np.arange(target) + 0.5) * size / target - 0.5
+    expected = np.interp(centres, np.arange(size), row)
+    np.testing.assert_allclose(resize.matrix(size, target, "bilinear") @ row, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (40, 17, 3), (2, 3, 90, 31, 2)])
 def test_area_resize_is_the_two_matrices(shape):
     image = np.random.default_rng(0).uniform(size=shape).astype(np.float32)

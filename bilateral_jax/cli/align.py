@@ -25,15 +25,13 @@ _READING = ("max_pixels", "first_frame")
 def add_arguments(command):
     """Declares the arguments."""
     add, integer, fraction = command.add_argument, arguments.integer, arguments.fraction
-    path = arguments.path
-    add("phone_dir", type=path, metavar="PHONE_DIR", help="photos of the camera to be improved")
-    add("camera_dir", type=path, metavar="CAMERA_DIR", help="photos of the better one, same names")
-    add("out", type=path, metavar="OUT", help="folder to write to; a stopped run resumes there")
+    add("phone_dir", metavar="PHONE_DIR", help="photos of the camera to be improved")
+    add("camera_dir", metavar="CAMERA_DIR", help="photos of the better one, same names")
+    add("out", metavar="OUT", help="folder to write to; a stopped run resumes there")
     add("--phone", metavar="NAME", help="name in the layout (default: that of PHONE_DIR)")
     add("--camera", metavar="NAME", default="canon", help="name in the layout (default: canon)")
     add(
         "--pairs",
-        type=path,
         metavar="LIST",
         help="file with two file names a line, instead of equal names",
     )

@@ -8,7 +8,29 @@ from bilateral_jax import images
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose errors are one line, as all others are."""
+    """An `ArgumentParser` whose errors are one line, and that takes no empty text.
+
+    Empty text is what a shell makes of a variable that is not set; as a path it would stand for the
+    current folder.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parses the arguments that the parser knows; see `argparse.ArgumentParser`.
+
+        Args:
+          args: list of words; None for those of the command line.
+          namespace: object that gets the values; None for a new one.
+
+        Returns:
+          (The object, words left over.)
+        """
+        namespace, rest = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            value = getattr(namespace, action.dest, None)
+            if "" in (value if isinstance(value, list) else [value]):
+                name = "/".join(action.option_strings) or action.metavar or action.dest
+                self.error(f"{name} is empty")
+        return namespace, rest
 
     def error(self, message):
         """Prints the message and exits with code 2.
@@ -19,17 +41,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def add_checkpoint(command, *, or_weights: bool = False):
+def add_checkpoint(command, *, or_others: bool = False):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
-      or_weights: also add `--weights`, which takes the place of `--checkpoint`.
+      or_others: also add `--table` and `--weights`, either of which takes the place of
+        `--checkpoint`.
     """
-    what = {"type": path, "metavar": "RUN", "help": "work directory of a run, or a model"}
-    if or_weights:
+    what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
+    if or_others:
         group = command.add_mutually_exclusive_group(required=True)
         group.add_argument("--checkpoint", **what)
+        text = "colour table in place of a network: a .cube file or a Hald image"
+        group.add_argument("--table", metavar="FILE", help=text)
         text = "published network, downloaded once; `bilateral-jax weights` lists them"
         group.add_argument("--weights", metavar="NAME", help=text)
     else:
@@ -57,7 +82,7 @@ def add_sources(command, *, metavar):
     """
     readable = " ".join(images.READABLE_SUFFIXES)
     what = f"photos, or folders of them ({readable}, raw)"
-    command.add_argument("sources", nargs="+", type=path, metavar=metavar, help=what)
+    command.add_argument("sources", nargs="+", metavar=metavar, help=what)
 
 
 def add_reading(command):
@@ -78,13 +103,6 @@ def add_reading(command):
         action="store_true",
         help="of a file with several pages or frames, read the first",
     )
-
-
-def path(text):
-    """Parses a path; an empty one, of a shell variable that is not set, would be the folder "."."""
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty")
-    return text
 
 
 def integer(low, high=None):

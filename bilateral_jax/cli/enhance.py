@@ -8,6 +8,7 @@ from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths, published_networks
 from bilateral_jax.images import formats
+from bilateral_jax.importers import color_table
 
 # A disk or a quota is full, or the file system has become read-only.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -19,11 +20,10 @@ def add_arguments(command):
     arguments.add_sources(command, metavar="IN")
     add(
         "target",
-        type=arguments.path,
         metavar="OUT",
         help="a file for one photo (.jpg, .png or .tif), else a folder",
     )
-    arguments.add_checkpoint(command, or_weights=True)
+    arguments.add_checkpoint(command, or_others=True)
     arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
@@ -56,6 +56,7 @@ def run(
     target,
     *,
     checkpoint,
+    table,
     weights,
     step,
     network,
@@ -73,7 +74,8 @@ def run(
     Args:
       sources: files and folders.
       target: a file for one photo, else a folder; folders are created if absent.
-      checkpoint: a run's work directory or an exported model; None with `weights`.
+      checkpoint: a run's work directory or an exported model; None with `table` or `weights`.
+      table: a `.cube` file or a Hald image, in place of a network; None without.
       weights: name of a published network, downloaded if it was not before; None without.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
@@ -110,8 +112,7 @@ def run(
         atomic.check_folder(target if into_folder else target.parent)
         if published:
             checkpoint = published_networks.get(published)
-        model = networks.load_model(checkpoint, step, network=network)
-        networks.check_finite(model, checkpoint)
+        model = _load(checkpoint, table, step, network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for line in notes.lines():
@@ -128,6 +129,17 @@ def _published(weights, step, network):
     if step is not None or network is not None:
         raise ValueError("--step and --network choose from a --checkpoint; --weights has none")
     return published_networks.find_enhancer(weights)
+
+
+def _load(checkpoint, table, step, network):
+    """The network of a checkpoint, or of a file of a colour table."""
+    if table is None:
+        model = networks.load_model(checkpoint, step, network=network)
+        networks.check_finite(model, checkpoint)
+        return model
+    if step is not None or network is not None:
+        raise ValueError("--step and --network choose from a --checkpoint; a --table has none")
+    return color_table.load(table)
 
 
 def _enhance_all(model, jobs, notes, **options):

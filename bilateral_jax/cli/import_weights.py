@@ -6,10 +6,21 @@ import pathlib
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, versions
-from bilateral_jax.importers import can, dped, hdrnet, nima, upe, vgg
+from bilateral_jax.importers import (
+    adaptive_tables,
+    can,
+    dped,
+    hdrnet,
+    lut3d,
+    neurop,
+    nima,
+    upe,
+    vgg,
+)
 from bilateral_jax.models import model as model_lib
 
 _TENSORFLOW = "TensorFlow checkpoint or .npz"
+_TORCH = "PyTorch file or .npz of its tensors"
 # kind -> (function that loads, what it is, files that it takes)
 _KINDS = {
     "hdrnet": (
@@ -20,6 +31,19 @@ _KINDS = {
     "upe": (upe.load, "the original UPE (TensorFlow names)", _TENSORFLOW),
     "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
     "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
+    "neurop": (neurop.load, "a published NeurOp (PyTorch names)", _TORCH),
+    "lut3d": (
+        lut3d.load,
+        "a published image-adaptive 3D LUT (PyTorch names)",
+        "PyTorch file of its tables (.pth)",
+    ),
+    "lut-bgrid": (
+        adaptive_tables.load_lut_bgrid,
+        "a published LUTwithBGrid (PyTorch names)",
+        _TORCH,
+    ),
+    "svdlut": (adaptive_tables.load_svdlut, "a published SVDLUT (PyTorch names)", _TORCH),
+    "seplut": (adaptive_tables.load_seplut, "a published SepLUT (PyTorch names)", _TORCH),
     "nima": (
         nima.load,
         "a NIMA or ImageNet MobileNet of Keras",
@@ -31,6 +55,8 @@ _KINDS = {
         "MatConvNet's .mat, or torchvision's .pth, or .npz of that",
     ),
 }
+# kind -> (argument, metavar, help) of a second file
+_SECOND = {"lut3d": ("classifier", "CLASSIFIER", "PyTorch file of its classifier")}
 
 
 def add_arguments(command):
@@ -39,16 +65,26 @@ def add_arguments(command):
     parsers = {}
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
-        parsers[kind].add_argument("source", type=arguments.path, metavar="SOURCE", help=files)
-        parsers[kind].add_argument(
-            "target", type=arguments.path, metavar="OUT", help="folder to create"
-        )
+        add = parsers[kind].add_argument
+        add("source", metavar="SOURCE", help=files)
+        if kind in _SECOND:
+            name, metavar, text = _SECOND[kind]
+            add(name, metavar=metavar, help=text)
+        add("target", metavar="OUT", help="folder to create")
         parsers[kind].set_defaults(run=functools.partial(run, load))
     parsers["hdrnet"].add_argument(
         "--spatial-bin",
         type=arguments.integer(1),
         help="grid cells per side, if not a multiple of 4",
     )
+    for kind in ("lut-bgrid", "svdlut"):
+        parsers[kind].add_argument(
+            "--positions",
+            choices=("integer_division", "align_corners"),
+            default="integer_division",
+            help="of pixels in the grids: as published, which reduces the grids to curves "
+            "(default), or true ones, to go on training with; the curves are then spread",
+        )
     parsers["upe"].add_argument(
         "--rendering",
         choices=("graph", "script"),

@@ -17,7 +17,6 @@ def add_arguments(command):
     """Declares the arguments."""
     command.add_argument(
         "checkpoint",
-        type=arguments.path,
         help="work directory of a run, or an exported model",
     )
     arguments.add_step(command)

@@ -13,20 +13,18 @@ _MOST_NAMED = 20  # of skipped files
 
 def add_arguments(command):
     """Declares the arguments."""
-    add, path = command.add_argument, arguments.path
+    add = command.add_argument
     names = tuple(catalogue.SOURCES)
     add("name", choices=names, metavar="NAME", help=", ".join(names))
     add(
         "--source",
         required=True,
-        type=path,
         metavar="DIR",
         help="folder that holds the data set's files",
     )
     add(
         "--data-dir",
         required=True,
-        type=path,
         metavar="DIR",
         help="folder for prepared data sets",
     )

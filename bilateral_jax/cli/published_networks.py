@@ -74,7 +74,7 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
         if not entry.verified:  # a page of an access point, say; the next try is a new download
             cache_lib.remove_files(entry, cache)
         raise
-    print(f"{entry.name}: {what} -> {target}", file=sys.stderr)
+    print(f"{entry.name}: imported, {what}", file=sys.stderr)
     return target
 
 

@@ -3,7 +3,7 @@
 import shutil
 import textwrap
 
-from bilateral_jax.cli import arguments, published_networks
+from bilateral_jax.cli import published_networks
 from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 
@@ -28,16 +28,12 @@ def add_arguments(command):
         "--from",
         dest="sources",
         nargs="+",
-        type=arguments.path,
         metavar="FILE",
         help="files, or a folder of them, in place of a download",
     )
-    get.add_argument(
-        "--out", type=arguments.path, metavar="OUT", help="folder to create (default: in the cache)"
-    )
+    get.add_argument("--out", metavar="OUT", help="folder to create (default: in the cache)")
     get.add_argument(
         "--cache",
-        type=arguments.path,
         metavar="DIR",
         help=f"folder of downloads (default: the user's cache folder, or ${cache_lib.VARIABLE})",
     )
@@ -86,7 +82,7 @@ def show_entry(name) -> int:
         ]
     rows += [
         ("import", f"bilateral-jax import {source.kind}"),
-        ("use", _use(entry, "PATH, which weights get prints")),
+        ("use", _use(entry, "PATH")),
     ]
     for title, text in rows:
         print(f"{title:9} {text}")
@@ -112,7 +108,8 @@ def get_entry(name, *, sources, out, cache) -> int:
     entry = catalogue.find(name)
     path = published_networks.get(entry, sources=sources, cache=cache, out=out)
     print(f"checkpoint: {path}")
-    print(f"use: {_use(entry, path)}")
+    found_by_name = out is None and cache is None
+    print(f"use: {_use(entry, path, by_name=found_by_name)}")
     return 0
 
 
@@ -160,8 +157,12 @@ def _bytes(count):
     return "size not known" if count is None else f"{count:,} bytes"
 
 
-def _use(entry, path):
-    if entry.enhances:
+def _use(entry, path, *, by_name=True):
+    """What a user runs next with the network."""
+    if entry.enhances and by_name:
         return f"bilateral-jax enhance IN OUT --weights {entry.name}"
-    default = "load_model({path!r}) of bilateral_jax.checkpoints.networks"
-    return _USES.get(entry.publication.kind, default).format(path=str(path))
+    if entry.enhances:
+        return f"bilateral-jax enhance IN OUT --checkpoint {path}"
+    if entry.publication.kind in _USES:
+        return _USES[entry.publication.kind].format(path=path)
+    return f"bilateral_jax.checkpoints.networks.load_model({str(path)!r}) in Python"

@@ -148,5 +148,5 @@ def _read_file(path):
 
 def _kind(path):
     if path.suffix in TORCH:
-        return "a PyTorch file, of which only those of VGGs are read"
+        return "a PyTorch file, and this network was published in TensorFlow"
     return "a file of another kind"

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bilateral_jax.inference import by_grid, by_halo_tiles, by_row_tiles, whole
+from bilateral_jax.inference import by_grid, by_halo_tiles, by_pixel, by_row_tiles, whole
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models import model as model_lib
 
@@ -12,6 +12,7 @@ _METHODS = {
     inference_methods.ByGrid: by_grid.enhance,
     inference_methods.ByRowTiles: by_row_tiles.enhance,
     inference_methods.ByHaloTiles: by_halo_tiles.enhance,
+    inference_methods.ByPixel: by_pixel.enhance,
     inference_methods.Whole: whole.enhance,
 }
 
@@ -25,8 +26,9 @@ def enhance(
       model: a trained model.
       image: `[h, w, 3]`, any size from 1 x 1; float in [0, 1], or uint8 or uint16 pixels.
       tile_rows: rows rendered at a time (by grid rounded up to a multiple of 4); None takes
-        256 or 512 by grid, 32 million features of a convolutional network. The result does not
-        depend on it beyond float rounding. A network that takes the image whole ignores it.
+        256 or 512 by grid, some thousand pixels by pixel, 32 million features of a convolutional
+        network. The result does not depend on it beyond float rounding. A network that takes the
+        image whole ignores it.
       conditions: constant inputs beside the image, one number each (the strength of a parameterised
         operator); most networks take none.
 

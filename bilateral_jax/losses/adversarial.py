@@ -15,6 +15,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from bilateral_jax.losses import reconstruction
+
 FORMS = ("minimax", "non_saturating", "hinge")
 
 _MIN_LOG_PROBABILITY = math.log(1e-10)  # the published code clips probabilities to 1e-10
@@ -78,6 +80,37 @@ def gradient_penalty(critic, image) -> jax.Array:
     """
     gradient = jax.grad(lambda x: _margin(critic(x)).sum())(image)
     return jnp.square(gradient.astype(jnp.float32)).sum(axis=(-3, -2, -1))
+
+
+def slope_penalty(critic, real, generated, fraction) -> jax.Array:
+    """Squared deviation of a critic's slope from 1 between real and generated images ("WGAN-GP").
+
+    Args:
+      critic: `image [b, h, w, c] -> score [b]`, each example on its own.
+      real: float `[b, h, w, c]`.
+      generated: float of the same shape.
+      fraction: float `[b]` in [0, 1]: how much of the real image the mixture has where the slope is
+        measured.
+
+    Returns:
+      float32 `[b]`: `(|gradient of the score in the image| - 1)^2`; its derivative is finite where
+      the gradient is 0, too.
+
+    Raises:
+      ValueError: the images differ in shape.
+
+    Reference: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3.
+    """
+    if jnp.shape(real) != jnp.shape(generated):
+        raise ValueError(
+            f"real and generated images must have one shape, got {jnp.shape(real)} and "
+            f"{jnp.shape(generated)}"
+        )
+    fraction = fraction[:, None, None, None]
+    mixture = fraction * real + (1 - fraction) * generated
+    gradient = jax.grad(lambda x: critic(x).sum())(mixture).astype(jnp.float32)
+    norm = reconstruction.l2_norm(gradient)
+    return jnp.square(norm - 1)
 
 
 def _margin(logits):

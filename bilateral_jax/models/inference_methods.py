@@ -1,4 +1,4 @@
-"""How a network enhances an image of any size in bounded memory: four methods, one declaration.
+"""How a network enhances an image of any size in bounded memory: five methods, one declaration.
 
 A network that enhances images has a property `inference_method` that returns one of the classes
 below, with the methods that the class names, and a method
@@ -86,6 +86,26 @@ class ByHaloTiles:
 
 
 @dataclasses.dataclass(frozen=True)
+class ByPixel:
+    """A colour transform with a few parameters that are predicted from samples of the image.
+
+    Pixels are enhanced in pieces of any shape; the result does not depend on where they lie.
+    Methods of the network:
+
+        samples(image): `[h, w, 3]` in NumPy to a pytree of arrays whose shapes take few values.
+        parameters(samples): these to a pytree.
+        enhance_pixels(colors, parameters): `[n, 3]` to `[n, 3]`.
+
+    Attributes:
+      features: channels of the widest layer of `enhance_pixels`; the pieces' size follows from it.
+    """
+
+    features: int
+
+    conditions = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Whole:
     """The image is enhanced in one piece, by `enhance`: memory grows with the image.
 
@@ -112,7 +132,7 @@ class TilePlan:
     arrays: dict
 
 
-def declared(module) -> ByGrid | ByRowTiles | ByHaloTiles | Whole:
+def declared(module) -> ByGrid | ByRowTiles | ByHaloTiles | ByPixel | Whole:
     """Returns the inference method that a network declares.
 
     Args:

@@ -4,7 +4,20 @@ import dataclasses
 
 import flax.linen as nn
 
-from bilateral_jax.models import can, dped, hdrnet, nima, upe, vgg
+from bilateral_jax.models import (
+    can,
+    color_table,
+    dped,
+    hdrnet,
+    lut3d,
+    lut_bgrid,
+    neurop,
+    nima,
+    seplut,
+    svdlut,
+    upe,
+    vgg,
+)
 
 REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
@@ -13,6 +26,13 @@ REGISTRY = {
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,
+    "ColorTable": color_table.ColorTable,
+    "ImageAdaptiveLUT": lut3d.ImageAdaptiveLUT,
+    "LUTCritic": lut3d.LUTCritic,
+    "NeurOp": neurop.NeurOp,
+    "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
+    "SVDLUT": svdlut.SVDLUT,
+    "SepLUT": seplut.SepLUT,
     "NIMAMobileNet": nima.NIMAMobileNet,
     "NIMAVGG16": nima.NIMAVGG16,
     "UPE": upe.UPE,
@@ -21,6 +41,7 @@ REGISTRY = {
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
 _PRESETS["UPE"] = hdrnet.PRESETS
+_PRESETS["LUTwithBGrid"] = {"recommended": {"identity_start": True}}
 
 _NOT_STORED = ("parent", "name", "axis_name")  # linen's own, and where it runs
 

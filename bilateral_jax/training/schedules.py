@@ -1,6 +1,7 @@
 """Learning rates and optimisers by name, so that a config can choose them."""
 
 import inspect
+import math
 
 import optax
 
@@ -34,8 +35,13 @@ def learning_rate(name, *, peak, steps, warmup=0, final=0.0, **options):
         raise ValueError(f"unknown schedule {name!r}; known are {sorted(_SCHEDULES)}")
     if not 0 <= warmup < steps:
         raise ValueError(f"warmup must lie in [0, steps), got warmup {warmup} and steps {steps}")
+    if not 0 <= peak < math.inf:
+        raise ValueError(f"the peak of learning_rate must be finite and at least 0, got {peak}")
     if not 0 <= final <= peak:
-        raise ValueError(f"final must lie in [0, peak], got final {final} and peak {peak}")
+        raise ValueError(
+            f"final must lie between 0 and the peak of learning_rate, got final {final} and peak "
+            f"{peak}"
+        )
     make = _SCHEDULES[name]
     if final and "final" not in inspect.signature(make).parameters:
         raise ValueError(f"a learning rate of kind {name!r} has no final value, got {final}")
@@ -166,13 +172,17 @@ def optimizer(name, rate, *, weight_decay=0.0, decay_mask=None, clip_norm=None, 
         momentum.
 
     Raises:
-      ValueError: the name is unknown, or "adamw" has no decay.
+      ValueError: the name is unknown, "adamw" has no decay, or a norm or decay is out of range.
       TypeError: the rule does not know an option; the message names it.
     """
     if name not in _RULES:
         raise ValueError(f"unknown optimizer {name!r}; known are {sorted(_RULES)}")
     if name == "adamw" and not weight_decay:
         raise ValueError("adamw without a weight_decay is adam: give one, or say adam")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm must be above 0, or None for no clipping, got {clip_norm}")
+    if not weight_decay >= 0:
+        raise ValueError(f"weight_decay must be at least 0, got {weight_decay}")
     parts = [optax.clip_by_global_norm(clip_norm)] if clip_norm is not None else []
     parts.append(_RULES[name](**{**_DEFAULTS.get(name, {}), **options}))
     if weight_decay:

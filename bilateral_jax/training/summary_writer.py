@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 
-from bilateral_jax import atomic
+from bilateral_jax import atomic, regular_files
 
 
 class SummaryWriter:
@@ -97,19 +97,44 @@ def read(workdir, kind=None):
     Returns:
       A list of dicts, in the order written; empty if there is no such file. A last line that is
       incomplete is left out.
+
+    Raises:
+      ValueError: the file is no regular one, or another line is no record; it is named.
     """
     path = pathlib.Path(workdir) / "metrics.jsonl"
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-    return [line for line in lines if kind in (None, line["kind"])]
+    records = [record for _, record in _records(path)] if path.exists() else []
+    return [record for record in records if kind in (None, record["kind"])]
+
+
+def _records(path):
+    """Gives each complete line of the file with its record."""
+    records = []
+    text = regular_files.read_bytes(path).decode("utf-8", errors="replace")
+    for number, line in enumerate(text[: text.rfind("\n") + 1].split("\n")[:-1], 1):
+        if fault := _fault(record := _parsed(line)):
+            raise ValueError(f"line {number} of {path} {fault}; remove that line to go on")
+        records.append((f"{line}\n", record))
+    return records
+
+
+def _parsed(line):
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fault(record):
+    """Says why a parsed line is none that `SummaryWriter` wrote; None if it can be."""
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        return "is no record of metrics"
+    for name, value in record.items():
+        if name != "kind" and not isinstance(value, int | float | None):
+            return f"has {name} {str(value)[:60]!r}, expected a number"
+    return None if type(record.get("step")) is int else "has no step"
 
 
 def _keep_until(path, step):
     """Removes lines of later steps, and a last line that was cut off when the process died."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n") and json.loads(line)["step"] <= step:
-            kept.append(line)
+    kept = [line for line, record in _records(path) if record["step"] <= step]
     atomic.write_text(path, "".join(kept))

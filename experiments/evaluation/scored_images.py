@@ -69,6 +69,8 @@ class ImageFolders:
             for member, folder in folders.items()
             if folder is not None
         }
+        for folder in filter(None, folders.values()):
+            image_files.warn_left_out(folder)
         self._mixed_bits = mixed_bits
         self._names = sorted(set().union(*self._paths.values()))
         for member, found in self._paths.items():

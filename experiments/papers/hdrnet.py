@@ -47,7 +47,9 @@ def crops_for(module):
     return functools.partial(batches.train_batches, **lowres)
 
 
-def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1):
+def assemble(
+    module, terms, *, steps, optimizer, schedule, average_decay, accumulate=1, random=False
+):
     """Builds an experiment around one network that enhances images.
 
     Args:
@@ -59,6 +61,7 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
       schedule: options of `schedules.learning_rate` but for the peak and the steps.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
+      random: whether `terms` takes `key` too, of random numbers for one step on one device.
 
     Returns:
       An `Experiment`.
@@ -78,8 +81,8 @@ def assemble(module, terms, *, steps, optimizer, schedule, average_decay, accumu
         experiment.check_images(batch)
 
         def loss(networks, batch, key):
-            del key  # nothing is drawn at random while training
-            value, metrics, network = terms(networks["network"], batch, *frozen)
+            drawn = {"key": key} if random else {}
+            value, metrics, network = terms(networks["network"], batch, *frozen, **drawn)
             mean = functools.partial(step.weighted_mean, weights=batch["weight"])
             return mean(value), ({"network": network.batch_stats}, jax.tree.map(mean, metrics))
 

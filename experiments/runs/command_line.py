@@ -17,13 +17,27 @@ class UsageError(ValueError):
     """A command line that cannot be parsed."""
 
 
+def default_config(name, path):
+    """Names a config on the command line where it names none; call it before the flag is defined.
+
+    A default of the flag itself would be loaded, with its overrides, when the flag is defined: too
+    early to say in one line what is wrong with them.
+
+    Args:
+      name: of the flag.
+      path: the config file.
+    """
+    if _value(sys.argv, name) is None:
+        sys.argv.insert(1, f"--{name}={path}")
+
+
 def run(main, *, config, required=()):
     """Parses the command line, calls a program's main function and exits with its code.
 
     Args:
       main: `() -> exit code`; reads the flags.
       config: name of the flag that `config_flags.DEFINE_config_file` defined.
-      required: names of the flags that must be given.
+      required: names of the flags that must be given, and not as empty text.
     """
     flags.DEFINE_string(compilation_cache.FLAG, None, f"{compilation_cache.HELP}.")
     parser = functools.partial(_parse_or_exit, config=config, required=required)
@@ -70,6 +84,9 @@ def parse(arguments, *, config, required=(), values=flags.FLAGS):
         raise UsageError(_reason(error, arguments, config, path)) from error
     if missing:
         raise UsageError(f"--{missing[0]} is required")
+    for name in required:  # as --workdir=$RUN, where RUN is not set: not the current folder
+        if values[name].value == "":
+            raise UsageError(f"--{name} is empty; expected a path")
     if words[1:]:
         raise UsageError(
             f"unexpected {' '.join(map(repr, words[1:]))}: every option starts with --, "

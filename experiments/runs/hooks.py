@@ -3,22 +3,6 @@
 from bilateral_jax.training import loop
 
 
-def check_intervals(steps, **run):
-    """Refuses lengths and intervals that are no positive numbers of steps.
-
-    Args:
-      steps: of the training.
-      **run: section of a config.
-
-    Raises:
-      ValueError: one is not; it is named.
-    """
-    intervals = {name: run[name] for name in run if name.endswith("_every")}
-    for name, value in {"steps": steps, **intervals}.items():
-        if type(value) is not int or value < 1:
-            raise ValueError(f"{name} must be an int of at least 1, got {value!r}")
-
-
 def make(
     save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
     max_skipped=0, accept_changed_data=False,

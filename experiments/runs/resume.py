@@ -49,8 +49,11 @@ def restore(folder, target):
     leaves = state_lib.from_earlier_layout(tree_paths.flatten(state))
     where = f"checkpoint step {step} in {folder} is damaged"
     for name in ("data", "averages"):
-        if name not in metadata:
+        if not isinstance(metadata.get(name), dict):
             raise trees.DamagedCheckpointError(f"{where}: its metadata have no {name}")
+    sources = metadata.get("sources") or {}
+    if not isinstance(sources, dict) or not all(isinstance(v, dict) for v in sources.values()):
+        raise trees.DamagedCheckpointError(f"{where}: its metadata have no identities of sources")
     if int(np.sum(leaves.get(("step",), step))) != step:
         raise trees.DamagedCheckpointError(f"{where}: its state is that of another step")
     return (

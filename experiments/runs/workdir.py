@@ -22,7 +22,7 @@ from bilateral_jax import atomic
 from bilateral_jax.checkpoints import trees
 from bilateral_jax.cli import errors
 from bilateral_jax.training import distributed, summary_writer
-from experiments.runs import config_differences, file_lock
+from experiments.runs import config_differences, config_ranges, file_lock
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "run.lock"
@@ -41,9 +41,10 @@ def claimed(workdir, config):
         that never took a step takes any config.
 
     Raises:
-      ValueError: another run is in the folder, it holds a run of another config, it is past its new
-        length, or it is not writable.
+      ValueError: a number of the config is out of its range, another run is in the folder, it holds
+        a run of another config, it is past its new length, or it is not writable.
     """
+    config_ranges.check(config)
     workdir = pathlib.Path(workdir)
     with contextlib.ExitStack() as stack:
 
@@ -120,7 +121,7 @@ def note_environment(workdir, *, step):
     """
     path = pathlib.Path(workdir) / "environment.json"
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    starts = atomic.read_json(path)["starts"] if path.exists() else []
+    starts = recorded_starts(atomic.read_json(path) if path.exists() else {}) or []
     device = jax.local_devices()[0]
     environment = {
         "python": platform.python_version(),
@@ -137,6 +138,17 @@ def note_environment(workdir, *, step):
         "starts": [*starts, {"step": step, "time": now}],
     }
     atomic.write_json(path, environment)
+
+
+def recorded_starts(environment):
+    """The starts of a run by its `environment.json`, `[{"step", "time"}, ...]`; None without any.
+
+    Args:
+      environment: what the file holds.
+    """
+    starts = environment.get("starts")
+    is_list = isinstance(starts, list) and all(isinstance(each, dict) for each in starts)
+    return starts if is_list else None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bilateral_jax as bj
-from benchmarks.peers import google, map_coordinates
+from benchmarks.peers import color_tables, google, map_coordinates
 
 GRID = (4, 3, 5)
 
@@ -105,3 +105,15 @@ def test_torch_transpose_is_a_splat():
     _, guide, image, _ = operands()
     wanted = bj.splat(image, guide, GRID, implementation="reference")
     agree([peer.splat(GRID, image, guide)().permute(0, 3, 4, 2, 1).numpy()], [wanted])
+
+
+def test_color_tables_look_up_what_ours_does():
+    image = np.random.default_rng(0).uniform(size=(20, 30, 3)).astype(np.float32)
+    table = jnp.asarray(np.random.default_rng(1).uniform(size=(5, 5, 5, 3)), jnp.float32)
+    wanted = bj.table_lookup(table, image)
+    for peer in (color_tables.gathers, color_tables.window, color_tables.dense):
+        np.testing.assert_allclose(peer(table, jnp.asarray(image)), wanted, atol=1e-5)
+    rounded = np.round(image * 255).astype(np.float32) / 255
+    wanted = np.asarray(bj.table_lookup(table, rounded)) * 255
+    eight_bit = np.asarray(color_tables.pillow(table, image)())
+    np.testing.assert_allclose(eight_bit, wanted, atol=1)

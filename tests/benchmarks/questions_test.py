@@ -18,6 +18,7 @@ from benchmarks import (
     shapes,
     slice_apply,
     splat,
+    table_lookup,
 )
 
 
@@ -27,7 +28,7 @@ def results(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(memory, "of_fresh_process", lambda *_: 123.0)
     monkeypatch.setattr(slice_apply, "SIZES", {"12mp": (16, 24, 2)})
-    for question in (slice_apply, splat):
+    for question in (slice_apply, splat, table_lookup):
         monkeypatch.setattr(question, "DEFAULT", ("12mp",))
         monkeypatch.setattr(question, "QUICK", ("12mp",))
     monkeypatch.setattr(enhance, "SIZES", {"12mp": (20, 30, 2)})
@@ -47,6 +48,7 @@ def results(tmp_path, monkeypatch):
 EXPECTED = {
     slice_apply: "| 24 x 16, forward + gradients |",
     splat: "| 24 x 16 |",
+    table_lookup: "| 24 x 16, gradient of table |",
     shapes: "over 4 cases `reference` takes",
     batches: "| tiny, forward + gradients |",
     enhance: "| 123 MB |",

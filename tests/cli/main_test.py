@@ -165,10 +165,14 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
         (["enhance"], "required: IN, OUT"),
         (["score"], "required: PHOTO, --checkpoint"),
-        (["enhance", "IN", "OUT"], "one of the arguments --checkpoint --weights is required"),
+        (["enhance", "IN", "OUT"], "arguments --checkpoint --table --weights is required"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
+        (["enhance", "a.png", "b.png", "--checkpoint="], "--checkpoint is empty"),
+        (["enhance", "", "b.png", "--checkpoint", "RUN"], "IN is empty"),
+        (["score", "a.png", "", "--checkpoint", "RUN"], "is empty"),
+        (["info", ""], "is empty"),
         (
             ["prepare", "dped", "--source", "a", "--data-dir", "b", "--option", "x"],
             "expected NAME=VALUE, got 'x'",
@@ -186,12 +190,12 @@ def test_wrong_words_are_one_line(words, expected, capsys):
 def test_prepare_names_the_option_that_a_data_set_needs(tmp_path, capsys):
     words = ["prepare", "dped", "--source", tmp_path, "--data-dir", tmp_path / "out"]
     assert run(*words) == 1
-    assert "needs the option 'phone': --option NAME=VALUE" in one_line(capsys)
+    assert "needs the option 'phone'; options are given as --option NAME=VALUE" in one_line(capsys)
     assert run(*words, "--option", "phone=iphone", "--option", "split=test") == 1
     assert "sets the option 'split' itself" in one_line(capsys)
     words[1] = "fivek"
     assert run(*words, "--option", "nonsense=1", "--option", "split=hdrnet") == 1
-    assert one_line(capsys) == "error: prepare fivek: has no option 'nonsense'"
+    assert "prepare fivek has no option 'nonsense'" in one_line(capsys)
 
 
 def test_programs_of_a_checkout_are_named(capsys):

@@ -17,7 +17,7 @@ from bilateral_jax.models import model as model_lib
 from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 from bilateral_jax.weights import entry as entry_lib
-from tests import weights_server
+from tests import assets, weights_server
 
 for package in ("orbax.checkpoint", "tqdm", "PIL.Image", "imagecodecs"):
     pytest.importorskip(package, reason=f"{package} is not installed")
@@ -107,7 +107,10 @@ def test_enhance_downloads_once(server, network, photo, tmp_path, capsys):
 def test_get_says_how_to_use_it(server, photo, tmp_path, capsys):
     assert run("weights", "get", "tiny", "--out", tmp_path / "net", "--cache", tmp_path / "c") == 0
     out = capsys.readouterr().out
-    assert f"checkpoint: {tmp_path / 'net'}\n" in out and "enhance IN OUT --weights tiny" in out
+    assert f"checkpoint: {tmp_path / 'net'}\n" in out
+    assert f"use: bilateral-jax enhance IN OUT --checkpoint {tmp_path / 'net'}\n" in out
+    assert run("weights", "get", "tiny") == 0
+    assert "use: bilateral-jax enhance IN OUT --weights tiny\n" in capsys.readouterr().out
     assert run("enhance", photo, tmp_path / "a.png", "--checkpoint", tmp_path / "net") == 0
     server.requests.clear()
     assert run("weights", "get", "tiny", "--out", tmp_path / "net", "--cache", tmp_path / "d") == 1
@@ -188,6 +191,16 @@ def test_show_prints_everything(entry, capsys):
         assert text in out
     for file in entry.files:
         assert entry.address(file) in out and (file.sha256 or "not verified") in out
+
+
+def test_an_importer_of_two_files(tmp_path, capsys):
+    folder = assets.path("lut3d")
+    options = ["--out", tmp_path / "net", "--cache", tmp_path / "cache"]
+    assert run("weights", "get", "lut3d-srgb-unpaired", "--from", folder, *options) == 0
+    saved = networks.load(tmp_path / "net")
+    assert (
+        saved.name == "ImageAdaptiveLUT" and "LUTs_unpaired.pth" in saved.metadata["imported_from"]
+    )
 
 
 def test_every_kind_has_an_importer():

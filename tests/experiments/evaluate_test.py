@@ -228,6 +228,7 @@ def test_errors_take_one_line(folders, exported, capsys):
     both = _folder_arguments(folders, "outputs", "targets")
     out = ["--out", folders / "out"]
     (folders / "empty").mkdir()
+    source = ["--checkpoint", exported, "--source", "synthetic", "count=3", "size=16"]
     cases = [
         (2, "give --checkpoint", ["--outputs", folders]),
         (2, "leave out --outputs", ["--checkpoint", exported, "--outputs", folders]),
@@ -246,6 +247,9 @@ def test_errors_take_one_line(folders, exported, capsys):
         (1, "is not a folder", ["--checkpoint", folders / "absent"]),
         (1, "unknown source", ["--checkpoint", exported, "--source", "nonsense"]),
         (1, "expected NAME=VALUE", ["--checkpoint", exported, "--source", "folder", "x"]),
+        (1, "start= must be an int, got 1.5", [*source, "start=1.5"]),
+        (1, "stop= must be an int, got 'x'", [*source, "stop=x"]),
+        (1, "start=9 stop=None selects none of 3 records", [*source, "start=9"]),
         (1, "could be scored", [*both, "--metrics", "ms_ssim"]),
     ]
     for code, message, arguments in cases:

@@ -249,6 +249,26 @@ def test_the_command(tmp_path, capsys):
     assert report.main([str(tmp_path)]) == 1
     assert "neither config.json" in capsys.readouterr().err
     folder = _run(tmp_path / "run", rich=True)
+    for out, message in ((tmp_path, "is a folder"), (tmp_path / "no" / "x.html", "no folder")):
+        assert report.main([str(folder), "--out", str(out)]) == 1
+        assert message in capsys.readouterr().err
     assert report.main([str(folder), "--out", str(tmp_path / "page.html"), "--photos", "1"]) == 0
     assert "page.html (0." in capsys.readouterr().out
     assert (tmp_path / "page.html").read_text().count("data-compare>") == 1
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        ("config.json", "[1]", "config.json cannot be read as JSON"),
+        ("environment.json", "3", "environment.json cannot be read as JSON"),
+        ("environment.json", '{"starts": 3}', None),
+        ("metrics.jsonl", "null\n", "line 1 of .*metrics.jsonl is no record"),
+    ],
+)
+def test_forged_files_of_a_run(name, text, expected, tmp_path, capsys):
+    folder = _run(tmp_path / "run", rich=False)
+    (folder / name).write_text(text)
+    assert report.main([str(folder)]) == (0 if expected is None else 1)
+    if expected is not None:
+        assert re.search(expected, capsys.readouterr().err)

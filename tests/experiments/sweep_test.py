@@ -299,6 +299,11 @@ def test_locked_folder_and_invalid_sweeps_are_refused(tmp_path):
             sweep.run(plan, tmp_path)
     with pytest.raises(ValueError, match="best: expected 'max' or 'min', got 'biggest'"):
         sweep.run(described({"gain": 2.0}, best="biggest"), tmp_path)
+    for name, value in {"retries": -1, "patience": -1.0, "grace": float("nan")}.items():
+        with pytest.raises(ValueError, match=f"{name} must be finite and at least 0, got {value}"):
+            sweep.run(described({"gain": 2.0}, **{name: value}), tmp_path)
+    with pytest.raises(ValueError, match="--sweep: the config has no base, trials, metric"):
+        sweep.run(ml_collections.ConfigDict({"steps": 4}), tmp_path)
     with pytest.raises(ValueError, match="override gaim"):
         sweep.run(described({"gain": 2.0}, {"gaim": 2.0}), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]

@@ -288,7 +288,9 @@ def test_every_importer_fails_with_one_sentence(tmp_path, kind):
 @pytest.mark.parametrize("load", [hdrnet.load, dped.load, nima.load])
 def test_pytorch_files_are_named(tmp_path, load):
     fake_torch_files.write(tmp_path / "x.pth", {"a": np.ones(3, np.float32)}, zipped=True)
-    refused(load, tmp_path / "x.pth", "is a PyTorch file, of which only those of VGGs are read")
+    refused(
+        load, tmp_path / "x.pth", "is a PyTorch file, and this network was published in TensorFlow"
+    )
 
 
 def test_a_failure_inside_an_importer_names_the_file(tmp_path):
@@ -296,7 +298,13 @@ def test_a_failure_inside_an_importer_names_the_file(tmp_path):
     refused(hdrnet.load, tmp_path / "x.npz", "x.npz cannot be imported: the variables do not fit")
 
 
-@pytest.mark.parametrize("kind", ["hdrnet", "nima", "can"])
+def _backbone(n):
+    return {"backbone.model.1.weight": (n, 3, 3, 0)}
+
+
+@pytest.mark.parametrize(
+    "kind", ["hdrnet", "nima", "can", "neurop", "lut-bgrid", "svdlut", "seplut"]
+)
 def test_empty_arrays_with_shapes_of_a_huge_network(tmp_path, kind):
     path, n = tmp_path / "x.npz", 2**20
     shapes = {
@@ -308,6 +316,27 @@ def test_empty_arrays_with_shapes_of_a_huge_network(tmp_path, kind):
         },
         "nima": {"conv1/kernel": (0, 3, 3, 2**25), "conv_dw_1/depthwise_kernel": (0, 3, 3, n)},
         "can": {f"g_conv{i}/weights": (0, 3, 3, n) for i in range(1, 2000)},
+        "neurop": {
+            "image_encoder.conv1.weight": (n, 3, 7, 0),
+            "bc_renderer.encoder.weight": (n, 3, 1, 0),
+        },
+        "lut-bgrid": _backbone(n)
+        | {
+            "slice.conv_1d.weight": (0, n, 1, 1),
+            "gen_3d_lut.basis_luts_bank.weight": (2**30, 0),
+            "gen_bilateral.basis_grids_bank.weight": (2**30, 0),
+        },
+        "svdlut": _backbone(n)
+        | {
+            "gen_2d_lut.basis_luts_bank.weight": (2**30, 0),
+            "gen_2d_bilateral.basis_grids_bank.weight": (2**30, 0),
+            "gen_2d_grid_weight_bias.basis_luts_bank.weight": (2**30, 0),
+        },
+        "seplut": {
+            "backbone.0.0.weight": (n, 3, 3, 0),
+            "lut1d_generator.lut1d_generator.weight": (2**30, 0),
+            "lut3d_generator.basis_luts_bank.weight": (2**30, 0),
+        },
     }[kind]
     np.savez(path, **{name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
-    refused(import_weights._KINDS[kind][0], path, "do not fit|at most 24 layers")
+    refused(import_weights._KINDS[kind][0], path, "do not fit|at most 24 layers|there is no matrix")

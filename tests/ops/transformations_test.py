@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CASE = cases.Case("small", (2, 3, 4), (8, 6), n_out=2)
 GRID, GUIDE, IMAGE, COTANGENT = (jnp.asarray(array) for array in CASE.arrays(batch=(4,)))
 GRID_SHAPE = CASE.grid_shape
+TABLE = jnp.asarray(np.random.default_rng(0).normal(size=(4, 2, 3, 4, 2)), jnp.float32)
 
 
 def operations(implementation):
@@ -34,6 +35,7 @@ def operations(implementation):
             lambda values, guide: bj.splat(values, guide, GRID_SHAPE, **options),
             (IMAGE, GUIDE),
         ),
+        "table_lookup": (bj.table_lookup, (TABLE, IMAGE)),
     }
 
 
@@ -152,9 +154,17 @@ def plain(implementation, name, differentiated):
     return jax.tree.map(np.asarray, jax.jit(function)(*arrays))
 
 
-@pytest.mark.parametrize("implementation", [None, "reference"])
 @pytest.mark.parametrize("differentiated", [False, True], ids=["value", "gradient"])
-@pytest.mark.parametrize("name", ["slice_apply", "splat"])
+@pytest.mark.parametrize(
+    ("name", "implementation"),
+    [
+        ("slice_apply", None),
+        ("slice_apply", "reference"),
+        ("splat", None),
+        ("splat", "reference"),
+        ("table_lookup", None),
+    ],
+)
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.filterwarnings("ignore:.*pmap.*:DeprecationWarning")
 def test_a_wrapped_operation_equals_the_plain_one(tool, name, differentiated, implementation):

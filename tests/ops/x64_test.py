@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:Deprec
 CASE = cases.Case("small", (2, 3, 3), (5, 6))
 GRID, GUIDE, IMAGE, _ = (jnp.asarray(array) for array in CASE.arrays(3, (2,)))
 WINDOWS = jnp.asarray([[3, 1, 29, 31], [0, 14, 9, 20]], jnp.int32)
+TABLE = jnp.asarray(np.random.default_rng(2).normal(size=(2, 3, 3, 3, 2)), jnp.float32)
 POINTS = jnp.asarray(np.random.default_rng(1).uniform(size=(2, 7, 3)), jnp.float32)
 WEIGHTS = jnp.abs(GUIDE)
 KERNELS = ("gpu", "tpu")
@@ -66,6 +67,11 @@ INTERPRETED = (
 )
 # Without a choice of implementation.
 PLAIN = {
+    "table_lookup": (bj.table_lookup, (TABLE, IMAGE)),
+    "table_lookup, tetrahedral": (
+        lambda t, i: bj.table_lookup(t, i, interpolation="tetrahedral"),
+        (TABLE, IMAGE),
+    ),
     "apply": (lambda i: bj.apply(bj.slice(GRID, GUIDE, feature_axes=2), i), (IMAGE,)),
     "sample": (lambda g, p: bj.sample(g[0], p[0]), (GRID, POINTS)),
     "blur": (lambda g: bj.blur(g, 0.8, feature_axes=2), (GRID,)),

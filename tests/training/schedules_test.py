@@ -135,5 +135,11 @@ def test_unknown_and_missing_options_are_named():
         schedules.optimizer("newton", 0.1)
     with pytest.raises(ValueError, match="adamw without a weight_decay is adam"):
         schedules.optimizer("adamw", 0.1)
+    for name, value in (("clip_norm", -1.0), ("clip_norm", 0.0), ("weight_decay", -0.1)):
+        with pytest.raises(ValueError, match=f"{name} must be .*, got {value}"):
+            schedules.optimizer("adam", 0.1, **{name: value})
+    for peak in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"the peak of learning_rate must be .* got {peak}"):
+            schedules.learning_rate("constant", peak=peak, steps=5)
     with pytest.raises(TypeError, match="momentum"):
         schedules.optimizer("adam", 0.1, momentum=0.9)

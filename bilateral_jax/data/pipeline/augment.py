@@ -80,8 +80,10 @@ def random_crop(element: dict, rng: np.random.Generator, *, size, members=PAIR) 
     return _crop(element, top, left, crop_height, crop_width, members)
 
 
-def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturation=0.0):
-    """Draws one random change of exposure, contrast and saturation.
+def draw_jitter(
+    rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturation=0.0, brightness=0.0
+):
+    """Draws one random change of exposure, contrast, saturation and brightness.
 
     The change acts on each pixel alone, so it gives the same for a crop and for the whole photo.
 
@@ -90,6 +92,7 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
       exposure: largest change in stops, of linear light.
       contrast: largest relative change of the distance from mid-grey (0.5).
       saturation: largest relative change of the distance from the pixel's own luma.
+      brightness: largest relative change of the values as they are, before that of contrast.
 
     Returns:
       A function from float images `[..., 3]` to float images in [0, 1].
@@ -97,10 +100,14 @@ def draw_jitter(rng: np.random.Generator, *, exposure=0.0, contrast=0.0, saturat
     stops = rng.uniform(-exposure, exposure)
     gain = 1.0 + rng.uniform(-contrast, contrast)
     chroma = 1.0 + rng.uniform(-saturation, saturation)
+    # Drawn last and only if asked for: what seeds gave before there was one stays.
+    factor = 1.0 + rng.uniform(-brightness, brightness) if brightness else 1.0
 
     def change(image):
         if exposure:
             image = color.linear_to_srgb(color.srgb_to_linear(image) * image.dtype.type(2.0**stops))
+        if brightness:
+            image = np.clip(image * image.dtype.type(factor), 0.0, 1.0)
         if contrast:
             image = (image - 0.5) * image.dtype.type(gain) + 0.5
         if saturation:

@@ -25,6 +25,7 @@ def train_batches(
     exposure: float = 0.0,
     contrast: float = 0.0,
     saturation: float = 0.0,
+    brightness: float = 0.0,
     jitter_target: bool = False,
     lowres_from: str = "crop",
     lowres_size: int = 256,
@@ -53,6 +54,7 @@ def train_batches(
       exposure: largest change in stops, see `augment.draw_jitter`.
       contrast: largest relative change of contrast.
       saturation: largest relative change of saturation.
+      brightness: largest relative change of the values.
       jitter_target: apply the same jitter to the target; otherwise only the input is changed and
         the network learns to undo it.
       lowres_from: "crop" (as the original: the network sees the crop only) or "photo" (it sees the
@@ -78,6 +80,7 @@ def train_batches(
     _check_crop(source, crop, rotations)
     _check_lowres(lowres_from, lowres_method)
     jitter = {"exposure": exposure, "contrast": contrast, "saturation": saturation}
+    jitter |= {"brightness": brightness} if brightness else {}
     lowres = (lowres_size, lowres_method) if lowres_from == "photo" else None
     if decoded_folder is not None:
         # The cached copy must not depend on random draws: jitter comes before it, and the nearest

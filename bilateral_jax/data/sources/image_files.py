@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import logging
 import os
 import pathlib
 
 from bilateral_jax import images, regular_files
+
+_LOG = logging.getLogger(__name__)
 
 
 def check_inside(path, root) -> pathlib.Path:
@@ -135,6 +138,20 @@ def entries(folder, *, root=None, follow_links=False, folders=False) -> list[pat
                 )
         found.append(folder / entry.name)
     return found
+
+
+def warn_left_out(folder) -> None:
+    """Logs a warning about photos in a folder that `images_in` leaves out: raw files, sub-folders.
+
+    Args:
+      folder: the folder.
+    """
+    hidden = [p for p in pathlib.Path(folder).iterdir() if not p.name.startswith(".")]
+    folders = sorted(p.name for p in hidden if p.is_dir())
+    raw = sorted(p.name for p in hidden if p.suffix.lower() in images.RAW_SUFFIXES)
+    for what, names in (("sub-folders", folders), ("raw files", raw)):
+        if names:
+            _LOG.warning("%s: %s are not read: %s", folder, what, join_names(names))
 
 
 def _is_folder(entry):

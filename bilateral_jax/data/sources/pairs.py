@@ -64,8 +64,9 @@ class PairedFolder(FilePairs):
     """Pairs of image files in two folders, matched by file name.
 
     `PairedFolder(root)` takes `root/input/NAME` and `root/target/NAME`, sorted by name; the two may
-    differ in suffix and in bit depth (each is scaled by its own maximum later). Other files are
-    ignored. `from_lists` takes two lists of files instead.
+    differ in suffix and in bit depth (each is scaled by its own maximum later). Sub-folders and raw
+    files are left out with a warning, other files without one. `from_lists` takes two lists of
+    files instead.
 
     Args:
       root: the folder that holds both folders.
@@ -97,6 +98,8 @@ class PairedFolder(FilePairs):
             image_files.images_in(root / name, root=root, follow_links=follow_links)
             for name in (inputs, targets)
         )
+        for name in (inputs, targets):
+            image_files.warn_left_out(root / name)
         found, lost = matched(input_files, target_files, root / inputs, root / targets)
         super().__init__(found, lost=lost, **_as_stored(input_bits, target_bits), **checks)
 

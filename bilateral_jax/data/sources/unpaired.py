@@ -54,6 +54,7 @@ class ImageSource(file_source.ImageRecords):
             `file_source.FileSource`.
         """
         found = image_files.images_in(folder, root=root, follow_links=follow_links)
+        image_files.warn_left_out(folder)
         files = [ImageFile(path.name, path) for path in found.values()]
         return cls(files, reader=readers.resized(readers.AsStored(bits), long_side), **checks)
 

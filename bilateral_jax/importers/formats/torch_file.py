@@ -15,6 +15,7 @@ import numpy as np
 from bilateral_jax.importers.formats import failures, torch_pickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first number of a file of the old kind
+_MOST_NAMES = 100_000
 _HOW = (
     "with PyTorch it can be turned into an .npz: numpy.savez(OUT, **{name: tensor.numpy() "
     'for name, tensor in torch.load(FILE, map_location="cpu").items()})'
@@ -28,7 +29,8 @@ def read(path) -> dict[str, np.ndarray]:
       path: file that `torch.save` wrote, of either kind.
 
     Returns:
-      Name to array: read-only views of the file's bytes.
+      Name to array: read-only views of the file's bytes. Dictionaries inside the dictionary give
+      joined names, such as "0.LUT".
 
     Raises:
       FileNotFoundError: no such file.
@@ -45,10 +47,25 @@ def read(path) -> dict[str, np.ndarray]:
         if not isinstance(tensors, dict):
             raise ValueError(f"it holds a {type(tensors).__name__}, not a dictionary of tensors")
         return {
-            str(name): _array(tensor, numbers)
-            for name, tensor in tensors.items()
+            name: _array(tensor, numbers)
+            for name, tensor in _flattened(tensors)
             if isinstance(tensor, torch_pickle.Tensor)
         }
+
+
+def _flattened(tensors):
+    """Pairs (name, value) of a dictionary of tensors and of dictionaries of these.
+
+    No deeper: a file can hold a dictionary that contains itself, or one a million times.
+    """
+    found = {}
+    for name, value in tensors.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        found[str(name)] = value
+        found |= {f"{name}.{key}": each for key, each in inner}
+        if len(found) > _MOST_NAMES:
+            raise ValueError(f"it holds more than {_MOST_NAMES} names")
+    return found.items()
 
 
 def _from_zip(content):

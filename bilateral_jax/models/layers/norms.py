@@ -69,15 +69,23 @@ class BatchNorm(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance norm: (x - mean) / sqrt(variance + 1e-3), then a gain and a shift per channel."""
+    """Instance norm: (x - mean) / sqrt(variance + epsilon), then a gain and a shift per channel.
+
+    Attributes:
+      epsilon: 1e-3, or 1e-5 in networks trained with PyTorch.
+      scale_init: initial gains.
+    """
+
+    epsilon: float = EPSILON
+    scale_init: Callable = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x, moments: Moments):
         shape = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones, shape)
+        scale = self.param("scale", self.scale_init, shape)
         shift = self.param("shift", nn.initializers.zeros, shape)
         scale, shift = (vector.reshape(1, 1, 1, -1) for vector in (scale, shift))
-        gain = scale * lax.rsqrt(moments.variance + EPSILON)
+        gain = scale * lax.rsqrt(moments.variance + self.epsilon)
         return (x - moments.mean) * gain + shift
 
 

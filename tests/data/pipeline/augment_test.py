@@ -101,6 +101,15 @@ def test_exposure_contrast_and_saturation_jitter():
     saturated = augment.draw_jitter(rng(0), saturation=0.5)(image)
     np.testing.assert_allclose(color.luminance(saturated), color.luminance(image), atol=1e-5)
     assert np.abs(saturated - image).max() > 0.01
+    brighter = augment.draw_jitter(rng(0), brightness=0.5)(image)
+    factor = (brighter / image).mean()
+    np.testing.assert_allclose(brighter, factor * image, rtol=1e-5)
+    assert 0.5 <= factor <= 1.5 and abs(factor - 1) > 0.01
+    # What seeds gave before there was a brightness stays.
+    plain, further = (
+        augment.draw_jitter(rng(0), saturation=0.5, brightness=each)(image) for each in (0, 1e-9)
+    )
+    np.testing.assert_array_equal(plain, further)
 
 
 @pytest.mark.parametrize("method", resize.METHODS)

@@ -52,6 +52,17 @@ def test_other_files_are_ignored_and_folders_may_be_named(root):
     assert len(pairs.PairedFolder(root, targets="output")) == 3
 
 
+def test_sub_folders_and_raw_files_are_said_to_be_left_out(root, caplog):
+    (root / "input" / "more").mkdir()
+    (root / "target" / "a.DNG").touch()
+    (root / "target" / ".hidden").mkdir()
+    pairs.PairedFolder(root)
+    assert [record.message for record in caplog.records] == [
+        f"{root}/input: sub-folders are not read: more",
+        f"{root}/target: raw files are not read: a.DNG",
+    ]
+
+
 def test_a_missing_partner_is_named(root):
     (root / "target" / "b.png").unlink()
     with pytest.raises(ValueError, match=r"bad: b\.png \(no partner in .*target\)"):

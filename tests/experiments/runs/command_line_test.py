@@ -57,6 +57,7 @@ def test_a_good_command_line(parse):
         ([SMOKE, "stray", "words"], "unexpected 'stray' 'words'"),
         ([SMOKE, "--nonsense=1"], "Unknown command line flag 'nonsense'"),
         (["--config.seed=1", SMOKE], "--config.seed=1"),
+        ([SMOKE, "--workdir="], "--workdir is empty"),
         (["--workdir=RUN"], "--config is required"),
         ([SMOKE], "--workdir is required"),
     ],
@@ -84,3 +85,25 @@ def test_a_broken_config_is_one_sentence(parse, tmp_path, text, expected):
     with pytest.raises(command_line.UsageError, match=expected) as caught:
         parse(f"--config={path}", "--workdir=RUN")
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["--config.seed=5"], None),
+        (["--nonsense"], "Unknown command line flag 'nonsense'"),
+        (["--config.stepz=3"], "--config.stepz: no such entry; did you mean steps"),
+    ],
+)
+def test_a_config_that_is_the_default(words, expected, monkeypatch):
+    monkeypatch.syspath_prepend(str(assets.ROOT))
+    monkeypatch.setattr(sys, "argv", ["demo", *words])
+    command_line.default_config("config", f"{assets.ROOT}/configs/smoke.py")
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values)
+    if expected is None:
+        command_line.parse(sys.argv, config="config", values=values)
+        assert values["config"].value.seed == 5
+    else:
+        with pytest.raises(command_line.UsageError, match=expected):
+            command_line.parse(sys.argv, config="config", values=values)

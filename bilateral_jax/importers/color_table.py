@@ -1,0 +1,54 @@
+"""Colour tables of other programs, `.cube` files and Hald images, to a network of one table."""
+
+import pathlib
+
+import numpy as np
+
+from bilateral_jax import images, models
+from bilateral_jax.importers.formats import cube, failures, hald
+from bilateral_jax.models import model as model_lib
+
+
+@failures.importer
+def load(source, *, interpolation: str = "tetrahedral") -> model_lib.Model:
+    """Builds a network from a file of a table.
+
+    Args:
+      source: a `.cube` file, or a Hald image (PNG or TIFF).
+      interpolation: see `table_lookup`.
+
+    Returns:
+      The model, a `ColorTable`.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: the file cannot be read as such.
+    """
+    path = pathlib.Path(source)
+    if path.suffix.lower() == cube.SUFFIX:
+        return from_table(cube.read(path), interpolation=interpolation)
+    if path.suffix.lower() not in images.READABLE_SUFFIXES:
+        suffixes = ", ".join(images.READABLE_SUFFIXES)
+        raise ValueError(f"{path} must be a .cube file or a Hald image ({suffixes})")
+    values = hald.table(images.read(path).pixels)
+    return from_table(cube.Table(values), interpolation=interpolation)
+
+
+def from_table(table: cube.Table, *, interpolation: str = "tetrahedral") -> model_lib.Model:
+    """Builds a network from a table.
+
+    Args:
+      table: the table and its domain.
+      interpolation: see `table_lookup`.
+
+    Returns:
+      The model, a `ColorTable`.
+    """
+    fields = {
+        "nodes": table.values.shape[:-1],
+        "domain_min": table.domain_min,
+        "domain_max": table.domain_max,
+        "interpolation": interpolation,
+    }
+    module = models.create("ColorTable", fields)
+    return model_lib.Model.from_leaves(module, {"table": np.asarray(table.values)}, {})

@@ -1,0 +1,137 @@
+"""Features of a whole image, and tables that are combined with weights predicted from them.
+
+Reference: Zeng, Cai, Li, Cao and Zhang 2020, "Learning image-adaptive 3D lookup tables", for the
+convolutions; Yang et al. 2022, "SepLUT", Kim and Cho 2024, "Image-adaptive 3D lookup tables for
+real-time image enhancement with bilateral grids", and their published code for the pooling.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bilateral_jax.models.layers import convolutions, norms
+
+SIDE = 256  # of the low-res input
+_EPSILON = 1e-5  # PyTorch's
+# Means over windows of the 8 x 8 positions that are left: (side, step); two per axis in both.
+POOLINGS = {"overlapping": (5, 2), "quarters": (4, 4)}
+# PyTorch's initial weights of dense layers: uniform in +- 1 / sqrt(fan-in). Biases start at 0 here.
+UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def _about_one(key, shape, dtype=jnp.float32):
+    return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+class ImageFeatures(nn.Module):
+    """Five convolutions of stride 2, a leaky ReLU after each and instance norm but after the last.
+
+    Attributes:
+      width: channels of the first; the others have 2, 4, 8 and 8 times as many.
+      pooling: of the last features to 2 x 2: "overlapping" windows of 5 x 5, or "quarters".
+    """
+
+    width: int = 8
+    pooling: str = "overlapping"
+
+    @nn.compact
+    def __call__(self, lowres, dropout_key: Any = None):
+        """Computes the features `[b, 32 * width]` of low-res inputs `[b, 256, 256, 3]`.
+
+        Args:
+          lowres: the low-res inputs.
+          dropout_key: random key: half of the last convolution's values are dropped, as in the
+            original's training. None: none are.
+        """
+        x = lowres
+        for i, factor in enumerate((1, 2, 4, 8, 8)):
+            x = convolutions.Linear(
+                factor * self.width,
+                stride=2,
+                padding=((1, 1), (1, 1)),
+                activate=False,
+                kernel_init=nn.initializers.xavier_normal(),
+                name=f"conv_{i}",
+            )(x)
+            x = convolutions.leaky_relu(x)
+            if i < 4:
+                norm = norms.InstanceNorm(_EPSILON, _about_one, name=f"norm_{i}")
+                x = norm(x, norms.moments(x))
+        if dropout_key is not None:
+            x = jnp.where(jax.random.bernoulli(dropout_key, 0.5, x.shape), 2.0 * x, 0.0)
+        side, step = POOLINGS[self.pooling]
+        pooled = [
+            [x[:, i : i + side, j : j + side].mean((1, 2)) for j in (0, step)] for i in (0, step)
+        ]
+        # Channels before positions, as the published weights count them.
+        return jnp.stack([*pooled[0], *pooled[1]], axis=-1).reshape(x.shape[0], -1)
+
+
+class BasisTables(nn.Module):
+    """A weighted sum of learned arrays; the weights are predicted from features.
+
+    Attributes:
+      ranks: number of arrays.
+      size: of an array.
+      start: function that returns the first array at the start, `[size]`; the others start at 0,
+        and the weights about 1.
+      offset: a constant array beside the weighted ones.
+    """
+
+    ranks: int
+    size: int
+    start: Callable[[], jax.Array]
+    offset: bool = True
+
+    @nn.compact
+    def __call__(self, features):
+        """Sums for features `[b, n]`: (`[b, size]`, the weights `[b, ranks]`)."""
+        weights = convolutions.Linear(
+            self.ranks,
+            0,
+            activate=False,
+            kernel_init=UNIFORM,
+            bias_init=nn.initializers.ones,
+            name="weights",
+        )(features)
+
+        def first(key, shape, dtype=jnp.float32):
+            del key
+            return jnp.zeros(shape, dtype).at[0].set(self.start().astype(dtype))
+
+        arrays = convolutions.Linear(
+            self.size,
+            0,
+            activate=False,
+            use_bias=self.offset,
+            kernel_init=first,
+            name="arrays",
+        )
+        return arrays(weights), weights
+
+
+def identity_table(nodes: int) -> jax.Array:
+    """The identity of a colour table in the originals' order: `[3 * nodes ** 3]`, see below.
+
+    Args:
+      nodes: per axis.
+    """
+    ramp = jnp.linspace(0, 1, nodes)
+    blue, green, red = jnp.meshgrid(ramp, ramp, ramp, indexing="ij")
+    return jnp.stack([red, green, blue]).reshape(-1)
+
+
+def as_table(values, nodes: int):
+    """Reshapes colour tables from the originals' order to that of `tables.table_lookup`.
+
+    Args:
+      values: `[b, 3 * nodes ** 3]`: output channel, blue, green, red.
+      nodes: per axis.
+
+    Returns:
+      `[b, nodes, nodes, nodes, 3]`: red, green, blue, output channel.
+    """
+    return values.reshape(-1, 3, nodes, nodes, nodes).transpose(0, 4, 3, 2, 1)
