@@ -112,6 +112,8 @@ def run(
         atomic.check_folder(target if into_folder else target.parent)
         if published:
             checkpoint = published_networks.get(published)
+            if published.caution:
+                errors.print_line(f"{published.name}: {published.caution}")
         model = _load(checkpoint, table, step, network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)

@@ -67,6 +67,7 @@ def show_entry(name) -> int:
     rows = [
         ("name", entry.name),
         ("good for", entry.purpose),
+        *([("caution", entry.caution)] if entry.caution else []),
         ("system", source.title),
         ("paper", source.paper),
         ("licence", source.licence),

@@ -260,6 +260,7 @@ ENTRIES = (
         "neurop_fivek_dark.pth",
         117433,
         "86596eb7dbe12a48da6b736b415234a048cf1c0080a3b78ab40203a2b5679b6a",
+        caution="made for the dark 16-bit renderings of FiveK; usual photos get a cyan cast",
     ),
     _one(
         "neurop-lite",

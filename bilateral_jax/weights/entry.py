@@ -60,6 +60,7 @@ class Entry:
       purpose: what the network is good for, in a few words.
       files: what is downloaded; the importer is given those with an `argument`.
       enhances: a network that enhances sRGB photos.
+      caution: what goes wrong with photos of another kind, where much does.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Entry:
     purpose: str
     files: tuple[File, ...]
     enhances: bool = True
+    caution: str | None = None
 
     @property
     def size(self) -> int | None:

@@ -69,8 +69,8 @@ def _entries(server, size, sha256):
         yield dataclasses.replace(tiny, name=name, files=(changed,))
     anonymous = dataclasses.replace(file, size=None, sha256=None)
     yield dataclasses.replace(tiny, name="anonymous", files=(anonymous,))
-    other = dataclasses.replace(tiny, name="critic", enhances=False)
-    yield other
+    yield dataclasses.replace(tiny, name="special", caution="made for special photos")
+    yield dataclasses.replace(tiny, name="critic", enhances=False)
 
 
 def run(*arguments):
@@ -102,6 +102,12 @@ def test_enhance_downloads_once(server, network, photo, tmp_path, capsys):
     assert not server.requests and not capsys.readouterr().err
     saved = networks.load(tmp_path / "cache" / "tiny-01234567" / "model")
     assert saved.metadata["imported_from"] == f"{server.address}/good/net.npz"
+
+
+def test_a_caution_is_said_each_time(server, photo, tmp_path, capsys):
+    for out in ("a.png", "b.png"):
+        assert run("enhance", photo, tmp_path / out, "--weights", "special") == 0
+        assert "special: made for special photos\n" in capsys.readouterr().err
 
 
 def test_get_says_how_to_use_it(server, photo, tmp_path, capsys):
