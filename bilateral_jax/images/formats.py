@@ -103,7 +103,7 @@ def check_size(width: int, height: int, *, file_size: int, max_pixels: int | Non
 
 
 @contextlib.contextmanager
-def explain_missing_packages(what: str = "image files", *, extra: str = "images"):
+def explain_missing_packages(*, what: str = "image files", extra: str = "images"):
     """Adds to the error of a missing package what to install.
 
     Args:

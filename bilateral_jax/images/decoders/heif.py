@@ -24,7 +24,7 @@ def plan(file, *, first_frame: bool) -> headers.Plan:
       ImportError: a package that the format needs is not installed.
     """
     del first_frame  # the primary image is the photo
-    with formats.explain_missing_packages("HEIC photos", extra="heif"):
+    with formats.explain_missing_packages(what="HEIC photos", extra="heif"):
         import pillow_heif
     found = heif_boxes.properties(file)
     file.seek(0)

@@ -91,7 +91,7 @@ def develop(opened) -> np.ndarray:
 
 
 def _rawpy():
-    with formats.explain_missing_packages("raw photos", extra="raw"):
+    with formats.explain_missing_packages(what="raw photos", extra="raw"):
         import rawpy
     return rawpy
 
