@@ -150,6 +150,14 @@ def scale(text):
     return value
 
 
+def unit_interval(text):
+    """Parses a number in [0, 1]."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{value} is not in [0, 1]")
+    return value
+
+
 def name_value(text):
     """Parses NAME=VALUE, such as an option of a data source.
 

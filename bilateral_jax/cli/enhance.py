@@ -41,6 +41,13 @@ def add_arguments(command):
         help="rows rendered at a time (default: at most half a megapixel)",
     )
     add(
+        "--strength",
+        type=arguments.unit_interval,
+        default=1.0,
+        metavar="NUMBER",
+        help="0 leaves the photo as it is, 1 takes the network's result (default: 1)",
+    )
+    add(
         "--condition",
         dest="conditions",
         type=arguments.number,

@@ -17,7 +17,13 @@ from bilateral_jax.data.sources import (
     video_pairs,
     views,
 )
-from bilateral_jax.data.synthetic import degraded_clips, operator_targets, procedural, underexposed
+from bilateral_jax.data.synthetic import (
+    degraded_clips,
+    dulled,
+    operator_targets,
+    procedural,
+    underexposed,
+)
 
 
 def make(kind: str, *, start: int | None = None, stop: int | None = None, **options) -> Any:
@@ -93,6 +99,11 @@ def _photos(root, **options):
     return unpaired.ImageSource.folder(root, **options)
 
 
+def _dulled(*, photos, **options):
+    """Wraps a source of photos, given as a section of its own."""
+    return dulled.Dulled(make(**photos), **options)
+
+
 def _underexposed(*, pairs, **options):
     """Wraps another paired source, given as a section of its own."""
     return underexposed.Underexposed(make(**pairs), **options)
@@ -105,6 +116,7 @@ KINDS = {
     "demo_inputs": operator_targets.DemoInputs,
     "dped": dped.patches,
     "dped_photos": dped.photos,
+    "dulled": _dulled,
     "fivek": fivek.paired,
     "fivek_unpaired": fivek.unpaired_photos,
     "folder": pairs.PairedFolder,

@@ -27,7 +27,7 @@ _BEYOND = column_tiles.BEYOND
 _OVERHEAD = 1 << 15  # of a tile: as much time as so many pixels
 
 
-def enhance(model, image, *, method, tile_rows, conditions):
+def enhance(model, image, *, method, tile_rows, conditions, strength=None):
     """Enhances an image by its bilateral grid, in tiles; see `enhancement.enhance`.
 
     Args:
@@ -36,6 +36,7 @@ def enhance(model, image, *, method, tile_rows, conditions):
       method: what it declares.
       tile_rows: rows of a tile, or None.
       conditions: empty.
+      strength: weight of the network's result, the rest is the image's; None for the result alone.
 
     Returns:
       `[h, w, 3]` of the image's dtype.
@@ -52,7 +53,11 @@ def enhance(model, image, *, method, tile_rows, conditions):
         for corner in itertools.product(*map(_starts, full_size, size)):
             plan = model.module.plan_tile(corner, size, full_size)
             source = tiles.cut(image, plan.rows, plan.columns, border="repeat")
-            yield corner, _render(model, grid, source[None], plan.arrays)
+            blend = None
+            if strength is not None:
+                own = [(first, first + count) for first, count in zip(corner, size, strict=True)]
+                blend = tiles.cut(image, *own, border="repeat")[None], np.float32(strength)
+            yield corner, _render(model, grid, source[None], plan.arrays, blend)
 
     for (top, left), tile in tiles.one_ahead(rendered()):
         tiles.store(out, tile[0], top=top, left=left)
@@ -96,7 +101,13 @@ def _has_nan(model, grid):
 
 
 @jax.jit
-def _render(model, grid, pixels, arrays):
-    """Renders a tile from and to the image's own dtype."""
+def _render(model, grid, pixels, arrays, blend):
+    """Renders a tile from and to the image's own dtype.
+
+    `blend` is None, or the tile's own pixels and the weight of the result against them.
+    """
     out = model.apply(grid, pixels_lib.as_float(pixels), arrays, method="render_tile")
+    if blend is not None:
+        own, strength = pixels_lib.as_float(blend[0]), blend[1]
+        out = own + strength * (out - own)
     return pixels_lib.to_dtype(out, pixels.dtype)

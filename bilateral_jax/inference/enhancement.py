@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bilateral_jax import pixels as pixels_lib
 from bilateral_jax.inference import by_grid, by_halo_tiles, by_pixel, by_row_tiles, whole
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models import model as model_lib
@@ -16,9 +17,16 @@ _METHODS = {
     inference_methods.Whole: whole.enhance,
 }
 
+_BLENDED_ROWS = 256
+
 
 def enhance(
-    model: model_lib.Model, image, *, tile_rows: int | None = None, conditions=()
+    model: model_lib.Model,
+    image,
+    *,
+    tile_rows: int | None = None,
+    conditions=(),
+    strength: float = 1.0,
 ) -> np.ndarray:
     """Enhances one image.
 
@@ -31,6 +39,9 @@ def enhance(
         image whole ignores it.
       conditions: constant inputs beside the image, one number each (the strength of a parameterised
         operator); most networks take none.
+      strength: 0 gives the image, 1 the network's result, numbers between them the weighted mean of
+        the two. By grid it is taken before rounding, so it is that of the grid's coefficients and
+        those of the identity; other networks' integers are within one level of that.
 
     Returns:
       `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped
@@ -40,7 +51,8 @@ def enhance(
       TypeError: a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
         conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
-        `tile_rows` is not a positive int; an image of integers for which the network gives NaN.
+        `tile_rows` is not a positive int; `strength` is not in [0, 1]; an image of integers for
+        which the network gives NaN.
       MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)
@@ -59,9 +71,14 @@ def enhance(
         )
     if not np.isfinite(conditions).all():
         raise ValueError(f"conditions must be finite, got {conditions}")
+    if isinstance(strength, bool) or not 0 <= strength <= 1:
+        raise ValueError(f"strength must be in [0, 1], got {strength!r}")
     run = _METHODS[type(method)]
+    options = {"method": method, "tile_rows": tile_rows, "conditions": conditions}
     try:
-        return run(model, image, method=method, tile_rows=tile_rows, conditions=conditions)
+        if strength < 1 and run is by_grid.enhance:
+            return run(model, image, strength=float(strength), **options)
+        out = run(model, image, **options)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -69,3 +86,15 @@ def enhance(
             f"an image of {image.shape[1]} x {image.shape[0]} pixels needs more memory than there "
             f"is; a smaller tile_rows (--tile-rows) may help ({str(error).splitlines()[0]})"
         ) from error
+    return out if strength == 1 else _blend(image, out, float(strength))
+
+
+def _blend(image, out, strength):
+    """Weights image and result, some rows at a time."""
+    blended = np.empty_like(image)
+    for top in range(0, len(image), _BLENDED_ROWS):
+        rows = slice(top, top + _BLENDED_ROWS)
+        source, result = (pixels_lib.as_float(array[rows]) for array in (image, out))
+        mixed = source + np.asarray(strength, source.dtype) * (result - source)
+        blended[rows] = pixels_lib.to_dtype(mixed, image.dtype)
+    return blended

@@ -14,12 +14,13 @@ from bilateral_jax.data.synthetic import operator_targets
 from bilateral_jax.filters import operators
 
 
-def pairs(*, photos, cache=None, **teacher):
+def pairs(*, photos, cache=None, keep_equal=False, **teacher):
     """Makes a source of pairs: photos, and the teacher's output for each.
 
     Args:
       photos: section of a source of photos, as `data.registry.make` takes it.
       cache: folder that keeps the targets; None keeps them in memory.
+      keep_equal: leave pairs whose input and target are equal as they are.
       **teacher: as for `find`.
 
     Returns:
@@ -31,7 +32,7 @@ def pairs(*, photos, cache=None, **teacher):
     """
     function, label = find(**teacher)
     return operator_targets.OperatorTargets(
-        registry.make(**photos), function, label=label, cache=cache
+        registry.make(**photos), function, label=label, cache=cache, keep_equal=keep_equal
     )
 
 
@@ -39,9 +40,10 @@ def find(*, checkpoint=None, operator=None, conditions=(), options=None):
     """Loads a teacher.
 
     Args:
-      checkpoint: work directory of a run, or exported model, of a network that enhances; or None.
+      checkpoint: work directory of a run, or exported model, of a network that enhances; a list of
+        such for the mean of their outputs; or None.
       operator: name of a classical filter, a key of `operators.OPERATORS`; or None.
-      conditions: conditions of the network, as for `inference.enhance`.
+      conditions: conditions of each network, as for `inference.enhance`.
       options: options of the classical filter.
 
     Returns:
@@ -53,6 +55,7 @@ def find(*, checkpoint=None, operator=None, conditions=(), options=None):
       TypeError: an option that the operator does not know.
       FileNotFoundError: there is no such checkpoint.
     """
+    checkpoint = checkpoint or None
     if (checkpoint is None) == (operator is None):
         raise ValueError(
             f"a teacher is a checkpoint or an operator, got {checkpoint!r} and {operator!r}"
@@ -62,7 +65,12 @@ def find(*, checkpoint=None, operator=None, conditions=(), options=None):
         return _Filter(operator, options or {}), json.dumps([operator, options or {}])
     if options:
         raise ValueError(f"options are for a classical filter, got {options!r} with a checkpoint")
-    network, conditions = networks.load_model(checkpoint), tuple(map(float, conditions))
+    conditions = tuple(map(float, conditions))
+    if isinstance(checkpoint, list | tuple):
+        several = [networks.load_model(path) for path in checkpoint]
+        label = json.dumps([[_checksum(network) for network in several], conditions])
+        return _Mean(several, conditions), label
+    network = networks.load_model(checkpoint)
     return _Network(network, conditions), json.dumps([_checksum(network), conditions])
 
 
@@ -74,6 +82,20 @@ class _Network:
 
     def __call__(self, pixels):
         return inference.enhance(self._network, pixels, conditions=self._conditions)
+
+
+class _Mean:
+    """The mean of the clipped outputs of several networks, rounded once."""
+
+    def __init__(self, several, conditions):
+        self._networks, self._conditions = several, conditions
+
+    def __call__(self, pixels):
+        image, total = images.to_float(pixels), 0.0
+        for network in self._networks:
+            output = inference.enhance(network, image, conditions=self._conditions)
+            total = total + np.clip(output, 0.0, 1.0)
+        return images.to_integer(total / len(self._networks), images.bit_depth(pixels))
 
 
 class _Filter:

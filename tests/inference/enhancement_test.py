@@ -135,6 +135,8 @@ def test_the_input_is_not_changed():
             ValueError,
             "tile_rows must be a positive",
         ),
+        (np.zeros((4, 4, 3), np.float32), {"strength": 1.5}, ValueError, r"in \[0, 1\], got 1.5"),
+        (np.zeros((4, 4, 3), np.float32), {"strength": float("nan")}, ValueError, "got nan"),
     ],
 )
 def test_bad_arguments_are_named(image, options, error, message):
@@ -166,3 +168,37 @@ def test_too_little_memory_is_a_memory_error(monkeypatch):
     monkeypatch.setattr(by_grid, "_coefficients", exhausted)
     with pytest.raises(MemoryError, match="an image of 5 x 4 pixels needs more memory"):
         inference.enhance(small_model("HDRNetCurves"), random_image(4, 5))
+
+
+@pytest.mark.parametrize("name", ["HDRNetCurves", "HDRNetGaussianPyrNN"])
+def test_strength_blends_before_rounding(name):
+    """The pyramid's tiles read more pixels than they give."""
+    model, image = small_model(name), random_image(300, 41, np.uint16)
+    floats = image / np.float32(65535)
+    expected = floats + 0.25 * (np.asarray(inference.enhance(model, floats)) - floats)
+    out = inference.enhance(model, image, strength=0.25)
+    assert out.dtype == np.uint16
+    np.testing.assert_allclose(out, np.clip(expected, 0, 1) * 65535, atol=0.6)
+    np.testing.assert_array_equal(inference.enhance(model, image, strength=0), image)
+    whole_strength = inference.enhance(model, image, strength=1)
+    np.testing.assert_array_equal(whole_strength, inference.enhance(model, image))
+
+
+def test_strength_of_an_affine_network_is_that_of_its_coefficients():
+    """The result of a grid mixed with the identity's."""
+    model, image = small_model("HDRNetCurves"), random_image(20, 24)
+    small = resize.resize(image, 16, method="area")[None]
+    grid = model.apply(jnp.asarray(small), method="coefficients")
+    mixed = 0.3 * np.asarray(grid) + 0.7 * np.eye(3, 4, dtype=np.float32)
+    expected = model.apply(mixed, jnp.asarray(image)[None], method="render")[0]
+    np.testing.assert_allclose(inference.enhance(model, image, strength=0.3), expected, atol=2e-6)
+
+
+def test_strength_of_other_networks_is_within_one_level():
+    module = models.create("CAN", {"width": 4, "dilations": [1, 2, 1]})
+    model, image = model_lib.Model.init(module, jax.random.key(0)), random_image(30, 20, np.uint8)
+    exact = inference.enhance(model, image / np.float32(255), strength=0.5)
+    out = inference.enhance(model, image, strength=0.5)
+    result = np.clip(2 * exact - image / 255, 0, 1)  # the network's own integers are clipped
+    assert np.abs(out / 255 - (image / 255 + result) / 2).max() <= 1 / 255
+    np.testing.assert_array_equal(inference.enhance(model, image, strength=0), image)

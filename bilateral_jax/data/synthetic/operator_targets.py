@@ -27,10 +27,13 @@ class OperatorTargets(views.View):
       label: identifies the operator and everything that its result depends on; part of the key of
         the cache.
       cache: folder that keeps the targets as PNG files for later runs; None keeps them in memory.
+      keep_equal: an element of `photos` whose own target equals its input keeps that target: a
+        photo that needs no change.
     """
 
-    def __init__(self, photos, operator, *, label: str, cache=None):
+    def __init__(self, photos, operator, *, label: str, cache=None, keep_equal: bool = False):
         super().__init__(photos)
+        self._keep_equal = keep_equal
         self._operator, self._label = operator, label
         self._folder = None if cache is None else pathlib.Path(cache)
         self._kept, self._lock = {}, threading.Lock()
@@ -71,7 +74,9 @@ class OperatorTargets(views.View):
                 f"photo {element['name']} must be [h, w, 3] for an operator, without frames, got "
                 f"{pixels.shape}"
             )
-        return {"input": pixels, "target": self._target(pixels), "name": element["name"]}
+        keep = self._keep_equal and np.array_equal(pixels, element.get("target"))
+        target = pixels if keep else self._target(pixels)
+        return {"input": pixels, "target": target, "name": element["name"]}
 
     def _target(self, pixels):
         key = hashlib.sha256(repr((self._label, pixels.shape, pixels.dtype.str)).encode())

@@ -127,6 +127,11 @@ def test_targets_of_a_network(tmp_path):
     _, other = teachers.find(checkpoint=tmp_path / "teacher", conditions=[0.6])
     assert label != other
 
+    # Several networks: the mean of their outputs, rounded once.
+    both, label = teachers.find(checkpoint=[tmp_path / "teacher"] * 2, conditions=[0.5])
+    assert label != other
+    assert np.abs(both(pair["input"]).astype(int) - expected).max() <= 1  # floats, not pieces of it
+
 
 def test_targets_of_a_filter_and_bad_arguments():
     function, _ = teachers.find(operator="multilayer", options={"radii": [1, 2, 3]})

@@ -1,0 +1,96 @@
+"""Photos made dull: darker, paler, flatter, with a colour cast; some of them left as they are.
+
+In linear light the exposure is changed by some stops and each channel by a gain of its own, and the
+saturation is reduced; then the contrast of the display values is reduced about mid-grey.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bilateral_jax import color, images
+from bilateral_jax.data.sources import views
+
+_MID_GREY = 0.5  # of display values
+
+
+class Dulled(views.View):
+    """Pairs of a dulled photo and the photo: `{"input", "target": [h, w, 3], "name"}`.
+
+    Element `r * n + i` is photo i, with parameters drawn from the seed and its index.
+
+    Args:
+      photos: source of `{"image", "name"}` or `{"input", "name"}` (a target there is ignored),
+        uint8 or uint16 `[h, w, 3]`.
+      stops: (least, most) change of exposure, drawn uniformly.
+      saturation: (least, most) factor of the saturation in linear light, drawn uniformly.
+      contrast: (least, most) factor of the display values' distance from 0.5, drawn uniformly.
+      cast: largest gain or loss of a channel in stops, drawn uniformly for each.
+      untouched: the part of the elements, drawn at random, whose input is the photo itself.
+      seed: of all of these.
+      rounds: passes over the photos, each with other parameters.
+
+    Raises:
+      ValueError: an empty or infinite range, a negative factor or cast, a part outside [0, 1], no
+        rounds.
+    """
+
+    def __init__(
+        self, photos, *, stops=(-1.2, 0.1), saturation=(0.6, 0.95), contrast=(0.75, 1.0),
+        cast=0.1, untouched=0.125, seed=0, rounds=1,
+    ):  # fmt: skip
+        ranges = {"stops": stops, "saturation": saturation, "contrast": contrast}
+        for name, (least, most) in ranges.items():
+            if not -math.inf < least <= most < math.inf or (name != "stops" and least < 0):
+                raise ValueError(
+                    f"{name} must be (least, most), finite, factors at least 0; got {least, most}"
+                )
+        if not 0 <= cast < math.inf or not 0 <= untouched <= 1 or rounds < 1:
+            raise ValueError(
+                "cast must be at least 0, untouched in [0, 1] and rounds at least 1; "
+                f"got {cast}, {untouched} and {rounds}"
+            )
+        super().__init__(photos)
+        self._ranges = {name: tuple(range_) for name, range_ in ranges.items()}
+        self._cast, self._untouched = cast, untouched
+        self._seed, self._rounds = seed, rounds
+
+    def __len__(self) -> int:
+        return super().__len__() * self._rounds
+
+    def __getitem__(self, index: int) -> dict:
+        """Reads one photo and dulls it.
+
+        Args:
+          index: position in [-len, len).
+
+        Returns:
+          `{"input", "target": the photo's dtype [h, w, 3], "name": str}`; the two are equal where
+          the photo is untouched. In further rounds the name ends in the number of the round.
+
+        Raises:
+          IndexError: there is no such element.
+        """
+        index = views.check_index(index, len(self), "pairs")
+        round_, number = divmod(index, len(self._source))
+        element = self._source[number]
+        photo = element["image"] if "image" in element else element["input"]
+        name = element["name"] + (f"_dull{round_}" if round_ else "")
+        rng = np.random.default_rng((self._seed, index))
+        untouched = rng.uniform() < self._untouched
+        return {
+            "input": photo if untouched else self._dull(photo, rng),
+            "target": photo,
+            "name": name,
+        }
+
+    def _dull(self, photo, rng):
+        draws = {name: np.float32(rng.uniform(*range_)) for name, range_ in self._ranges.items()}
+        gains = np.exp2(draws["stops"] + rng.uniform(-self._cast, self._cast, 3))
+        linear = color.srgb_to_linear(images.to_float(photo)) * gains.astype(np.float32)
+        linear = color.scale_saturation(linear, draws["saturation"])
+        flat = color.linear_to_srgb(np.clip(linear, 0, 1)) - np.float32(_MID_GREY)
+        flat = flat * draws["contrast"] + np.float32(_MID_GREY)
+        return images.to_integer(flat, images.bit_depth(photo))

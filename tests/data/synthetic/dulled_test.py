@@ -1,0 +1,80 @@
+"""Dulled photos: changes drawn from seed and index, untouched ones, targets of a teacher."""
+
+import numpy as np
+import pytest
+
+from bilateral_jax import color, images
+from bilateral_jax.data import registry
+from bilateral_jax.data.synthetic import dulled, operator_targets
+
+PHOTOS = [
+    {"image": np.full((20, 30, 3), [200, 120, 60], np.uint8), "name": f"p{i}"} for i in range(3)
+]
+NOTHING = {
+    "stops": (0, 0), "saturation": (1, 1), "contrast": (1, 1), "cast": 0.0, "untouched": 0.0,
+}  # fmt: skip
+
+
+def dull(**options):
+    return images.to_float(dulled.Dulled(PHOTOS, **NOTHING | options)[0]["input"])[0, 0]
+
+
+def test_each_change_has_its_own_strength():
+    photo = images.to_float(PHOTOS[0]["image"])[0, 0]
+    linear = color.srgb_to_linear(photo)
+    np.testing.assert_array_equal(dull(), photo)
+    darker = color.linear_to_srgb(linear / 2)
+    np.testing.assert_allclose(dull(stops=(-1, -1)), darker, atol=2.1e-3)
+    paler = color.linear_to_srgb(color.scale_saturation(linear, np.float32(0.6)))
+    np.testing.assert_allclose(dull(saturation=(0.6, 0.6)), paler, atol=2.1e-3)
+    np.testing.assert_allclose(dull(contrast=(0.5, 0.5)), photo / 2 + 0.25, atol=2.1e-3)
+    gains = np.log2(color.srgb_to_linear(dull(cast=0.3)) / linear)
+    assert 0.02 < np.abs(gains).max() < 0.33 and gains.std() > 0.01
+
+
+def test_elements_depend_on_seed_and_index():
+    source, again = (dulled.Dulled(PHOTOS, seed=3, rounds=2, untouched=0.0) for _ in range(2))
+    means = [source[i]["input"].mean() for i in range(6)]
+    assert len(source) == 6 and len(set(means)) == 6
+    np.testing.assert_array_equal(source[4]["input"], again[4]["input"])
+    np.testing.assert_array_equal(source[-1]["input"], source[5]["input"])
+    assert [source[i]["name"] for i in (1, 4)] == ["p1", "p1_dull1"]
+    assert all(source[i]["target"] is PHOTOS[i % 3]["image"] for i in range(6))
+    other = dulled.Dulled(PHOTOS, seed=4, rounds=2, untouched=0.0)
+    assert other[4]["input"].mean() != source[4]["input"].mean()
+
+
+def test_the_depth_is_kept():
+    photos = [{"image": PHOTOS[0]["image"].astype(np.uint16) * 257, "name": "deep"}]
+    pixels = dulled.Dulled(photos, untouched=0.0)[0]["input"]
+    assert pixels.dtype == np.uint16 and (pixels % 257).any()
+
+
+def test_untouched_photos_keep_themselves_as_targets():
+    """A teacher is not asked about photos that need nothing."""
+    source = dulled.Dulled(PHOTOS, rounds=100, untouched=0.2)
+    taught = operator_targets.OperatorTargets(
+        source, lambda pixels: 255 - pixels, label="negative", keep_equal=True
+    )
+    same = [np.array_equal(source[i]["input"], source[i]["target"]) for i in range(300)]
+    assert 40 < sum(same) < 80
+    for i in (same.index(True), same.index(False)):
+        pixels = source[i]["input"]
+        expected = pixels if same[i] else 255 - pixels
+        np.testing.assert_array_equal(taught[i]["target"], expected)
+
+
+def test_bad_arguments_are_named():
+    for options, words in (
+        ({"stops": (1, 0)}, r"stops must be \(least, most\).* \(1, 0\)"),
+        ({"stops": (float("-inf"), 0)}, "stops must be"),
+        ({"saturation": (-0.1, 1)}, "saturation must be .*factors at least 0"),
+        ({"contrast": (1, float("nan"))}, "contrast must be"),
+        ({"cast": -1}, "cast must be at least 0"),
+        ({"untouched": 1.5}, r"untouched in \[0, 1\]"),
+        ({"rounds": 0}, "rounds at least 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            dulled.Dulled(PHOTOS, **options)
+    with pytest.raises(TypeError, match="'dulled' .*'haze'"):
+        registry.make("dulled", photos={"kind": "demo_inputs", "split": "heldout"}, haze=1)
