@@ -64,6 +64,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     }
     assert packaged == files
     assert {"bilateral_jax/py.typed", "bilateral_jax/alignment/report.html"} <= packaged
+    assert {f"bilateral_jax/weights/default.{suffix}" for suffix in ("npz", "md")} <= packaged
 
 
 def test_metadata(wheel):
@@ -73,7 +74,7 @@ def test_metadata(wheel):
     assert metadata["Name"] == "bilateral_jax"
     assert metadata["Version"] == bilateral_jax.__version__
     assert metadata["Author"] == "bilateral_jax maintainers"
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-SA-4.0"
     assert "image processing" in metadata["Keywords"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))

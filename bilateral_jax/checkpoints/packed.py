@@ -15,6 +15,7 @@ from bilateral_jax import atomic, tree_paths
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.models import model as model_lib
 
+# The network that ships with the package; `default.md` beside it is its card.
 DEFAULT = pathlib.Path(__file__).resolve().parent.parent / "weights" / "default.npz"
 
 _DESCRIPTION = "description"

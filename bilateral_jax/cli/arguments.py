@@ -47,11 +47,12 @@ def add_checkpoint(command, *, or_others: bool = False):
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
       or_others: also add `--table` and `--weights`, either of which takes the place of
-        `--checkpoint`.
+        `--checkpoint`; with none of the three it is the package's default network.
     """
     what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
     if or_others:
-        group = command.add_mutually_exclusive_group(required=True)
+        what["help"] += " (default: the network that ships with the package)"
+        group = command.add_mutually_exclusive_group()
         group.add_argument("--checkpoint", **what)
         text = "colour table in place of a network: a .cube file or a Hald image"
         group.add_argument("--table", metavar="FILE", help=text)

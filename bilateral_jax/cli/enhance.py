@@ -5,7 +5,7 @@ import errno
 import pathlib
 
 from bilateral_jax import atomic, images, inference
-from bilateral_jax.checkpoints import networks
+from bilateral_jax.checkpoints import networks, packed
 from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths, published_networks
 from bilateral_jax.images import formats
 from bilateral_jax.importers import color_table
@@ -81,7 +81,8 @@ def run(
     Args:
       sources: files and folders.
       target: a file for one photo, else a folder; folders are created if absent.
-      checkpoint: a run's work directory or an exported model; None with `table` or `weights`.
+      checkpoint: a run's work directory or an exported model; None with `table` or `weights`, or
+        for the network that ships with the package.
       table: a `.cube` file or a Hald image, in place of a network; None without.
       weights: name of a published network, downloaded if it was not before; None without.
       step: of the run; None for the newest.
@@ -141,14 +142,17 @@ def _published(weights, step, network):
 
 
 def _load(checkpoint, table, step, network):
-    """The network of a checkpoint, or of a file of a colour table."""
-    if table is None:
+    """The network of a checkpoint, of a file of a colour table, or the one that ships with us."""
+    if checkpoint is not None:
         model = networks.load_model(checkpoint, step, network=network)
         networks.check_finite(model, checkpoint)
         return model
     if step is not None or network is not None:
-        raise ValueError("--step and --network choose from a --checkpoint; a --table has none")
-    return color_table.load(table)
+        raise ValueError(
+            "--step and --network choose from a --checkpoint; "
+            + ("without one the default network is used" if table is None else "a --table has none")
+        )
+    return packed.default_model() if table is None else color_table.load(table)
 
 
 def _enhance_all(model, jobs, notes, **options):

@@ -4,9 +4,9 @@ From a checkpoint to an enhanced photo:
 
     import dataclasses
     from bilateral_jax import images, inference
-    from bilateral_jax.checkpoints import networks
+    from bilateral_jax.checkpoints import networks, packed
 
-    model = networks.load_model("RUN")
+    model = networks.load_model("RUN")  # or packed.default_model(), which ships with us
     photo = images.read("photo.jpg")
     pixels = inference.enhance(model, photo.pixels)
     images.write_photo("enhanced.jpg", dataclasses.replace(photo, pixels=pixels))

@@ -77,3 +77,13 @@ def test_other_files_are_refused(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(packed, "DEFAULT", tmp_path / "absent.npz")
     with pytest.raises(FileNotFoundError, match="came without its default network"):
         packed.default_model()
+
+
+def test_the_network_that_ships_is_small_and_has_a_card():
+    saved = packed.load(packed.DEFAULT)
+    assert packed.DEFAULT.stat().st_size < 2_000_000
+    assert saved.name == "HDRNetCurves"
+    assert model_lib.parameter_count(saved.params) == 482_080
+    networks.check_finite(saved.to_model(), packed.DEFAULT)
+    card = packed.DEFAULT.with_suffix(".md").read_text()
+    assert "CC BY-SA 4.0" in card and "482,080 parameters" in card

@@ -11,7 +11,7 @@ import pytest
 import bilateral_jax
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference
-from bilateral_jax.checkpoints import networks
+from bilateral_jax.checkpoints import networks, packed
 from bilateral_jax.cli import errors
 from bilateral_jax.importers import hdrnet
 from bilateral_jax.models import model as model_lib
@@ -59,6 +59,24 @@ def test_bit_depths(tmp_path, checkpoint, model, depth, bits, suffix, expected):
             inference.enhance(model, images.to_float(pixels)).clip(0, 1) * np.iinfo(expected).max
         )
         assert np.abs(written - exact).max() < 0.51 + 2e-6 * np.iinfo(expected).max
+
+
+def test_the_default_network_and_its_strength(tmp_path, capsys):
+    """It brightens a dull photo, less with less strength, and leaves it alone with none."""
+    rng = np.random.default_rng(0)
+    photo = np.uint8(60 + 40 * rng.uniform(size=(1, 1, 3)) + 12 * rng.uniform(size=(40, 60, 3)))
+    images.write(tmp_path / "dull.png", photo)
+    means = [photo.mean()]
+    for strength in (0.0, 0.5, 1.0):
+        out = tmp_path / f"{strength}.png"
+        assert run("enhance", tmp_path / "dull.png", out, "--strength", strength) == 0
+        assert "1 photo enhanced" in capsys.readouterr().out
+        means.append(images.read(out).pixels.mean())
+    assert means[0] == means[1] and means[1] + 4 < means[2] < means[3] - 4
+    expected = inference.enhance(packed.default_model(), photo)
+    np.testing.assert_array_equal(images.read(out).pixels, expected)
+    assert run("enhance", tmp_path / "dull.png", tmp_path / "x.png", "--step", 3) == 1
+    assert "without one the default network is used" in one_line(capsys)
 
 
 def test_colour_profile_and_orientation_are_kept(tmp_path, checkpoint):
@@ -165,7 +183,7 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
         (["enhance"], "required: IN, OUT"),
         (["score"], "required: PHOTO, --checkpoint"),
-        (["enhance", "IN", "OUT"], "arguments --checkpoint --table --weights is required"),
+        (["enhance", "IN", "OUT", "--strength", "2"], "--strength: 2.0 is not in [0, 1]"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
