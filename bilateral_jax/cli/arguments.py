@@ -159,6 +159,9 @@ def unit_interval(text):
     return value
 
 
+unit_interval.__name__ = "number"  # argparse says "invalid number value"
+
+
 def name_value(text):
     """Parses NAME=VALUE, such as an option of a data source.
 

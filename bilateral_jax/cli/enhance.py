@@ -128,7 +128,8 @@ def run(
     for line in notes.lines():
         errors.print_line(line)
     failed = len(failures) + len(ready) - enhanced
-    _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
+    is_default = checkpoint is None and table is None
+    _print_summary(enhanced, failed, len(existing), found.left_out, recursive, is_default)
     return int(failed > 0 or (bool(existing) and not skip_existing))
 
 
@@ -213,8 +214,9 @@ def _refusal(existing):
     return f"not enhanced: {len(existing)} photos whose outputs exist; {advice}"
 
 
-def _print_summary(enhanced, failed, existing, left_out, recursive):
-    parts = [f"{enhanced} photo{'' if enhanced == 1 else 's'} enhanced"]
+def _print_summary(enhanced, failed, existing, left_out, recursive, is_default):
+    by = " with the default network" if is_default and enhanced else ""
+    parts = [f"{enhanced} photo{'' if enhanced == 1 else 's'} enhanced{by}"]
     if failed:
         parts.append(f"{failed} failed")
     if existing:

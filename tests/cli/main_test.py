@@ -70,7 +70,7 @@ def test_the_default_network_and_its_strength(tmp_path, capsys):
     for strength in (0.0, 0.5, 1.0):
         out = tmp_path / f"{strength}.png"
         assert run("enhance", tmp_path / "dull.png", out, "--strength", strength) == 0
-        assert "1 photo enhanced" in capsys.readouterr().out
+        assert "1 photo enhanced with the default network" in capsys.readouterr().out
         means.append(images.read(out).pixels.mean())
     assert means[0] == means[1] and means[1] + 4 < means[2] < means[3] - 4
     expected = inference.enhance(packed.default_model(), photo)
@@ -184,6 +184,7 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         (["enhance"], "required: IN, OUT"),
         (["score"], "required: PHOTO, --checkpoint"),
         (["enhance", "IN", "OUT", "--strength", "2"], "--strength: 2.0 is not in [0, 1]"),
+        (["enhance", "IN", "OUT", "--strength", "x"], "--strength: invalid number value: 'x'"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
