@@ -1,4 +1,4 @@
-"""The command line: `bilateral-jax enhance | score | import | prepare | align | table | info`.
+"""The command line `bilateral-jax`: enhance, score, import, weights, prepare, align, table, info.
 
 In a checkout that is not installed: `python -m bilateral_jax ...`. Errors of the user are one line
 on the error output: exit code 2 for invalid arguments, 1 for work that could not be done.
@@ -19,6 +19,7 @@ from bilateral_jax.cli import (
     score,
     table,
     versions,
+    weights,
 )
 from bilateral_jax.cli import arguments as arguments_lib
 
@@ -26,6 +27,7 @@ _COMMANDS = {
     "enhance": (enhance, "enhance a photo, several, or a folder of them"),
     "score": (score, "predict how people would rate photos, 1 to 10"),
     "import": (import_weights, "turn published weights into a checkpoint"),
+    "weights": (weights, "list published weights, download and import them"),
     "prepare": (prepare, "convert a data set to record files"),
     "align": (align, "cut pairs of patches from two cameras' photos"),
     "table": (table, "write what a network does to colours as a .cube file"),

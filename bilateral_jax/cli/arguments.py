@@ -41,19 +41,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def add_checkpoint(command, *, or_table: bool = False):
+def add_checkpoint(command, *, or_others: bool = False):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
-      or_table: also add `--table`, which takes the place of `--checkpoint`.
+      or_others: also add `--table` and `--weights`, either of which takes the place of
+        `--checkpoint`.
     """
     what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
-    if or_table:
+    if or_others:
         group = command.add_mutually_exclusive_group(required=True)
         group.add_argument("--checkpoint", **what)
         text = "colour table in place of a network: a .cube file or a Hald image"
         group.add_argument("--table", metavar="FILE", help=text)
+        text = "published network, downloaded once; `bilateral-jax weights` lists them"
+        group.add_argument("--weights", metavar="NAME", help=text)
     else:
         command.add_argument("--checkpoint", required=True, **what)
     add_step(command)

@@ -6,7 +6,7 @@ import pathlib
 
 from bilateral_jax import atomic, images, inference
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths
+from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths, published_networks
 from bilateral_jax.images import formats
 from bilateral_jax.importers import color_table
 
@@ -23,7 +23,7 @@ def add_arguments(command):
         metavar="OUT",
         help="a file for one photo (.jpg, .png or .tif), else a folder",
     )
-    arguments.add_checkpoint(command, or_table=True)
+    arguments.add_checkpoint(command, or_others=True)
     arguments.add_reading(command)
     add("--bits", type=int, choices=(8, 16), help="depth of the output (default: as the input)")
     add("--quality", type=arguments.integer(1, 100), default=95, help="of JPEG (default: 95)")
@@ -57,6 +57,7 @@ def run(
     *,
     checkpoint,
     table,
+    weights,
     step,
     network,
     bits,
@@ -73,8 +74,9 @@ def run(
     Args:
       sources: files and folders.
       target: a file for one photo, else a folder; folders are created if absent.
-      checkpoint: a run's work directory or an exported model; None with `table`.
+      checkpoint: a run's work directory or an exported model; None with `table` or `weights`.
       table: a `.cube` file or a Hald image, in place of a network; None without.
+      weights: name of a published network, downloaded if it was not before; None without.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
       bits: 8 or 16 for the output; None as the input.
@@ -90,6 +92,7 @@ def run(
       Exit code: 0, or 1 if a photo failed, or was left since its output exists and neither
       `overwrite` nor `skip_existing` says what to do.
     """
+    published = _published(weights, step, network)
     sources, target = [pathlib.Path(source) for source in sources], pathlib.Path(target)
     into_folder = enhance_jobs.goes_into_folder(sources, target)
     found = photo_paths.find(sources, recursive=recursive, exclude=[target])
@@ -107,6 +110,10 @@ def run(
     enhanced, notes = 0, photo_paths.Notes()
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
+        if published:
+            checkpoint = published_networks.get(published)
+            if published.caution:
+                errors.print_line(f"{published.name}: {published.caution}")
         model = _load(checkpoint, table, step, network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
@@ -115,6 +122,15 @@ def run(
     failed = len(failures) + len(ready) - enhanced
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive)
     return int(failed > 0 or (bool(existing) and not skip_existing))
+
+
+def _published(weights, step, network):
+    """The entry of the catalogue, looked up before the work."""
+    if weights is None:
+        return None
+    if step is not None or network is not None:
+        raise ValueError("--step and --network choose from a --checkpoint; --weights has none")
+    return published_networks.find_enhancer(weights)
 
 
 def _load(checkpoint, table, step, network):

@@ -108,9 +108,42 @@ def run(load, source, target, **options) -> int:
     Raises:
       ValueError: the folder holds files, or what the importer raises.
     """
+    check_target(target)
+    print(f"{convert(load, source, target, **options)}: {source} -> {target}")
+    return 0
+
+
+def check_target(target) -> None:
+    """Checks that a network can be saved in a folder, before the work.
+
+    Args:
+      target: the folder, which need not exist.
+
+    Raises:
+      ValueError: the folder holds files.
+      OSError: it cannot be written.
+    """
     networks.check_free(target)
     if pathlib.Path(target).is_dir() and any(pathlib.Path(target).iterdir()):
         raise ValueError(f"{target} is a folder that is not empty; give a new one for the network")
+
+
+def convert(load, source, target, *, origin=None, **options) -> str:
+    """Imports weights and saves them as a checkpoint.
+
+    Args:
+      load: as for `run`.
+      source: as for `run`.
+      target: folder to create.
+      origin: where the weights come from, for the checkpoint's record; None for `source`.
+      **options: of the importer.
+
+    Returns:
+      The network's name and size: "DPED with 401,475 parameters".
+
+    Raises:
+      ValueError: what the importer raises.
+    """
     model = load(source, **options)
     name, hyperparameters = models.describe(model.module)
     networks.save(
@@ -119,8 +152,18 @@ def run(load, source, target, **options) -> int:
         hyperparameters=hyperparameters,
         params=model.params,
         batch_stats=model.batch_stats,
-        metadata={"imported_from": str(source), "versions": versions.text()},
+        metadata={"imported_from": str(origin or source), "versions": versions.text()},
     )
-    count = model_lib.parameter_count(model.params)
-    print(f"{name} with {count:,} parameters: {source} -> {target}")
-    return 0
+    return f"{name} with {model_lib.parameter_count(model.params):,} parameters"
+
+
+def loader(kind):
+    """Looks up the function that imports a kind of weights.
+
+    Args:
+      kind: as on the command line.
+
+    Returns:
+      A function from files and options to a `Model`.
+    """
+    return _KINDS[kind][0]

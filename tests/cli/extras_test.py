@@ -105,6 +105,8 @@ def folder(tmp_path_factory):
         ("orbax", ["score", "a.png", "--checkpoint", "RUN"]),
         ("PIL", ["enhance", "a.jpg", "out.png", "--checkpoint", "RUN"]),
         ("h5py", ["import", "nima", "m.h5", "out"]),
+        ("h5py", ["weights", "get", "nima-aesthetic", "--cache", "downloads"]),
+        ("platformdirs", ["weights", "get", "seplut"]),
         ("cv2", ["align", "phone", "camera", "out"]),
         ("tensorflow_datasets", ["prepare", "dped", "--source", "phone", "--data-dir", "out"]),
     ],

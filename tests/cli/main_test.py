@@ -165,7 +165,7 @@ def test_errors_are_one_line(tmp_path, checkpoint, capsys):
         (["enhance", "--condition", "x"], "argument --condition: invalid number value: 'x'"),
         (["enhance"], "required: IN, OUT"),
         (["score"], "required: PHOTO, --checkpoint"),
-        (["enhance", "IN", "OUT"], "one of the arguments --checkpoint --table is required"),
+        (["enhance", "IN", "OUT"], "arguments --checkpoint --table --weights is required"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["import", "nonsense"], "invalid choice: 'nonsense'"),
         ([], "required: COMMAND"),
