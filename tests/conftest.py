@@ -18,6 +18,7 @@ os.environ["BILATERAL_JAX_COMPILATION_CACHE"] = "off"
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import contextlib  # noqa: E402
+import pathlib  # noqa: E402
 import random  # noqa: E402
 
 import hypothesis  # noqa: E402
@@ -66,6 +67,20 @@ def compiled_once(tmp_path_factory):
     }
     with _configured(**options):
         yield {name.upper(): str(value) for name, value in options.items()}
+
+
+# Compiled programs take memory mappings, thousands per test file. Linux allows a process 65,530;
+# XLA ends with a segmentation fault there.
+_MOST_MAPPINGS = 20_000
+_MAPPINGS = pathlib.Path("/proc/self/maps")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_mappings():
+    """Drops compiled programs between test files, before they take too many memory mappings."""
+    yield
+    if _MAPPINGS.exists() and _MAPPINGS.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)

@@ -189,7 +189,7 @@ def test_another_config_in_the_same_folder_is_refused(finished):
 
 
 def test_an_unknown_experiment_is_named_with_those_that_exist():
-    with pytest.raises(ValueError, match="one of dped, hdrnet, nima, .* got 'bogus'"):
+    with pytest.raises(ValueError, match="one of .*dped, hdrnet, .* got 'bogus'"):
         experiment.build({"experiment": "bogus"})
 
 

@@ -11,13 +11,13 @@ from bilateral_jax import __main__ as command_line
 from bilateral_jax import images
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
-from bilateral_jax.images import png_chunks
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import nima as nima_config
 from configs import nima_demo
 from experiments import experiment, train
 from experiments.papers import nima
+from tests import fake_png_files
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
@@ -262,9 +262,8 @@ def test_scores_of_photos_by_the_command(tmp_path, run, capsys):
     assert err.splitlines()[0].startswith(f"failed: cannot read {tmp_path / 'broken.png'}: ")
     assert err.splitlines()[1] == "1 of 2 photos failed"
 
-    content = (tmp_path / "folder" / "b.png").read_bytes()
-    broken = png_chunks.encode(b"zTXt", b"no keyword")
-    (tmp_path / "noted.png").write_bytes(content[:33] + broken + content[33:])
+    images.write(tmp_path / "noted.png", eight)
+    fake_png_files.insert(tmp_path / "noted.png", (b"zTXt", b"no keyword"))
     code, out, err = score(tmp_path / "noted.png")
     assert code == 0
     noted = f"note: a broken zTXt chunk is left out (it has no keyword): {tmp_path / 'noted.png'}"
