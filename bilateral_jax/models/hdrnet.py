@@ -37,7 +37,7 @@ PRESETS = {
 DTYPES = ("float32", "bfloat16")
 
 
-class HDRNet(nn.Module):
+class HDRNet(inference_methods.RenderedByWindow, nn.Module):
     """Base class of the three networks.
 
     Attributes:
@@ -168,36 +168,6 @@ class HDRNet(nn.Module):
         """Enhances whole images `[b, h, w, 3]`; the low-res input is made here."""
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
-
-    def plan_tile(
-        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
-    ) -> inference_methods.TilePlan:
-        """Plans the rendering of a tile.
-
-        Args:
-          corner: its first row and column, multiples of 4.
-          size: its rows and columns; it may reach beyond the image below and to the right.
-          full_size: (height, width) of the image.
-
-        Returns:
-          The plan.
-        """
-        window = np.asarray([[*corner, *full_size]], np.int32)
-        rows, columns = ((first, first + count) for first, count in zip(corner, size, strict=True))
-        return inference_methods.TilePlan(rows, columns, {"window": window})
-
-    def render_tile(self, grid, pixels, arrays: dict):
-        """Renders a planned tile, equal to that part of `render` on the whole image.
-
-        Args:
-          grid: `[1, gh, gw, gd, n_out, 4]`.
-          pixels: `[1, r, c, 3]`, the source rows and columns that the plan names.
-          arrays: of the plan.
-
-        Returns:
-          `[1, *size, 3]`.
-        """
-        return self.render(grid, pixels, window=arrays["window"])
 
     def example_inputs(self):
         """Arguments of `__call__` of the smallest size, for initialisation."""

@@ -11,6 +11,8 @@ network without an `inference_method` (a critic, a feature extractor) enhances n
 
 import dataclasses
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class ByGrid:
@@ -130,6 +132,40 @@ class TilePlan:
     rows: tuple[int, int]
     columns: tuple[int, int]
     arrays: dict
+
+
+class RenderedByWindow:
+    """The tiles of a `ByGrid` network whose `render` takes a window of the image."""
+
+    def plan_tile(
+        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
+    ) -> TilePlan:
+        """Plans the rendering of a tile.
+
+        Args:
+          corner: its first row and column, multiples of 4.
+          size: its rows and columns; it may reach beyond the image below and to the right.
+          full_size: (height, width) of the image.
+
+        Returns:
+          The plan.
+        """
+        window = np.asarray([[*corner, *full_size]], np.int32)
+        rows, columns = ((first, first + count) for first, count in zip(corner, size, strict=True))
+        return TilePlan(rows, columns, {"window": window})
+
+    def render_tile(self, coefficients, pixels, arrays: dict):
+        """Renders a planned tile, equal to that part of `render` on the whole image.
+
+        Args:
+          coefficients: what `coefficients` returned.
+          pixels: `[1, r, c, 3]`, the source rows and columns that the plan names.
+          arrays: of the plan.
+
+        Returns:
+          `[1, *size, 3]`.
+        """
+        return self.render(coefficients, pixels, window=arrays["window"])
 
 
 def declared(module) -> ByGrid | ByRowTiles | ByHaloTiles | ByPixel | Whole:

@@ -4,7 +4,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 
 from bilateral_jax import resize
 from bilateral_jax.models import inference_methods
@@ -17,7 +16,7 @@ from bilateral_jax.ops import bilateral
 POSITIONS = ("align_corners", "integer_division")
 
 
-class AdaptiveTransform(nn.Module):
+class AdaptiveTransform(inference_methods.RenderedByWindow, nn.Module):
     """A low-res input of 256 x 256 gives a colour transform, which is applied in tiles.
 
     Sub-classes have `coefficients(lowres, *, train, dropout_key)` and `render(coefficients, image,
@@ -55,36 +54,6 @@ class AdaptiveTransform(nn.Module):
         """Enhances whole images `[b, h, w, 3]`; the low-res input is made here."""
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
         return self(small, image)
-
-    def plan_tile(
-        self, corner: tuple[int, int], size: tuple[int, int], full_size: tuple[int, int]
-    ) -> inference_methods.TilePlan:
-        """Plans the rendering of a tile.
-
-        Args:
-          corner: its first row and column.
-          size: its rows and columns; it may reach beyond the image below and to the right.
-          full_size: (height, width) of the image.
-
-        Returns:
-          The plan.
-        """
-        window = np.asarray([[*corner, *full_size]], np.int32)
-        rows, columns = ((first, first + count) for first, count in zip(corner, size, strict=True))
-        return inference_methods.TilePlan(rows, columns, {"window": window})
-
-    def render_tile(self, coefficients, pixels, arrays: dict):
-        """Renders a planned tile, equal to that part of `render` on the whole image.
-
-        Args:
-          coefficients: what `coefficients` returned.
-          pixels: `[1, r, c, 3]`, the source rows and columns that the plan names.
-          arrays: of the plan.
-
-        Returns:
-          `[1, *size, 3]`.
-        """
-        return self.render(coefficients, pixels, window=arrays["window"])
 
 
 def check_positions(value):
