@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import sys
+import traceback
 
 from absl import app, flags
 
@@ -139,8 +140,14 @@ def _load(path):
         raise UsageError(f"no such file: {error.filename or file}") from error
     except (OSError, ModuleNotFoundError) as error:
         raise UsageError(errors.sentence(error)) from error
-    except Exception as error:
-        raise UsageError(f"{type(error).__name__}: {errors.sentence(error)}") from error
+    except Exception as error:  # a config is code, which may raise anything
+        where = "".join(
+            f"line {frame.lineno}: "
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == file
+        )
+        kind = type(error).__name__
+        raise UsageError(f"{where}{kind}: {errors.sentence(error)}") from error
 
 
 def _unknown_entry(section, path, config):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from typing import Any
 
+import flax
 import numpy as np
 
 from bilateral_jax.data.pipeline import loader as loader_lib
@@ -12,6 +13,10 @@ from bilateral_jax.training import distributed
 from experiments.runs import sources
 
 _SIZES = ("batch_size", "crop", "short_sides", "pad_to", "load_size")  # options of all loaders
+
+# What shapes that do not fit raise: in NumPy and JAX, in divisions by a size of 0, in flax. Others
+# are faults of the code and keep their traceback.
+_SIZE_ERRORS = (ValueError, TypeError, ArithmeticError, flax.errors.FlaxError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +80,14 @@ def check_sizes(update, state, loader, batches):
       batches: section of the config.
 
     Raises:
-      ValueError: the update fails with this batch; the message has its sizes and the reason.
+      ValueError: shapes do not fit; the message has the batch's sizes and the reason.
     """
     batch = loader.peek()
     if distributed.count() > 1:
         return
     try:
         update.trace(state, batch)
-    except Exception as error:  # layers raise errors of their own
+    except _SIZE_ERRORS as error:
         sizes = ", ".join(f"{name} {list(np.shape(batch[name]))}" for name in ("input", "target"))
         reason = " ".join(str(error).split())[:500]
         options = ", ".join(f"{name} {batches[name]}" for name in _SIZES if name in batches)
