@@ -16,8 +16,8 @@ from bilateral_jax import models
 from bilateral_jax.importers import torch_layout
 from bilateral_jax.importers import variables as variables_lib
 from bilateral_jax.importers.formats import failures
-from bilateral_jax.models import lut3d
 from bilateral_jax.models import model as model_lib
+from bilateral_jax.models.layers import image_features
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "shift": "bias"}
 
@@ -63,7 +63,7 @@ def load(source, *, classifier=None) -> model_lib.Model:
         "tables": len(tables),
         "nodes": shape[0],
         "width": first.shape[3],
-        "normalised": min(normalised, lut3d.CONVOLUTIONS),
+        "normalised": min(normalised, image_features.CONVOLUTIONS),
         "dropout": 0.5 if behind else 0.0,
     }
     module = models.create("ImageAdaptiveLUT", fields)
@@ -96,13 +96,13 @@ def _to_ours(table):
 
 def _count(normalised):
     """The number of the last layer, without dropout."""
-    return 1 + 2 * lut3d.CONVOLUTIONS + normalised
+    return 1 + 2 * image_features.CONVOLUTIONS + normalised
 
 
 def _naming(module):
     """A leaky ReLU follows each convolution, and a norm the first ones: all count."""
     numbers, index = {}, 1
-    for i in range(lut3d.CONVOLUTIONS):
+    for i in range(image_features.CONVOLUTIONS):
         numbers[f"conv_{i}"], numbers[f"norm_{i}"] = index, index + 2
         index += 2 + (i < module.normalised)
     numbers["last"] = index + (module.dropout > 0)

@@ -17,12 +17,10 @@ import jax.numpy as jnp
 
 from bilateral_jax import resize
 from bilateral_jax.models import inference_methods
-from bilateral_jax.models.layers import convolutions, norms
+from bilateral_jax.models.layers import convolutions, image_features
 from bilateral_jax.ops import table_corners, tables
 
-CONVOLUTIONS = 5
-_STRIDES = 2**CONVOLUTIONS
-_EPSILON = 1e-5
+_STRIDES = 2**image_features.CONVOLUTIONS
 # Numbers per pixel while it is looked up: the weights and indices of eight corners.
 _FEATURES = 16
 
@@ -35,15 +33,10 @@ def _uniform_bias(fan_in):
     )
 
 
-def _near_one(key, shape, dtype=jnp.float32):
-    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
-
-
 class _Encoder(nn.Module):
     """Five convolutions of stride 2, one over all that is left: `[b, n, n, 3]` to `[b, outputs]`.
 
-    Each of the five is 3 x 3 with one zero on every side, then leaky ReLU, then instance norm if it
-    is among the first `normalised`. The last one spans the remaining n / 32 positions.
+    The five are `image_features.reduce`; the last one spans the remaining n / 32 positions.
     """
 
     outputs: int
@@ -55,30 +48,20 @@ class _Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
-        x = image
-        for i in range(CONVOLUTIONS):
-            x = convolutions.leaky_relu(
-                _convolution(self.width * 2 ** min(i, 3), 3, 2, ((1, 1), (1, 1)), x, f"conv_{i}")
-            )
-            if i < self.normalised:
-                norm = norms.InstanceNorm(_EPSILON, _near_one, name=f"norm_{i}")
-                x = norm(x, norms.moments(x))
+        x = image_features.reduce(
+            image, width=self.width, normalised=self.normalised, bias_init=_uniform_bias
+        )
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        last = {"kernel_init": self.last_kernel, "bias_init": self.last_bias}
-        return _convolution(self.outputs, x.shape[1], 1, "VALID", x, "last", **last)[:, 0, 0]
-
-
-def _convolution(features, side, stride, padding, x, name, *, kernel_init=None, bias_init=None):
-    return convolutions.Linear(
-        features,
-        side,
-        stride,
-        padding=padding,
-        activate=False,
-        kernel_init=kernel_init or nn.initializers.glorot_normal(),
-        bias_init=bias_init or _uniform_bias(side * side * x.shape[-1]),
-        name=name,
-    )(x)
+        last = convolutions.Linear(
+            self.outputs,
+            x.shape[1],
+            padding="VALID",
+            activate=False,
+            kernel_init=self.last_kernel or nn.initializers.glorot_normal(),
+            bias_init=self.last_bias or _uniform_bias(x.shape[1] ** 2 * x.shape[-1]),
+            name="last",
+        )
+        return last(x)[:, 0, 0]
 
 
 def _check_sizes(module, *names):
@@ -128,10 +111,9 @@ class ImageAdaptiveLUT(nn.Module):
         _check_sizes(self, "tables", "nodes", "width", "net_input_size")
         if self.nodes < 2:
             raise ValueError(f"nodes must be at least 2, got {self.nodes}")
-        if self.normalised not in range(CONVOLUTIONS + 1):
-            raise ValueError(
-                f"normalised must be an int from 0 to {CONVOLUTIONS}, got {self.normalised!r}"
-            )
+        if self.normalised not in range(image_features.CONVOLUTIONS + 1):
+            most = image_features.CONVOLUTIONS
+            raise ValueError(f"normalised must be an int from 0 to {most}, got {self.normalised!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout!r}")
         if self.lowres_method not in resize.METHODS:

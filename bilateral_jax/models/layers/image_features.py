@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from bilateral_jax.models.layers import convolutions, norms
 
 SIDE = 256  # of the low-res input
+CONVOLUTIONS = 5
 _EPSILON = 1e-5  # PyTorch's
 # Means over windows of the 8 x 8 positions that are left: (side, step); two per axis in both.
 POOLINGS = {"overlapping": (5, 2), "quarters": (4, 4)}
@@ -26,8 +27,41 @@ def _about_one(key, shape, dtype=jnp.float32):
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
+def reduce(x, *, width: int, normalised: int, bias_init: Callable[[int], Any] | None = None):
+    """Applies five convolutions of stride 2, 3 x 3 with one zero on every side.
+
+    A leaky ReLU comes after each, then instance norm after the first `normalised`. For the compact
+    method of a module, in which the layers are called `conv_0` to `conv_4` and `norm_0` ....
+
+    Args:
+      x: `[b, 32 * n, 32 * n, c]`.
+      width: channels of the first; the others have 2, 4, 8 and 8 times as many.
+      normalised: number of norms.
+      bias_init: fan-in to an initialiser of biases; None for zeros.
+
+    Returns:
+      `[b, n, n, 8 * width]`.
+    """
+    for i in range(CONVOLUTIONS):
+        initial = nn.initializers.zeros if bias_init is None else bias_init(9 * x.shape[-1])
+        x = convolutions.Linear(
+            width * 2 ** min(i, 3),
+            stride=2,
+            padding=((1, 1), (1, 1)),
+            activate=False,
+            kernel_init=nn.initializers.xavier_normal(),
+            bias_init=initial,
+            name=f"conv_{i}",
+        )(x)
+        x = convolutions.leaky_relu(x)
+        if i < normalised:
+            norm = norms.InstanceNorm(_EPSILON, _about_one, name=f"norm_{i}")
+            x = norm(x, norms.moments(x))
+    return x
+
+
 class ImageFeatures(nn.Module):
-    """Five convolutions of stride 2, a leaky ReLU after each and instance norm but after the last.
+    """The convolutions of `reduce`, instance norm after all but the last, and means of 2 x 2 parts.
 
     Attributes:
       width: channels of the first; the others have 2, 4, 8 and 8 times as many.
@@ -46,20 +80,7 @@ class ImageFeatures(nn.Module):
           dropout_key: random key: half of the last convolution's values are dropped, as in the
             original's training. None: none are.
         """
-        x = lowres
-        for i, factor in enumerate((1, 2, 4, 8, 8)):
-            x = convolutions.Linear(
-                factor * self.width,
-                stride=2,
-                padding=((1, 1), (1, 1)),
-                activate=False,
-                kernel_init=nn.initializers.xavier_normal(),
-                name=f"conv_{i}",
-            )(x)
-            x = convolutions.leaky_relu(x)
-            if i < 4:
-                norm = norms.InstanceNorm(_EPSILON, _about_one, name=f"norm_{i}")
-                x = norm(x, norms.moments(x))
+        x = reduce(lowres, width=self.width, normalised=CONVOLUTIONS - 1)
         if dropout_key is not None:
             x = jnp.where(jax.random.bernoulli(dropout_key, 0.5, x.shape), 2.0 * x, 0.0)
         side, step = POOLINGS[self.pooling]
