@@ -82,7 +82,7 @@ class SavedModel:
             reason = " ".join(str(error).split())[:200]
             raise trees.DamagedCheckpointError(
                 f"{self.path}: a {self.name} cannot be built of {self.hyperparameters}: {reason}"
-            ) from None
+            ) from error
         return module
 
 
