@@ -9,10 +9,9 @@ from bilateral_jax import __main__ as command_line
 from bilateral_jax import atomic, images
 from bilateral_jax.alignment import photo_pair
 from bilateral_jax.cli import photo_paths
+from tests import optional_packages
 
-pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8, endpoint=True)
 

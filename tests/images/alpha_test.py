@@ -12,13 +12,12 @@ import pytest
 
 from bilateral_jax import color, images
 from bilateral_jax.images import exif
-from tests import fake_png_files, fake_profiles
+from tests import fake_png_files, fake_profiles, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 LOSSLESS = [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint8), (".tif", np.uint16)]
 

@@ -9,12 +9,11 @@ import pytest
 
 from bilateral_jax import images
 from bilateral_jax.images import color_tags, matrix_profiles
-from tests import fake_png_files
+from tests import fake_png_files, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 ImageCms = pytest.importorskip("PIL.ImageCms", reason="Pillow lacks LittleCMS")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8, endpoint=True)
 GAMMA_22, LINEAR = struct.pack(">I", 45455), struct.pack(">I", 100000)

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images
-from tests import fake_png_files
+from tests import fake_png_files, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
 

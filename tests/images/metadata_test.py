@@ -9,11 +9,10 @@ import pytest
 
 from bilateral_jax import images
 from bilateral_jax.images import exif, metadata
-from tests import fake_png_files
+from tests import fake_png_files, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8, endpoint=True)

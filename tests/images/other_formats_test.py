@@ -8,11 +8,11 @@ import pytest
 from bilateral_jax import images, pixels
 from bilateral_jax.images import color_tags, profiles
 from bilateral_jax.images.decoders import heif_boxes
-from tests import fake_profiles
+from tests import fake_profiles, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 imagecodecs = pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 

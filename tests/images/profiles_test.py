@@ -8,10 +8,10 @@ import pytest
 from bilateral_jax import color, images
 from bilateral_jax.images import profiles
 from tests import fake_profiles as fake
+from tests import optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 25, 3), np.uint8)
 NAMED = {

@@ -11,12 +11,11 @@ import pytest
 
 from bilateral_jax import images
 from bilateral_jax.data.sources import readers
-from tests import fake_raw_files
+from tests import fake_raw_files, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 SCENE = np.random.default_rng(0).uniform(0.1, 0.8, (64, 160, 3))
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from bilateral_jax import images
-from tests import fake_profiles
+from tests import fake_profiles, optional_packages
 
 PIL_Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 RGB8 = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 RGB16 = np.random.default_rng(1).integers(0, 65536, (24, 40, 3), np.uint16)

@@ -5,11 +5,9 @@ import pytest
 
 from bilateral_jax import images
 from bilateral_jax.data.sources import dped
-from tests import fake_datasets
+from tests import fake_datasets, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import pytest
 
 from bilateral_jax import color, images
 from bilateral_jax.data.sources import fivek, fivek_splits
-from tests import assets, fake_datasets
+from tests import assets, fake_datasets, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 # Where a layout keeps photo 7 and expert c's retouch of it.
 PATHS = {

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from bilateral_jax.data.sources import ava, tid2013
-from tests import fake_datasets
+from tests import fake_datasets, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 IDS = (953619, 12, 953958, 4077, 300)
 

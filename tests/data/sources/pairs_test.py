@@ -5,10 +5,9 @@ import pytest
 
 from bilateral_jax import images
 from bilateral_jax.data.sources import pairs
+from tests import optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 
 def pixels(seed, shape=(6, 8, 3), dtype=np.uint8):

@@ -9,11 +9,9 @@ import pytest
 from bilateral_jax import color, images
 from bilateral_jax.data.sources import readers
 from bilateral_jax.images import exif
-from tests import fake_datasets, fake_raw_files
+from tests import fake_datasets, fake_raw_files, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 # As tabulated for ROMM RGB (D50), Bradford adaptation D50 to D65, and sRGB (D65).
 XYZ_FROM_ROMM = np.array(

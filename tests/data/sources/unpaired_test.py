@@ -7,11 +7,9 @@ import pytest
 
 from bilateral_jax.data.pipeline import batches, whole_photos
 from bilateral_jax.data.sources import unpaired, views
-from tests import fake_datasets
+from tests import fake_datasets, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,9 @@ from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import batches
 from bilateral_jax.data.sources import video, video_pairs
 from bilateral_jax.data.synthetic import degraded_clips
-from tests import fake_datasets
+from tests import fake_datasets, optional_packages
 
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-pytest.importorskip("imagecodecs", reason="imagecodecs is not installed")
-pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+optional_packages.need_images()
 
 SHAPE = (16, 24, 3)
 
