@@ -93,7 +93,8 @@ def _train(
     loader, heldout = opened.loader, opened.heldout
     shard = (distributed.index(), distributed.count())
     averages = metric_averages.MetricAverages(batches["batch_size"])
-    folder, accept = trees.run_folder(workdir), run.get("accept_changed_data", False)
+    folder, intervals = trees.run_folder(workdir), dict(run)
+    accept = intervals.pop("accept_changed_data", False)
     first, state, restored = _first_state(
         paper, folder, opened, averages, seed=seed, steps=steps, start=start, accept=accept
     )
@@ -123,7 +124,7 @@ def _train(
                 writer.image("input_output_target", step, sheet)
         writer.scalars("eval", step, {**results, "seconds": time.perf_counter() - began})
 
-    hooks, options = hooks_lib.make(save, evaluate, **run)
+    hooks, options = hooks_lib.make(save, evaluate, **intervals)
     agreement = distributed.StopAgreement()
     update = parallel.update(nonfinite_guard.update(paper.update), frozen=paper.frozen)
     allowed = options["max_skipped"] - averages.skipped

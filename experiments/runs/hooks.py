@@ -5,7 +5,7 @@ from bilateral_jax.training import loop
 
 def make(
     save, evaluate, *, log_every, evaluate_every, sheet_photos, checkpoint_every, max_to_keep,
-    max_skipped=0, accept_changed_data=False,
+    max_skipped=0,
 ):  # fmt: skip
     """Makes the hooks of the loop and its options.
 
@@ -18,12 +18,10 @@ def make(
       checkpoint_every: steps between checkpoints.
       max_to_keep: checkpoints that are kept.
       max_skipped: non-finite steps that may be skipped.
-      accept_changed_data: see `resume.check_sources`.
 
     Returns:
       (hooks, the evaluation last; options of `loop.fit`).
     """
-    del accept_changed_data  # was used when the run was restored
     hooks = [
         loop.Hook(checkpoint_every, lambda step, state: save(step, state, max_to_keep), True),
         loop.Hook(evaluate_every, lambda step, state: evaluate(step, state, sheet_photos)),
