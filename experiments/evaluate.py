@@ -64,7 +64,7 @@ def evaluate(examples, out, *, metrics, strict, about, extreme_count=4, progress
         except (OSError, ValueError, MemoryError) as error:
             reason = " ".join((str(error) or type(error).__name__).split())
             table.failed.append((f"image {index}", reason))
-            tqdm.tqdm.write(f"failed: {reason}", file=sys.stderr)
+            errors.print_line(f"failed: {reason}")
             continue
         table.rows.append(row)
         if extreme_count and row[first] is not None:

@@ -279,8 +279,8 @@ def test_the_library_reads_no_flags_and_no_environment():
             # declares the flags of Grain parsed
             and relative(path) != f"{PACKAGE}/data/pipeline/loader.py"
         ]
-        if layer_of_module(module_of(path)) in ("cli", "__main__", "weights"):
-            continue  # `weights`: the folder of downloads
+        if layer_of_module(module_of(path)) in ("cli", "__main__"):
+            continue
         faults += [
             f"{relative(path)}:{node.lineno} uses os.{node.attr}: the library reads no environment"
             for node in ast.walk(ast.parse(path.read_text()))

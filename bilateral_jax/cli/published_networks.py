@@ -1,5 +1,6 @@
 """Networks of the catalogue of weights: downloaded, imported, kept in the user's cache folder."""
 
+import os
 import pathlib
 import sys
 import urllib.parse
@@ -10,6 +11,8 @@ from bilateral_jax.cli import import_weights
 from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 from bilateral_jax.weights import entry as entry_lib
+
+VARIABLE = "BILATERAL_JAX_WEIGHTS_CACHE"  # of the environment: the folder of downloads
 
 
 def find_enhancer(name: str) -> entry_lib.Entry:
@@ -39,7 +42,8 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
     Args:
       entry: of the catalogue.
       sources: local files in place of a download; None downloads.
-      cache: folder of downloaded weights; None for the user's.
+      cache: folder of downloaded weights; None for that of the environment variable
+        `BILATERAL_JAX_WEIGHTS_CACHE`, else the user's.
       out: folder to create for the checkpoint; None for one in the cache.
 
     Returns:
@@ -50,7 +54,7 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
       ValueError: a wrong checksum or size, files that the importer refuses, or `out` holds files.
       OSError: files cannot be read or written.
     """
-    cache = cache_lib.folder(chosen=cache)
+    cache = cache_lib.folder(chosen=cache or os.environ.get(VARIABLE))
     target = cache_lib.entry_folder(entry, cache) / "model" if out is None else pathlib.Path(out)
     if out is not None:
         import_weights.check_target(target)

@@ -4,7 +4,6 @@ import shutil
 import textwrap
 
 from bilateral_jax.cli import published_networks
-from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 
 _NARROWEST, _WIDEST = 60, 120
@@ -35,7 +34,8 @@ def add_arguments(command):
     get.add_argument(
         "--cache",
         metavar="DIR",
-        help=f"folder of downloads (default: the user's cache folder, or ${cache_lib.VARIABLE})",
+        help="folder of downloads (default: the user's cache folder, or "
+        f"${published_networks.VARIABLE})",
     )
 
 

@@ -13,23 +13,20 @@ from bilateral_jax import atomic
 from bilateral_jax.weights import download
 from bilateral_jax.weights import entry as entry_lib
 
-VARIABLE = "BILATERAL_JAX_WEIGHTS_CACHE"
-
 
 def folder(*, chosen: str | os.PathLike | None = None) -> pathlib.Path:
     """Determines the folder of downloaded weights; creates nothing.
 
     Args:
-      chosen: a folder; None for the environment variable `BILATERAL_JAX_WEIGHTS_CACHE`, else the
-        platform's folder for caches (`~/.cache/bilateral_jax/weights` on Linux).
+      chosen: a folder; None for the platform's folder for caches (`~/.cache/bilateral_jax/weights`
+        on Linux).
 
     Returns:
       The folder.
 
     Raises:
-      ImportError: neither is given, and platformdirs is not installed.
+      ImportError: none is given, and platformdirs is not installed.
     """
-    chosen = chosen or os.environ.get(VARIABLE)
     if chosen:
         return pathlib.Path(chosen).expanduser().absolute()
     import platformdirs

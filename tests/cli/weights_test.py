@@ -11,10 +11,9 @@ import pytest
 from bilateral_jax import __main__ as command_line
 from bilateral_jax import images, inference, models
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import import_weights
+from bilateral_jax.cli import import_weights, published_networks
 from bilateral_jax.importers import can
 from bilateral_jax.models import model as model_lib
-from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 from bilateral_jax.weights import entry as entry_lib
 from tests import assets, weights_server
@@ -37,7 +36,7 @@ def network():
 def server(network, tmp_path, monkeypatch):
     """Serves the file, which is the catalogue's entry "tiny"; "wrong" has another checksum."""
     weights_server.without_proxies(monkeypatch)
-    monkeypatch.setenv(cache_lib.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(published_networks.VARIABLE, str(tmp_path / "cache"))
     _, content = network
     sha256 = hashlib.sha256(content).hexdigest()
     with weights_server.serve(content) as server:

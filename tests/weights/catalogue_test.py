@@ -88,10 +88,7 @@ def test_a_file_without_a_checksum_is_recognised_by_its_name_or_alone(tmp_path):
 
 
 def test_the_folder_of_downloads(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "variable"))
-    assert cache.folder() == tmp_path / "variable"
     assert cache.folder(chosen=tmp_path / "option") == tmp_path / "option"
-    monkeypatch.delenv(cache.VARIABLE)
     pytest.importorskip("platformdirs", reason="platformdirs is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if os.uname().sysname == "Linux":
