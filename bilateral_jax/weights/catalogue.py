@@ -84,7 +84,7 @@ _CAN = _repository(
 )
 
 
-def _can(name, operator, purpose, index=None, data=None):
+def _can(name, operator, purpose, index, data):
     files = _bundle(f"{operator}/model.ckpt", 3644, 448172, index, data)
     return entry_lib.Entry(f"can24-{name}", _CAN, purpose, files)
 
@@ -190,7 +190,13 @@ ENTRIES = (
         "5e56d778b4e9149883cc00a79e7f4f5dd2e1ee35e64e3419c64b5433b1891574",
         "6338ab1c409a67c99ad5da416051887a63b576c351d8447741c8d378671e3ab8",
     ),
-    _can("dark-channel", "Dark_channel_dehazing", "haze removed (dark channel)"),
+    _can(
+        "dark-channel",
+        "Dark_channel_dehazing",
+        "haze removed (dark channel)",
+        "6d1276694aca7e5e7130e7394973491d4519decc601932f8145a4f80b27e3b3b",
+        "03945d920e2de2e262f0a1c0a72c315a82924b4e9142bc4f8f29a6fad7c92987",
+    ),
     _can(
         "l0-smoothing",
         "L0_smoothing",
@@ -212,7 +218,13 @@ ENTRIES = (
         "cc27e0e3fbd40f8ce7dd93e4e96e96a69eaae8136e448f54bef1d295111492f3",
         "f866b1ba5f2cb89b0e0d01562f6c6d2a436a7c904f9b110214b4d95984c76315",
     ),
-    _can("pencil", "Pencil_drawing", "a pencil drawing of the photo"),
+    _can(
+        "pencil",
+        "Pencil_drawing",
+        "a pencil drawing of the photo",
+        "312474084d97c332f5bddf54da27e32de90850f29ad3dc3efe916e818382dbd0",
+        "6d0bf7059322a28a550bf1f73aa0bbaffc7b825c8fdae0a12d6d8414ac7cda66",
+    ),
     _can(
         "style",
         "Photographic_style",
@@ -220,9 +232,27 @@ ENTRIES = (
         "de0ba1a9cd5e6193e5dede0536eda9325b3f0293ffe62a2e02ae1309e84b26d2",
         "80ec843fa7a6a4409f9272dfeb0cdf3e84dfb2b1eba4cf45a8ab911ddf3ecd6e",
     ),
-    _can("rtv", "Relative_total_variation", "texture removed, structure kept"),
-    _can("rof", "Rudin_Osher_Fatemi", "smoothed by total variation (L2)"),
-    _can("tv-l1", "TV_L1", "smoothed by total variation (L1)"),
+    _can(
+        "rtv",
+        "Relative_total_variation",
+        "texture removed, structure kept",
+        "eedf716e768be36bf70e5504cd6ff703cf367eb94d6dcbac6b0d50a531e32f21",
+        "ea5665665df25621bd754f52ae380648617d3a48ea8ec3701cc2adc906ee8869",
+    ),
+    _can(
+        "rof",
+        "Rudin_Osher_Fatemi",
+        "smoothed by total variation (L2)",
+        "128fbc12cb10149ec48a43038d68a577f100e394223ed81cc97a30b1352dea3b",
+        "7c643502e344f80061cca019af19e0b51cc58e98c21e19a10e96976c6b6b072e",
+    ),
+    _can(
+        "tv-l1",
+        "TV_L1",
+        "smoothed by total variation (L1)",
+        "31fdbf6a6fef0fcbb41871080a29ae44ce7b1e8dd8c1d7e62c32bc2a35987eed",
+        "36a99746d92c43e499ec23146f7fd58ba5eb984e15f690a4a6ecc35586b3ac1e",
+    ),
     _lut3d(
         "srgb",
         ("sRGB", ""),
@@ -241,16 +271,16 @@ ENTRIES = (
         "xyz",
         ("XYZ", ""),
         "16-bit CIE XYZ to sRGB, no photos",
-        (1294452, None),
-        (1083265, None),
+        (1294452, "a93a5a6e9b2b968aeb0d7eaf7ea57bd71d033913aad0e67c5b2ac81029f0cae8"),
+        (1083265, "c63b427b682b353806f7367c533ef5708dbcb3df4a8a6d2956b1c5b80ec63706"),
         enhances=False,
     ),
     _lut3d(
         "xyz-unpaired",
         ("XYZ", "_unpaired"),
         "the same, trained without pairs",
-        (1294452, None),
-        (1080741, None),
+        (1294452, "a65d1f711d5cf22eb2f8a6085d2d1d9dfa41df9adec3118da794de6597c3068d"),
+        (1080741, "2f8b898829b5d93eb117efb47415c4c1178aee7cd865d393f09003ba50cf21bd"),
         enhances=False,
     ),
     _one(

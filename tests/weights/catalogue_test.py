@@ -22,6 +22,11 @@ FOLDERS = {
     "seplut": "seplut",
 }
 VERIFIED = [entry for entry in catalogue.ENTRIES if entry.verified]
+# Their checksums are of the files at the repository's commit, which are not among the assets.
+NOT_AT_HAND = {
+    *("can24-dark-channel", "can24-pencil", "can24-rtv", "can24-rof", "can24-tv-l1"),
+    *("lut3d-xyz", "lut3d-xyz-unpaired"),
+}
 
 
 def name(entry):
@@ -53,7 +58,7 @@ def test_a_special_character_is_no_fragment():
     assert catalogue.find("seplut").address(file).endswith("SepLUT-FiveK-sRGB-M6%233D9%231D9.pth")
 
 
-@pytest.mark.parametrize("entry", VERIFIED, ids=name)
+@pytest.mark.parametrize("entry", [e for e in VERIFIED if e.name not in NOT_AT_HAND], ids=name)
 def test_checksums_are_those_of_the_files(entry, tmp_path):
     (folder,) = (f for prefix, f in FOLDERS.items() if entry.name.startswith(prefix))
     files = assets.path(*folder.split("/"))
