@@ -138,6 +138,9 @@ def test_a_hald_image_holds_the_table_it_was_made_by(tmp_path):
         images.write(tmp_path / "other.png", np.zeros((*shape, 3), np.uint8))
         with pytest.raises(ValueError, match=message):
             color_table.load(tmp_path / "other.png")
+    with pytest.raises(ValueError, match="x.jpg must be .* other formats of images may change"):
+        images.write(tmp_path / "x.jpg", images.to_integer(identity, 8))
+        color_table.load(tmp_path / "x.jpg")
     with pytest.raises(ValueError, match="x.txt must be a .cube file or a Hald image"):
         color_table.load(written(tmp_path / "x.txt", "1"))
 
@@ -184,3 +187,13 @@ def test_a_table_on_the_command_line(tmp_path, capsys):
     assert "--step and --network choose from a --checkpoint" in capsys.readouterr().err
     assert run(*words, tmp_path / "none.cube", "--overwrite") == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_an_output_never_replaces_the_table(tmp_path, capsys):
+    images.write(tmp_path / "in.png", np.zeros((5, 6, 3), np.uint8))
+    images.write(tmp_path / "hald.png", images.to_integer(hald.identity(2), 8))
+    content = (tmp_path / "hald.png").read_bytes()
+    table = tmp_path / "hald.png"
+    assert run("enhance", tmp_path / "in.png", table, "--table", table, "--overwrite") == 1
+    assert "hald.png is an input; choose another path" in capsys.readouterr().err
+    assert (tmp_path / "hald.png").read_bytes() == content
