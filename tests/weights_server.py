@@ -56,6 +56,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Location", self.path.replace("redirect", "good"))
         self.end_headers()
 
+    def _nowhere(self):
+        self.send_response(302)
+        self.send_header("Location", "http://[::1/f")
+        self.end_headers()
+
     def _endless(self):
         """A body without a length, longer than announced by the catalogue."""
         self.send_response(200)

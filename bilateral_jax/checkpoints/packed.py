@@ -70,14 +70,21 @@ def load(path) -> networks.SavedModel:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        if _DESCRIPTION not in arrays:
+            raise ValueError(f"it lacks {_DESCRIPTION!r}")
         description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
+        if not isinstance(description["hyperparameters"], dict):
+            raise ValueError("its hyperparameters are no object of JSON")
+        for name, leaf in arrays.items():
+            if not np.issubdtype(leaf.dtype, np.floating):
+                raise ValueError(f"{name} holds {leaf.dtype}, not floating-point numbers")
         leaves = {tuple(name.split("/")): np.float32(leaf) for name, leaf in arrays.items()}
         tree = {part: {} for part in _PARTS} | tree_paths.nest(leaves)
         params, batch_stats = (tree[part] for part in _PARTS)
         return networks.SavedModel(
             path=path, params=params, batch_stats=batch_stats, **description
         )  # fmt: skip
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError,
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
             zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200]
         raise trees.DamagedCheckpointError(f"{path} is no packed network: {reason}") from None

@@ -105,7 +105,12 @@ def run(
     into_folder = enhance_jobs.goes_into_folder(sources, target)
     found = photo_paths.find(sources, recursive=recursive, exclude=[target])
     jobs = enhance_jobs.make(
-        found.photos, target, into_folder=into_folder, bits=bits, overwrite=overwrite
+        found.photos,
+        target,
+        into_folder=into_folder,
+        bits=bits,
+        overwrite=overwrite,
+        kept=[] if table is None else [pathlib.Path(table)],
     )
     failures = [photo_paths.failure(*unreadable) for unreadable in found.unreadable]
     failures += [photo_paths.failure(job.source, job.problem) for job in jobs if job.problem]

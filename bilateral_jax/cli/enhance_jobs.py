@@ -54,7 +54,7 @@ def goes_into_folder(sources, target) -> bool:
     return True
 
 
-def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Job]:
+def make(photos, target, *, into_folder: bool, bits, overwrite: bool, kept=()) -> list[Job]:
     """Pairs every photo with its output.
 
     Args:
@@ -63,6 +63,7 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
       into_folder: whether it is a folder; sub-folders of the inputs are kept in it.
       bits: 8 or 16 asked for the output, or None.
       overwrite: files that exist may be replaced; inputs never.
+      kept: paths of other files that are read, such as a colour table: inputs, too.
 
     Returns:
       The jobs, in order.
@@ -70,7 +71,7 @@ def make(photos, target, *, into_folder: bool, bits, overwrite: bool) -> list[Jo
     Raises:
       ValueError: several outputs would replace inputs: the target is the folder of the inputs.
     """
-    inputs = {photo.path.resolve() for photo in photos}
+    inputs = {path.resolve() for path in (*(photo.path for photo in photos), *kept)}
     names = output_names([photo.relative for photo in photos], bits)
     jobs, taken = [], {}
     for photo, name in zip(photos, names, strict=True):

@@ -142,9 +142,10 @@ def convert(load, source, target, *, origin=None, **options) -> str:
       The network's name and size: "DPED with 401,475 parameters".
 
     Raises:
-      ValueError: what the importer raises.
+      ValueError: what the importer raises, or weights that are not finite.
     """
     model = load(source, **options)
+    networks.check_finite(model, source)
     name, hyperparameters = models.describe(model.module)
     networks.save(
         target,

@@ -6,7 +6,7 @@ import sys
 import urllib.parse
 
 from bilateral_jax import atomic
-from bilateral_jax.checkpoints import trees
+from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.cli import import_weights
 from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
@@ -37,7 +37,7 @@ def find_enhancer(name: str) -> entry_lib.Entry:
 
 
 def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
-    """Downloads and imports a network, unless that was done before.
+    """Downloads and imports a network, unless that was done before; a damaged one is made again.
 
     Args:
       entry: of the catalogue.
@@ -58,7 +58,7 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
     target = cache_lib.entry_folder(entry, cache) / "model" if out is None else pathlib.Path(out)
     if out is not None:
         import_weights.check_target(target)
-    elif sources is None and trees.steps(target):
+    elif sources is None and _holds_network(target, entry):
         return target
     atomic.check_folder(cache)
     if entry.publication.kind == "nima":
@@ -80,6 +80,18 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
         raise
     print(f"{entry.name}: imported, {what}", file=sys.stderr)
     return target
+
+
+def _holds_network(target, entry):
+    """Whether a folder of the cache holds the imported network; damage to it is said."""
+    if not trees.steps(target):
+        return False
+    try:
+        networks.load(target, 0)
+    except trees.DamagedCheckpointError as error:
+        print(f"{entry.name}: {error}; it is imported again", file=sys.stderr)
+        return False
+    return True
 
 
 def _download(entry, cache):

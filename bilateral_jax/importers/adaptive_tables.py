@@ -169,7 +169,7 @@ def _read(source, network, wanted):
         name.startswith("backbone.model.conv1") for name in variables
     ):
         raise ValueError(f"this {network} has a ResNet-18 in front, which is not built here")
-    if np.ndim(conv) != 4 or np.ndim(variables.get(wanted)) not in (2, 4):
+    if np.ndim(conv) != 4 or 0 in conv.shape or np.ndim(variables.get(wanted)) not in (2, 4):
         raise ValueError(
             f"there are no kernels of a backbone or no {wanted}, so this is no {network}; the "
             f"first names: {variables_lib.first_names(variables)}"

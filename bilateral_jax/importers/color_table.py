@@ -8,13 +8,16 @@ from bilateral_jax import images, models
 from bilateral_jax.importers.formats import cube, failures, hald
 from bilateral_jax.models import model as model_lib
 
+_HALD = (".png", ".tif", ".tiff", ".bmp")
+
 
 @failures.importer
 def load(source, *, interpolation: str = "tetrahedral") -> model_lib.Model:
     """Builds a network from a file of a table.
 
     Args:
-      source: a `.cube` file, or a Hald image (PNG or TIFF).
+      source: a `.cube` file, or a Hald image (PNG, TIFF or BMP: lossy formats mix the colours of
+        neighbouring pixels, which are distant ones in the table).
       interpolation: see `table_lookup`.
 
     Returns:
@@ -27,9 +30,12 @@ def load(source, *, interpolation: str = "tetrahedral") -> model_lib.Model:
     path = pathlib.Path(source)
     if path.suffix.lower() == cube.SUFFIX:
         return from_table(cube.read(path), interpolation=interpolation)
-    if path.suffix.lower() not in images.READABLE_SUFFIXES:
-        suffixes = ", ".join(images.READABLE_SUFFIXES)
-        raise ValueError(f"{path} must be a .cube file or a Hald image ({suffixes})")
+    if path.suffix.lower() not in _HALD:
+        lossy = path.suffix.lower() in images.READABLE_SUFFIXES
+        reason = "; other formats of images may change colours" if lossy else ""
+        raise ValueError(
+            f"{path} must be a .cube file or a Hald image ({', '.join(_HALD)}){reason}"
+        )
     values = hald.table(images.read(path).pixels)
     return from_table(cube.Table(values), interpolation=interpolation)
 

@@ -8,6 +8,7 @@ The layers are numbered through, with the resizing, leaky ReLUs and dropout betw
 weights lie in two files, one of the tables and one of the classifier.
 """
 
+import os
 import re
 
 import numpy as np
@@ -46,6 +47,8 @@ def load(source, *, classifier=None) -> model_lib.Model:
     first = variables.get("model.1.weight")
     if not tables or np.ndim(first) != 4:
         missing = "are no tables 0.LUT, 1.LUT, ..." if not tables else "is no kernel model.1.weight"
+        if tables and isinstance(classifier, str | os.PathLike):
+            missing += f" in {classifier}"
         raise ValueError(
             f"there {missing}, so this is no image-adaptive 3D LUT; the first names: "
             f"{variables_lib.first_names(variables)}"

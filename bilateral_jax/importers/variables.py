@@ -64,10 +64,11 @@ def from_foreign(
     """
     leaves = tree_paths.flatten(model_lib.variable_shapes(module))
     checked = check(module, variables, original)
-    filled = {
-        path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
-        for path, leaf in leaves.items()
-    }
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite
+        filled = {
+            path: np.asarray(checked[original(path)[0]], np.float32).reshape(leaf.shape)
+            for path, leaf in leaves.items()
+        }
     tree = tree_paths.nest(filled)
     return model_lib.Model(tree["params"], tree.get("batch_stats", {}), module)
 

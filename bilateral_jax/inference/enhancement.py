@@ -71,7 +71,7 @@ def enhance(
         )
     if not np.isfinite(conditions).all():
         raise ValueError(f"conditions must be finite, got {conditions}")
-    if isinstance(strength, bool) or not 0 <= strength <= 1:
+    if not _in_unit_interval(strength):
         raise ValueError(f"strength must be in [0, 1], got {strength!r}")
     run = _METHODS[type(method)]
     options = {"method": method, "tile_rows": tile_rows, "conditions": conditions}
@@ -87,6 +87,12 @@ def enhance(
             f"is; a smaller tile_rows (--tile-rows) may help ({str(error).splitlines()[0]})"
         ) from error
     return out if strength == 1 else _blend(image, out, float(strength))
+
+
+def _in_unit_interval(value):
+    value = np.asarray(value)
+    real = any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    return real and value.ndim == 0 and bool(0 <= value <= 1)
 
 
 def _blend(image, out, strength):

@@ -118,7 +118,7 @@ def _fill(stream, address, size, sha256, progress):
             raise ConnectionError(f"{address} answers {error.code} ({error.reason})") from None
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
+                raise OSError(error.errno, error.strerror, stream.name) from None
             done = stream.seek(0, os.SEEK_END)
             idle = 0 if done > furthest else idle + 1
             furthest = max(furthest, done)
@@ -145,8 +145,7 @@ def _receive(stream, address, size, sha256, progress):
         request.add_header("Range", f"bytes={done}-")
         if known:
             request.add_header("If-Range", known)
-    opener = urllib.request.build_opener(_Redirects)
-    with opener.open(request, timeout=_SECONDS) as answer:
+    with _answer(request) as answer:
         done, total = _position(answer, done, stream, progress)
         expected = total if size is None else size
         if total is not None and (total != expected or total > (size or MOST)):
@@ -157,6 +156,14 @@ def _receive(stream, address, size, sha256, progress):
         done = _append(stream, answer, done, size, address, progress)
     if expected is not None and done < expected:
         raise ConnectionResetError(f"the connection ended after {done:,} of {expected:,} bytes")
+
+
+def _answer(request):
+    """Opens a connection; a redirect to what is no address counts as one that failed."""
+    try:
+        return urllib.request.build_opener(_Redirects).open(request, timeout=_SECONDS)
+    except ValueError as error:
+        raise ConnectionError(f"it redirects to what is no address ({error})") from None
 
 
 def _append(stream, answer, done, size, address, progress):

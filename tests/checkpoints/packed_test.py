@@ -69,8 +69,17 @@ def test_other_files_are_refused(checkpoint, tmp_path, monkeypatch):
         file.write_bytes(content)
         with pytest.raises(trees.DamagedCheckpointError, match="x.npz is no packed network"):
             packed.load(file)
-    description = np.frombuffer(b'{"name": "HDRNetCurves"}', np.uint8)
-    for arrays in ({"a": np.zeros(3)}, {"description": description}):
+    text = '{"name": "HDRNetCurves", "metadata": {}, "hyperparameters": %s}'
+    described, listed = (
+        {"description": np.frombuffer((text % h).encode(), np.uint8)} for h in ("{}", "[1]")
+    )
+    for arrays in (
+        {"a": np.zeros(3)},
+        {"description": np.frombuffer(b'{"name": "HDRNetCurves"}', np.uint8)},
+        listed,
+        described | {"params/a": np.zeros(3), "params/a/b": np.zeros(3)},
+        described | {"params/a": np.zeros(3, complex)},
+    ):
         np.savez(file, **arrays)
         with pytest.raises(trees.DamagedCheckpointError, match="x.npz is no packed network"):
             packed.load(file)

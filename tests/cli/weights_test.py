@@ -148,6 +148,31 @@ def test_a_download_that_fails(server, photo, tmp_path, capsys, name, expected):
     assert not list((tmp_path / "cache").rglob("model"))
 
 
+def test_a_damaged_network_in_the_cache_is_imported_again(server, photo, tmp_path, capsys):
+    assert run("enhance", photo, tmp_path / "a.png", "--weights", "tiny") == 0
+    model = tmp_path / "cache" / "tiny-01234567" / "model"
+    for number, command in enumerate((["weights", "get"], ["enhance", photo, tmp_path / "b.png"])):
+        (model / "0" / "digests.json").write_text("{")
+        server.requests.clear()
+        capsys.readouterr()
+        assert run(*command, *["--weights"] * number, "tiny") == 0
+        assert "digests.json cannot be read; it is imported again" in capsys.readouterr().err
+        assert not server.requests, "the files were there"
+        networks.load(model, 0)
+    expected = images.read(tmp_path / "a.png").pixels
+    np.testing.assert_array_equal(images.read(tmp_path / "b.png").pixels, expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_weights_that_are_not_finite_are_not_imported(network, tmp_path, capsys, value):
+    variables = {name: np.float64(array) for name, array in can.to_variables(network[0]).items()}
+    next(iter(variables.values())).flat[0] = value
+    np.savez(tmp_path / "net.npz", **variables)
+    assert run("import", "can", tmp_path / "net.npz", tmp_path / "out") == 1
+    assert "net.npz holds NaN or infinite weights in 1 of " in one_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_not_verified_is_said_and_goes_if_it_is_no_network(server, tmp_path, capsys):
     server.content = b"<html>Please log in</html>"
     assert run("weights", "get", "anonymous") == 1

@@ -137,6 +137,8 @@ def test_the_input_is_not_changed():
         ),
         (np.zeros((4, 4, 3), np.float32), {"strength": 1.5}, ValueError, r"in \[0, 1\], got 1.5"),
         (np.zeros((4, 4, 3), np.float32), {"strength": float("nan")}, ValueError, "got nan"),
+        (np.zeros((4, 4, 3), np.float32), {"strength": "0.5"}, ValueError, r"1\], got '0.5'"),
+        (np.zeros((4, 4, 3), np.float32), {"strength": None}, ValueError, r"1\], got None"),
     ],
 )
 def test_bad_arguments_are_named(image, options, error, message):

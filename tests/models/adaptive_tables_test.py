@@ -297,5 +297,9 @@ def test_other_networks_are_named():
             load({"a": np.zeros(3)})
         with pytest.raises(ValueError, match=f"this {name} has a ResNet-18 in front"):
             load({"backbone.model.conv1.weight": np.zeros((64, 3, 7, 7))})
+    variables = importer.to_variables(small("SepLUT"))
+    variables["backbone.0.0.weight"] = variables["backbone.0.0.weight"][:0]
+    with pytest.raises(ValueError, match="no kernels of a backbone .* so this is no SepLUT"):
+        importer.load_seplut(variables)
     with pytest.raises(ValueError, match="positions must be one of"):
         models.create("SVDLUT", {"positions": "published"})

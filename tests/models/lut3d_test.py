@@ -139,7 +139,7 @@ def test_imported_files_enhance_on_the_command_line(tmp_path, zipped, normalised
     assert restored.module == network.module
 
 
-def test_other_weights_are_named():
+def test_other_weights_are_named(tmp_path):
     tables, classifier = importer.to_variables(small(net_input_size=256))
     with pytest.raises(ValueError, match="no tables 0.LUT.*; the first names: model.1.bias"):
         importer.load(classifier)
@@ -149,6 +149,10 @@ def test_other_weights_are_named():
         importer.load({**tables, **classifier, "1.LUT": np.zeros((3, 5, 5))})
     with pytest.raises(ValueError, match="model.99.bias"):
         importer.load({**tables, **classifier, "model.99.bias": np.zeros(3)})
+    with pytest.raises(ValueError, match="LUTs.npz .* no kernel model.1.weight in .*other.npz, so"):
+        np.savez(tmp_path / "LUTs.npz", **tables)
+        np.savez(tmp_path / "other.npz", a=np.zeros(3))
+        importer.load(tmp_path / "LUTs.npz", classifier=tmp_path / "other.npz")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Downloads from a local server: whole, resumed, bounded, checked. 1 s."""
 
+import errno
 import fcntl
 import hashlib
 import http.client
@@ -131,6 +132,22 @@ def test_not_found(server, tmp_path):
     with pytest.raises(ConnectionError, match=r"/absent/f answers 404 \(Not Found\)"):
         download.file(f"{server.address}/absent/f", tmp_path / "f", **CHECKED)
     assert left(tmp_path) == [] and len(server.requests) == 1
+
+
+def test_a_redirect_to_what_is_no_address(server, tmp_path):
+    with pytest.raises(ConnectionError, match="/nowhere/f cannot be reached: it redirects to what"):
+        download.file(f"{server.address}/nowhere/f", tmp_path / "f", **CHECKED)
+    assert left(tmp_path) == []
+
+
+def test_a_full_disk_is_named_with_the_file(server, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(download, "_append", full)
+    with pytest.raises(OSError, match=r"No space left on device.*\.part") as caught:
+        download.file(f"{server.address}/good/f", tmp_path / "f", **CHECKED)
+    assert caught.value.errno == errno.ENOSPC and len(server.requests) == 1
 
 
 def test_offline(tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ Reference: Adobe 2013, "Cube LUT specification", version 1.0. `LUT_3D_INPUT_RANG
 """
 
 import dataclasses
-import io
+import itertools
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _RANGES = ("LUT_3D_INPUT_RANGE", "LUT_1D_INPUT_RANGE")
 _DOMAIN = ("DOMAIN_MIN", "DOMAIN_MAX")
 _LEAST_BYTES = len("0 0 0\n")
 _MOST_BYTES = 1 << 30
+_LINES = 1 << 16  # parsed at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,17 +57,19 @@ def read(path) -> Table:
     Raises:
       FileNotFoundError: no such file.
       ValueError: no size or two, one out of range, another number of lines than it announces, a
-        line that is not three finite numbers, a domain that is empty, or an unknown keyword.
+        line that is not three finite numbers, a domain that is empty in float32, or an unknown
+        keyword.
     """
     path = pathlib.Path(path)
     with failures.named(path, "a .cube file"):
-        if path.stat().st_size > _MOST_BYTES:
+        length = path.stat().st_size
+        if length > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES >> 20} MB")
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
-        keywords, body = _header(text.replace("\r\n", "\n").replace("\r", "\n"))
-        kind, size = _size(keywords, len(body))
-        count = size**3 if kind == "LUT_3D_SIZE" else size
-        values = _numbers(body, count)
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            keywords, lines, first = _header(file)
+            kind, size = _size(keywords, length)
+            count = size**3 if kind == "LUT_3D_SIZE" else size
+            values = _numbers(lines, count, first)
         if kind == "LUT_3D_SIZE":
             values = values.reshape(size, size, size, 3).transpose(2, 1, 0, 3)
         low, high = _domain(keywords)
@@ -108,20 +112,17 @@ def write(path, table: Table):
     atomic.write_text(path, "\n".join(lines) + "\n")
 
 
-def _header(text):
-    """The keywords `{name: rest of the line}` and the text behind them."""
-    keywords, start = {}, 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        line = text[start:end].strip()
-        if line and not line.startswith("#"):
-            name, *rest = line.split(maxsplit=1)
-            if not name[0].isalpha() or name.lower() in ("nan", "inf", "infinity"):
-                break
-            _keep(keywords, name.upper(), "".join(rest))
-        start = end + 1
-    return keywords, text[start:]
+def _header(file):
+    """The keywords `{name: rest of the line}`, the lines behind them and the first one's number."""
+    keywords, number = {}, 0
+    for number, line in enumerate(file, 1):
+        name, *rest = line.split(maxsplit=1) or [""]
+        if not name or name.startswith("#"):
+            continue
+        if not name[0].isalpha() or name.lower() in ("nan", "inf", "infinity"):
+            return keywords, itertools.chain([line], file), number
+        _keep(keywords, name.upper(), "".join(rest).strip())
+    return keywords, iter(()), number + 1
 
 
 def _keep(keywords, name, rest):
@@ -150,16 +151,36 @@ def _size(keywords, length):
     return kind, size
 
 
-def _numbers(body, count):
-    values = np.loadtxt(io.StringIO(body), np.float32, comments="#", ndmin=2)
-    if values.shape != (count, 3):
+def _numbers(lines, count, first):
+    """The table's nodes `[count, 3]`; `first` is the number of the first line in the file."""
+    parts, found = [np.zeros((0, 3), np.float32)], 0
+    while found <= count and (batch := list(itertools.islice(lines, _LINES))):
+        parts.append(_parsed(batch, first))
+        found, first = found + len(parts[-1]), first + len(batch)
+    if found != count:
+        has = "more" if found > count else found
+        raise ValueError(f"its size announces {count} lines of 3 numbers, it has {has}")
+    return np.concatenate(parts)
+
+
+def _parsed(lines, first):
+    """The numbers of some lines, `[rows, 3]`; a wrong line is found by taking each alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        try:
+            values = np.loadtxt(lines, np.float32, comments="#", ndmin=2)
+        except ValueError:
+            values = None
+    if values is not None and not values.size:
+        return np.zeros((0, 3), np.float32)
+    if values is not None and values.shape[1] == 3 and np.isfinite(values).all():
+        return values
+    if len(lines) == 1:
         raise ValueError(
-            f"its size announces {count} lines of 3 numbers, it has {values.shape[0]} of "
-            f"{values.shape[1]}"
+            f"line {first} must be three finite numbers, got {lines[0].strip()[:40]!r}"
         )
-    if not np.isfinite(values).all():
-        raise ValueError("it has numbers that are not finite")
-    return values
+    parts = [_parsed([line], first + k) for k, line in enumerate(lines)]
+    return np.concatenate(parts)
 
 
 def _domain(keywords):
@@ -187,8 +208,11 @@ def _floats(name, text, count):
 
 
 def _check_domain(low, high):
-    if not all(np.isfinite([*low, *high])) or not all(a < b for a, b in zip(low, high)):
+    """Checks that colours can be told apart in the domain, in float32, as they are looked up."""
+    with np.errstate(over="ignore"):
+        width = np.float32(high) - np.float32(low)
+    if not all(np.isfinite(width)) or not all(width >= np.finfo(np.float32).tiny):
         raise ValueError(
-            f"DOMAIN_MIN must be below DOMAIN_MAX in every channel, got {tuple(low)} and "
-            f"{tuple(high)}"
+            "DOMAIN_MIN must be below DOMAIN_MAX in every channel, as float32, got "
+            f"{tuple(low)} and {tuple(high)}"
         )

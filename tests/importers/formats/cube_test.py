@@ -60,14 +60,30 @@ def test_red_runs_fastest_and_what_the_format_allows_is_read(tmp_path):
         ("LUT_3D_SIZE 1\n" + body(1), "must be an int from 2 to 256, got '1'"),
         ("LUT_3D_SIZE 4096\n" + body(8), "must be an int from 2 to 256, got '4096'"),
         ("LUT_3D_SIZE " + "9" * 10_000 + "\n", "must be an int from 2 to 256, got '9999"),
-        ("LUT_3D_SIZE 256\n" + body(8), "256 announces 16777216 lines, which 88 bytes cannot"),
+        ("LUT_3D_SIZE 256\n" + body(8), "256 announces 16777216 lines, which 104 bytes cannot"),
         ("LUT_1D_SIZE 65537\n" + body(8), "must be an int from 2 to 65536"),
-        ("LUT_3D_SIZE 2\n" + body(7), "announces 8 lines of 3 numbers, it has 7 of 3"),
-        ("LUT_3D_SIZE 2\n" + body(9), "announces 8 lines of 3 numbers, it has 9 of 3"),
-        ("LUT_3D_SIZE 2\n" + body(8, "0.5 0.25 1 1\n"), "it has 8 of 4"),
-        ("LUT_3D_SIZE 2\n" + body(8, "0.5 nan 1\n"), "numbers that are not finite"),
-        ("LUT_3D_SIZE 2\n" + body(7) + "1 x 2\n", "could not convert string 'x'"),
+        ("LUT_3D_SIZE 2\n" + body(7), "announces 8 lines of 3 numbers, it has 7$"),
+        ("LUT_3D_SIZE 2\n" + body(9), "announces 8 lines of 3 numbers, it has more$"),
+        (
+            "LUT_3D_SIZE 2\n" + body(8, "0.5 0.25 1 1\n"),
+            "line 2 must be three finite numbers, got '0.5",
+        ),
+        (
+            "LUT_3D_SIZE 2\n" + body(8, "0.5 nan 1\n"),
+            "line 2 must be three finite numbers, got '0.5 nan",
+        ),
+        (
+            "LUT_3D_SIZE 2\n" + body(7) + "1 x 2\n",
+            "line 9 must be three finite numbers, got '1 x 2'",
+        ),
+        (
+            "LUT_3D_SIZE 2\n# only\n# comments, no numbers at all\n",
+            "announces 8 lines of 3 numbers, it has 0$",
+        ),
+        ("LUT_3D_SIZE 2\n" + body(8) + "DOMAIN_MAX 2 2 2\n", "line 10 must be three finite"),
         ("LUT_3D_SIZE 2\nDOMAIN_MAX 0 1 1\n" + body(8), "DOMAIN_MIN must be below DOMAIN_MAX"),
+        ("LUT_3D_SIZE 2\nDOMAIN_MAX 1 1 1e39\n" + body(8), "below DOMAIN_MAX .* as float32"),
+        ("LUT_3D_SIZE 2\nDOMAIN_MAX 1 1 1e-42\n" + body(8), "below DOMAIN_MAX .* as float32"),
         ("LUT_3D_SIZE 2\nDOMAIN_MAX 1 1\n" + body(8), "DOMAIN_MAX must be 3 numbers, got '1 1'"),
         ("LUT_3D_SIZE 2\nGAMMA 2.2\n" + body(8), "it has the keyword 'GAMMA'; known are TITLE"),
         ("\x89PNG\r\n\x1a\n", "it has the keyword|and has neither"),
@@ -96,6 +112,18 @@ def test_what_no_file_can_hold_is_not_written(tmp_path, table, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_of_many_lines_is_read_in_parts_and_a_wrong_line_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(cube, "_LINES", 4)
+    cube.write(tmp_path / "x.cube", cube.Table(VALUES))
+    np.testing.assert_array_equal(cube.read(tmp_path / "x.cube").values, VALUES)
+    lines = (tmp_path / "x.cube").read_text().splitlines()
+    path = written(tmp_path / "y.cube", "\n".join([*lines[:20], "# half", "0 0", *lines[20:]]))
+    with pytest.raises(
+        ValueError, match="y.cube .* line 22 must be three finite numbers, got '0 0'"
+    ):
+        cube.read(path)
+
+
 def test_a_hald_image_holds_the_table_it_was_made_by(tmp_path):
     identity = hald.identity(2)
     assert identity.shape == (8, 8, 3)
@@ -110,6 +138,9 @@ def test_a_hald_image_holds_the_table_it_was_made_by(tmp_path):
         images.write(tmp_path / "other.png", np.zeros((*shape, 3), np.uint8))
         with pytest.raises(ValueError, match=message):
             color_table.load(tmp_path / "other.png")
+    with pytest.raises(ValueError, match="x.jpg must be .* other formats of images may change"):
+        images.write(tmp_path / "x.jpg", images.to_integer(identity, 8))
+        color_table.load(tmp_path / "x.jpg")
     with pytest.raises(ValueError, match="x.txt must be a .cube file or a Hald image"):
         color_table.load(written(tmp_path / "x.txt", "1"))
 
@@ -156,3 +187,13 @@ def test_a_table_on_the_command_line(tmp_path, capsys):
     assert "--step and --network choose from a --checkpoint" in capsys.readouterr().err
     assert run(*words, tmp_path / "none.cube", "--overwrite") == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_an_output_never_replaces_the_table(tmp_path, capsys):
+    images.write(tmp_path / "in.png", np.zeros((5, 6, 3), np.uint8))
+    images.write(tmp_path / "hald.png", images.to_integer(hald.identity(2), 8))
+    content = (tmp_path / "hald.png").read_bytes()
+    table = tmp_path / "hald.png"
+    assert run("enhance", tmp_path / "in.png", table, "--table", table, "--overwrite") == 1
+    assert "hald.png is an input; choose another path" in capsys.readouterr().err
+    assert (tmp_path / "hald.png").read_bytes() == content
