@@ -1,7 +1,6 @@
 """A network with its parameters as one pytree that is called on images."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import flax
@@ -14,7 +13,7 @@ from bilateral_jax.models import inference_methods
 
 
 # Two models are equal if they are the same object, so that `jax.jit(model)` finds a hash.
-@functools.partial(flax.struct.dataclass, eq=False)
+@flax.struct.dataclass(eq=False)
 class Model:
     """Parameters and batch statistics of a network, with the network itself as a static field.
 
