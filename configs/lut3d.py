@@ -3,7 +3,8 @@
 Command: python -m experiments.train --config=configs/lut3d.py --workdir=RUN
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
 Data: `PAIRS/input/NAME` and `PAIRS/target/NAME`, the same names in both, 8 or 16 bit; the paper has
-  MIT-Adobe FiveK at a short side of 480 pixels, expert C, 4,500 photos.
+  MIT-Adobe FiveK at a short side of 480 pixels, expert C, 4,500 photos. Photos smaller than the
+  crop of 384 x 384 are refused: give --config.batches.crop a smaller number for them.
 Result: depends on the pairs. The published weights (docs/lut3d.md) give 24.66 dB on five FiveK
   photos, their inputs 23.18; for the paper's 498 photos 25.2 to 25.3 dB are published, and
   others who trained it again report 18 to 23.7. With the paper's learning rate a step on one photo

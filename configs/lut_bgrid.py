@@ -3,7 +3,8 @@
 Command: python -m experiments.train --config=configs/lut_bgrid.py --workdir=RUN
            --config.data.train.root=PAIRS --config.data.heldout.root=HELDOUT
 Data: `PAIRS/input/NAME` and `PAIRS/target/NAME`, the same names in both, 8 or 16 bit; the paper has
-  MIT-Adobe FiveK at a short side of 480 pixels, expert C, 4,500 photos.
+  MIT-Adobe FiveK at a short side of 480 pixels, expert C, 4,500 photos. Photos smaller than the
+  crop of 384 x 384 are refused: give --config.batches.crop a smaller number for them.
 Result: not trained here at this length. The published weights, which `python -m bilateral_jax
   import lut-bgrid` reads, are measured in docs/published_enhancers.md.
 Cost: 464 k parameters.

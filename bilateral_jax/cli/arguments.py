@@ -41,21 +41,25 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} ({self.prog} --help says more)\n")
 
 
-def add_checkpoint(command, *, or_others: bool = False):
+def add_checkpoint(command, *, or_weights: bool = False, or_others: bool = False):
     """Adds `--checkpoint`, `--step` and `--network`, which say which network to load.
 
     Args:
       command: the sub-command's `argparse.ArgumentParser`.
+      or_weights: also add `--weights`, which takes the place of `--checkpoint`; one of the two is
+        required.
       or_others: also add `--table` and `--weights`, either of which takes the place of
         `--checkpoint`; with none of the three it is the package's default network.
     """
     what = {"metavar": "RUN", "help": "work directory of a run, or a model"}
     if or_others:
         what["help"] += " (default: the network that ships with the package)"
-        group = command.add_mutually_exclusive_group()
+    if or_others or or_weights:
+        group = command.add_mutually_exclusive_group(required=not or_others)
         group.add_argument("--checkpoint", **what)
-        text = "colour table in place of a network: a .cube file or a Hald image"
-        group.add_argument("--table", metavar="FILE", help=text)
+        if or_others:
+            text = "colour table in place of a network: a .cube file or a Hald image"
+            group.add_argument("--table", metavar="FILE", help=text)
         text = "published network, downloaded once; `bilateral-jax weights` lists them"
         group.add_argument("--weights", metavar="NAME", help=text)
     else:

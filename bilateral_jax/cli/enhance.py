@@ -100,7 +100,7 @@ def run(
       Exit code: 0, or 1 if a photo failed, or was left since its output exists and neither
       `overwrite` nor `skip_existing` says what to do.
     """
-    published = _published(weights, step, network)
+    published = published_networks.find(weights, step, network)
     sources, target = [pathlib.Path(source) for source in sources], pathlib.Path(target)
     into_folder = enhance_jobs.goes_into_folder(sources, target)
     found = photo_paths.find(sources, recursive=recursive, exclude=[target])
@@ -124,9 +124,7 @@ def run(
     if ready:
         atomic.check_folder(target if into_folder else target.parent)
         if published:
-            checkpoint = published_networks.get(published)
-            if published.caution:
-                errors.print_line(f"{published.name}: {published.caution}")
+            checkpoint = published_networks.get_for_photos(published)
         model = _load(checkpoint, table, step, network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
@@ -136,15 +134,6 @@ def run(
     is_default = checkpoint is None and table is None
     _print_summary(enhanced, failed, len(existing), found.left_out, recursive, is_default)
     return int(failed > 0 or (bool(existing) and not skip_existing))
-
-
-def _published(weights, step, network):
-    """The entry of the catalogue, looked up before the work."""
-    if weights is None:
-        return None
-    if step is not None or network is not None:
-        raise ValueError("--step and --network choose from a --checkpoint; --weights has none")
-    return published_networks.find_enhancer(weights)
 
 
 def _load(checkpoint, table, step, network):

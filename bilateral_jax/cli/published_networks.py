@@ -2,12 +2,13 @@
 
 import os
 import pathlib
+import shlex
 import sys
 import urllib.parse
 
 from bilateral_jax import atomic
 from bilateral_jax.checkpoints import networks, trees
-from bilateral_jax.cli import import_weights
+from bilateral_jax.cli import errors, import_weights
 from bilateral_jax.weights import cache as cache_lib
 from bilateral_jax.weights import catalogue
 from bilateral_jax.weights import entry as entry_lib
@@ -34,6 +35,27 @@ def find_enhancer(name: str) -> entry_lib.Entry:
             f"--weights {name} does not enhance photos ({entry.purpose}), expected one of: {names}"
         )
     return entry
+
+
+def find(weights, step, network) -> entry_lib.Entry | None:
+    """Looks up the network of the options `--weights`, `--step` and `--network`, before the work.
+
+    Args:
+      weights: name of an entry, or None.
+      step: of a checkpoint; must be None with `weights`.
+      network: likewise.
+
+    Returns:
+      The entry, or None without `weights`.
+
+    Raises:
+      ValueError: as `find_enhancer`, or `step` or `network` is given, too.
+    """
+    if weights is None:
+        return None
+    if step is not None or network is not None:
+        raise ValueError("--step and --network choose from a --checkpoint; --weights has none")
+    return find_enhancer(weights)
 
 
 def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
@@ -63,6 +85,8 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
     atomic.check_folder(cache)
     if entry.publication.kind == "nima":
         import h5py  # noqa: F401  a missing package is named before the download
+    if not entry.verified:
+        print(f"{entry.name}: not verified, its checksum is not known", file=sys.stderr)
     if sources is None:
         files = _download(entry, cache)
     else:
@@ -74,12 +98,34 @@ def get(entry, *, sources=None, cache=None, out=None) -> pathlib.Path:
             what = import_weights.convert(
                 load, target=scratch, origin=entry.address(entry.files[0]), **files
             )
-    except ValueError:
-        if not entry.verified:  # a page of an access point, say; the next try is a new download
-            cache_lib.remove_files(entry, cache)
-        raise
+    except ValueError as error:
+        if entry.verified:
+            raise
+        cache_lib.remove_files(entry, cache)  # a page of an access point, say; it is not kept
+        if sources is None:
+            raise
+        given = " ".join(str(source) for source in sources)
+        raise ValueError(f"{given}: these are no weights of {entry.name}: {error}") from None
     print(f"{entry.name}: imported, {what}", file=sys.stderr)
     return target
+
+
+def get_for_photos(entry) -> pathlib.Path:
+    """Downloads and imports a network as `get`, and prints what goes wrong with usual photos.
+
+    Args:
+      entry: of the catalogue.
+
+    Returns:
+      The checkpoint's folder.
+
+    Raises:
+      ConnectionError, ValueError, OSError: as `get`.
+    """
+    path = get(entry)
+    if entry.caution:
+        errors.print_line(f"{entry.name}: {entry.caution}")
+    return path
 
 
 def _holds_network(target, entry):
@@ -102,8 +148,6 @@ def _download(entry, cache):
         f"licence: {entry.publication.licence}",
         file=sys.stderr,
     )
-    if not entry.verified:
-        print(f"{entry.name}: not verified, its checksum is not known", file=sys.stderr)
     import tqdm
 
     bar = tqdm.tqdm(
@@ -118,8 +162,9 @@ def _download(entry, cache):
 
 def _by_hand(entry):
     """What to do without a network."""
-    names = [file.name for file in entry.files]
+    paths = " and ".join(file.path for file in entry.files)
+    names = " ".join(shlex.quote(file.name) for file in entry.files)
     return (
-        f"by hand: download {' and '.join(names)} from {entry.publication.page} and run "
-        f"bilateral-jax weights get {entry.name} --from {' '.join(names)}"
+        f"by hand: download {paths} from {entry.publication.page} and run "
+        f"bilateral-jax weights get {entry.name} --from {names}"
     )

@@ -4,7 +4,7 @@ import pathlib
 
 from bilateral_jax import atomic, images
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.cli import arguments, errors, photo_paths
+from bilateral_jax.cli import arguments, errors, photo_paths, published_networks
 from bilateral_jax.importers.formats import cube
 from bilateral_jax.inference import by_pixel
 
@@ -14,7 +14,7 @@ def add_arguments(command):
     add = command.add_argument
     add("photo", metavar="IN", help="photo from which the network predicts its parameters")
     add("target", metavar="OUT.cube", help="file to write; its folder is made")
-    arguments.add_checkpoint(command)
+    arguments.add_checkpoint(command, or_weights=True)
     arguments.add_reading(command)
     add(
         "--nodes",
@@ -25,13 +25,14 @@ def add_arguments(command):
     add("--overwrite", action="store_true", help="replace a file that exists; never the photo")
 
 
-def run(photo, target, *, checkpoint, step, network, nodes, overwrite, **reading) -> int:
+def run(photo, target, *, checkpoint, weights, step, network, nodes, overwrite, **reading) -> int:
     """Writes the table.
 
     Args:
       photo: the photo.
       target: `.cube` file.
-      checkpoint: a run's work directory or an exported model.
+      checkpoint: a run's work directory or an exported model; None with `weights`.
+      weights: name of a published network, downloaded if it was not before; None without.
       step: of the run; None for the newest.
       network: of a run with several; None for the one that is shipped.
       nodes: of the table along each axis.
@@ -45,12 +46,15 @@ def run(photo, target, *, checkpoint, step, network, nodes, overwrite, **reading
       ValueError: another suffix, a file that exists, or a network whose result at a pixel depends
         on more than the pixel's colour.
     """
+    published = published_networks.find(weights, step, network)
     photo, target = pathlib.Path(photo), pathlib.Path(target)
     if target.suffix.lower() != cube.SUFFIX:
         raise ValueError(f"the output {target} must end in {cube.SUFFIX}")
     if target.exists() and not overwrite:
         raise ValueError(f"the output {target} exists; --overwrite replaces it")
     atomic.check_folder(target.parent)
+    if published:
+        checkpoint = published_networks.get_for_photos(published)
     model = networks.load_model(checkpoint, step, network=network)
     networks.check_finite(model, checkpoint)
     notes = photo_paths.Notes()

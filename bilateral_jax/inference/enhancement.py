@@ -48,7 +48,7 @@ def enhance(
       and rounded.
 
     Raises:
-      TypeError: a dtype that is neither floating nor uint8 nor uint16.
+      TypeError: no array, or a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
         conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
         `tile_rows` is not a positive int; `strength` is not in [0, 1]; an image of integers for
@@ -56,7 +56,7 @@ def enhance(
       MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)
-    image = np.asarray(image)
+    image = _array(image)
     if image.ndim != 3 or image.shape[-1] != 3 or 0 in image.shape:
         raise ValueError(f"image must be [h, w, 3] with at least one pixel, got {image.shape}")
     if image.dtype not in (np.uint8, np.uint16) and not jnp.issubdtype(image.dtype, jnp.floating):
@@ -71,7 +71,7 @@ def enhance(
         )
     if not np.isfinite(conditions).all():
         raise ValueError(f"conditions must be finite, got {conditions}")
-    if not _in_unit_interval(strength):
+    if not _is_fraction(strength):
         raise ValueError(f"strength must be in [0, 1], got {strength!r}")
     run = _METHODS[type(method)]
     options = {"method": method, "tile_rows": tile_rows, "conditions": conditions}
@@ -89,7 +89,18 @@ def enhance(
     return out if strength == 1 else _blend(image, out, float(strength))
 
 
-def _in_unit_interval(value):
+def _array(image):
+    array = np.asarray(image)
+    if array.dtype == object:
+        raise TypeError(
+            f"image must be an array of pixels (of a photo that was read: photo.pixels), got "
+            f"{type(image).__name__}"
+        )
+    return array
+
+
+def _is_fraction(value):
+    """Whether a value is a number in [0, 1]; text, True and NaN are none."""
     value = np.asarray(value)
     real = any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.floating, jnp.integer))
     return real and value.ndim == 0 and bool(0 <= value <= 1)

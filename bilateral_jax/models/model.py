@@ -12,7 +12,8 @@ from bilateral_jax import tree_paths
 from bilateral_jax.models import inference_methods
 
 
-@flax.struct.dataclass
+# Two models are equal if they are the same object, so that `jax.jit(model)` finds a hash.
+@flax.struct.dataclass(eq=False)
 class Model:
     """Parameters and batch statistics of a network, with the network itself as a static field.
 

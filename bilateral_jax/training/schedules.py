@@ -97,7 +97,7 @@ def _step(peak, steps, *, boundaries, factor=0.1):
     if not at or sorted(set(at)) != at or not 0 < at[0] <= at[-1] < steps:
         raise ValueError(
             "boundaries must be fractions of the training between 0 and 1, rising, at least a step "
-            f"apart, got {tuple(boundaries)}"
+            f"apart, got {tuple(boundaries)} with {steps} steps"
         )
     return optax.piecewise_constant_schedule(peak, dict.fromkeys(at, factor))
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 
 from bilateral_jax import atomic
-from bilateral_jax.weights import download
+from bilateral_jax.weights import catalogue, download
 from bilateral_jax.weights import entry as entry_lib
 
 
@@ -85,7 +85,8 @@ def copy(
       cache: as `folder` returns it.
       sources: the files, in any order, or folders that hold them; of files with fixed names in one
         folder (TensorFlow's), one is enough. A file is recognised by its checksum, whatever its
-        name; one whose checksum is not known by its name, or by being the only one.
+        name; one whose checksum is not known by its name, or by being the only one, unless it has
+        the checksum of another entry.
 
     Returns:
       Name of the importer's argument -> file.
@@ -132,12 +133,33 @@ def _candidates(entry, sources):
     return list(dict.fromkeys(found))
 
 
+def _without_others(entry, file, candidates):
+    """The candidates but for those whose checksum is that of another file of the catalogue."""
+    owners = {path: _owner(path) for path in candidates}
+    if candidates and all(owners.values()):
+        path, (other, known) = next(iter(owners.items()))
+        raise ValueError(
+            f"{path} is the file {known.path} of {other.name}, expected {file.path} of {entry.name}"
+        )
+    return [path for path in candidates if not owners[path]]
+
+
+def _owner(path):
+    """The entry and its file whose checksum a local file has; None without."""
+    for entry in catalogue.ENTRIES:
+        for file in entry.files:
+            if file.sha256 and download.matches(path, sha256=file.sha256, size=file.size):
+                return entry, file
+    return None
+
+
 def _choose(entry, file, candidates):
     """The candidate that is a file of the entry."""
     fits = [p for p in candidates if download.matches(p, sha256=file.sha256, size=file.size)]
     if file.sha256 is None:
         named = [path for path in fits if path.name == file.name]
         fits = named or (fits if len(entry.files) == len(candidates) == 1 else [])
+        fits = _without_others(entry, file, fits)
     if fits:
         return fits[0]
     expected = f"the name {file.name}" if file.sha256 is None else f"the SHA-256 {file.sha256}"

@@ -137,7 +137,7 @@ def test_get_from_a_file(server, network, tmp_path, capsys):
     "name, expected",
     [
         ("wrong", "expected 0000"),
-        ("absent", "answers 404 (Not Found); by hand: download net.npz from https://tiny.invalid"),
+        ("absent", "answers 404 (Not Found); by hand: download absent/net.npz from https://tiny"),
         ("breaks", "was interrupted after "),
     ],
 )
@@ -178,6 +178,23 @@ def test_what_is_not_verified_is_said_and_goes_if_it_is_no_network(server, tmp_p
     assert run("weights", "get", "anonymous") == 1
     assert "anonymous: not verified, its checksum is not known" in capsys.readouterr().err
     assert not list((tmp_path / "cache").rglob("net.npz"))
+    (tmp_path / "page.npz").write_bytes(server.content)
+    assert run("weights", "get", "anonymous", "--from", tmp_path / "page.npz") == 1
+    said = capsys.readouterr().err
+    assert "anonymous: not verified, its checksum is not known" in said
+    assert f"error: {tmp_path / 'page.npz'}: these are no weights of anonymous: " in said
+    assert not list((tmp_path / "cache").rglob("net.npz"))
+
+
+def test_the_file_of_another_entry_is_no_file_without_a_checksum(server, tmp_path, capsys):
+    (tmp_path / "net.npz").write_bytes(server.content)
+    for source in (tmp_path / "net.npz", tmp_path):
+        assert run("weights", "get", "anonymous", "--from", source) == 1
+        assert (
+            "net.npz is the file good/net.npz of tiny, expected good/net.npz of anonymous"
+            in one_line(capsys)
+        )
+    assert not list((tmp_path / "cache").rglob("net.npz"))
 
 
 @pytest.mark.parametrize(
@@ -199,6 +216,17 @@ def test_weights_or_checkpoint(photo, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run("enhance", photo, tmp_path / "a.png", "--weights", "svdlut", "--checkpoint", "RUN")
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_table_takes_published_weights(server, photo, tmp_path, capsys):
+    assert run("table", photo, tmp_path / "x.cube", "--weights", "special") == 1
+    assert "special: made for special photos\n" in (said := capsys.readouterr().err)
+    assert "error: CAN has no colour table" in said
+    assert run("table", photo, tmp_path / "x.cube", "--weights", "critic") == 1
+    assert "critic does not enhance photos" in one_line(capsys)
+    with pytest.raises(SystemExit):
+        run("table", photo, tmp_path / "x.cube")
+    assert "one of the arguments --checkpoint --weights is required" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
