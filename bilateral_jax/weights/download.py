@@ -197,9 +197,11 @@ def _position(answer, done, stream, progress):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not from https to an address without it."""
+    """Follows redirects to http and https, but not from https to an address without it."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if not newurl.lower().startswith(("http:", "https:")):
+            raise urllib.error.URLError(f"it redirects to {newurl}, expected http or https")
         if req.type == "https" and not newurl.lower().startswith("https:"):
             raise urllib.error.URLError(f"it redirects to {newurl}, which is not encrypted")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

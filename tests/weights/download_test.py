@@ -169,13 +169,19 @@ def test_the_proxy_of_the_environment(server, tmp_path, monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-def test_no_redirect_away_from_encryption():
-    request = download.urllib.request.Request("https://a.invalid/f")
+@pytest.mark.parametrize(
+    ("address", "target", "message"),
+    [
+        ("https://a.invalid/f", "http://b.invalid/f", "http://b.invalid/f, which is not encrypted"),
+        ("http://a.invalid/f", "ftp://b.invalid/f", "ftp://b.invalid/f, expected http or https"),
+        ("https://a.invalid/f", "file:///f", "file:///f, expected http or https"),
+    ],
+)
+def test_redirects_that_are_refused(address, target, message):
+    request = download.urllib.request.Request(address)
     headers = http.client.HTTPMessage()
-    with pytest.raises(OSError, match="http://b.invalid/f, which is not encrypted"):
-        download._Redirects().redirect_request(
-            request, None, 302, "Found", headers, "http://b.invalid/f"
-        )
+    with pytest.raises(OSError, match=message):
+        download._Redirects().redirect_request(request, None, 302, "Found", headers, target)
 
 
 def test_one_process_at_a_time(server, tmp_path):
