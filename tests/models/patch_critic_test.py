@@ -26,7 +26,7 @@ def convolved(x, kernel, bias, stride):
     """One zero on every side."""
     padded = np.pad(x, [(1, 1), (1, 1), (0, 0)])
     rows, columns = ((n + 2 - 4) // stride + 1 for n in x.shape[:2])
-    out = np.zeros((rows, columns, kernel.shape[-1]))
+    out = np.zeros((rows, columns, kernel.shape[-1]), x.dtype)
     for i in range(rows):
         for j in range(columns):
             patch = padded[i * stride : i * stride + 4, j * stride : j * stride + 4]
@@ -35,7 +35,8 @@ def convolved(x, kernel, bias, stride):
 
 
 def by_loops(critic, image):
-    x, strided = image.astype(np.float64), critic.module.strided
+    """The scores `[h, w]` of an image; complex ones for derivatives by a complex step."""
+    x, strided = image.astype(np.result_type(image, np.float64)), critic.module.strided
     for i in range(strided + 2):
         layer = critic.params["last" if i == strided + 1 else f"conv_{i}"]
         kernel = layer["kernel"].astype(np.float64)
@@ -46,8 +47,9 @@ def by_loops(critic, image):
         if i == strided + 1:
             return x[..., 0]
         if i and critic.module.norm == "instance":
-            x = (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + 1e-5)
-        x = np.where(x > 0, x, 0.2 * x)
+            x = x - x.mean((0, 1))
+            x = x / np.sqrt((x**2).mean((0, 1)) + 1e-5)
+        x = np.where(x.real > 0, x, 0.2 * x)
     raise AssertionError
 
 
