@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
+from bilateral_jax.losses import blurred, features, reconstruction, variation
 
 # The published code's blur, its 1-D profile from the middle outwards.
 TAPS = (
@@ -61,6 +61,19 @@ def test_blurred_color_agrees_with_scipy(blur):
     )
 
 
+def test_a_cropped_blur_is_the_middle_of_the_whole_one():
+    """Where nothing depends on what lies beyond the image: a constant stays what it is."""
+    image = np.random.default_rng(0).random((2, 24, 31, 3), np.float32)
+    whole, cropped = (blurred.blur_image(image, crop=crop) for crop in (False, True))
+    assert whole.shape == image.shape and cropped.shape == (2, 4, 11, 3)
+    np.testing.assert_allclose(cropped, whole[:, 10:-10, 10:-10], atol=1e-6)
+    constant = jnp.full((21, 22, 1), 0.7)
+    np.testing.assert_allclose(blurred.blur_image(constant, crop=True), 0.7, atol=1e-6)
+    assert float(blurred.blur_image(constant)[0, 0, 0]) < 0.3
+    checkerboard = 0.05 * (-1.0) ** np.add.outer(np.arange(40), np.arange(40))[..., None]
+    assert np.abs(blurred.blur_image(checkerboard, crop=True)).max() < 1e-4
+
+
 def test_total_variation_in_both_forms():
     image = np.random.default_rng(0).random((2, 3, 5, 4, 3))
     down, right = np.diff(image, axis=2), np.diff(image, axis=3)
@@ -79,43 +92,6 @@ def test_content_loss_in_both_forms():
     np.testing.assert_allclose(code, (difference**2).mean((1, 2, 3)), rtol=1e-5)
     paper = features.content_loss(a, b, features=halved, form="paper")
     np.testing.assert_allclose(paper, np.sqrt((difference**2).sum((1, 2, 3))) / 18, rtol=1e-5)
-
-
-def test_adversarial_losses_in_all_forms():
-    logits = np.random.default_rng(0).normal(size=(2, 3, 2)) * 3
-    odds = np.exp(logits[..., 0] - logits[..., 1])
-    real, generated = odds / (1 + odds), 1 / (1 + odds)  # softmax as a sigmoid
-    expected = {
-        "minimax": np.log(generated),
-        "non_saturating": -np.log(real),
-        "hinge": -np.log(odds),
-    }
-    for form, values in expected.items():
-        actual = adversarial.generator_loss(logits.astype(np.float32), form=form)
-        np.testing.assert_allclose(actual, values, rtol=1e-4, err_msg=form)
-    mask = np.array([[True, False, True], [False, False, True]])
-    entropy = -np.log(np.where(mask, real, generated))
-    hinge = np.maximum(0, 1 - np.where(mask, 1, -1) * np.log(odds))
-    for form, values in {"minimax": entropy, "non_saturating": entropy, "hinge": hinge}.items():
-        actual = adversarial.critic_loss(logits.astype(np.float32), mask, form=form)
-        np.testing.assert_allclose(actual, values, rtol=1e-4, atol=1e-6, err_msg=form)
-
-
-def test_probabilities_are_clipped_to_1e_10():
-    """Below that the published code has no gradient either."""
-    logits = jnp.array([100.0, -100.0])
-    value, gradient = jax.value_and_grad(adversarial.generator_loss)(logits)
-    assert abs(float(value) - np.log(1e-10)) < 1e-4 and not np.any(gradient)
-    value, gradient = jax.value_and_grad(adversarial.critic_loss)(-logits, True)
-    assert abs(float(value) + np.log(1e-10)) < 1e-4 and not np.any(gradient)
-
-
-def test_gradient_penalty_is_the_squared_gradient_norm_of_the_margin():
-    weights = jnp.array(np.random.default_rng(0).normal(size=(2 * 3 * 3, 2)), jnp.float32)
-    images = jnp.array(np.random.default_rng(1).random((4, 2, 3, 3)), jnp.float32)
-    penalty = adversarial.gradient_penalty(lambda x: x.reshape(4, -1) ** 2 @ weights, images)
-    gradient = 2 * np.asarray(images).reshape(4, -1) * np.asarray(weights[:, 0] - weights[:, 1])
-    np.testing.assert_allclose(penalty, (gradient**2).sum(-1), rtol=1e-5)
 
 
 def test_gradients_are_finite_for_equal_images():
@@ -144,6 +120,11 @@ def test_gradients_are_finite_for_equal_images():
             "or a positive deviation, got 'gauss'",
         ),
         (lambda x: blurred.blurred_color(x, x, blur=0.0), "or a positive deviation, got 0.0"),
+        (
+            lambda x: blurred.blur_image(x, crop=True),
+            r"must be \[\*b, h, w, c\] with h and w above 20, got \(4, 4, 3\)",
+        ),
+        (lambda x: blurred.blur_image(x[0]), r"with h and w above 0, got \(4, 3\)"),
         (lambda x: variation.total_variation(x, form="l1"), 'form must be "code" or "paper"'),
         (lambda x: variation.total_variation(x[:1]), "with h and w at least 2, got"),
         (
@@ -151,12 +132,6 @@ def test_gradients_are_finite_for_equal_images():
             r"must give \[\*b, h, w, c\]",
         ),
         (lambda x: features.content_loss(x, x, features=abs, form="l1"), 'form must be "code" or'),
-        (lambda x: adversarial.generator_loss(x), r"logits must be \[\*b, 2\], got \(4, 4, 3\)"),
-        (lambda x: adversarial.generator_loss(x[..., :2], form="wgan"), "form must be one of"),
-        (
-            lambda x: adversarial.critic_loss(x[..., :2], x[0, 0] > 0),
-            r"real must be \[\*b\] = \(4, 4\)",
-        ),
     ],
 )
 def test_errors_name_the_argument(call, message):
