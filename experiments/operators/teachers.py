@@ -14,26 +14,29 @@ from bilateral_jax.data.synthetic import operator_targets
 from bilateral_jax.filters import operators
 
 
-def pairs(*, photos, cache=None, keep_equal=False, **teacher):
+def pairs(*, photos, cache=None, keep_equal=False, keep_grey=False, strength=1.0, **teacher):
     """Makes a source of pairs: photos, and the teacher's output for each.
 
     Args:
       photos: section of a source of photos, as `data.registry.make` takes it.
       cache: folder that keeps the targets; None keeps them in memory.
       keep_equal: leave pairs whose input and target are equal as they are.
+      keep_grey: the target of a photo without colours has none either.
+      strength: weight of the teacher's output in the target, in [0, 1]; the photo has the rest.
       **teacher: as for `find`.
 
     Returns:
       An `operator_targets.OperatorTargets`.
 
     Raises:
-      ValueError: as `find`, or as the source of photos.
+      ValueError: as `find` and `operator_targets.OperatorTargets`, or as the source of photos.
       TypeError: as `find`.
     """
     function, label = find(**teacher)
     return operator_targets.OperatorTargets(
-        registry.make(**photos), function, label=label, cache=cache, keep_equal=keep_equal
-    )
+        registry.make(**photos), function,
+        label=label, cache=cache, keep_equal=keep_equal, keep_grey=keep_grey, strength=strength,
+    )  # fmt: skip
 
 
 def find(*, checkpoint=None, operator=None, conditions=(), options=None):

@@ -28,7 +28,11 @@ class Dulled(views.View):
       saturation: (least, most) factor of the saturation in linear light, drawn uniformly.
       contrast: (least, most) factor of the display values' distance from 0.5, drawn uniformly.
       cast: largest gain or loss of a channel in stops, drawn uniformly for each.
+      window: (least, most) side of the window of the photo that is taken as the photo, relative to
+        the photo's own sides, drawn uniformly, and so is its position: other compositions.
       untouched: the part of the elements, drawn at random, whose input is the photo itself.
+      grey: the part of the elements, drawn at random, whose input and target have no colours: their
+        luminance in linear light.
       seed: of all of these.
       rounds: passes over the photos, each with other parameters.
 
@@ -39,7 +43,8 @@ class Dulled(views.View):
 
     def __init__(
         self, photos, *, stops=(-1.2, 0.1), saturation=(0.6, 0.95), contrast=(0.75, 1.0),
-        cast=0.1, untouched=0.125, seed=0, rounds=1,
+        cast=0.1, window=(1.0, 1.0), untouched=0.125, grey=0.0, seed=0,
+        rounds=1,
     ):  # fmt: skip
         ranges = {"stops": stops, "saturation": saturation, "contrast": contrast}
         for name, (least, most) in ranges.items():
@@ -47,14 +52,17 @@ class Dulled(views.View):
                 raise ValueError(
                     f"{name} must be (least, most), finite, factors at least 0; got {least, most}"
                 )
-        if not 0 <= cast < math.inf or not 0 <= untouched <= 1 or rounds < 1:
+        if not 0 <= cast < math.inf or not 0 <= untouched <= 1 or not 0 <= grey <= 1 or rounds < 1:
             raise ValueError(
-                "cast must be at least 0, untouched in [0, 1] and rounds at least 1; "
-                f"got {cast}, {untouched} and {rounds}"
+                "cast must be at least 0, untouched and grey in [0, 1] and rounds at least 1; "
+                f"got {cast}, {untouched}, {grey} and {rounds}"
             )
+        if not 0 < window[0] <= window[1] <= 1:
+            raise ValueError(f"window must be (least, most) in (0, 1], got {tuple(window)}")
         super().__init__(photos)
+        self._window = tuple(window)
         self._ranges = {name: tuple(range_) for name, range_ in ranges.items()}
-        self._cast, self._untouched = cast, untouched
+        self._cast, self._untouched, self._grey = cast, untouched, grey
         self._seed, self._rounds = seed, rounds
 
     def __len__(self) -> int:
@@ -80,11 +88,12 @@ class Dulled(views.View):
         name = element["name"] + (f"_dull{round_}" if round_ else "")
         rng = np.random.default_rng((self._seed, index))
         untouched = rng.uniform() < self._untouched
-        return {
-            "input": photo if untouched else self._dull(photo, rng),
-            "target": photo,
-            "name": name,
-        }
+        if self._window[0] < 1:
+            photo = _random_window(photo, rng.uniform(*self._window), rng)
+        dull = photo if untouched else self._dull(photo, rng)
+        if rng.uniform() < self._grey:
+            photo, dull = without_colors(photo), without_colors(dull)
+        return {"input": dull, "target": photo, "name": name}
 
     def _dull(self, photo, rng):
         draws = {name: np.float32(rng.uniform(*range_)) for name, range_ in self._ranges.items()}
@@ -94,3 +103,24 @@ class Dulled(views.View):
         flat = color.linear_to_srgb(np.clip(linear, 0, 1)) - np.float32(_MID_GREY)
         flat = flat * draws["contrast"] + np.float32(_MID_GREY)
         return images.to_integer(flat, images.bit_depth(photo))
+
+
+def _random_window(photo, scale, rng):
+    """A view of a part of the photo with sides `scale` times as long, at a random position."""
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    top, left = (rng.integers(0, photo.shape[i] - (height, width)[i] + 1) for i in range(2))
+    return photo[top : top + height, left : left + width]
+
+
+def without_colors(photo) -> np.ndarray:
+    """Gives each pixel the grey of its luminance in linear light.
+
+    Args:
+      photo: uint8 or uint16 `[h, w, 3]`, sRGB.
+
+    Returns:
+      The same shape and dtype; the three channels are equal.
+    """
+    grey = color.luminance(color.srgb_to_linear(images.to_float(photo)))[..., None]
+    pixels = images.to_integer(np.clip(color.linear_to_srgb(grey), 0, 1), images.bit_depth(photo))
+    return np.repeat(pixels, 3, axis=-1)

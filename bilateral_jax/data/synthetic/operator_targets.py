@@ -14,7 +14,7 @@ import numpy as np
 
 from bilateral_jax import images
 from bilateral_jax.data.sources import views
-from bilateral_jax.data.synthetic import demo_photos
+from bilateral_jax.data.synthetic import demo_photos, dulled
 
 
 class OperatorTargets(views.View):
@@ -29,11 +29,22 @@ class OperatorTargets(views.View):
       cache: folder that keeps the targets as PNG files for later runs; None keeps them in memory.
       keep_equal: an element of `photos` whose own target equals its input keeps that target: a
         photo that needs no change.
+      keep_grey: the target of a photo without colours has none either, see
+        `dulled.without_colors`: enhancers tint such photos.
+      strength: weight of the operator's result in the target, in [0, 1]; the photo has the rest.
+
+    Raises:
+      ValueError: `strength` is not in [0, 1].
     """
 
-    def __init__(self, photos, operator, *, label: str, cache=None, keep_equal: bool = False):
+    def __init__(
+        self, photos, operator, *, label: str, cache=None, keep_equal: bool = False,
+        keep_grey: bool = False, strength: float = 1.0,
+    ):  # fmt: skip
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be in [0, 1], got {strength!r}")
         super().__init__(photos)
-        self._keep_equal = keep_equal
+        self._keep_equal, self._keep_grey, self._strength = keep_equal, keep_grey, strength
         self._operator, self._label = operator, label
         self._folder = None if cache is None else pathlib.Path(cache)
         self._kept, self._lock = {}, threading.Lock()
@@ -75,8 +86,18 @@ class OperatorTargets(views.View):
                 f"{pixels.shape}"
             )
         keep = self._keep_equal and np.array_equal(pixels, element.get("target"))
-        target = pixels if keep else self._target(pixels)
+        target = pixels if keep else self._weakened(pixels, self._target(pixels))
+        if self._keep_grey and (pixels == pixels[..., :1]).all():
+            target = dulled.without_colors(target)
         return {"input": pixels, "target": target, "name": element["name"]}
+
+    def _weakened(self, pixels, target):
+        """The weighted mean of a photo and the result of the operator, which alone is cached."""
+        if self._strength == 1:
+            return target
+        image, result = images.to_float(pixels), images.to_float(target)
+        mean = image + np.float32(self._strength) * (result - image)
+        return images.to_integer(mean, images.bit_depth(pixels))
 
     def _target(self, pixels):
         key = hashlib.sha256(repr((self._label, pixels.shape, pixels.dtype.str)).encode())

@@ -44,6 +44,51 @@ def test_elements_depend_on_seed_and_index():
     assert other[4]["input"].mean() != source[4]["input"].mean()
 
 
+def test_a_window_is_a_part_of_the_photo_at_a_random_position():
+    rows, columns = np.mgrid[:20, :30].astype(np.uint8)
+    photo = np.stack([rows, columns, rows + columns], axis=-1)
+    photos = [{"image": photo, "name": "ramp"}]
+    windows = dulled.Dulled(photos, window=(0.5, 0.5), untouched=1.0, rounds=30)
+    corners = set()
+    for i in range(30):
+        pair = windows[i]
+        top, left = map(int, pair["input"][0, 0, :2])
+        corners.add((top, left))
+        np.testing.assert_array_equal(pair["input"], photo[top : top + 10, left : left + 15])
+        np.testing.assert_array_equal(pair["target"], pair["input"])
+    assert len(corners) > 20 and {top for top, _ in corners} >= {0, 10}
+    sizes = [
+        dulled.Dulled(photos, window=(0.3, 1.0), rounds=30)[i]["input"].shape for i in range(30)
+    ]
+    assert min(sizes) < (8,) and max(sizes) > (17,)
+    dull, whole = (dulled.Dulled(photos, window=w, seed=5)[0] for w in ((0.4, 0.6), (1.0, 1.0)))
+    assert dull["input"].shape == dull["target"].shape < whole["input"].shape == photo.shape
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_some_photos_have_no_colours(dtype):
+    photos = [{"image": PHOTOS[0]["image"].astype(dtype) * (257 if dtype == np.uint16 else 1)}]
+    photos[0]["name"] = "p"
+    plain, grey = (
+        dulled.Dulled(photos, rounds=200, untouched=0.3, grey=part) for part in (0.0, 0.25)
+    )
+    count = 0
+    for i in range(200):
+        pair = grey[i]
+        if (pair["input"] == pair["input"][..., :1]).all():
+            count += 1
+            assert (pair["target"] == pair["target"][..., :1]).all()
+            light = (images.to_float(one) for one in (plain[i]["input"], pair["input"]))
+            expected, found = (color.luminance(color.srgb_to_linear(one)) for one in light)
+            np.testing.assert_allclose(found, expected, atol=5e-3)
+            assert pair["target"].dtype == pair["input"].dtype == dtype
+        else:
+            np.testing.assert_array_equal(pair["input"], plain[i]["input"])
+    assert 30 < count < 75
+    again = dulled.without_colors(pair := dulled.without_colors(photos[0]["image"]))
+    np.testing.assert_array_equal(again, pair)
+
+
 def test_the_depth_is_kept():
     photos = [{"image": PHOTOS[0]["image"].astype(np.uint16) * 257, "name": "deep"}]
     pixels = dulled.Dulled(photos, untouched=0.0)[0]["input"]
@@ -71,7 +116,11 @@ def test_bad_arguments_are_named():
         ({"saturation": (-0.1, 1)}, "saturation must be .*factors at least 0"),
         ({"contrast": (1, float("nan"))}, "contrast must be"),
         ({"cast": -1}, "cast must be at least 0"),
-        ({"untouched": 1.5}, r"untouched in \[0, 1\]"),
+        ({"window": (0, 1)}, r"window must be \(least, most\) in \(0, 1\], got \(0, 1\)"),
+        ({"window": (0.8, 0.5)}, "window must be"),
+        ({"window": (0.5, float("nan"))}, "window must be"),
+        ({"untouched": 1.5}, r"untouched and grey in \[0, 1\]"),
+        ({"grey": -0.1}, r"untouched and grey in \[0, 1\]"),
         ({"rounds": 0}, "rounds at least 1"),
     ):
         with pytest.raises(ValueError, match=words):

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from bilateral_jax import images, inference, models
+from bilateral_jax import color, images, inference, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.synthetic import demo_photos, operator_targets
@@ -63,6 +63,42 @@ def test_the_cache_folder_is_reused_by_the_same_operator_only(tmp_path):
         source.exact(0)
     assert (first.calls, again.calls, other.calls) == (1, 0, 1)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_weaker_target_lies_between_the_photo_and_the_result(tmp_path, dtype):
+    """The cache keeps the operator's result: another strength computes nothing again."""
+    operator = Halved()
+    for strength in (1.0, 0.75, 0.0):
+        source = operator_targets.OperatorTargets(
+            Photos(dtype), operator, label="half", cache=tmp_path, strength=strength
+        )
+        photo, target = (source[0][name].astype(np.float64) for name in ("input", "target"))
+        expected = (1 - strength) * photo + strength * (photo // 2)
+        np.testing.assert_allclose(target, expected, rtol=0, atol=0.51)
+        assert source[0]["target"].dtype == dtype
+    assert operator.calls == 1
+    for strength in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=rf"strength must be in \[0, 1\], got {strength}"):
+            operator_targets.OperatorTargets(Photos(), operator, label="half", strength=strength)
+
+
+def test_the_target_of_a_grey_photo_stays_grey():
+    grey = np.random.default_rng(0).integers(0, 256, (5, 6, 1), np.uint8).repeat(3, -1)
+    photos = [{"image": grey, "name": "grey"}, Photos()[0] | {"name": "colours"}]
+    kept, tinted = (
+        operator_targets.OperatorTargets(
+            photos, lambda pixels: pixels // np.uint8([1, 2, 3]), label="tint", keep_grey=keep
+        )
+        for keep in (True, False)
+    )
+    tint = grey // np.uint8([1, 2, 3])
+    np.testing.assert_array_equal(tinted[0]["target"], tint)
+    expected = color.linear_to_srgb(color.luminance(color.srgb_to_linear(images.to_float(tint))))
+    for channel in range(3):
+        found = images.to_float(kept[0]["target"][..., channel])
+        np.testing.assert_allclose(found, expected, atol=0.51 / 255)
+    np.testing.assert_array_equal(kept[1]["target"], tinted[1]["target"])
 
 
 def test_threads_compute_a_target_once_and_the_source_pickles():
