@@ -127,6 +127,7 @@ def run(
             checkpoint = published_networks.get_for_photos(published)
         model = _load(checkpoint, table, step, network)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
+        options |= {"keep_grey": table is None}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)
     for line in notes.lines():
         errors.print_line(line)
@@ -171,7 +172,7 @@ def _enhance_all(model, jobs, notes, **options):
     return enhanced
 
 
-def _enhance_file(model, job, *, bits, quality, reading, **options):
+def _enhance_file(model, job, *, bits, quality, reading, keep_grey, **options):
     """Enhances a photo and gives sentences about what its output does not hold of it."""
     photo = images.read(job.source, **reading)
     suffix = job.target.suffix.lower()
@@ -184,6 +185,9 @@ def _enhance_file(model, job, *, bits, quality, reading, **options):
         notes.append("JPEG holds 8 bits per channel: 16 were rounded to 8")
     pixels = images.to_bits(photo.pixels, 16) if bits == 16 else photo.pixels
     pixels = images.to_bits(inference.enhance(model, pixels, **options), bits)
+    if keep_grey and not photo.grey and not images.has_colors(photo.pixels):
+        pixels = images.without_colors(pixels)
+        notes.append("a photo without colours stays without; only a --table may tint it")
     alpha = None if photo.alpha is None else images.to_bits(photo.alpha, bits)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     photo = dataclasses.replace(photo, pixels=pixels, alpha=alpha)

@@ -17,6 +17,8 @@ from bilateral_jax.images.files import write_photo as write_photo
 from bilateral_jax.images.formats import MAX_PIXELS as MAX_PIXELS
 from bilateral_jax.images.metadata import fit_metadata as fit_metadata
 from bilateral_jax.images.photo import Photo as Photo
+from bilateral_jax.images.photo import has_colors as has_colors
+from bilateral_jax.images.photo import without_colors as without_colors
 from bilateral_jax.pixels import as_float as as_float
 from bilateral_jax.pixels import bit_depth as bit_depth
 from bilateral_jax.pixels import to_bits as to_bits
@@ -35,11 +37,13 @@ __all__ = [
     "decode",
     "encode_png",
     "fit_metadata",
+    "has_colors",
     "inspect",
     "read",
     "to_bits",
     "to_float",
     "to_integer",
+    "without_colors",
     "write",
     "write_photo",
 ]

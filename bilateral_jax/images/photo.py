@@ -112,6 +112,29 @@ def from_channels(stored, **attributes) -> Photo:
     return Photo(np.ascontiguousarray(pixels), alpha=alpha, grey=grey, **attributes)
 
 
+def has_colors(pixels) -> bool:
+    """Whether the three channels of any pixel differ.
+
+    Files of black-and-white photos are often RGB, and have none.
+
+    Args:
+      pixels: uint8 or uint16 `[h, w, 3]`.
+    """
+    return not all(np.array_equal(pixels[..., 0], pixels[..., i]) for i in (1, 2))
+
+
+def without_colors(pixels) -> np.ndarray:
+    """Replaces every pixel by its luma (BT.709), rounded, in three equal channels.
+
+    Args:
+      pixels: uint8 or uint16 `[h, w, 3]`.
+
+    Returns:
+      Array of the same shape and dtype.
+    """
+    return np.repeat(_luma(pixels)[..., None], 3, axis=-1)
+
+
 def is_grey_palette(palette: bytes) -> bool:
     """Whether all colours of a palette are grey.
 

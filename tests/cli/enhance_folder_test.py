@@ -259,6 +259,26 @@ def test_alpha_grey_frames_and_sizes(tmp_path, enhance, capsys):
     assert "16 x 12 pixels are more than the limit of 191" in capsys.readouterr().err
 
 
+def test_black_and_white_photos_stored_as_rgb_are_not_tinted(tmp_path, capsys):
+    grey = np.repeat(PIXELS[..., :1], 3, axis=-1)
+    images.write(tmp_path / "rgb.png", grey)
+    images.write_photo(tmp_path / "grey.png", images.photo.from_channels(PIXELS[..., 0]))
+    for name in ("rgb", "grey"):
+        command = ["enhance", tmp_path / f"{name}.png", tmp_path / f"{name}_out.png"]
+        assert command_line.main([str(argument) for argument in command]) == 0
+    assert "without colours stays without; only a --table" in capsys.readouterr().err
+    outs = [images.read(tmp_path / f"{name}_out.png") for name in ("rgb", "grey")]
+    np.testing.assert_array_equal(outs[0].pixels, outs[1].pixels)
+    assert (outs[0].grey, outs[1].grey) == (False, True)
+    assert not images.has_colors(outs[0].pixels) and (outs[0].pixels != grey).any()
+
+    table = "LUT_3D_SIZE 2\n" + "0.5 0 0\n" * 8
+    (tmp_path / "red.cube").write_text(table)
+    command = ["enhance", tmp_path / "rgb.png", tmp_path / "red.png", "--table"]
+    assert command_line.main([str(argument) for argument in [*command, tmp_path / "red.cube"]]) == 0
+    assert images.has_colors(images.read(tmp_path / "red.png").pixels)
+
+
 def test_raw_photos(tmp_path, enhance, capsys, monkeypatch):
     pytest.importorskip("rawpy", reason="rawpy is not installed")
     fake_raw_files.write_dng(tmp_path / "a.dng", np.full((64, 64, 3), 0.4))
