@@ -52,10 +52,7 @@ def table_lookup(table, image, *, interpolation: str = "trilinear") -> jax.Array
         raise ValueError(
             f"image must end in 3 channels (red, green, blue), got shape {image.shape}"
         )
-    if interpolation not in table_corners.INTERPOLATIONS:
-        raise ValueError(
-            f"interpolation must be one of {table_corners.INTERPOLATIONS}, got {interpolation!r}"
-        )
+    table_corners.check_interpolation(interpolation)
     batch = checks.broadcast(table=table.shape[:-4], image=image.shape[:-3])
     out = table_primitives.lookup(
         bilateral.fold(table, batch, 4),
