@@ -36,7 +36,7 @@ class ColorTable(nn.Module):
                 "domain_min must be below domain_max in every channel, got "
                 f"{tuple(self.domain_min)} and {tuple(self.domain_max)}"
             )
-        table_corners.check_interpolation(self.interpolation)
+        tables.check_interpolation(self.interpolation)
 
     def setup(self):
         self.values = self.param("table", self._identity)

@@ -124,7 +124,7 @@ class ImageAdaptiveLUT(nn.Module):
             raise ValueError(
                 f"lowres_method must be one of {resize.METHODS}, got {self.lowres_method!r}"
             )
-        table_corners.check_interpolation(self.interpolation)
+        tables.check_interpolation(self.interpolation)
         super().__post_init__()
 
     def setup(self):

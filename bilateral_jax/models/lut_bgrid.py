@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax.models.layers import adaptive_transform, convolutions, image_features
-from bilateral_jax.ops import table_corners, tables
+from bilateral_jax.ops import tables
 
 
 class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
@@ -47,7 +47,7 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
     def __post_init__(self):
         super().__post_init__()
         adaptive_transform.check_positions(self.positions)
-        table_corners.check_interpolation(self.interpolation)
+        tables.check_interpolation(self.interpolation)
 
     def setup(self):
         self.features = image_features.ImageFeatures(self.width)

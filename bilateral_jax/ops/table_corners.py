@@ -39,19 +39,6 @@ _CORNERS = tuple(itertools.product((0, 1), repeat=3))
 _TILE_PIXELS = 1 << 15
 
 
-def check_interpolation(interpolation):
-    """Checks how a table is interpolated.
-
-    Args:
-      interpolation: the caller's argument or a network's field of that name.
-
-    Raises:
-      ValueError: it is none of `INTERPOLATIONS`.
-    """
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}")
-
-
 def lookup(table, image, directions=(), *, interpolation, dtype, tiled):
     """Looks every colour up: `out_c = sum_q weight_q table_qc`.
 

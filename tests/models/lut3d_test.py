@@ -103,7 +103,7 @@ def test_it_starts_at_the_identity_or_at_random_multiples_of_it():
         assert np.all(weights == 1) == identity_start
 
 
-def test_gradients_reach_every_layer_but_biases_before_a_norm():
+def test_gradients_reach_every_layer():
     def loss(model, image):
         return jnp.square(model(image) - 0.5).sum()
 
