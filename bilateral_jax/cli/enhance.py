@@ -138,7 +138,7 @@ def run(
 
 
 def _load(checkpoint, table, step, network):
-    """The network of a checkpoint, of a file of a colour table, or the one that ships with us."""
+    """The network of a checkpoint or of a colour table's file, or the default network."""
     if checkpoint is not None:
         model = networks.load_model(checkpoint, step, network=network)
         networks.check_finite(model, checkpoint)

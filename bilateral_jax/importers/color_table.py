@@ -44,11 +44,14 @@ def from_table(table: cube.Table, *, interpolation: str = "tetrahedral") -> mode
     """Builds a network from a table.
 
     Args:
-      table: the table and its domain.
+      table: the table, `[n_red, n_green, n_blue, 3]` or `[n, 3]`, and its domain.
       interpolation: see `table_lookup`.
 
     Returns:
       The model, a `ColorTable`.
+
+    Raises:
+      ValueError: fewer than 2 nodes, an empty domain, or an unknown interpolation.
     """
     fields = {
         "nodes": table.values.shape[:-1],

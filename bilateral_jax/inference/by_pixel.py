@@ -34,21 +34,8 @@ def enhance(model, image, *, method, tile_rows, conditions):
       ValueError: an image of integers for which the network gives NaN.
     """
     del conditions
-    parameters = predict(model, image)
-    colors = image.reshape(-1, 3)
-    count = _piece(len(colors), method, tile_rows and tile_rows * image.shape[1])
-    out = np.empty_like(colors)
-
-    def rendered():
-        for start in range(0, len(colors), count):
-            piece = colors[start : start + count]
-            padded = np.pad(piece, ((0, count - len(piece)), (0, 0)))
-            yield start, _render(model, padded, parameters)
-
-    for start, (piece, has_nan) in tiles.one_ahead(rendered()):
-        tiles.check_not_nan(has_nan)
-        part = out[start : start + count]
-        part[:] = np.asarray(piece)[: len(part)]
+    asked = tile_rows and tile_rows * image.shape[1]
+    out = _in_pieces(model, image.reshape(-1, 3), predict(model, image), method, asked)
     return out.reshape(image.shape)
 
 
@@ -80,7 +67,8 @@ def table(model, image, *, nodes: int = 33) -> np.ndarray:
       numbers if it looks colours up in a table of as many nodes.
 
     Raises:
-      ValueError: the network's result depends on more than a pixel's colour, or fewer than 2 nodes.
+      ValueError: the network's result depends on more than a pixel's colour, or `nodes` is not an
+        int of 2 or more.
     """
     method = inference_methods.declared(model.module)
     if not isinstance(method, inference_methods.ByPixel):
@@ -88,13 +76,30 @@ def table(model, image, *, nodes: int = 33) -> np.ndarray:
             f"{type(model.module).__name__} has no colour table: its result at a pixel depends "
             "on more than the pixel's colour"
         )
-    if nodes < 2:
-        raise ValueError(f"nodes must be at least 2, got {nodes}")
-    parameters = predict(model, image)
+    if not isinstance(nodes, int | np.integer) or nodes < 2:
+        raise ValueError(f"nodes must be an int of 2 or more, got {nodes!r}")
     axis = np.linspace(0, 1, nodes, dtype=np.float32)
-    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    values, _ = _render(model, colors, parameters)
-    return np.asarray(values).reshape(nodes, nodes, nodes, 3)
+    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    values = _in_pieces(model, colors.reshape(-1, 3), predict(model, image), method)
+    return values.reshape(colors.shape)
+
+
+def _in_pieces(model, colors, parameters, method, asked=None):
+    """Enhances colours `[n, 3]`, `asked` of them at a time."""
+    count = _piece(len(colors), method, asked)
+    out = np.empty_like(colors)
+
+    def rendered():
+        for start in range(0, len(colors), count):
+            piece = colors[start : start + count]
+            padded = np.pad(piece, ((0, count - len(piece)), (0, 0)))
+            yield start, _render(model, padded, parameters)
+
+    for start, (piece, has_nan) in tiles.one_ahead(rendered()):
+        tiles.check_not_nan(has_nan)
+        part = out[start : start + count]
+        part[:] = np.asarray(piece)[: len(part)]
+    return out
 
 
 def _piece(pixels, method, asked):

@@ -6,8 +6,6 @@ import jax.numpy as jnp
 from bilateral_jax.models import inference_methods
 from bilateral_jax.ops import table_corners, tables
 
-_FEATURES = 16  # numbers per pixel in a lookup: weights and indices of eight corners
-
 
 class ColorTable(nn.Module):
     """One colour table, or one curve per channel, for all images.
@@ -33,11 +31,12 @@ class ColorTable(nn.Module):
                 f"domain_min and domain_max must be three numbers each, got {self.domain_min!r} "
                 f"and {self.domain_max!r}"
             )
-        if self.interpolation not in table_corners.INTERPOLATIONS:
+        if not all(low < high for low, high in zip(self.domain_min, self.domain_max, strict=True)):
             raise ValueError(
-                f"interpolation must be one of {table_corners.INTERPOLATIONS}, "
-                f"got {self.interpolation!r}"
+                "domain_min must be below domain_max in every channel, got "
+                f"{tuple(self.domain_min)} and {tuple(self.domain_max)}"
             )
+        tables.check_interpolation(self.interpolation)
 
     def setup(self):
         self.values = self.param("table", self._identity)
@@ -58,10 +57,10 @@ class ColorTable(nn.Module):
     @property
     def inference_method(self):
         """By pixel, without parameters of the image."""
-        return inference_methods.ByPixel(features=_FEATURES)
+        return inference_methods.ByPixel(features=table_corners.FEATURES)
 
     def __call__(self, image):
-        """Looks the colours of images `[b, h, w, 3]` up: the same shape, unbounded."""
+        """Looks up the colours of images `[b, h, w, 3]`: the same shape, unbounded."""
         low, high = (
             jnp.asarray(x, jnp.float32).reshape(1, 1, 1, 3)
             for x in (self.domain_min, self.domain_max)
@@ -76,15 +75,15 @@ class ColorTable(nn.Module):
     enhance = __call__
 
     def samples(self, image):
-        """Nothing of an image is looked at."""
+        """Takes no samples of an image, since the table does not depend on it."""
         del image
         return ()
 
     def parameters(self, samples):
-        """There are none."""
+        """Passes the samples on: there are no parameters."""
         return samples
 
     def enhance_pixels(self, colors, parameters):
-        """Enhances colours `[n, 3]`."""
+        """Looks up colours `[n, 3]`: the same shape, unbounded."""
         del parameters
         return self(colors[None, None])[0, 0]

@@ -16,13 +16,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class ByGrid:
-    """A low-res input gives a bilateral grid; the image is rendered from it in tiles.
+    """A low-res input gives coefficients, such as a bilateral grid; they render the image in tiles.
 
     Methods of the network:
 
-        coefficients(lowres): `[b, n, n, 3]` to a grid.
+        coefficients(lowres): `[b, n, n, 3]` to a pytree of arrays with the leading axis b.
         plan_tile(corner, size, full_size): a `TilePlan`.
-        render_tile(grid, pixels, arrays): the planned tile, equal to that part of the whole image.
+        render_tile(coefficients, pixels, arrays): the planned tile, equal to that part of the whole
+          image.
 
     Attributes:
       net_input_size: side n of the low-res input.

@@ -21,8 +21,6 @@ from bilateral_jax.models.layers import convolutions, image_features
 from bilateral_jax.ops import table_corners, tables
 
 _STRIDES = 2**image_features.CONVOLUTIONS
-# Numbers per pixel while it is looked up: the weights and indices of eight corners.
-_FEATURES = 16
 
 
 def _uniform_bias(fan_in):
@@ -34,7 +32,7 @@ def _uniform_bias(fan_in):
 
 
 class _Encoder(nn.Module):
-    """Five convolutions of stride 2, one over all that is left: `[b, n, n, 3]` to `[b, outputs]`.
+    """Five convolutions of stride 2, then one without padding: `[b, n, n, 3]` to `[b, outputs]`.
 
     The five are `image_features.reduce`; the last one spans the remaining n / 32 positions.
     """
@@ -84,8 +82,8 @@ def _check_sizes(module, *names):
 class ImageAdaptiveLUT(nn.Module):
     """The network of the paper; 593,516 parameters as published for paired training.
 
-    The first basis table starts as the identity, the others as 0, and every weight as 1 plus what
-    random layers make of the image.
+    The first basis table starts as the identity and the others as 0; a weight starts as 1 plus the
+    output of randomly initialised layers.
 
     Attributes:
       tables: number of basis tables.
@@ -126,11 +124,7 @@ class ImageAdaptiveLUT(nn.Module):
             raise ValueError(
                 f"lowres_method must be one of {resize.METHODS}, got {self.lowres_method!r}"
             )
-        if self.interpolation not in table_corners.INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation must be one of {table_corners.INTERPOLATIONS}, "
-                f"got {self.interpolation!r}"
-            )
+        tables.check_interpolation(self.interpolation)
         super().__post_init__()
 
     def setup(self):
@@ -156,7 +150,7 @@ class ImageAdaptiveLUT(nn.Module):
     @property
     def inference_method(self):
         """By pixel, with the image's table as parameters."""
-        return inference_methods.ByPixel(features=_FEATURES)
+        return inference_methods.ByPixel(features=table_corners.FEATURES)
 
     def __call__(self, image, *, train: bool = False):
         """Enhances whole images.

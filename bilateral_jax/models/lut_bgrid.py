@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax.models.layers import adaptive_transform, convolutions, image_features
-from bilateral_jax.ops import table_corners, tables
+from bilateral_jax.ops import tables
 
 
 class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
@@ -29,7 +29,8 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
       slices: values sliced per colour channel.
       interpolation: of the table, "tetrahedral" or "trilinear".
       positions: where a pixel lies in the grids: "align_corners", or "integer_division" as the
-        published kernels have it, with which the grids act as curves; its weights need it.
+        published kernels have it, with which the grids act as curves; the published weights need
+        it.
       identity_start: start with the identity in the 1 x 1 layer instead of random colours.
     """
 
@@ -46,11 +47,7 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
     def __post_init__(self):
         super().__post_init__()
         adaptive_transform.check_positions(self.positions)
-        if self.interpolation not in table_corners.INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation must be one of {table_corners.INTERPOLATIONS}, "
-                f"got {self.interpolation!r}"
-            )
+        tables.check_interpolation(self.interpolation)
 
     def setup(self):
         self.features = image_features.ImageFeatures(self.width)
@@ -84,7 +81,7 @@ class LUTwithBGrid(adaptive_transform.AdaptiveTransform):
         }
 
     def render(self, coefficients, image, *, window: Any = None, train: bool = False):
-        """Applies a transform to images `[b, h, w, 3]`; see `__call__`. At least 0."""
+        """Applies a transform to images `[b, h, w, 3]`; see `__call__`. No value is negative."""
         del train
         slices = adaptive_transform.slice_channels(
             coefficients["grids"], image, window=window, positions=self.positions

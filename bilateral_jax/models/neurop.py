@@ -27,8 +27,7 @@ ROWS = 256  # of the reduced image that the encoder sees
 # limit, an aspect ratio of 16, bounds the memory; the original has neither.
 LEAST_COLUMNS, MOST_COLUMNS = 5, 16 * ROWS
 _SLOPE = 0.01  # of the operators' leaky ReLU
-# PyTorch's initial weights: uniform in +- 1 / sqrt(fan-in). Biases start at 0 here.
-_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+_INIT = convolutions.pytorch_uniform  # biases start at 0 here
 
 
 def reduced_size(height: int, width: int) -> tuple[int, int]:
@@ -165,7 +164,7 @@ class NeurOp(nn.Module):
         """Takes the pixels from which the reduced image is interpolated, in NumPy.
 
         The operators act on these pixels before they are interpolated, as they act on the whole
-        image: so the strengths are those of the whole image, and need 1024 rows of it at most.
+        image: so the strengths are those of the whole image, and need 512 rows of it at most.
 
         Args:
           image: `[h, w, 3]`, floats or integers.

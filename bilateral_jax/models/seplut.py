@@ -35,7 +35,7 @@ class SepLUT(adaptive_transform.AdaptiveTransform):
             self.table_ranks, 3 * self.table_nodes**3, identity, offset=False
         )
         self.curves = convolutions.Linear(
-            3 * self.curve_nodes, 0, activate=False, kernel_init=image_features.UNIFORM
+            3 * self.curve_nodes, 0, activate=False, kernel_init=convolutions.pytorch_uniform
         )
 
     def coefficients(self, lowres, *, train: bool = False, dropout_key: Any = None):
@@ -60,7 +60,7 @@ class SepLUT(adaptive_transform.AdaptiveTransform):
         }
 
     def render(self, coefficients, image, *, window: Any = None, train: bool = False):
-        """Applies a transform to images `[b, h, w, 3]`, wherever they lie; unbounded."""
+        """Applies a transform to images `[b, h, w, 3]`, whatever their window; unbounded."""
         del window, train
         curves = coefficients["curves"]
         grids = curves.reshape(*curves.shape[:2], 1, 1, curves.shape[-1], 1)

@@ -1,4 +1,6 @@
-"""SVDLUT: bilateral grids and a 3D colour table, each the sum of 2D planes; both see the input.
+"""SVDLUT: slices of bilateral grids plus lookups in a 3D colour table, all sums of 2D planes.
+
+Both are taken at the input's colours.
 
 A trilinear interpolation of a sum of planes is the sum of the planes' bilinear interpolations, so
 the planes of a channel are added up to one bilateral grid, and those of the colours to one table:
@@ -31,7 +33,8 @@ class SVDLUT(adaptive_transform.AdaptiveTransform):
       grids: grids per colour channel; their sum counts.
       ranks: learned arrays of the planes, and of their weights and offsets.
       positions: where a pixel lies in the grids: "align_corners", or "integer_division" as the
-        published kernels have it, with which the grids act as curves; its weights need it.
+        published kernels have it, with which the grids act as curves; the published weights need
+        it.
     """
 
     width: int = 8
@@ -85,7 +88,7 @@ class SVDLUT(adaptive_transform.AdaptiveTransform):
         }
 
     def render(self, coefficients, image, *, window: Any = None, train: bool = False):
-        """Applies a transform to images `[b, h, w, 3]`; see `__call__`. At least 0."""
+        """Applies a transform to images `[b, h, w, 3]`; see `__call__`. No value is negative."""
         del train
         slices = adaptive_transform.slice_channels(
             coefficients["grids"], image, window=window, positions=self.positions

@@ -32,6 +32,8 @@ from bilateral_jax.ops import reference
 INTERPOLATIONS = ("trilinear", "tetrahedral")
 # How often an interpolation can be differentiated in the colour before the result is 0.
 ORDERS = {"trilinear": 3, "tetrahedral": 1}
+# Numbers per pixel in a lookup: weights and indices of eight corners.
+FEATURES = 16
 
 _CORNERS = tuple(itertools.product((0, 1), repeat=3))
 _TILE_PIXELS = 1 << 15
@@ -59,11 +61,11 @@ def lookup(table, image, directions=(), *, interpolation, dtype, tiled):
         cell = _Cell(example, image.astype(wide), shape, interpolation)
         directions = [d.astype(wide) for d in directions]
         weights = [cell.directional(corner, directions) for corner in _CORNERS]
-        weights[0] = jnp.where(cell.lost, jnp.nan, weights[0])
+        weights[0] = jnp.where(cell.has_nan, jnp.nan, weights[0])
         # Computed once for a pixel, not again for every channel.
         weights, cell.first_node = jax.lax.optimization_barrier((weights, cell.first_node))
         parts = [
-            weight[..., None] * _taken(nodes, cell.node(corner))
+            weight[..., None] * _gather(nodes, cell.node(corner))
             for weight, corner in zip(weights, _CORNERS, strict=True)
         ]
         return functools.reduce(jnp.add, parts).astype(dtype)
@@ -96,13 +98,13 @@ def contract(values, table, image, directions=(), *, interpolation, dtype, tiled
         values = values.astype(wide)
         total = [jnp.zeros(image.shape[:-1], wide)] * 3
         for corner in _CORNERS:
-            node = _taken(nodes, cell.node(corner))
+            node = _gather(nodes, cell.node(corner))
             # A reduction over so short an axis would cost more than all the rest.
             product = sum(node[..., c] * values[..., c] for c in range(channels))
             for axis in range(3):
                 total[axis] += cell.directional(corner, directions, (axis,)) * product
         out = jnp.stack(total, axis=-1)
-        return jnp.where(cell.lost[..., None], jnp.nan, out).astype(dtype)
+        return jnp.where(cell.has_nan[..., None], jnp.nan, out).astype(dtype)
 
     return _over_pixels(pixels, (values, image, *directions), 3, dtype, tiled)
 
@@ -130,21 +132,24 @@ def splat(values, image, directions=(), *, table_shape, interpolation, dtype, ti
     def pixels(example, values, image, *directions):
         cell = _Cell(example, image.astype(wide), table_shape, interpolation)
         directions = [d.astype(wide) for d in directions]
-        values = jnp.where(cell.lost[..., None], 0, values.astype(wide))
+        values = jnp.where(cell.has_nan[..., None], 0, values.astype(wide))
         return cell, lambda corner: cell.directional(corner, directions)[..., None] * values
 
     return add(pixels, (values, image, *directions), table_shape, wide).astype(dtype)
 
 
 class _Cell:
-    """The cells of a table around colours `[..., 3]`; a NaN is moved to 0 and marked in `lost`."""
+    """The cells of a table around colours `[..., 3]`.
+
+    A colour with a NaN is marked in `has_nan` and looked up as black.
+    """
 
     def __init__(self, example, image, shape, interpolation):
-        self.lost = jnp.isnan(image).any(axis=-1)
+        self.has_nan = jnp.isnan(image).any(axis=-1)
         self.shape, self.interpolation = shape, interpolation
         self.lower, self.fraction, self.slope = [], [], []
         for axis, nodes in enumerate(shape):
-            value = jnp.where(self.lost, 0, image[..., axis])
+            value = jnp.where(self.has_nan, 0, image[..., axis])
             inside = (value >= 0) & (value < 1)
             position = jnp.clip(value, 0, 1) * (nodes - 1)
             lower = jnp.minimum(jnp.floor(position), max(nodes - 2, 0))
@@ -212,7 +217,7 @@ def _others(axes):
     return [axis for axis in range(3) if axis not in axes]
 
 
-def _taken(nodes, index):
+def _gather(nodes, index):
     return nodes.at[index].get(mode="promise_in_bounds")
 
 

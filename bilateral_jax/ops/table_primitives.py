@@ -57,13 +57,15 @@ def _named_directions(directions):
     return {f"direction_{k}": array for k, array in enumerate(directions)}
 
 
+def _split(operands):
+    """The operands that are no directions, and the directions, both in order."""
+    own = [array for name, array in operands.items() if not name.startswith("direction_")]
+    return own, [array for name, array in operands.items() if name.startswith("direction_")]
+
+
 def _directions(operands):
     """The directions among operands, in order, without the one whose cotangent is computed."""
-    return tuple(
-        array
-        for name, array in operands.items()
-        if name.startswith("direction_") and not ad.is_undefined_primal(array)
-    )
+    return tuple(array for array in _split(operands)[1] if not ad.is_undefined_primal(array))
 
 
 # Shapes
@@ -106,17 +108,12 @@ def _pixels(operands):
 def _jvp(call, primals, tangents, *, names, **params):
     operands = dict(zip(names, primals, strict=True))
     moved = dict(zip(names, tangents, strict=True))
-    own = {name: array for name, array in operands.items() if not name.startswith("direction_")}
 
-    def run(changed=None, further=()):
-        changed = changed or {}
-        directions = _directions(operands | changed)
-        return call(*(own | changed_own(changed)).values(), *directions, *further, **params)
+    def run(replaced, further=()):
+        own, directions = _split(operands | replaced)
+        return call(*own, *directions, *further, **params)
 
-    def changed_own(changed):
-        return {name: array for name, array in changed.items() if name in own}
-
-    out, parts = run(), []
+    out, parts = run({}), []
     # The transpose of a lookup in one direction more has differentiated once more.
     order = len(_directions(operands)) + (call is contract)
     for name, tangent in moved.items():
@@ -125,7 +122,7 @@ def _jvp(call, primals, tangents, *, names, **params):
         if name != "image":
             parts.append(run({name: tangent}))
         elif order < table_corners.ORDERS[params["interpolation"]]:
-            parts.append(run(further=(tangent,)))
+            parts.append(run({}, further=(tangent,)))
     return out, functools.reduce(jnp.add, parts) if parts else ad.Zero(jax.typeof(out))
 
 
@@ -181,9 +178,7 @@ def _lowering(function):
         tiled = tuple(ctx.module_context.platforms) == ("cpu",) and not symbolic
 
         def implement(*args):
-            operands = dict(zip(names, args, strict=True))
-            directions = _directions(operands)
-            own = [array for name, array in operands.items() if "direction_" not in name]
+            own, directions = _split(dict(zip(names, args, strict=True)))
             return function(*own, directions, tiled=tiled, **params)
 
         return binding.lower(ctx, implement, f"table_{function.__name__}", args)
@@ -194,10 +189,10 @@ def _lowering(function):
 def _by_name(call):
     """`call` with all operands by name."""
 
-    def run(**arguments):
-        directions = [arguments.pop(name) for name in list(arguments) if "direction_" in name]
-        operands = {n: arguments.pop(n) for n in ("values", "table", "image") if n in arguments}
-        return call(*operands.values(), *directions, **arguments)
+    def run(*, interpolation, dtype, table_shape=None, **operands):
+        own, directions = _split(operands)
+        shape = {} if table_shape is None else {"table_shape": table_shape}
+        return call(*own, *directions, interpolation=interpolation, dtype=dtype, **shape)
 
     return run
 

@@ -52,10 +52,7 @@ def table_lookup(table, image, *, interpolation: str = "trilinear") -> jax.Array
         raise ValueError(
             f"image must end in 3 channels (red, green, blue), got shape {image.shape}"
         )
-    if interpolation not in table_corners.INTERPOLATIONS:
-        raise ValueError(
-            f"interpolation must be one of {table_corners.INTERPOLATIONS}, got {interpolation!r}"
-        )
+    check_interpolation(interpolation)
     batch = checks.broadcast(table=table.shape[:-4], image=image.shape[:-3])
     out = table_primitives.lookup(
         bilateral.fold(table, batch, 4),
@@ -64,6 +61,20 @@ def table_lookup(table, image, *, interpolation: str = "trilinear") -> jax.Array
         dtype=jnp.promote_types(table.dtype, image.dtype),
     )
     return out.reshape(*batch, *out.shape[1:])
+
+
+def check_interpolation(interpolation):
+    """Checks how a table is interpolated.
+
+    Args:
+      interpolation: the caller's argument or a network's field of that name.
+
+    Raises:
+      ValueError: it is neither "trilinear" nor "tetrahedral".
+    """
+    known = table_corners.INTERPOLATIONS
+    if interpolation not in known:
+        raise ValueError(f"interpolation must be one of {known}, got {interpolation!r}")
 
 
 def identity_table(nodes: int | tuple[int, int, int], *, dtype=jnp.float32) -> jax.Array:

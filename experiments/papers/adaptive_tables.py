@@ -13,7 +13,6 @@ import functools
 import jax.numpy as jnp
 
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax import resize
 from bilateral_jax.losses import color_difference, reconstruction, tables
 from bilateral_jax.models.layers import adaptive_transform
 from experiments.papers import hdrnet
@@ -46,10 +45,7 @@ def build(*, model, loss, **training):
 
 
 def _terms(network, batch, *, key, **weights):
-    small = batch.get("lowres")
-    if small is None:
-        module = network.module
-        small = resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
+    small = hdrnet.lowres_input(network.module, batch)
     coefficients = network.apply(small, method="coefficients", dropout_key=key)
     output = network.apply(coefficients, batch["input"], method="render", window=batch["window"])
     return *_losses(coefficients, output, batch, **weights), network

@@ -135,11 +135,22 @@ def predict_grid(network, batch):
     Returns:
       (grid, network with new statistics).
     """
-    small = batch.get("lowres")
-    if small is None:
-        module = network.module
-        small = resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
-    return network.apply(small, method="coefficients", train=True)
+    return network.apply(lowres_input(network.module, batch), method="coefficients", train=True)
+
+
+def lowres_input(module, batch):
+    """Returns the low-res inputs of a batch: those it has, or the crops resized.
+
+    Args:
+      module: a network with the fields `net_input_size` and `lowres_method`.
+      batch: as `data/pipeline/batch.py` declares it.
+
+    Returns:
+      `[b, n, n, 3]`.
+    """
+    if "lowres" in batch:
+        return batch["lowres"]
+    return resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
 
 
 def forward(network, batch):

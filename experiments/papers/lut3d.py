@@ -14,7 +14,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import inference, models, resize
+from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.losses import adversarial, gradient_penalties, reconstruction, tables
 from bilateral_jax.models.model import Model
@@ -49,16 +49,13 @@ def build(
         the reverse.
     """
     losses = _Losses(**loss)
-    if (critic is None) == bool(losses.adversarial):
-        raise ValueError(
-            f"loss.adversarial is {losses.adversarial} and critic is {critic}: training on pairs "
-            "needs 0 and None, unpaired training a weight and the critic's fields"
-        )
+    _check_critic(critic, losses)
+    make_optimizer = functools.partial(hdrnet.make_optimizer, steps=steps, schedule=schedule)
     modules = {"network": models.create("ImageAdaptiveLUT", model)}
-    rules = {"network": hdrnet.make_optimizer(steps=steps, schedule=schedule, **optimizer)}
+    rules = {"network": make_optimizer(**optimizer)}
     if critic is not None:
         modules["critic"] = models.create("LUTCritic", critic)
-        rules["critic"] = hdrnet.make_optimizer(steps=steps, schedule=schedule, **critic_optimizer)
+        rules["critic"] = make_optimizer(**critic_optimizer)
     networks = {name: functools.partial(Model, module=module) for name, module in modules.items()}
     take = functools.partial(step.gradient_step, build=networks, accumulate=accumulate)
 
@@ -66,16 +63,12 @@ def build(
         experiment.check_images(batch)
         critic_metrics = {}
         if critic is not None:
-            batch = batch | {"fraction": _fractions(current, len(batch["input"]))}
-            current, critic_metrics = take(
-                losses.of_critic, current, "critic", batch, rules["critic"]
-            )
+            current, critic_metrics = _critic_step(take, losses, current, batch, rules["critic"])
         current, metrics = take(
             losses.of_network, current, "main", batch, rules["network"],
             average_decay=average_decay,
         )  # fmt: skip
-        metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
-        return step.finish_step(current), metrics
+        return step.finish_step(current), metrics | critic_metrics
 
     def enhance(current, image):
         return inference.enhance(
@@ -93,6 +86,14 @@ def build(
     )
 
 
+def _check_critic(critic, losses):
+    if (critic is None) == bool(losses.adversarial):
+        raise ValueError(
+            f"loss.adversarial is {losses.adversarial} and critic is {critic}: training on pairs "
+            "needs 0 and None, unpaired training a weight and the critic's fields"
+        )
+
+
 def _init(modules, rules, key):
     *keys, state_key = jax.random.split(key, 1 + len(modules))
     groups = {}
@@ -101,6 +102,12 @@ def _init(modules, rules, key):
         group = "main" if name == "network" else name
         groups[group] = state.create_group({name: network}, rules[name])
     return state.create(state_key, groups)
+
+
+def _critic_step(take, losses, current, batch, rule):
+    batch = batch | {"fraction": _fractions(current, len(batch["input"]))}
+    current, metrics = take(losses.of_critic, current, "critic", batch, rule)
+    return current, {f"critic_{name}": value for name, value in metrics.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,10 +163,7 @@ class _Losses:
 
 def _forward(network, batch, key):
     """Runs the network in training mode: (weights `[b, tables]`, output)."""
-    small = batch.get("lowres")
-    if small is None:
-        module = network.module
-        small = resize.resize(batch["input"], module.net_input_size, method=module.lowres_method)
+    small = hdrnet.lowres_input(network.module, batch)
     weights, _ = network.apply(small, method="weights", train=True, rngs={"dropout": key})
     table = network.apply(weights, method="table")
     return weights, network.apply(table, batch["input"], method="render")

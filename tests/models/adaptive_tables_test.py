@@ -1,7 +1,4 @@
-"""LUTwithBGrid, SVDLUT, SepLUT: published photos, float64 transcriptions, tiles, training.
-
-About 30 seconds.
-"""
+"""LUTwithBGrid, SVDLUT, SepLUT: published photos, float64 transcriptions, tiles. 30 seconds."""
 
 import functools
 
@@ -29,6 +26,8 @@ SMALL = {
     "SVDLUT": {"width": 1, "singular_values": 2, "grid_nodes": 3, "ranks": 2},
     "SepLUT": {"width": 1, "curve_nodes": 4, "table_nodes": 3},
 }
+# Each kind of positions with one network; SepLUT has no grids.
+CASES = [("LUTwithBGrid", "integer_division"), ("SVDLUT", None), ("SepLUT", None)]
 # Folder, input, published output, parameters, share of equal values.
 PUBLISHED = {
     "LUTwithBGrid": ("lut_bgrid", "a0634_input.jpg", "a0634_result.png", 463_791, 0.997),
@@ -211,10 +210,7 @@ def test_slices_of_channels_equal_loops(positions):
     np.testing.assert_allclose(part, expected[2:, 1:], atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "positions"),
-    [("LUTwithBGrid", "integer_division"), ("SVDLUT", None), ("SepLUT", None)],
-)
+@pytest.mark.parametrize(("name", "positions"), CASES)
 def test_tiles_equal_the_whole(name, positions):
     network = small(name, positions)
     for size in ((21, 9), (1, 1), (9, 290)):
@@ -233,15 +229,12 @@ def test_the_recommended_start_is_about_the_identity(name):
     assert ratio.std() < 0.06 and 0.5 < ratio.mean() < 1.5
 
 
-@pytest.mark.parametrize(
-    ("name", "positions"),
-    [("LUTwithBGrid", "integer_division"), ("SVDLUT", None), ("SepLUT", None)],
-)
+@pytest.mark.parametrize(("name", "positions"), CASES)
 def test_one_exported_program_serves_every_size(name, positions):
     network = small(name, positions)
     image = jax.ShapeDtypeStruct((*export.symbolic_shape("b, h, w"), 3), jnp.float32)
     program = export.export(jax.jit(lambda image: network(image)))(image)
-    for size in ((9, 6),):
+    for size in ((9, 6), (1, 11)):
         pixels = random_image(*size)[None]
         np.testing.assert_allclose(program.call(pixels), network(pixels), atol=2e-6)
 
@@ -254,7 +247,7 @@ def test_gradients_reach_every_layer(name):
 
     leaves = jax.tree.leaves_with_path(gradient(small(name), random_image(9, 6)).params)
     assert all(np.isfinite(leaf).all() for _, leaf in leaves)
-    for path, leaf in leaves:  # what is normalised afterwards has no gradient but rounding
+    for path, leaf in leaves:
         assert leaf.any(), jax.tree_util.keystr(path)
 
 

@@ -103,7 +103,7 @@ def test_it_starts_at_the_identity_or_at_random_multiples_of_it():
         assert np.all(weights == 1) == identity_start
 
 
-def test_gradients_reach_every_layer_but_biases_before_a_norm():
+def test_gradients_reach_every_layer():
     def loss(model, image):
         return jnp.square(model(image) - 0.5).sum()
 
@@ -168,6 +168,19 @@ def test_other_weights_are_named(tmp_path):
 def test_wrong_fields_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         models.create("ImageAdaptiveLUT", changes)
+
+
+def test_a_table_of_many_nodes_is_computed_in_pieces(monkeypatch):
+    monkeypatch.setitem(by_pixel._FEATURES, "cpu", 1)  # pieces of 1,024 colours
+    network, photo = small(), random_image(9, 14)
+    axis = np.linspace(0, 1, 12, dtype=np.float32)  # 1,728 colours
+    colors = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    values = by_pixel.table(network, photo, nodes=12)
+    own = by_pixel.predict(network, photo)[0]
+    np.testing.assert_allclose(values, bj.table_lookup(own, colors), atol=1e-5)
+    for nodes in (1, 2.5):
+        with pytest.raises(ValueError, match=f"nodes must be an int of 2 or more, got {nodes}"):
+            by_pixel.table(network, photo, nodes=nodes)
 
 
 def test_the_table_of_a_photo_is_written_as_a_cube_file(tmp_path, capsys):

@@ -92,13 +92,13 @@ def write(path, table: Table):
     shape = values.shape
     kind = "LUT_3D_SIZE" if values.ndim == 4 else "LUT_1D_SIZE"
     if values.ndim not in (2, 4) or shape[-1] != 3 or len(set(shape[:-1])) != 1:
-        raise ValueError(f"a .cube table must be [n, n, n, 3] or [n, 3], got {shape}")
+        raise ValueError(f"table.values must be [n, n, n, 3] or [n, 3], got {shape}")
     if not 2 <= shape[0] <= LARGEST[kind]:
-        raise ValueError(f"a .cube table has 2 to {LARGEST[kind]} nodes, got {shape[0]}")
+        raise ValueError(f"table.values must have 2 to {LARGEST[kind]} nodes, got {shape[0]}")
     if not np.isfinite(values).all():
-        raise ValueError("a .cube table must hold finite numbers, got a NaN or an infinity")
+        raise ValueError("table.values must be finite numbers, got a NaN or an infinity")
     if any(character in table.title for character in '"\n\r'):
-        raise ValueError(f'a title must have no " and no line break, got {table.title!r}')
+        raise ValueError(f'table.title must have no " and no line break, got {table.title!r}')
     domain = (table.domain_min, table.domain_max)
     _check_domain(*domain)
     lines = [f'TITLE "{table.title}"'] * bool(table.title) + [f"{kind} {shape[0]}"]
@@ -121,11 +121,11 @@ def _header(file):
             continue
         if not name[0].isalpha() or name.lower() in ("nan", "inf", "infinity"):
             return keywords, itertools.chain([line], file), number
-        _keep(keywords, name.upper(), "".join(rest).strip())
+        _store(keywords, name.upper(), "".join(rest).strip())
     return keywords, iter(()), number + 1
 
 
-def _keep(keywords, name, rest):
+def _store(keywords, name, rest):
     known = ("TITLE", *LARGEST, *_DOMAIN, *_RANGES)
     if name not in known:
         raise ValueError(f"it has the keyword {name[:40]!r}; known are {', '.join(known)}")
@@ -135,7 +135,7 @@ def _keep(keywords, name, rest):
 
 
 def _size(keywords, length):
-    """The kind of table and its number of nodes, possible for a text of so many characters."""
+    """The kind of table and its number of nodes, checked against the file's length in bytes."""
     kinds = [name for name in LARGEST if name in keywords]
     if len(kinds) != 1:
         found = "both" if kinds else "neither"
@@ -164,7 +164,7 @@ def _numbers(lines, count, first):
 
 
 def _parsed(lines, first):
-    """The numbers of some lines, `[rows, 3]`; a wrong line is found by taking each alone."""
+    """The numbers of some lines, `[rows, 3]`; a wrong line is found by parsing each alone."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "loadtxt: input contained no data")
         try:

@@ -25,7 +25,7 @@ def identity(level: int) -> np.ndarray:
     Raises:
       ValueError: another level.
     """
-    if level not in LEVELS:
+    if not isinstance(level, int | np.integer) or level not in LEVELS:
         raise ValueError(f"level must be an int from 2 to 16, got {level!r}")
     nodes = np.linspace(0, 1, level**2, dtype=np.float32)
     blue, green, red = np.meshgrid(nodes, nodes, nodes, indexing="ij")
@@ -47,11 +47,11 @@ def table(image) -> np.ndarray:
     image = np.asarray(image)
     sides = [level**3 for level in LEVELS]
     if image.ndim != 3 or image.shape[2] != 3 or len(set(image.shape[:2])) > 1:
-        raise ValueError(f"a Hald image must be square, [side, side, 3], got {image.shape}")
+        raise ValueError(f"image must be square, [side, side, 3], got {image.shape}")
     if len(image) not in sides:
         raise ValueError(
-            f"the side of a Hald image must be the third power of its level ({sides[0]}, "
-            f"{sides[1]}, ..., {sides[-1]}), got {len(image)}"
+            "image must have a side that is the third power of a Hald level "
+            f"({sides[0]}, {sides[1]}, ..., {sides[-1]}), got {len(image)}"
         )
     nodes = LEVELS[sides.index(len(image))] ** 2
     values = pixels_lib.as_float(image).reshape(nodes, nodes, nodes, 3)

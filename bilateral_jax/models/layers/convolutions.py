@@ -22,6 +22,8 @@ from bilateral_jax.models.layers import norms, twice_differentiable
 
 PRECISION = lax.Precision.HIGHEST
 LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
+# PyTorch's initial weights: uniform in +- 1 / sqrt(fan-in), which its biases have, too.
+pytorch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 def he_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32):

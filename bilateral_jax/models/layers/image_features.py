@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 
 from bilateral_jax.models.layers import convolutions, norms
+from bilateral_jax.ops import tables
 
 SIDE = 256  # of the low-res input
 CONVOLUTIONS = 5
 _EPSILON = 1e-5  # PyTorch's
 # Means over windows of the 8 x 8 positions that are left: (side, step); two per axis in both.
 POOLINGS = {"overlapping": (5, 2), "quarters": (4, 4)}
-# PyTorch's initial weights of dense layers: uniform in +- 1 / sqrt(fan-in). Biases start at 0 here.
-UNIFORM = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 def _about_one(key, shape, dtype=jnp.float32):
@@ -123,7 +122,7 @@ class BasisTables(nn.Module):
             self.ranks,
             0,
             activate=False,
-            kernel_init=UNIFORM,
+            kernel_init=convolutions.pytorch_uniform,
             bias_init=nn.initializers.ones,
             name="weights",
         )(features)
@@ -144,14 +143,15 @@ class BasisTables(nn.Module):
 
 
 def identity_table(nodes: int) -> jax.Array:
-    """The identity of a colour table in the originals' order: `[3 * nodes ** 3]`, see below.
+    """Makes the identity of a colour table in the originals' order, the inverse of `as_table`.
 
     Args:
       nodes: per axis.
+
+    Returns:
+      `[3 * nodes ** 3]`: output channel, blue, green, red.
     """
-    ramp = jnp.linspace(0, 1, nodes)
-    blue, green, red = jnp.meshgrid(ramp, ramp, ramp, indexing="ij")
-    return jnp.stack([red, green, blue]).reshape(-1)
+    return tables.identity_table(nodes).transpose(3, 2, 1, 0).reshape(-1)
 
 
 def as_table(values, nodes: int):

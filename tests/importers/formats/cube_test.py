@@ -100,8 +100,8 @@ def test_a_damaged_file_is_refused_in_a_sentence_that_names_it(tmp_path, text, m
     ("table", "message"),
     [
         (cube.Table(VALUES[:2]), r"must be \[n, n, n, 3\] or \[n, 3\], got \(2, 3, 3, 3\)"),
-        (cube.Table(VALUES[:1, :1, :1]), "has 2 to 256 nodes, got 1"),
-        (cube.Table(VALUES * np.nan), "finite numbers"),
+        (cube.Table(VALUES[:1, :1, :1]), "must have 2 to 256 nodes, got 1"),
+        (cube.Table(VALUES * np.nan), "values must be finite numbers, got a NaN"),
         (cube.Table(VALUES, title='a "b"'), "title must have no"),
         (cube.Table(VALUES, domain_min=(1.0, 0.0, 0.0)), "DOMAIN_MIN must be below"),
     ],
@@ -134,7 +134,10 @@ def test_a_hald_image_holds_the_table_it_was_made_by(tmp_path):
     network = color_table.load(tmp_path / "hald.png", interpolation="trilinear")
     assert network.module.nodes == (4, 4, 4)
     np.testing.assert_allclose(network(identity), out, atol=1e-5)
-    for shape, message in (((8, 9), "must be square"), ((9, 9), "third power of its level .8, 27")):
+    for shape, message in (
+        ((8, 9), "must be square"),
+        ((9, 9), "third power of a Hald level .8, 27"),
+    ):
         images.write(tmp_path / "other.png", np.zeros((*shape, 3), np.uint8))
         with pytest.raises(ValueError, match=message):
             color_table.load(tmp_path / "other.png")
@@ -143,6 +146,15 @@ def test_a_hald_image_holds_the_table_it_was_made_by(tmp_path):
         color_table.load(tmp_path / "x.jpg")
     with pytest.raises(ValueError, match="x.txt must be a .cube file or a Hald image"):
         color_table.load(written(tmp_path / "x.txt", "1"))
+
+
+def test_wrong_arguments_of_a_table_are_named():
+    with pytest.raises(ValueError, match="level must be an int from 2 to 16, got 2.0"):
+        hald.identity(2.0)
+    for low in (0.5, 0.7):
+        table = cube.Table(VALUES, (0.0, low, 0.0), (1.0, 0.5, 1.0))
+        with pytest.raises(ValueError, match=f"below domain_max .*got .0.0, {low}, 0.0. and"):
+            color_table.from_table(table)
 
 
 @pytest.mark.parametrize("values", [VALUES, np.sort(VALUES[0, 0], axis=0)], ids=["3D", "1D"])
