@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bilateral_jax import color
 from bilateral_jax import lattice as lattice_lib
@@ -41,8 +42,8 @@ def fit_grid(
     differences of A along gh, gw and gd; over cells, `identity` times `|A - identity|^2`.
 
     So a costly operator can run at low resolution: fit a grid to its input and output there, and
-    apply it to the full image with `slice_apply` and the same guide of that. Pixels that no cell
-    saw at low resolution get matrices continued from the nearest ones.
+    apply it to the full image with `slice_apply` and the same guide of that. Cells that no pixel
+    touched at low resolution get matrices continued from the others.
 
     Args:
       image: `[*b, h, w, c]`.
@@ -73,13 +74,15 @@ def fit_grid(
     Raises:
       TypeError: an array is not floating point.
       ValueError: sizes or channels that differ, an image of neither one nor three channels without
-        a guide, a bad shape, a negative smoothness, an identity that is not positive, iterations
-        that are not an int of at least 1, an unknown convention or boundary.
+        a guide, a bad shape, a negative smoothness or tolerance, an identity that is not positive,
+        iterations that are not an int of at least 1, an unknown convention or boundary.
 
     Reference:
       Chen, Adams, Wadhwa, Hasinoff 2016 (bilateral guided upsampling), section 3.
     """
     arguments.integer("iterations", iterations, least=1)
+    if isinstance(tolerance, int | float) and not tolerance >= 0:
+        raise ValueError(f"tolerance must be at least 0, got {tolerance!r}")
     examples, factors, lattice = _checked(
         image, target, guide, weights, shape, smoothness, identity, convention, boundary
     )
@@ -138,6 +141,9 @@ def _checked(
         raise ValueError(f"smoothness must be at least 0, got {smoothness!r}")
     if isinstance(identity, int | float) and not identity > 0:
         raise ValueError(f"identity must be above 0, got {identity!r}")
+    for name, factor in (("smoothness", smoothness), ("identity", identity)):
+        if np.ndim(factor) > 0:
+            raise ValueError(f"{name} must be one number, got shape {np.shape(factor)}")
     boundaries = checks.boundary(boundary)
     lattice = _Lattice(
         checks.grid_shape(shape, name="shape"),

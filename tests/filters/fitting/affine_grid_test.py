@@ -285,6 +285,8 @@ IMAGE = np.zeros((4, 5, 3), np.float32)
         ((IMAGE, IMAGE), {"weights": IMAGE[:3, :, 0]}, ValueError, "weights must have the guide's"),
         ((IMAGE, IMAGE), {"shape": (16, 16)}, ValueError, r"^shape must be three .*\(16, 16\)"),
         ((IMAGE, IMAGE), {"smoothness": -1.0}, ValueError, "smoothness must be at least 0, got -1"),
+        ((IMAGE, IMAGE), {"smoothness": (1, 1, 0.1)}, ValueError, r"one number, got shape \(3,\)"),
+        ((IMAGE, IMAGE), {"tolerance": float("nan")}, ValueError, "at least 0, got nan"),
         ((IMAGE, IMAGE), {"identity": 0.0}, ValueError, "identity must be above 0, got 0.0"),
         ((IMAGE, IMAGE), {"iterations": 0}, ValueError, "iterations must be an int of at least 1"),
         ((IMAGE, IMAGE), {"convention": "nodes"}, ValueError, "convention must be one of"),
