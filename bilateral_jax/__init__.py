@@ -28,6 +28,7 @@ from bilateral_jax.ops.tables import table_lookup as table_lookup
 
 # Filters built on them.
 from bilateral_jax.filters.bilateral import bilateral_filter as bilateral_filter  # isort: skip
+from bilateral_jax.filters.fitting.affine_grid import fit_grid as fit_grid  # isort: skip
 
 # The only builtin name that is rebound, and only here: write `bj.slice`.
 slice = bilateral_slice
@@ -40,6 +41,7 @@ __all__ = [
     "bilateral_filter",
     "bilateral_slice",
     "blur",
+    "fit_grid",
     "grid_from_channels_first",
     "grid_to_channels_first",
     "guided_slice_apply",

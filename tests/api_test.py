@@ -42,6 +42,7 @@ OTHER_ARRAYS = {
     "identity_table": (("nodes",), "a table comes out, none goes in"),
     "table_lookup": (("table", "image"), "a table of colours instead of a grid"),
     "grid_from_channels_first": (("stored",), "a grid in another layout comes in"),
+    "fit_grid": (("image", "target"), "a grid comes out that leads from one to the other"),
     "bilateral_filter": (("image", "guide"), "a filter of images: the grid is inside it"),
 }
 

@@ -40,7 +40,7 @@ ARROWS = {
     "checkpoints": _BASE | {"models"},
     "importers": _BASE | {"images", "models", "checkpoints"},
     "weights": _BASE,
-    "inference": _BASE | {"ops", "models"},
+    "inference": _BASE | {"ops", "filters", "models"},
     "export": _BASE | {"inference", "models"},
     PACKAGE: {"ops", "filters", "submodules"},  # the contents page
     "cli": None,

@@ -9,6 +9,7 @@ from bilateral_jax.checkpoints import networks, packed
 from bilateral_jax.cli import arguments, enhance_jobs, errors, photo_paths, published_networks
 from bilateral_jax.images import formats
 from bilateral_jax.importers import color_table
+from bilateral_jax.inference import by_fitted_grid
 
 # A disk or a quota is full, or the file system has become read-only.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -46,6 +47,21 @@ def add_arguments(command):
         default=1.0,
         metavar="NUMBER",
         help="0 leaves the photo as it is, 1 takes the network's result (default: 1)",
+    )
+    grid = command.add_mutually_exclusive_group()
+    grid.add_argument(
+        "--grid",
+        dest="grid_side",
+        action="store_const",
+        const=512,
+        help="for slow networks: run the network on a small copy of the photo, fit a bilateral "
+        "grid to its result and apply that to the photo",
+    )
+    grid.add_argument(
+        "--grid-side",
+        type=arguments.integer(1),
+        metavar="N",
+        help="--grid with a copy of N pixels along the longer side (default: 512)",
     )
     add(
         "--condition",
@@ -126,6 +142,8 @@ def run(
         if published:
             checkpoint = published_networks.get_for_photos(published)
         model = _load(checkpoint, table, step, network)
+        if options.get("grid_side") is not None:
+            by_fitted_grid.check_model(model)
         options |= {"reading": {"max_pixels": max_pixels, "first_frame": first_frame}}
         options |= {"keep_grey": table is None}
         enhanced = _enhance_all(model, ready, notes, bits=bits, quality=quality, **options)

@@ -42,9 +42,28 @@ def enhance(model, image, *, method, tile_rows, conditions, strength=None):
       `[h, w, 3]` of the image's dtype.
     """
     del conditions
+    grid = _coefficients(model, _lowres(image, method)[None])
+    return render(model, grid, image, tile_rows=tile_rows, strength=strength)
+
+
+def render(model, grid, image, *, tile_rows, strength=None):
+    """Renders an image from its grid, in tiles.
+
+    Args:
+      model: a model whose network plans and renders tiles, as `inference_methods.ByGrid` says.
+      grid: `[1, gh, gw, gd, n_out, n_columns]`.
+      image: `[h, w, 3]`, checked.
+      tile_rows: as for `enhance`.
+      strength: as for `enhance`.
+
+    Returns:
+      `[h, w, 3]` of the image's dtype.
+
+    Raises:
+      ValueError: an image of integers, and weights or a grid that are not finite.
+    """
     full_size = image.shape[:2]
     size = _tile_size(full_size, tile_rows)
-    grid = _coefficients(model, _lowres(image, method)[None])
     if not jnp.issubdtype(image.dtype, jnp.floating):
         tiles.check_not_nan(_has_nan(model, grid))
     out = np.empty_like(image)

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from bilateral_jax import pixels as pixels_lib
-from bilateral_jax.inference import by_grid, by_halo_tiles, by_pixel, by_row_tiles, whole
+from bilateral_jax.inference import (
+    by_fitted_grid,
+    by_grid,
+    by_halo_tiles,
+    by_pixel,
+    by_row_tiles,
+    whole,
+)
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models import model as model_lib
 
@@ -27,6 +34,7 @@ def enhance(
     tile_rows: int | None = None,
     conditions=(),
     strength: float = 1.0,
+    grid_side: int | None = None,
 ) -> np.ndarray:
     """Enhances one image.
 
@@ -42,6 +50,9 @@ def enhance(
       strength: 0 gives the image, 1 the network's result, numbers between them the weighted mean of
         the two. By grid it is taken before rounding, so it is that of the grid's coefficients and
         those of the identity; other networks' integers are within one level of that.
+      grid_side: run the network on the image reduced (by area) to this longer side, fit a bilateral
+        grid to what it does there (`fit_grid`) and render the image from that. None runs the
+        network on the image itself, as does a side that is not less than the image's.
 
     Returns:
       `[h, w, 3]` of the image's dtype; floats unbounded as the network gives them, integers clipped
@@ -51,8 +62,9 @@ def enhance(
       TypeError: no array, or a dtype that is neither floating nor uint8 nor uint16.
       ValueError: the network declares no way to enhance an image or takes another number of
         conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
-        `tile_rows` is not a positive int; `strength` is not in [0, 1]; an image of integers for
-        which the network gives NaN.
+        `tile_rows` or `grid_side` is not a positive int; `strength` is not in [0, 1]; an image of
+        integers for which the network gives NaN; a `grid_side` for a network that predicts a grid
+        itself.
       MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)
@@ -61,8 +73,9 @@ def enhance(
         raise ValueError(f"image must be [h, w, 3] with at least one pixel, got {image.shape}")
     if image.dtype not in (np.uint8, np.uint16) and not jnp.issubdtype(image.dtype, jnp.floating):
         raise TypeError(f"image must be float in [0, 1], uint8 or uint16, got {image.dtype}")
-    if tile_rows is not None and (not isinstance(tile_rows, int) or tile_rows < 1):
-        raise ValueError(f"tile_rows must be a positive int, got {tile_rows!r}")
+    for name, count in (("tile_rows", tile_rows), ("grid_side", grid_side)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"{name} must be a positive int, got {count!r}")
     conditions = tuple(float(value) for value in conditions)
     if len(conditions) != method.conditions:
         raise ValueError(
@@ -75,9 +88,15 @@ def enhance(
         raise ValueError(f"strength must be in [0, 1], got {strength!r}")
     run = _METHODS[type(method)]
     options = {"method": method, "tile_rows": tile_rows, "conditions": conditions}
+    if grid_side is not None:
+        by_fitted_grid.check_model(model)
+        if grid_side < max(image.shape[:2]):
+            options |= {"run": run, "side": grid_side}
+            run = by_fitted_grid.enhance
     try:
-        if strength < 1 and run is by_grid.enhance:
-            return run(model, image, strength=float(strength), **options)
+        if run in (by_grid.enhance, by_fitted_grid.enhance):
+            weight = float(strength) if strength < 1 else None
+            return run(model, image, strength=weight, **options)
         out = run(model, image, **options)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):

@@ -111,14 +111,14 @@ def grid_feature_axes(grid, feature_axes: int | None) -> int:
     return feature_axes
 
 
-def grid_shape(value) -> tuple[int, int, int]:
+def grid_shape(value, name: str = "grid_shape") -> tuple[int, int, int]:
     """`(gh, gw, gd)` as three positive ints."""
     try:
         shape = tuple(operator.index(size) for size in value)
     except TypeError:
         shape = ()
     if len(shape) != 3 or min(shape, default=0) < 1:
-        raise ValueError(f"grid_shape must be three positive ints (gh, gw, gd), got {value!r}")
+        raise ValueError(f"{name} must be three positive ints (gh, gw, gd), got {value!r}")
     return shape
 
 
