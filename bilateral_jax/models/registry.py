@@ -8,11 +8,12 @@ from bilateral_jax.models import (
     can,
     color_table,
     dped,
+    efficientnet,
     hdrnet,
     lut3d,
     lut_bgrid,
     neurop,
-    nima,
+    nima_networks,
     seplut,
     svdlut,
     upe,
@@ -33,10 +34,12 @@ REGISTRY = {
     "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
     "SVDLUT": svdlut.SVDLUT,
     "SepLUT": seplut.SepLUT,
-    "NIMAMobileNet": nima.NIMAMobileNet,
-    "NIMAVGG16": nima.NIMAVGG16,
+    "NIMAMobileNet": nima_networks.NIMAMobileNet,
+    "NIMAVGG16": nima_networks.NIMAVGG16,
+    "NIMAEfficientNet": nima_networks.NIMAEfficientNet,
     "UPE": upe.UPE,
     "VGG": vgg.VGG,
+    "EfficientNetLite0": efficientnet.EfficientNetLite0,
 }
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}
