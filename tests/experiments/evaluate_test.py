@@ -338,7 +338,7 @@ def test_features_are_those_of_a_network(folders, tmp_path):
     assert _run(*arguments, "--out", tmp_path / "out", *options) == 0
     for row in _rows(tmp_path / "out"):
         pair = [
-            images.as_float(images.read(folders / side / f"{row['name']}.png").pixels)
+            images.as_float(images.read(folders / side / row["name"]).pixels)
             for side in ("outputs", "targets")
         ]
         features = feature_networks.perceptual_features(network)
