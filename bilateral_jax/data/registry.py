@@ -70,8 +70,8 @@ def _demo(**options):
     return demo_photos.DemoPhotos(**options)
 
 
-def _resized(*, photos, short_side):
-    return whole_photos.Resized(make(**photos), short_side)
+def _resized(*, photos, **options):
+    return whole_photos.Resized(make(**photos), **options)
 
 
 @functools.lru_cache(maxsize=2)
