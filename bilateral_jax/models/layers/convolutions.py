@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bilateral_jax.models.layers import norms
+from bilateral_jax.models.layers import norms, twice_differentiable
 
 PRECISION = lax.Precision.HIGHEST
 LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
@@ -68,6 +68,9 @@ class Linear(nn.Module):
       dtype: of what is multiplied and of the result; the parameters are float32.
       kernel_init: weights.
       bias_init: bias.
+      kernel_map: function from the kernel to the one that is used; None for itself.
+      twice: of a network whose gradient is differentiated again, in reverse mode: the same values,
+        faster second derivatives (`twice_differentiable`).
     """
 
     features: int
@@ -82,6 +85,8 @@ class Linear(nn.Module):
     dtype: str = "float32"
     kernel_init: Callable = he_truncated_normal
     bias_init: Callable = nn.initializers.zeros
+    kernel_map: Callable | None = None
+    twice: bool = False
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -97,19 +102,15 @@ class Linear(nn.Module):
     def _product(self, x):
         side = (self.kernel_size,) * 2 if self.kernel_size else ()
         kernel = self.param("kernel", self.kernel_init, (*side, x.shape[-1], self.features))
+        if self.kernel_map is not None:
+            kernel = self.kernel_map(kernel)
         kernel = kernel.astype(self.dtype)
         precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:
             return jnp.dot(x, kernel, precision=precision)
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            self.padding,
-            rhs_dilation=(self.dilation, self.dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=precision,
-        )
+        convolve = twice_differentiable.convolve if self.twice else twice_differentiable.plain
+        geometry = (self.stride, self.padding, self.dilation, precision)
+        return convolve(x, kernel, twice_differentiable.Geometry(*geometry))
 
     def _moments(self, y):
         axes = tuple(range(y.ndim - 1))
