@@ -43,11 +43,13 @@ class MirroredConvolution(nn.Module):
       features: output channels.
       kernel_size: side of the square kernel, odd.
       stride: step on both axes.
+      twice: as for `convolutions.Linear`.
     """
 
     features: int
     kernel_size: int = 3
     stride: int = 1
+    twice: bool = False
 
     @nn.compact
     def __call__(self, x):
@@ -61,6 +63,7 @@ class MirroredConvolution(nn.Module):
             padding="VALID",
             activate=False,
             kernel_init=_INIT,
+            twice=self.twice,
             name="convolution",
         )
         return layer(x)
@@ -252,12 +255,13 @@ class DPECritic(nn.Module):
         x = image
         for i, factor in enumerate((1, 2, 4, 8, 8, 8)):
             kernel, stride = (5, 2) if i else (3, 1)
-            conv = MirroredConvolution(factor * self.width, kernel, stride, name=f"conv_{i}")
+            width = factor * self.width
+            conv = MirroredConvolution(width, kernel, stride, twice=True, name=f"conv_{i}")
             x = convolutions.leaky_relu(conv(x))
             x = norms.InstanceNorm(1e-5, name=f"norm_{i}")(x, norms.moments(x))
         side = 1 if self.pooled else self.size // _CRITIC_STRIDE
         last = convolutions.Linear(
-            1, side, padding="VALID", activate=False, kernel_init=_INIT, name="last"
+            1, side, padding="VALID", activate=False, kernel_init=_INIT, twice=True, name="last"
         )
         return last(x).mean((1, 2, 3))
 
