@@ -8,7 +8,7 @@ Data: docs/data.md, "MIT-Adobe FiveK": exported as sRGB (ProPhoto exports look w
   expert C retouched them. Two folders of your own: `kind` "unpaired", as in
   configs/lut3d_unpaired.py.
 Result: not measured: the data set was not available. The paper states 22.37 dB for the 498 test
-  photos, one-way 22.17. `configs/dpe_demo.py` was trained here.
+  photos, one-way 22.17. `configs/dpe_demo.py` is a small version on bundled photos.
 Cost: two generators of 3.3 M and two critics of 1.1 M parameters at 512 x 512: needs a GPU; the
   authors state about 5 days on a P100.
 Of the original: the losses and their weights, the adaptive penalty, 50 critic steps for each of the
