@@ -127,6 +127,32 @@ def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
     return np.ascontiguousarray(small) / white
 
 
+def fitted_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """Returns the size of an image whose longer side becomes `long_side`, with its aspect ratio.
+
+    Args:
+      height: rows of the image.
+      width: columns.
+      long_side: the longer side of the result; smaller images are enlarged.
+    """
+    scale = long_side / max(height, width)
+    return tuple(max(1, int(side * scale + 0.5)) for side in (height, width))
+
+
+def mirrored_index(size: int, target: int) -> np.ndarray:
+    """Returns which pixel an image has at every position when it is continued by mirroring.
+
+    Args:
+      size: pixels along the axis.
+      target: positions along the continued axis.
+
+    Returns:
+      int64 `[target]`: 0, 1, ..., size - 1, size - 1, ..., 0, 0, 1, ...; NumPy's "symmetric".
+    """
+    position = np.arange(target) % (2 * size)
+    return np.minimum(position, 2 * size - 1 - position)
+
+
 def matrix(size: int, target: int, method: str) -> np.ndarray:
     """Returns the weights of a resize along one axis as a dense float32 matrix `[target, size]`.
 

@@ -110,3 +110,22 @@ def test_infinite_pixels_stay_local():
     image = np.zeros((32, 32, 3), np.float32)
     image[0, 0] = np.inf
     assert np.isfinite(resize.resize_pixels(image, 8)).sum() == 3 * 63
+
+
+@pytest.mark.parametrize(("size", "target"), [(1, 5), (3, 3), (3, 4), (3, 20), (7, 4)])
+def test_mirroring_is_numpys_symmetric_padding(size, target):
+    expected = np.pad(np.arange(size), (0, max(target - size, 0)), mode="symmetric")[:target]
+    np.testing.assert_array_equal(resize.mirrored_index(size, target), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((300, 200), (512, 341)),
+        ((1000, 3000), (171, 512)),
+        ((1, 4000), (1, 512)),
+        ((2, 2), (512,) * 2),
+    ],
+)
+def test_the_longer_side_is_fitted(size, expected):
+    assert resize.fitted_size(*size, 512) == expected

@@ -9,6 +9,7 @@ from bilateral_jax.cli import arguments, versions
 from bilateral_jax.importers import (
     adaptive_tables,
     can,
+    dpe,
     dped,
     efficientnet,
     hdrnet,
@@ -30,6 +31,7 @@ _KINDS = {
         "TensorFlow checkpoint (prefix, .index or folder) or .npz",
     ),
     "upe": (upe.load, "the original UPE (TensorFlow names)", _TENSORFLOW),
+    "dpe": (dpe.load, "a published Deep Photo Enhancer generator (TensorFlow names)", _TENSORFLOW),
     "dped": (dped.load, "a published DPED generator (TensorFlow names)", _TENSORFLOW),
     "can": (can.load, "a published CAN (TensorFlow names)", _TENSORFLOW),
     "neurop": (neurop.load, "a published NeurOp (PyTorch names)", _TORCH),
@@ -96,6 +98,12 @@ def add_arguments(command):
             help="of pixels in the grids: as published, which reduces the grids to curves "
             "(default), or true ones, to go on training with; the curves are then spread",
         )
+    parsers["dpe"].add_argument(
+        "--generator",
+        choices=dpe.GENERATORS,
+        default="A",
+        help="A enhances (default); B is the other one of a two-way training",
+    )
     parsers["upe"].add_argument(
         "--rendering",
         choices=("graph", "script"),

@@ -31,15 +31,19 @@ def enhance(model, image, *, method, tile_rows, conditions):
     """
     features = None
     if method.net_input_size is not None:
-        small = resize.resize_pixels(image, method.net_input_size, method=method.lowres_method)
-        features = _global_features(model, small[None])
-    rows, columns = _tile_size(image.shape, method, tile_rows)
+        features = _global_features(model, _lowres(image, method)[None])
+    height, width = image.shape[:2]
+    size = method.mirrored_size(height, width) if method.mirrored else (height, width)
+    rows, columns = _tile_size(size, method, tile_rows)
     out = np.empty_like(image)
 
     def rendered():
-        for top, bottom, first, last in tile_windows(image.shape[0], rows, method=method):
-            for left, right, begin, end in tile_windows(image.shape[1], columns, method=method):
-                tile = _render(model, image[top:bottom, left:right], features, conditions)
+        for top, bottom, first, last in tile_windows(size[0], rows, method=method):
+            for left, right, begin, end in tile_windows(size[1], columns, method=method):
+                if first >= height or begin >= width:
+                    continue  # nothing but mirrored pixels
+                pixels = _cut(image, (top, bottom), (left, right))
+                tile = _render(model, pixels, features, conditions)
                 kept = slice(first - top, last - top), slice(begin - left, end - left)
                 yield first, begin, tile, kept
 
@@ -75,9 +79,28 @@ def tile_windows(size: int, tile: int, *, method) -> list[tuple[int, int, int, i
     return windows
 
 
-def _tile_size(shape, method, tile_rows):
+def _lowres(image, method):
+    """Makes the low-res input `[n, n, 3]` of the global features."""
+    side = method.net_input_size
+    size = resize.fitted_size(*image.shape[:2], side) if method.mirrored else side
+    small = resize.resize_pixels(image, size, method=method.lowres_method)
+    return _cut(small, (0, side), (0, side))
+
+
+def _cut(image, rows, columns):
+    """Cuts a tile; what lies below the image or to its right is the image mirrored."""
+    if rows[1] <= image.shape[0] and columns[1] <= image.shape[1]:
+        return image[slice(*rows), slice(*columns)]
+    row, column = (
+        resize.mirrored_index(size, stop)[start:]
+        for size, (start, stop) in zip(image.shape[:2], (rows, columns), strict=True)
+    )
+    return image[row[:, None], column]
+
+
+def _tile_size(size, method, tile_rows):
     """Returns the rows and columns of a tile without its halo."""
-    height, width, _ = shape
+    height, width = size
     pixels = max(tiles.FEATURES // method.features, 1)
     if tile_rows is None and height * width <= pixels:
         return height, width

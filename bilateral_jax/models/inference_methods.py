@@ -78,6 +78,10 @@ class ByHaloTiles:
       conditions: channels beyond red, green and blue, constant over the image.
       net_input_size: side n of the low-res input of the global features; None without any.
       lowres_method: how the image is resized to it, one of `resize.METHODS`.
+      mirrored: the network was trained on square images, to which photos were continued by
+        mirroring below and to the right. The low-res input then keeps the aspect ratio and is
+        continued likewise; so is the image itself, to the square or as far as the halo reaches
+        (`mirrored_size`), and its sides become multiples of `stride`.
     """
 
     halo: int
@@ -86,6 +90,24 @@ class ByHaloTiles:
     conditions: int = 0
     net_input_size: int | None = None
     lowres_method: str = "area"
+    mirrored: bool = False
+
+    def mirrored_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the size to which an image is continued by mirroring.
+
+        Args:
+          height: rows of the image.
+          width: columns.
+
+        Returns:
+          (height, width): multiples of `stride`. The image's own pixels get what they would get in
+          the square whose side is the longer side, rounded up to a multiple of `stride`.
+        """
+        square, *reached = (
+            -(-size // self.stride) * self.stride
+            for size in (max(height, width), height + self.halo, width + self.halo)
+        )
+        return tuple(min(square, size) for size in reached)
 
 
 @dataclasses.dataclass(frozen=True)

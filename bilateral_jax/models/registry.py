@@ -7,6 +7,7 @@ import flax.linen as nn
 from bilateral_jax.models import (
     can,
     color_table,
+    dpe,
     dped,
     efficientnet,
     hdrnet,
@@ -25,6 +26,8 @@ REGISTRY = {
     "HDRNetCurves": hdrnet.HDRNetCurves,
     "HDRNetPointwiseNNGuide": hdrnet.HDRNetPointwiseNNGuide,
     "HDRNetGaussianPyrNN": hdrnet.HDRNetGaussianPyrNN,
+    "DPE": dpe.DPE,
+    "DPECritic": dpe.DPECritic,
     "DPED": dped.DPED,
     "DPEDCritic": dped.DPEDCritic,
     "CAN": can.CAN,

@@ -27,6 +27,9 @@ from typing import TypedDict
 
 import numpy as np
 
+# how an image is padded -> NumPy's name for it
+BORDERS = {"repeat": "edge", "mirror": "symmetric"}
+
 
 class Batch(TypedDict, total=False):
     """The keys of a batch, see the module's docstring."""
@@ -91,12 +94,13 @@ def full_window(image) -> np.ndarray:
     return np.array((0, 0, *image.shape[-3:-1]), np.int32)
 
 
-def pad(image, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Pads an image at the bottom and right by repeating its last row and column.
+def pad(image, size: tuple[int, int], *, border: str = "repeat") -> tuple[np.ndarray, np.ndarray]:
+    """Pads an image at the bottom and right.
 
     Args:
       image: `[..., h, w, c]`.
       size: (height, width) of the result, at least those of the image.
+      border: one of `BORDERS`: "repeat" its last row and column, or "mirror" it, these included.
 
     Returns:
       (`[..., height, width, c]`, float32 `[height, width]`: 1 inside the image, 0 in the padding.)
@@ -106,4 +110,4 @@ def pad(image, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     valid[:height, :width] = 1
     padding = ((0, size[0] - height), (0, size[1] - width), (0, 0))
     leading = ((0, 0),) * (image.ndim - 3)
-    return np.pad(image, leading + padding, mode="edge"), valid
+    return np.pad(image, leading + padding, mode=BORDERS[border]), valid

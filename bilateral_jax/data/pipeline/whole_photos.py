@@ -23,8 +23,11 @@ def train_batches(
     seed: int,
     paired: bool = True,
     short_sides=(),
+    long_side: int | None = None,
     flips: bool = False,
+    rotations: bool = False,
     pad_to=None,
+    border: str = "repeat",
     **loading,
 ) -> loader.Loader:
     """Iterates over shuffled batches of whole photos without end, read in the background.
@@ -38,15 +41,19 @@ def train_batches(
       batch_size: examples per batch, of all processes together. Without `pad_to` the inputs of a
         batch must have one shape, and so must its targets.
       seed: of the order and of all random numbers.
-      paired: input and target show the same scene, have one size and share the flip. Otherwise each
-        has its own flip, and they may differ in size.
+      paired: input and target show the same scene, have one size and share the flip and the
+        rotation. Otherwise each has its own, and they may differ in size.
       short_sides: lengths, of which each batch gets one at random: the shorter side of every photo
         is reduced to it, keeping the aspect ratio; a smaller photo stays as it is. Empty: no
         resizing. Each resulting shape is compiled once.
+      long_side: length to which the longer side of every photo is reduced, in place of
+        `short_sides`; a smaller photo stays as it is. None: no resizing.
       flips: flip at random, both ways.
+      rotations: rotate at random by multiples of 90 degrees.
       pad_to: side of a square, or (height, width), to which every image is padded at the bottom and
-        right by repeating its border; `valid` (and `target_valid` if not `paired`) marks the photo.
-        None: no padding, no mask.
+        right; `valid` (and `target_valid` if not `paired`) marks the photo. None: no padding, no
+        mask.
+      border: how it is padded, "repeat" or "mirror", see `batch.pad`.
       **loading: fields of `loader.Options`: `shard`, `threads`, `workers`, `prefetch`.
 
     Returns:
@@ -64,18 +71,28 @@ def train_batches(
     short_sides = tuple(short_sides)
     if not all(_is_length(side) for side in short_sides):
         raise ValueError(f"short_sides must be positive ints, got {short_sides}")
+    if long_side is not None and (short_sides or not _is_length(long_side)):
+        raise ValueError(
+            "long_side must be a positive int, or None with short_sides, got "
+            f"{long_side!r} and {short_sides}"
+        )
     if pad_to is not None:
         pad_to = resize.both_sides(pad_to)
         if min(pad_to) < 1:
             raise ValueError(f"pad_to must be at least 1 pixel high and wide, got {pad_to}")
+    if border not in batch.BORDERS:
+        raise ValueError(f"border must be one of {tuple(batch.BORDERS)}, got {border!r}")
     example = functools.partial(
         _example,
         batch_size=batch_size,
         seed=seed,
         paired=paired,
         short_sides=short_sides,
+        long_side=long_side,
         flips=flips,
+        rotations=rotations,
         pad_to=pad_to,
+        border=border,
     )
     return sampling.shuffled(source, example, batch_size=batch_size, seed=seed, options=options)
 
@@ -96,6 +113,22 @@ def limit_short_side(pixels, short_side: int) -> np.ndarray:
     return resize.resize_pixels(pixels, [round(side * short_side / min(size)) for side in size])
 
 
+def limit_long_side(pixels, long_side: int) -> np.ndarray:
+    """Reduces the longer side of an image to a length by area averaging; never enlarges.
+
+    Args:
+      pixels: uint8, uint16 or float32 `[..., h, w, 3]`.
+      long_side: the length.
+
+    Returns:
+      float32 `[..., height, width, 3]` in [0, 1].
+    """
+    size = pixels.shape[-3:-1]
+    if max(size) <= long_side:
+        return images.as_float(pixels)
+    return resize.resize_pixels(pixels, resize.fitted_size(*size, long_side))
+
+
 class Resized(views.View):
     """A source whose images are resized when they are read; integers stay integers.
 
@@ -104,16 +137,23 @@ class Resized(views.View):
     Args:
       source: any source of images or pairs.
       short_side: as for `limit_short_side`.
+      long_side: as for `limit_long_side`, in place of `short_side`.
 
     Raises:
-      ValueError: `short_side` is not a positive int.
+      ValueError: not exactly one of the two, or it is not a positive int.
     """
 
-    def __init__(self, source, short_side: int):
-        if not _is_length(short_side):
-            raise ValueError(f"short_side must be a positive int, got {short_side!r}")
+    def __init__(self, source, short_side: int | None = None, *, long_side: int | None = None):
+        given = {"short_side": short_side, "long_side": long_side}
+        given = {name: length for name, length in given.items() if length is not None}
+        if len(given) != 1:
+            raise ValueError(f"give short_side or long_side, got {given or 'neither'}")
+        ((name, length),) = given.items()
+        if not _is_length(length):
+            raise ValueError(f"{name} must be a positive int, got {length!r}")
         super().__init__(source)
-        self._short_side = short_side
+        limits = {"short_side": limit_short_side, "long_side": limit_long_side}
+        self._limit, self._length = limits[name], length
 
     def __getitem__(self, index: int) -> dict:
         """Returns an element of the source with smaller images."""
@@ -128,27 +168,36 @@ class Resized(views.View):
         return element | {name: self._resize(element[name]) for name in members}
 
     def _resize(self, pixels):
-        small = limit_short_side(pixels, self._short_side)
+        small = self._limit(pixels, self._length)
         if not np.issubdtype(pixels.dtype, np.integer):
             return small
         return images.to_integer(small, images.bit_depth(pixels))
 
 
-def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_to):
+def _example(
+    element, rng, *, batch_size, seed, paired, short_sides, long_side, flips, rotations, pad_to,
+    border,
+):  # fmt: skip
     augment.check_images(element)
     for members in augment.groups(paired):
         augment.check_one_size(element, members=members)
         if flips:
             element = augment.flip(element, rng, members=members)
+        if rotations:
+            element = augment.rotate(element, rng, members=members)
     pair = [element[member] for member in augment.PAIR]
     if short_sides:
         # Drawn from the step, so that all examples of a batch agree, whichever process reads them.
         step = element["position"] // batch_size
         side = int(np.random.default_rng((seed, step)).choice(short_sides))
         pair = [limit_short_side(pixels, side) for pixels in pair]
+    if long_side is not None:
+        pair = [limit_long_side(pixels, long_side) for pixels in pair]
     pair, masks = [images.as_float(pixels) for pixels in pair], {}
     if pad_to is not None:
-        pair, (valid, target_valid) = zip(*(_pad(element, pixels, pad_to) for pixels in pair))
+        pair, (valid, target_valid) = zip(
+            *(_pad(element, pixels, pad_to, border) for pixels in pair)
+        )
         masks = {"valid": valid} | ({} if paired else {"target_valid": target_valid})
     image, target = pair
     window = batch.full_window(image)
@@ -157,14 +206,14 @@ def _example(element, rng, *, batch_size, seed, paired, short_sides, flips, pad_
     )
 
 
-def _pad(element, pixels, pad_to):
+def _pad(element, pixels, pad_to, border):
     height, width = pixels.shape[-3:-1]
     if height > pad_to[0] or width > pad_to[1]:
         raise ValueError(
             f"photo {element.get('name', '')!r} of {height} x {width} pixels is larger than "
             f"pad_to, {pad_to[0]} x {pad_to[1]}"
         )
-    return batch.pad(pixels, pad_to)
+    return batch.pad(pixels, pad_to, border=border)
 
 
 def _is_length(side):

@@ -26,21 +26,27 @@ LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
 pytorch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def he_truncated_normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32):
-    """Draws weights from a normal of std sqrt(1.3 * 2 / fan_in), cut at two of these.
+def truncated_normal(factor: float) -> Callable:
+    """Makes an initialiser of weights of variance `factor / fan_in`.
 
     Args:
-      key: random key.
-      shape: kernel shape, outputs last; every other axis counts as fan-in.
-      dtype: of the result.
+      factor: variance of the outputs for inputs of variance 1.
 
     Returns:
-      Array of `shape`.
-
-    Reference: He et al. 2015, eq. 10; 1.3 makes up for the variance that the cut removes.
+      `(key, shape, dtype) -> array`: a normal of std sqrt(1.3 * factor / fan_in), cut at two of
+      these; 1.3 makes up for the variance that the cut removes. In `shape` outputs come last; every
+      other axis counts as fan-in.
     """
-    deviation = math.sqrt(1.3 * 2.0 / math.prod(shape[:-1]))
-    return deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+
+    def draw(key, shape, dtype=jnp.float32):
+        deviation = math.sqrt(1.3 * factor / math.prod(shape[:-1]))
+        return deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+
+    return draw
+
+
+# Reference: He et al. 2015, eq. 10.
+he_truncated_normal = truncated_normal(2.0)
 
 
 def leaky_relu(x):

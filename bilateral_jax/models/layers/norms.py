@@ -68,6 +68,60 @@ class BatchNorm(nn.Module):
         return batch_mean, lax.rsqrt(batch_variance + EPSILON), beta
 
 
+class BatchNormSets(nn.Module):
+    """Batch norm with several sets of gains, shifts and moving values, of which a call uses one.
+
+    y = (x - mean) / sqrt(variance + epsilon) * scale + shift. A network that is applied to images
+    of several kinds (photos, and what another network made of photos) keeps one set for each kind,
+    and shares all other weights. Moving values start at 0 and 1 and follow decay * old +
+    (1 - decay) * batch, with the biased variance.
+
+    Attributes:
+      sets: number of sets.
+      axis_name: pmap axis whose devices share the batch statistics.
+      epsilon: added to the variance.
+      decay: of the moving values.
+
+    Reference: Chen, Wang, Kao and Chuang 2018, "Deep Photo Enhancer": individual batch
+    normalization.
+    """
+
+    sets: int = 1
+    axis_name: str | None = None
+    epsilon: float = 1e-5
+    decay: float = 0.9
+
+    @nn.compact
+    def __call__(self, x, *, norm_set: int = 0, train: bool = False):
+        sets = [self._variables(number, x.shape[-1:]) for number in range(self.sets)]
+        scale, shift, mean, variance = sets[norm_set]
+        if train:
+            used = self._moments(x)
+            if not self.is_initializing():
+                for moving, batch in zip((mean, variance), used, strict=True):
+                    taken = (1 - self.decay) * lax.stop_gradient(batch)
+                    moving.value = self.decay * moving.value + taken
+        else:
+            used = mean.value, variance.value
+        gain = scale * lax.rsqrt(used[1] + self.epsilon)
+        offset = shift - used[0] * gain
+        return x * gain.reshape(1, 1, 1, -1) + offset.reshape(1, 1, 1, -1)
+
+    def _variables(self, number, shape):
+        initial = nn.initializers
+        return (
+            self.param(f"scale_{number}", initial.ones, shape),
+            self.param(f"shift_{number}", initial.zeros, shape),
+            self.variable("batch_stats", f"mean_{number}", jnp.zeros, shape),
+            self.variable("batch_stats", f"variance_{number}", jnp.ones, shape),
+        )
+
+    def _moments(self, x):
+        mean = across_replicas(x.mean((0, 1, 2)), self.axis_name)
+        distance = jnp.square(x - mean.reshape(1, 1, 1, -1))
+        return mean, across_replicas(distance.mean((0, 1, 2)), self.axis_name)
+
+
 class InstanceNorm(nn.Module):
     """Instance norm: (x - mean) / sqrt(variance + epsilon), then a gain and a shift per channel.
 

@@ -92,6 +92,38 @@ def test_photos_of_several_shapes_are_padded_to_one_with_a_mask():
             np.testing.assert_allclose(difference, 25 / 255, atol=1e-6)
 
 
+def test_photos_are_padded_by_mirroring_and_turned_all_eight_ways():
+    source, seen = Unpaired(), set()
+    stream = make(
+        source, paired=False, flips=True, rotations=True, long_side=9, pad_to=12, border="mirror"
+    )
+    for _ in range(60):
+        batch = next(stream)
+        element = source[int(batch["record"][0])]
+        for member, mask in zip(augment.PAIR, ("valid", "target_valid"), strict=True):
+            valid = batch[mask][0] > 0
+            height, width = int(valid.any(1).sum()), int(valid.any(0).sum())
+            photo = batch[member][0, :height, :width]
+            padding = ((0, 12 - height), (0, 12 - width), (0, 0))
+            expected = np.pad(photo, padding, mode="symmetric")
+            np.testing.assert_array_equal(batch[member][0], expected)
+            small = whole_photos.limit_long_side(element[member], 9)
+            assert sorted(small.shape[:2]) == sorted((height, width)) and max(height, width) == 9
+            for turns in range(4):
+                for flip in (1, -1):
+                    turned = np.rot90(small[:, ::flip], turns)
+                    if turned.shape == photo.shape and np.allclose(turned, photo, atol=1e-6):
+                        seen.add((member, turns, flip))
+    assert len(seen) == 16
+
+
+def test_the_long_side_excludes_the_short_one():
+    with pytest.raises(ValueError, match="long_side must be a positive int, or None with short_s"):
+        make(Photos(1), long_side=4, short_sides=(4,))
+    with pytest.raises(ValueError, match="border must be one of .*, got 'wrap'"):
+        make(Photos(1), pad_to=20, border="wrap")
+
+
 def test_a_padded_batch_does_not_depend_on_the_number_of_processes():
     options = {"batch_size": 4, "pad_to": (18, 20), "short_sides": (6, 9)}
     whole = make(Photos(8), **options)
@@ -192,3 +224,8 @@ def test_a_resized_source_keeps_names_and_integers():
     assert single.dtype == np.uint16 and single.shape == (4, 2, 3)
     with pytest.raises(ValueError, match="short_side must be a positive int, got 0"):
         registry.make("shrunk", short_side=0, photos=photos)
+    assert registry.make("shrunk", long_side=6, photos=photos)[0]["input"].shape == (6, 6, 3)
+    with pytest.raises(ValueError, match="give short_side or long_side, got neither"):
+        registry.make("shrunk", photos=photos)
+    with pytest.raises(ValueError, match="give short_side or long_side, got {'short_side': 6, "):
+        registry.make("shrunk", short_side=6, long_side=6, photos=photos)
