@@ -30,6 +30,8 @@ class DPED(nn.Module):
     """The generator: 9 x 9, four residual blocks of two 3 x 3, two more 3 x 3, 9 x 9.
 
     The output is `0.58 tanh(.) + 0.5`, so it may leave [0, 1] by 0.08; nothing is clipped here.
+    With `residual` it is the image plus `tanh(.)`, whose last layer (`residual`) starts at 0: the
+    network starts as the identity. The two do not exchange weights.
 
     Attributes:
       width: channels of every layer but the last.
@@ -37,11 +39,13 @@ class DPED(nn.Module):
       initial: initial weights. "published": a standard deviation of 0.01, with which the output
         hardly depends on the image and the first steps may leave layers without gradient; "he": He
         initialisation, but for the last layer.
+      residual: the output is added to the image; not in the original.
     """
 
     width: int = 64
     blocks: int = 4
     initial: str = "published"
+    residual: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -58,7 +62,10 @@ class DPED(nn.Module):
         return inference_methods.ByRowTiles(statistics=2 * self.blocks, features=self.width)
 
     def __call__(self, image):
-        """Enhances whole images `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08)."""
+        """Enhances whole images `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08).
+
+        With `residual` in (-1, 2).
+        """
         return self.run(row_tiles.RowTile(image)).values
 
     enhance = __call__
@@ -90,6 +97,10 @@ class DPED(nn.Module):
             x = x.plus(skip)
         for i in range(2):
             x = conv(x, self.width, name=f"tail_{i}").map(nn.relu)
+        if self.residual:
+            zeros = nn.initializers.zeros
+            x = conv(x, 3, kernel_size=9, kernel_init=zeros, bias_init=zeros, name="residual")
+            return x.map(jnp.tanh).plus(tile)
         x = conv(x, 3, kernel_size=9, kernel_init=_INIT, name="last")
         return x.map(lambda y: 0.58 * jnp.tanh(y) + 0.5)
 

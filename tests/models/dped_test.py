@@ -85,3 +85,23 @@ def test_he_initialisation_keeps_the_signal():
     assert spread["he"] > 10 * spread["published"]
     with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
         models.create("DPED", {"initial": "xavier"})
+
+
+def test_a_residual_generator_starts_as_the_identity_and_keeps_its_weights_apart():
+    image = np.random.default_rng(0).random((1, 12, 15, 3), np.float32)
+    fields = {"width": 4, "blocks": 1, "initial": "he"}
+    module = models.create("DPED", {**fields, "residual": True})
+    residual = model.Model.init(module, jax.random.key(0))
+    np.testing.assert_array_equal(residual.apply(image), image)
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return jnp.square(model.Model(params, {}, module).apply(image) - 0.5).mean()
+
+    gradient = gradient_of(residual.params)
+    assert np.abs(gradient["residual"]["kernel"]).max() > 1e-4
+    # The two kinds read their last layer differently: weights of one in the other would be wrong.
+    plain = models.create("DPED", fields)
+    with pytest.raises(ValueError, match="residual"):
+        model.Model.from_leaves(plain, residual.params, {})
