@@ -44,7 +44,7 @@ def get_config():
     config.loss.smoothness = 1e-4
     config.loss.monotonicity = 10.0
     config.loss.adversarial = 0.0
-    config.loss.slope_penalty = 0.0
+    config.loss.gradient_penalty = 0.0
 
     config.optimizer = ml_collections.ConfigDict()
     config.optimizer.name = "adam"

@@ -1,13 +1,29 @@
 """Adversarial losses of generators and critics.
 
-A critic gives every image two logits: real, generated. The forms: "minimax" is what the published
-DPED code minimises, the log probability of being classified as generated (its gradient vanishes
-where the critic is certain); "non_saturating" is the paper's, minus the log probability of being
-classified as real; "hinge" works on the difference of the logits.
+A critic gives scores of images: `[b]`, one number for each, the larger the more like a real image;
+`[b, h, w]`, one for each patch; or `[b, 2]`, the logits of real and generated, whose score is the
+first minus the second. The number of axes tells them apart, so there is one axis of examples.
 
-References: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
-networks", section 3.1; Goodfellow et al. 2014, "Generative adversarial nets"; Lim and Ye 2017,
-"Geometric GAN"; Mescheder et al. 2018, "Which training methods for GANs do actually converge?".
+With s for the score and p = 1 / (1 + exp(-s)) for the probability of being real, a generator
+minimises, and a critic minimises at real and at generated images:
+
+    form               generator        critic: real       generated
+    "minimax"          log(1 - p)       -log p             -log(1 - p)
+    "non_saturating"   -log p           -log p             -log(1 - p)
+    "hinge"            -s               max(0, 1 - s)      max(0, 1 + s)
+    "least_squares"    (s - 1)^2        (s - 1)^2          s^2
+    "wasserstein"      -s               -s                 s
+
+"minimax" has no gradient where the critic is certain; it is what the published DPED code minimises,
+and "non_saturating" what its paper states. "wasserstein" needs a bound on the critic's slope
+(`gradient_penalties`). Probabilities of `[b, 2]` are clipped to at least 1e-10, without gradient
+below, as in the published DPED code; those of scores are not.
+
+References: Goodfellow et al. 2014, "Generative adversarial nets"; Lim and Ye 2017, "Geometric GAN";
+Mao et al. 2017, "Least squares generative adversarial networks"; Arjovsky, Chintala and Bottou
+2017, "Wasserstein GAN"; Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep
+convolutional networks", section 3.1; Isola et al. 2017, "Image-to-image translation with
+conditional adversarial networks", section 3.2.2, for scores of patches.
 """
 
 import math
@@ -15,117 +31,107 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax.losses import reconstruction
+FORMS = ("minimax", "non_saturating", "hinge", "least_squares", "wasserstein")
 
-FORMS = ("minimax", "non_saturating", "hinge")
-
-_MIN_LOG_PROBABILITY = math.log(1e-10)  # the published code clips probabilities to 1e-10
+_MIN_LOG_PROBABILITY = math.log(1e-10)
 
 
-def generator_loss(logits, *, form="minimax") -> jax.Array:
+def generator_loss(scores, *, form="minimax") -> jax.Array:
     """Adversarial loss of a generator.
 
     Args:
-      logits: float `[*b, 2]` of generated images.
+      scores: float `[b]`, `[b, 2]` or `[b, h, w]`, of generated images.
       form: one of `FORMS`.
 
     Returns:
-      float32 `[*b]`, to be minimised: `log p(generated)`, `-log p(real)`, or the second logit minus
-      the first; probabilities are clipped to at least 1e-10.
+      float32 `[b]`, to be minimised; the mean over patches.
 
     Raises:
-      ValueError: an unknown form, or the logits are not `[*b, 2]`.
+      ValueError: an unknown form, or scores of another shape.
     """
-    logits = _checked(logits, form)
+    _check_form(form)
+    scores = _checked(scores)
     if form == "minimax":
-        return _log_probability(logits)[..., 1]
+        return _patch_mean(_log_probabilities(scores)[1])
     if form == "non_saturating":
-        return -_log_probability(logits)[..., 0]
-    return -_margin(logits)
+        return -_patch_mean(_log_probabilities(scores)[0])
+    if form == "least_squares":
+        return _patch_mean(jnp.square(_margin(scores) - 1.0))
+    return -_patch_mean(_margin(scores))
 
 
-def critic_loss(logits, real, *, form="minimax") -> jax.Array:
-    """Classification loss of a critic.
+def critic_loss(scores, real, *, form="minimax") -> jax.Array:
+    """Loss of a critic at real or generated images.
 
     Args:
-      logits: float `[*b, 2]`.
-      real: bool or 0 and 1 `[*b]`: which images are real.
+      scores: float `[b]`, `[b, 2]` or `[b, h, w]`.
+      real: bool or 0 and 1 `[b]`: which images are real; or one bool for all.
       form: one of `FORMS`; the first two are the same for a critic: cross-entropy.
 
     Returns:
-      float32 `[*b]`, to be minimised.
+      float32 `[b]`, to be minimised; the mean over patches.
 
     Raises:
       ValueError: an unknown form, or shapes that do not fit.
     """
-    logits = _checked(logits, form)
+    _check_form(form)
+    scores = _checked(scores)
     real = jnp.asarray(real, bool)
-    if real.shape != logits.shape[:-1]:
-        raise ValueError(f"real must be [*b] = {logits.shape[:-1]}, got {real.shape}")
-    if form == "hinge":
-        return jnp.maximum(0.0, 1.0 - jnp.where(real, 1.0, -1.0) * _margin(logits))
-    log_probability = _log_probability(logits)
-    return -jnp.where(real, log_probability[..., 0], log_probability[..., 1])
+    if real.shape not in ((), scores.shape[:1]):
+        raise ValueError(f"real must be [b] = {scores.shape[:1]} or one bool, got {real.shape}")
+    if scores.ndim == 3:
+        real = jnp.broadcast_to(real, scores.shape[:1])[:, None, None]
+    if form in ("minimax", "non_saturating"):
+        of_real, of_generated = _log_probabilities(scores)
+        return -_patch_mean(jnp.where(real, of_real, of_generated))
+    score = _margin(scores)
+    if form == "least_squares":
+        return _patch_mean(jnp.square(score - jnp.where(real, 1.0, 0.0)))
+    signed = jnp.where(real, 1.0, -1.0) * score
+    return _patch_mean(jnp.maximum(0.0, 1.0 - signed) if form == "hinge" else -signed)
 
 
-def gradient_penalty(critic, image) -> jax.Array:
-    """Squared norm of a critic's gradient with respect to the image ("R1" at real images).
-
-    Args:
-      critic: `image [b, h, w, c] -> logits [b, 2]`, each example on its own.
-      image: float `[b, h, w, c]`.
-
-    Returns:
-      float32 `[b]`.
-    """
-    gradient = jax.grad(lambda x: _margin(critic(x)).sum())(image)
-    return jnp.square(gradient.astype(jnp.float32)).sum(axis=(-3, -2, -1))
-
-
-def slope_penalty(critic, real, generated, fraction) -> jax.Array:
-    """Squared deviation of a critic's slope from 1 between real and generated images ("WGAN-GP").
+def example_scores(scores) -> jax.Array:
+    """One score for each image: the mean over patches, or the first logit minus the second.
 
     Args:
-      critic: `image [b, h, w, c] -> score [b]`, each example on its own.
-      real: float `[b, h, w, c]`.
-      generated: float of the same shape.
-      fraction: float `[b]` in [0, 1]: how much of the real image the mixture has where the slope is
-        measured.
+      scores: float `[b]`, `[b, 2]` or `[b, h, w]`, as a critic gives them.
 
     Returns:
-      float32 `[b]`: `(|gradient of the score in the image| - 1)^2`; its derivative is finite where
-      the gradient is 0, too.
+      float32 `[b]`, above 0 where a critic by probabilities takes an image for real.
 
     Raises:
-      ValueError: the images differ in shape.
-
-    Reference: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3.
+      ValueError: scores of another shape.
     """
-    if jnp.shape(real) != jnp.shape(generated):
-        raise ValueError(
-            f"real and generated images must have one shape, got {jnp.shape(real)} and "
-            f"{jnp.shape(generated)}"
-        )
-    fraction = fraction[:, None, None, None]
-    mixture = fraction * real + (1 - fraction) * generated
-    gradient = jax.grad(lambda x: critic(x).sum())(mixture).astype(jnp.float32)
-    norm = reconstruction.l2_norm(gradient)
-    return jnp.square(norm - 1)
+    return _patch_mean(_margin(_checked(scores)))
 
 
-def _margin(logits):
-    """The logit of "real" for a sigmoid in place of the softmax."""
-    return logits[..., 0] - logits[..., 1]
+def _margin(scores):
+    """The score of a sigmoid in place of the softmax of two logits."""
+    return scores[:, 0] - scores[:, 1] if scores.ndim == 2 else scores
 
 
-def _log_probability(logits):
-    """Clipped, without gradient below the bound, as in the published code."""
-    return jnp.maximum(jax.nn.log_softmax(logits, axis=-1), _MIN_LOG_PROBABILITY)
+def _log_probabilities(scores):
+    """Of real and of generated: two arrays without the axis of logits."""
+    if scores.ndim == 2:
+        values = jnp.maximum(jax.nn.log_softmax(scores, axis=-1), _MIN_LOG_PROBABILITY)
+        return values[:, 0], values[:, 1]
+    return jax.nn.log_sigmoid(scores), jax.nn.log_sigmoid(-scores)
 
 
-def _checked(logits, form):
+def _patch_mean(values):
+    return values.mean((1, 2)) if values.ndim == 3 else values
+
+
+def _check_form(form):
     if form not in FORMS:
         raise ValueError(f"form must be one of {FORMS}, got {form!r}")
-    if jnp.ndim(logits) < 1 or jnp.shape(logits)[-1] != 2:
-        raise ValueError(f"logits must be [*b, 2], got {jnp.shape(logits)}")
-    return jnp.asarray(logits, jnp.float32)
+
+
+def _checked(scores):
+    shape = jnp.shape(scores)
+    if len(shape) not in (1, 2, 3) or (len(shape) == 2 and shape[1] != 2):
+        raise ValueError(
+            f"scores must be [b], [b, 2] (logits of real and generated) or [b, h, w], got {shape}"
+        )
+    return jnp.asarray(scores, jnp.float32)

@@ -19,7 +19,14 @@ import jax.numpy as jnp
 from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.checkpoints import networks
-from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
+from bilateral_jax.losses import (
+    adversarial,
+    blurred,
+    features,
+    gradient_penalties,
+    reconstruction,
+    variation,
+)
 from bilateral_jax.models import vgg as vgg_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import distributed, parallel, schedules, state, step
@@ -139,8 +146,8 @@ class _Losses:
       texture_examples: the mean of texture over the batch counts as a sum over so many examples.
         None: over those there are (of all devices), as in the original; texture then weighs more
         in larger batches, and the balance of its batches of 50 needs 50 here in any other.
-      gradient_penalty: weight of `adversarial.gradient_penalty` on the camera's images in the
-        critic's loss; not in the original.
+      gradient_penalty: weight of the zero-centred penalty (`gradient_penalties`) at the camera's
+        images in the critic's loss; not in the original.
     """
 
     content: float
@@ -208,7 +215,7 @@ def _critic_loss(losses, batch):
         logits = critic.apply(images)
         value = adversarial.critic_loss(logits, real, form=losses.adversarial)
         if losses.gradient_penalty:
-            penalty = adversarial.gradient_penalty(critic.apply, batch["target"])
+            penalty = gradient_penalties.penalty(critic.apply, batch["target"], form="zero_centred")
             value = value + losses.gradient_penalty * penalty
         right = (logits[:, 0] > logits[:, 1]) == real
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import inference, models, resize
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.losses import adversarial, reconstruction, tables
+from bilateral_jax.losses import adversarial, gradient_penalties, reconstruction, tables
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, state, step
 from experiments import experiment
@@ -112,14 +112,14 @@ class _Losses:
       smoothness: total variation of the basis tables, and mean square of the predicted weights.
       monotonicity: of the basis tables.
       adversarial: minus the critic's score; 0 in training on pairs.
-      slope_penalty: of the critic's slope, in its own loss.
+      gradient_penalty: two-sided, between real and generated images, in the critic's own loss.
     """
 
     mse: float
     smoothness: float
     monotonicity: float
     adversarial: float = 0.0
-    slope_penalty: float = 0.0
+    gradient_penalty: float = 0.0
 
     def of_network(self, networks, batch, key):
         """The network's loss, as `step.gradient_step` takes it."""
@@ -135,21 +135,23 @@ class _Losses:
             + self.monotonicity * falling.sum()
         )
         if self.adversarial:
-            value -= self.adversarial * networks["critic"].apply(output)
+            scores = networks["critic"].apply(output)
+            value += self.adversarial * adversarial.generator_loss(scores, form="wasserstein")
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         # Unpaired, there is no target to measure: how far the output moved from the input.
         name = "input_psnr" if self.adversarial else "psnr"
         return mean(value), ({}, {name: mean(metrics_lib.psnr_from_mse(error))})
 
     def of_critic(self, networks, batch, key):
-        """The critic's loss: generated minus real scores, and the penalty of its slope."""
+        """The critic's loss: generated minus real scores, and the penalty of its gradient."""
         _, output = _forward(networks["network"], batch, key)
         critic, real = networks["critic"].apply, batch["target"]
         distance = critic(real) - critic(output)
-        penalty = adversarial.slope_penalty(critic, real, output, batch["fraction"])
+        between = gradient_penalties.interpolate(real, output, batch["fraction"])
+        penalty = gradient_penalties.penalty(critic, between, form="two_sided")
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        value = mean(self.slope_penalty * penalty - distance)
-        return value, ({}, {"distance": mean(distance), "slope_penalty": mean(penalty)})
+        value = mean(self.gradient_penalty * penalty - distance)
+        return value, ({}, {"distance": mean(distance), "gradient_penalty": mean(penalty)})
 
 
 def _forward(network, batch, key):
@@ -164,6 +166,6 @@ def _forward(network, batch, key):
 
 
 def _fractions(current, count):
-    """Where between a real and a generated image the critic's slope is measured: `[count]`."""
+    """Where between a real and a generated image the penalty is measured: `[count]`."""
     key = jax.random.fold_in(current.key, current.step)
     return parallel.per_example_draw(lambda size: jax.random.uniform(key, (size,)), count)

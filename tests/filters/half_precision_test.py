@@ -17,7 +17,7 @@ from bilateral_jax.filters import (
     windows,
     wls,
 )
-from bilateral_jax.losses import adversarial, blurred, reconstruction, variation
+from bilateral_jax.losses import blurred, gradient_penalties, reconstruction, variation
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -61,7 +61,7 @@ def test_filters_sum_in_float32(photo, name):
         lambda x: reconstruction.l2_norm(200 * x),
         lambda x: blurred.blurred_color(x, 0 * x),
         lambda x: variation.total_variation(x),
-        lambda x: adversarial.gradient_penalty(_steep, x[None] / 512),
+        lambda x: gradient_penalties.penalty(_steep, x[None] / 512, form="zero_centred"),
     ],
     ids=["mse", "l2", "blurred_color", "total_variation", "gradient_penalty"],
 )

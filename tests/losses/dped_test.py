@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
+from bilateral_jax.losses import blurred, features, reconstruction, variation
 
 # The published code's blur, its 1-D profile from the middle outwards.
 TAPS = (
@@ -81,43 +81,6 @@ def test_content_loss_in_both_forms():
     np.testing.assert_allclose(paper, np.sqrt((difference**2).sum((1, 2, 3))) / 18, rtol=1e-5)
 
 
-def test_adversarial_losses_in_all_forms():
-    logits = np.random.default_rng(0).normal(size=(2, 3, 2)) * 3
-    odds = np.exp(logits[..., 0] - logits[..., 1])
-    real, generated = odds / (1 + odds), 1 / (1 + odds)  # softmax as a sigmoid
-    expected = {
-        "minimax": np.log(generated),
-        "non_saturating": -np.log(real),
-        "hinge": -np.log(odds),
-    }
-    for form, values in expected.items():
-        actual = adversarial.generator_loss(logits.astype(np.float32), form=form)
-        np.testing.assert_allclose(actual, values, rtol=1e-4, err_msg=form)
-    mask = np.array([[True, False, True], [False, False, True]])
-    entropy = -np.log(np.where(mask, real, generated))
-    hinge = np.maximum(0, 1 - np.where(mask, 1, -1) * np.log(odds))
-    for form, values in {"minimax": entropy, "non_saturating": entropy, "hinge": hinge}.items():
-        actual = adversarial.critic_loss(logits.astype(np.float32), mask, form=form)
-        np.testing.assert_allclose(actual, values, rtol=1e-4, atol=1e-6, err_msg=form)
-
-
-def test_probabilities_are_clipped_to_1e_10():
-    """Below that the published code has no gradient either."""
-    logits = jnp.array([100.0, -100.0])
-    value, gradient = jax.value_and_grad(adversarial.generator_loss)(logits)
-    assert abs(float(value) - np.log(1e-10)) < 1e-4 and not np.any(gradient)
-    value, gradient = jax.value_and_grad(adversarial.critic_loss)(-logits, True)
-    assert abs(float(value) + np.log(1e-10)) < 1e-4 and not np.any(gradient)
-
-
-def test_gradient_penalty_is_the_squared_gradient_norm_of_the_margin():
-    weights = jnp.array(np.random.default_rng(0).normal(size=(2 * 3 * 3, 2)), jnp.float32)
-    images = jnp.array(np.random.default_rng(1).random((4, 2, 3, 3)), jnp.float32)
-    penalty = adversarial.gradient_penalty(lambda x: x.reshape(4, -1) ** 2 @ weights, images)
-    gradient = 2 * np.asarray(images).reshape(4, -1) * np.asarray(weights[:, 0] - weights[:, 1])
-    np.testing.assert_allclose(penalty, (gradient**2).sum(-1), rtol=1e-5)
-
-
 def test_gradients_are_finite_for_equal_images():
     flat = jnp.full((6, 6, 3), 0.25)
     terms = {
@@ -151,12 +114,6 @@ def test_gradients_are_finite_for_equal_images():
             r"must give \[\*b, h, w, c\]",
         ),
         (lambda x: features.content_loss(x, x, features=abs, form="l1"), 'form must be "code" or'),
-        (lambda x: adversarial.generator_loss(x), r"logits must be \[\*b, 2\], got \(4, 4, 3\)"),
-        (lambda x: adversarial.generator_loss(x[..., :2], form="wgan"), "form must be one of"),
-        (
-            lambda x: adversarial.critic_loss(x[..., :2], x[0, 0] > 0),
-            r"real must be \[\*b\] = \(4, 4\)",
-        ),
     ],
 )
 def test_errors_name_the_argument(call, message):

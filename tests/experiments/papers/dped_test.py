@@ -13,7 +13,14 @@ import pytest
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
-from bilateral_jax.losses import adversarial, blurred, features, reconstruction, variation
+from bilateral_jax.losses import (
+    adversarial,
+    blurred,
+    features,
+    gradient_penalties,
+    reconstruction,
+    variation,
+)
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import dped as dped_config
@@ -170,7 +177,8 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     generated = Model(state.networks["generator"].params, {}, module).apply(for_critic["input"])
     logits = critic(jnp.where(real.reshape(-1, 1, 1, 1), for_critic["target"], generated))
     value = adversarial.critic_loss(logits, real).sum()
-    value += 0.1 * adversarial.gradient_penalty(critic, for_critic["target"]).sum()
+    penalty = gradient_penalties.penalty(critic, for_critic["target"], form="zero_centred")
+    value += 0.1 * penalty.sum()
     np.testing.assert_allclose(shown["critic_loss"], value, 1e-4)
     right = (logits[:, 0] > logits[:, 1]) == real
     np.testing.assert_allclose(shown["critic_accuracy"], right.mean(), 1e-6)
