@@ -159,6 +159,25 @@ def luma(image: Array, *, weights) -> Array:
     return image[..., 0] * red + image[..., 1] * green + image[..., 2] * blue
 
 
+def gray(image: Array, *, weights=LUMA_RGB_TO_GRAYSCALE) -> Array:
+    """Weighted sum of red, green and blue as an image of one channel.
+
+    Args:
+      image: float `[..., 3]`.
+      weights: of the three channels.
+
+    Returns:
+      `[..., 1]`, same dtype.
+
+    Raises:
+      TypeError: `image` is not of a floating dtype.
+      ValueError: the last axis of `image` is not 3.
+    """
+    xp, image = _colors(image)
+    weights = xp.asarray(weights, image.dtype).reshape((1,) * (image.ndim - 1) + (3,))
+    return (image * weights).sum(-1, keepdims=True)
+
+
 def srgb_to_lab(image: Array) -> Array:
     """Display-referred sRGB to CIE L*a*b* under D65 (2 degree observer).
 

@@ -1,8 +1,8 @@
 """An experiment with two generators and two critics of one matrix each, which compiles quickly.
 
 It uses everything that the training state offers: two groups, generators that are updated every
-fifth step, critics whose projections stay orthonormal, an adaptive penalty weight, an image pool
-and a running average in `extra`.
+fifth step, critics whose projections stay orthonormal, and in `extra` the adaptive weights of the
+critics' gradient penalties and an image pool.
 """
 
 import jax
@@ -10,10 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bilateral_jax.training import image_pool, projections, state, step
+from bilateral_jax.losses import adversarial, gradient_penalties
+from bilateral_jax.training import adaptive_penalty, image_pool, parallel, projections, state, step
 from experiments import experiment
 
 PERIOD, CROP, POOL = 5, 8, 6
+FORM = "wasserstein"
+# These critics are nearly flat, so that every update exceeds the bound.
+_ADAPTATION = {"bound": 1e-3, "cooldown": 3}
 _GENERATORS = optax.adam(1e-2)
 _CRITICS = optax.chain(
     optax.adam(1e-2),
@@ -64,36 +68,35 @@ def build(*, steps, **sections):
             ),
         }
         extra = {
-            "penalty": jnp.float32(1),
-            "distance": jnp.float32(0),
+            "penalties": {name: adaptive_penalty.create(weight=0.01) for name in critics},
             "pool": image_pool.create(POOL, (CROP, CROP, 3)),
         }
         return state.create(key, groups, extra=extra)
 
     def update(current, batch):
         generated = _apply(current.networks["G"].params, batch["input"])
-        pool, earlier = image_pool.exchange(
-            jax.random.fold_in(current.key, current.step), current.extra["pool"], generated
-        )
+        key, penalties = jax.random.fold_in(current.key, current.step), current.extra["penalties"]
+        pool, earlier = image_pool.exchange(key, current.extra["pool"], generated)
+        drawn = {"generated": earlier, "fraction": _fractions(key, len(batch["input"]))}
         current, critic_metrics = step.gradient_step(
-            _critic_loss, current, "critics", batch | {"generated": earlier}, _CRITICS,
-            build=networks,
-        )  # fmt: skip
-        distance = 0.9 * current.extra["distance"] + 0.1 * critic_metrics["loss"]
-        # The weight of the cycle term follows the critics' running loss.
-        penalty = current.extra["penalty"] * jnp.where(distance > -0.01, 1.01, 0.99)
-        extra = {"penalty": penalty, "distance": distance, "pool": pool}
-        current = current.replace(extra=extra)
+            _critic_loss(penalties), current, "critics", batch | drawn, _CRITICS, build=networks
+        )
+        penalties = {
+            name: adaptive_penalty.update(penalty, critic_metrics[f"penalty_{name}"], **_ADAPTATION)
+            for name, penalty in penalties.items()
+        }
+        current = current.replace(extra={"penalties": penalties, "pool": pool})
 
         def generators(current):
             return step.gradient_step(
-                _generator_loss(current.extra["penalty"]), current, "generators", batch,
-                _GENERATORS, build=networks, average_decay=0.9,
+                _generator_loss, current, "generators", batch, _GENERATORS,
+                build=networks, average_decay=0.9,
             )  # fmt: skip
 
         current, metrics = step.every(PERIOD, current, generators)
         metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
-        return step.finish_step(current), metrics | {"penalty": penalty}
+        weights = {f"weight_{name}": penalty.weight for name, penalty in penalties.items()}
+        return step.finish_step(current), metrics | weights
 
     def enhance(current, image):
         matrix = current.networks["G"].average["matrix"]
@@ -110,25 +113,45 @@ def build(*, steps, **sections):
     )
 
 
-def _critic_loss(networks, batch, key):
-    del key
-    mean = lambda values: step.weighted_mean(values, batch["weight"])  # noqa: E731
-    forward = mean(networks["DY"](batch["generated"]) - networks["DY"](batch["target"]))
-    backward = mean(networks["DX"](networks["F"](batch["target"])) - networks["DX"](batch["input"]))
-    return forward + backward, ({}, {})
+def _critic_loss(penalties):
+    """The critics' loss, each with the weight of its penalty as it is in this step."""
 
-
-def _generator_loss(penalty):
     def loss(networks, batch, key):
         del key
-        forward = networks["G"](batch["input"])
-        cycle = jnp.abs(networks["F"](forward) - batch["input"]).mean((1, 2, 3))
-        value = penalty * cycle - networks["DY"](forward)
-        value = value - networks["DX"](networks["F"](batch["target"]))
         mean = lambda values: step.weighted_mean(values, batch["weight"])  # noqa: E731
-        return mean(value), ({}, {"cycle": mean(cycle)})
+        pairs = {
+            "DY": (batch["target"], batch["generated"]),
+            "DX": (batch["input"], networks["F"](batch["target"])),
+        }
+        value, metrics = 0.0, {}
+        for name, (real, generated) in pairs.items():
+            critic = networks[name]
+            between = gradient_penalties.interpolate(real, generated, batch["fraction"])
+            penalty = gradient_penalties.penalty(critic, between, form="two_sided")
+            value += adversarial.critic_loss(critic(real), True, form=FORM)
+            value += adversarial.critic_loss(critic(generated), False, form=FORM)
+            value += penalties[name].weight * penalty
+            metrics[f"penalty_{name}"] = mean(penalty)
+        return mean(value), ({}, metrics)
 
     return loss
+
+
+def _generator_loss(networks, batch, key):
+    del key
+    forward = networks["G"](batch["input"])
+    backward = networks["F"](batch["target"])
+    cycle = jnp.abs(networks["F"](forward) - batch["input"]).mean((1, 2, 3))
+    value = cycle + adversarial.generator_loss(networks["DY"](forward), form=FORM)
+    value += adversarial.generator_loss(networks["DX"](backward), form=FORM)
+    mean = lambda values: step.weighted_mean(values, batch["weight"])  # noqa: E731
+    return mean(value), ({}, {"cycle": mean(cycle)})
+
+
+def _fractions(key, count):
+    """Where between real and generated images the penalty is measured: `[count]`."""
+    key = jax.random.fold_in(key, 1)  # the pool has drawn from the key itself
+    return parallel.per_example_draw(lambda size: jax.random.uniform(key, (size,)), count)
 
 
 def _apply(params, image):

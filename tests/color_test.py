@@ -45,6 +45,14 @@ def test_known_values():
     np.testing.assert_allclose(color.luminance(np.eye(3)), color.LUMINANCE_WEIGHTS)
     luma = color.luma(np.eye(3), weights=color.LUMA_BT601)
     np.testing.assert_allclose(luma, color.LUMA_BT601)
+    colors = np.random.default_rng(0).random((2, 3, 3))
+    gray = color.gray(colors)
+    assert gray.shape == (2, 3, 1) and gray.dtype == np.float64
+    np.testing.assert_allclose(gray[..., 0], colors @ [0.2989, 0.5870, 0.1140])
+    gray = color.gray(jnp.asarray(colors, jnp.float16), weights=color.LUMA_BT601)
+    assert gray.dtype == jnp.float16
+    with pytest.raises(ValueError, match=r"3 colour channels, got shape \(2, 3, 1\)"):
+        color.gray(gray)
     white = color.srgb_to_lab(np.ones((1, 3)))
     np.testing.assert_allclose(white, [[100.0, 0.0, 0.0]], atol=1e-10)
 

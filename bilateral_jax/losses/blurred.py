@@ -1,4 +1,4 @@
-"""Colour difference of two blurred images.
+"""Blurred images, and the colour difference of two.
 
 The blur removes texture, and small shifts between the photos that two cameras took of a scene. What
 lies beyond an image counts as black in both.
@@ -42,7 +42,7 @@ def blurred_color(prediction, target, *, blur="code", form="code", valid=None) -
         raise ValueError(f'form must be "code" or "paper", got {form!r}')
     difference, valid = reconstruction.difference(prediction, target, valid=valid)
     # Blurring is linear: the difference needs it once.
-    difference = masks.zero(_blur(difference, blur_taps(blur)), valid)
+    difference = masks.zero(blur_image(difference, blur=blur), valid)
     total = jnp.square(difference).sum(axis=(-3, -2, -1))
     return 0.5 * total if form == "code" else total
 
@@ -76,18 +76,37 @@ def blur_taps(blur) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _blur(image, weights):
-    """Blurs `[*b, h, w, c]` along both axes, with zeros beyond the border.
+def blur_image(image, *, blur="code", crop=False) -> jax.Array:
+    """Blurs images along both axes; what lies beyond an image is black.
 
-    As products with banded matrices: XLA convolves a single channel many times more slowly on a
-    CPU.
+    Args:
+      image: float `[*b, h, w, c]`.
+      blur: as for `blur_taps`.
+      crop: leave the outermost 10 pixels of each side out, which depend on what lies beyond; a
+        critic could tell images by them.
+
+    Returns:
+      float32 `[*b, h, w, c]`, or `[*b, h - 20, w - 20, c]`.
+
+    Raises:
+      ValueError: fewer than three axes, images of at most 20 pixels to crop, or another blur.
     """
-    down, right = (_blur_matrix(size, weights) for size in image.shape[-3:-1])
+    weights, margin = blur_taps(blur), _RADIUS if crop else 0
+    shape = jnp.shape(image)
+    if len(shape) < 3 or min(shape[-3:-1]) <= 2 * margin:
+        raise ValueError(
+            f"image must be [*b, h, w, c] with h and w above {2 * margin}, got {shape}"
+        )
+    # As products with banded matrices: XLA convolves a single channel many times more slowly on a
+    # CPU.
+    image = jnp.asarray(image, jnp.float32)
+    down, right = (_blur_matrix(size, weights, margin) for size in shape[-3:-1])
     return jnp.einsum("ih,...hwc,jw->...ijc", down, image, right, precision=lax.Precision.HIGHEST)
 
 
-def _blur_matrix(size, weights):
-    """The banded matrix `[size, size]` that blurs one axis."""
-    offset = np.subtract.outer(np.arange(size), np.arange(size)) + _RADIUS
+def _blur_matrix(size, weights, margin):
+    """The banded matrix `[size - 2 * margin, size]` that blurs one axis."""
+    kept = np.arange(margin, size - margin)
+    offset = np.subtract.outer(kept, np.arange(size)) + _RADIUS
     inside = (offset >= 0) & (offset <= 2 * _RADIUS)
     return jnp.asarray(np.where(inside, weights[np.clip(offset, 0, 2 * _RADIUS)], 0), jnp.float32)

@@ -2,8 +2,8 @@
 
 The generator is fully convolutional, with instance norm by statistics of the whole image, in
 training and in inference (the paper's text says batch norm; the published code and weights have
-instance norm). The critic classifies grey patches as real or enhanced, so that colour is left to
-another loss.
+instance norm). The critic classifies patches as real or enhanced; it is given grey ones, so that
+colour is left to another loss.
 
 Reference: Ignatov et al. 2017, "DSLR-quality photos on mobile devices with deep convolutional
 networks", section 3; published code and weights where the two differ.
@@ -14,7 +14,6 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from bilateral_jax import color
 from bilateral_jax.models import inference_methods
 from bilateral_jax.models.layers import convolutions, norms, row_tiles
 
@@ -106,42 +105,58 @@ class DPED(nn.Module):
 
 
 class DPEDCritic(nn.Module):
-    """The discriminator: five convolutions, three strided, a hidden dense layer, two logits.
+    """The discriminator: five convolutions, three strided, a hidden dense layer, one or two logits.
 
     Every convolution is followed by a leaky ReLU and then, but for the first, by instance norm.
+    What it sees of an image is made outside: grey in DPED (`color.gray`); in WESPE grey for one
+    critic, blurred colours for another (`losses/blurred.py`).
 
     Attributes:
+      input_channels: 1 for grey, 3 for colours.
       channels: of the five convolutions.
       hidden: units of the dense layer.
       size: side of the patches.
       pooled: average over positions before the dense layer: patches of any size and 6 million
         parameters fewer; the original takes one size.
+      logits: 2 for the softmax of the original, or 1: the score of a sigmoid.
     """
 
+    input_channels: int = 1
     channels: tuple[int, ...] = (48, 128, 192, 192, 128)
     hidden: int = 1024
     size: int = 100
     pooled: bool = False
+    logits: int = 2
 
     def __post_init__(self):
         super().__post_init__()
+        if self.input_channels not in (1, 3):
+            raise ValueError(f"input_channels must be 1 or 3, got {self.input_channels!r}")
+        if self.logits not in (1, 2):
+            raise ValueError(f"logits must be 1 or 2, got {self.logits!r}")
         if len(self.channels) != 5:
             raise ValueError(f"channels must be five numbers, got {tuple(self.channels)}")
 
     def example_inputs(self):
         """Arguments of `__call__`, for initialisation."""
-        return (jnp.zeros((1, self.size, self.size, 3)),)
+        return (jnp.zeros((1, self.size, self.size, self.input_channels)),)
 
     @nn.compact
     def __call__(self, image):
         """Classifies patches.
 
         Args:
-          image: `[b, size, size, 3]`, red, green, blue; values outside [0, 1] are not clipped.
+          image: `[b, size, size, input_channels]`; values outside [0, 1] are not clipped.
 
         Returns:
-          Logits `[b, 2]`: real (a patch of the camera), enhanced.
+          Logits `[b, 2]`: real (a patch of the camera), enhanced; with one logit scores `[b]`, the
+          larger the more like a real patch.
         """
+        if image.shape[-1] != self.input_channels:
+            raise ValueError(
+                f"image must have {self.input_channels} channels (input_channels), got shape "
+                f"{tuple(image.shape)}; color.gray makes one channel of three"
+            )
         if max(image.shape[1:3]) <= 16:
             raise ValueError(
                 f"patches of {image.shape[1]} x {image.shape[2]} pixels have one position left "
@@ -155,9 +170,7 @@ class DPEDCritic(nn.Module):
         linear = functools.partial(
             convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
         )
-        x = (image * jnp.asarray(color.LUMA_RGB_TO_GRAYSCALE).reshape(1, 1, 1, 3)).sum(
-            -1, keepdims=True
-        )
+        x = image
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
         for i, (features, side, stride) in enumerate(steps):
             x = convolutions.leaky_relu(linear(features, side, stride, name=f"conv_{i}")(x))
@@ -165,4 +178,5 @@ class DPEDCritic(nn.Module):
                 x = norms.InstanceNorm(name=f"norm_{i}")(x, norms.moments(x))
         x = x.mean((1, 2)) if self.pooled else x.reshape(len(x), -1)
         x = convolutions.leaky_relu(linear(self.hidden, 0, name="hidden")(x))
-        return linear(2, 0, name="last")(x)
+        scores = linear(self.logits, 0, name="last")(x)
+        return scores if self.logits == 2 else scores[:, 0]

@@ -16,7 +16,7 @@ import logging
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import inference, models
+from bilateral_jax import color, inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.losses import (
@@ -161,8 +161,11 @@ class _Losses:
     texture_examples: float | None
     gradient_penalty: float
 
-    def terms(self, output, target, critic, frozen):
-        """The generator's terms, per example: `{name: values [b]}`."""
+    def terms(self, output, target, score, frozen):
+        """The generator's terms, per example: `{name: values [b]}`.
+
+        `score` gives the critic's scores of images `[b, h, w, 3]`.
+        """
         terms = {"mse": reconstruction.mse(output, target)}
         if self.content:
             extract = frozen[0].apply
@@ -172,9 +175,7 @@ class _Losses:
         if self.color:
             terms["color"] = blurred.blurred_color(output, target, blur=self.blur, form=self.form)
         if self.texture:
-            terms["texture"] = adversarial.generator_loss(
-                critic.apply(output), form=self.adversarial
-            )
+            terms["texture"] = adversarial.generator_loss(score(output), form=self.adversarial)
         if self.variation:
             terms["variation"] = variation.total_variation(output, form=self.form)
         return terms
@@ -195,7 +196,8 @@ def _generator_loss(losses, batch, frozen):
     def loss(networks, batch, key):
         del key  # nothing is drawn at random
         output = networks["generator"].apply(batch["input"])
-        terms = losses.terms(output, batch["target"], networks["critic"], frozen)
+        score = _score(networks["critic"])
+        terms = losses.terms(output, batch["target"], score, frozen)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         metrics = terms | {"psnr": metrics_lib.psnr_from_mse(terms["mse"])}
         return mean(losses.value(terms, examples)), ({}, jax.tree.map(mean, metrics))
@@ -209,20 +211,25 @@ def _critic_loss(losses, batch):
 
     def loss(networks, batch, key):
         del key  # the coins were drawn for the whole batch
-        critic, real = networks["critic"], batch["real"]
+        score, real = _score(networks["critic"]), batch["real"]
         coin = real.reshape(-1, 1, 1, 1)
         images = jnp.where(coin, batch["target"], networks["generator"].apply(batch["input"]))
-        logits = critic.apply(images)
-        value = adversarial.critic_loss(logits, real, form=losses.adversarial)
+        scores = score(images)
+        value = adversarial.critic_loss(scores, real, form=losses.adversarial)
         if losses.gradient_penalty:
-            penalty = gradient_penalties.penalty(critic.apply, batch["target"], form="zero_centred")
+            penalty = gradient_penalties.penalty(score, batch["target"], form="zero_centred")
             value = value + losses.gradient_penalty * penalty
-        right = (logits[:, 0] > logits[:, 1]) == real
+        right = (adversarial.example_scores(scores) > 0) == real
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         metrics = {"accuracy": mean(right.astype(jnp.float32))}
         return examples * mean(value), ({}, metrics)
 
     return loss
+
+
+def _score(critic):
+    """The critic's scores of images, of which it sees grey."""
+    return lambda image: critic.apply(color.gray(image))
 
 
 def _coins(current, count):

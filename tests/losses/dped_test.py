@@ -61,6 +61,19 @@ def test_blurred_color_agrees_with_scipy(blur):
     )
 
 
+def test_a_cropped_blur_is_the_middle_of_the_whole_one():
+    """Where nothing depends on what lies beyond the image: a constant stays what it is."""
+    image = np.random.default_rng(0).random((2, 24, 31, 3), np.float32)
+    whole, cropped = (blurred.blur_image(image, crop=crop) for crop in (False, True))
+    assert whole.shape == image.shape and cropped.shape == (2, 4, 11, 3)
+    np.testing.assert_allclose(cropped, whole[:, 10:-10, 10:-10], atol=1e-6)
+    constant = jnp.full((21, 22, 1), 0.7)
+    np.testing.assert_allclose(blurred.blur_image(constant, crop=True), 0.7, atol=1e-6)
+    assert float(blurred.blur_image(constant)[0, 0, 0]) < 0.3
+    checkerboard = 0.05 * (-1.0) ** np.add.outer(np.arange(40), np.arange(40))[..., None]
+    assert np.abs(blurred.blur_image(checkerboard, crop=True)).max() < 1e-4
+
+
 def test_total_variation_in_both_forms():
     image = np.random.default_rng(0).random((2, 3, 5, 4, 3))
     down, right = np.diff(image, axis=2), np.diff(image, axis=3)
@@ -107,6 +120,11 @@ def test_gradients_are_finite_for_equal_images():
             "or a positive deviation, got 'gauss'",
         ),
         (lambda x: blurred.blurred_color(x, x, blur=0.0), "or a positive deviation, got 0.0"),
+        (
+            lambda x: blurred.blur_image(x, crop=True),
+            r"must be \[\*b, h, w, c\] with h and w above 20, got \(4, 4, 3\)",
+        ),
+        (lambda x: blurred.blur_image(x[0]), r"with h and w above 0, got \(4, 3\)"),
         (lambda x: variation.total_variation(x, form="l1"), 'form must be "code" or "paper"'),
         (lambda x: variation.total_variation(x[:1]), "with h and w at least 2, got"),
         (

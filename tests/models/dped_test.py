@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import models
+from bilateral_jax import color, models
 from bilateral_jax.models import model
 
 
@@ -36,7 +36,7 @@ def leaky(x):
 
 
 def critic_by_loops(params, image, *, pooled):
-    x = image.astype(np.float64) @ [[0.2989], [0.5870], [0.1140]]
+    x = image.astype(np.float64)
     for i, stride in enumerate((4, 2, 1, 1, 2)):
         x = leaky(convolved(x, params[f"conv_{i}"], stride))
         if i:
@@ -51,22 +51,36 @@ def critic_by_loops(params, image, *, pooled):
 def test_the_critic_is_the_published_graph(pooled):
     critic = random_critic(size=30, pooled=pooled)
     images = np.random.default_rng(1).random((2, 30, 30, 3), np.float32)
-    logits = critic.apply(images)
-    expected = np.stack([critic_by_loops(critic.params, image, pooled=pooled) for image in images])
+    logits = critic.apply(color.gray(images))
+    gray = images @ np.array([[0.2989], [0.5870], [0.1140]])
+    expected = np.stack([critic_by_loops(critic.params, image, pooled=pooled) for image in gray])
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+def test_one_logit_is_the_score_of_colours():
+    critic = random_critic(size=30, pooled=True, input_channels=3, logits=1)
+    images = np.random.default_rng(1).random((2, 30, 26, 3), np.float32)
+    expected = [critic_by_loops(critic.params, image, pooled=True)[0] for image in images]
+    scores = critic.apply(images)
+    assert scores.shape == (2,)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
 def test_the_critic_has_the_published_size():
-    count = {}
-    for pooled in (False, True):
-        module = models.create("DPEDCritic", {"pooled": pooled})
-        shapes = jax.eval_shape(module.init, jax.random.key(0), *module.example_inputs())
-        count[pooled] = model.parameter_count(shapes["params"])
-    assert count == {False: 7_361_122, True: 7_361_122 - (7 * 7 - 1) * 128 * 1024}
+    published = 7_361_122
+    assert count_of({}) == published
+    assert count_of({"pooled": True}) == published - (7 * 7 - 1) * 128 * 1024
+    assert count_of({"input_channels": 3}) == 7_372_738  # WESPE's of colours
+    assert count_of({"logits": 1}) == published - 1025
+
+
+def count_of(fields):
+    module = models.create("DPEDCritic", fields)
+    return model.parameter_count(model.variable_shapes(module)["params"])
 
 
 def test_patches_of_another_size_need_pooling():
-    patches = np.zeros((1, 18, 20, 3), np.float32)
+    patches = np.zeros((1, 18, 20, 1), np.float32)
     with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
         random_critic(size=30).apply(patches)
     assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
@@ -74,6 +88,15 @@ def test_patches_of_another_size_need_pooling():
         random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
     with pytest.raises(ValueError, match="channels must be five numbers"):
         models.create("DPEDCritic", {"channels": [1, 2]})
+
+
+def test_other_inputs_and_outputs_are_named():
+    with pytest.raises(ValueError, match=r"must have 1 channels .*got shape \(1, 30, 30, 3\)"):
+        random_critic(size=30).apply(jnp.zeros((1, 30, 30, 3)))
+    with pytest.raises(ValueError, match="input_channels must be 1 or 3, got 2"):
+        models.create("DPEDCritic", {"input_channels": 2})
+    with pytest.raises(ValueError, match="logits must be 1 or 2, got 3"):
+        models.create("DPEDCritic", {"logits": 3})
 
 
 def test_he_initialisation_keeps_the_signal():

@@ -65,6 +65,17 @@ def test_one_device_and_eight_train_the_same_networks():
     _close(alone, together, rtol=1e-3, atol=2e-5)
 
 
+def test_the_weights_of_the_penalties_adapt_alike_on_one_device_and_on_eight():
+    weights = [
+        [[float(metrics[f"weight_{name}"]) for metrics in _run(count)[1]] for name in ("DX", "DY")]
+        for count in (1, 8)
+    ]
+    assert weights[0] == weights[1]
+    # The first update does not count; then the cooldown lets every third one double.
+    expected = [0.01 * 2 ** ((number + 2) // 3) for number in range(_STEPS)]
+    np.testing.assert_allclose(weights[0], [expected] * 2, rtol=1e-6)
+
+
 def test_generators_are_updated_every_fifth_step():
     states, _ = _run(1)
     before = jax.device_get(_experiment().init(jax.random.key(0)))

@@ -62,6 +62,7 @@ class Linear(nn.Module):
       dtype: of what is multiplied and of the result; the parameters are float32.
       kernel_init: weights.
       bias_init: bias.
+      kernel_map: function from the kernel to the one that is used; None for itself.
     """
 
     features: int
@@ -76,6 +77,7 @@ class Linear(nn.Module):
     dtype: str = "float32"
     kernel_init: Callable = he_truncated_normal
     bias_init: Callable = nn.initializers.zeros
+    kernel_map: Callable | None = None
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -91,6 +93,8 @@ class Linear(nn.Module):
     def _product(self, x):
         side = (self.kernel_size,) * 2 if self.kernel_size else ()
         kernel = self.param("kernel", self.kernel_init, (*side, x.shape[-1], self.features))
+        if self.kernel_map is not None:
+            kernel = self.kernel_map(kernel)
         kernel = kernel.astype(self.dtype)
         precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:

@@ -74,13 +74,17 @@ class InstanceNorm(nn.Module):
     Attributes:
       epsilon: 1e-3, or 1e-5 in networks trained with PyTorch.
       scale_init: initial gains.
+      affine: False leaves gain and shift out.
     """
 
     epsilon: float = EPSILON
     scale_init: Callable = nn.initializers.ones
+    affine: bool = True
 
     @nn.compact
     def __call__(self, x, moments: Moments):
+        if not self.affine:
+            return (x - moments.mean) * lax.rsqrt(moments.variance + self.epsilon)
         shape = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, shape)
         shift = self.param("shift", nn.initializers.zeros, shape)
