@@ -1,0 +1,34 @@
+"""WESPE without pairs on bundled photos: dulled ones, and others as they are.
+
+Command: python -m experiments.train --config=configs/wespe_demo.py --workdir=RUN
+         configs/wespe_demo.py:FOLDER takes the photos of a folder; configs/unpaired_photos.py says
+         which of them are held out, and how the inputs were made.
+"""
+
+from configs import unpaired_photos, wespe
+
+
+def get_config(photos=None):
+    config = wespe.get_config()
+    config.steps = 600
+    for section in (config.model, config.inverse):
+        section.width = 16
+        section.initial = "he"
+        section.residual = True
+    config.critic.channels = (12, 32, 48, 48, 32)
+    config.critic.hidden = 128
+    config.loss.content = 0.0  # no network is bundled
+    config.loss.cycle_mse = 10.0
+    config.optimizer.learning_rate = 1e-3
+    config.average_decay = 0.98
+
+    made = unpaired_photos.sections(photos)
+    with config.unlocked():
+        config.data.train, config.data.heldout = made["train"], made["heldout"]
+    config.batches.batch_size = 8
+
+    config.run.log_every = 10
+    config.run.evaluate_every = 200
+    config.run.sheet_photos = 3
+    config.run.checkpoint_every = 100
+    return config
