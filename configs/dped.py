@@ -1,11 +1,13 @@
 """DPED on aligned patches of two cameras: the published data set, or your own pairs.
 
 Command: python -m experiments.train --config=configs/dped.py --workdir=RUN
-           --config.data.train.root=DPED --config.data.heldout.root=DPED --config.loss.vgg=VGG19
+           --config.data.train.root=DPED --config.data.heldout.root=DPED
+           --config.loss.features=VGG19
          configs/dped.py:paper has the losses of the paper instead of those of its code.
 Data: docs/data.md, "DPED" (the published folders); `python -m bilateral_jax align` makes pairs of
   patches from photos of your own two cameras. VGG19 is a folder that `python -m bilateral_jax
-  import vgg` wrote; without it the content term is omitted (docs/dped.md).
+  import vgg` wrote; "efficientnet-lite0" takes the weights of an installed package, with another
+  weight of the content term; without either that term is omitted (docs/dped.md).
 Result: not measured: neither the data set nor the weights were available. The paper states 20.08
   dB and SSIM .9201 for the iPhone's test patches. `configs/dped_demo.py` was trained here.
 Cost: about 0.8 x 10^12 multiply-adds per step in the generator (50 patches forward and backward, 50
@@ -36,12 +38,14 @@ def get_config(form="code"):
     config.critic.pooled = False  # True: patches of any size
 
     config.loss = ml_collections.ConfigDict()
-    config.loss.vgg = ml_collections.config_dict.placeholder(str)  # folder of imported weights
-    config.loss.content = 10.0
+    # Of the content term: "efficientnet-lite0", or the folder of an imported VGG or EfficientNet.
+    config.loss.features = ml_collections.config_dict.placeholder(str)
+    config.loss.layers = ml_collections.config_dict.placeholder(tuple)  # None: the network's own
+    config.loss.content = 10.0  # with VGG-19's relu5_4; about 200 with EfficientNet-Lite0
     config.loss.color = 0.5
     config.loss.texture = 1.0
     config.loss.variation = 2000.0
-    config.loss.mse = 0.0  # mean squared error, in place of VGG
+    config.loss.mse = 0.0  # mean squared error
     config.loss.form = "code"
     config.loss.blur = "code"  # "paper", or a standard deviation in pixels
     config.loss.adversarial = "minimax"  # "non_saturating" in the paper; "hinge"

@@ -28,7 +28,7 @@ def get_config(recipe="ava"):
     config.start = ml_collections.config_dict.placeholder(str)  # an imported or trained network
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "NIMAMobileNet"  # or NIMAVGG16, with other fields
+    config.model.name = "NIMAMobileNet"  # NIMAVGG16, NIMAEfficientNet: other fields
     config.model.width = 1.0
     config.model.strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
     config.model.channels = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
@@ -36,11 +36,15 @@ def get_config(recipe="ava"):
     config.model.resize = "nearest"  # as the published networks; or "antialias"
     config.model.dropout = 0.75
 
+    # Weights in front of the head: "efficientnet-lite0" (of an installed package) for
+    # NIMAEfficientNet, or a folder; None for random ones, or those of `start`.
+    config.backbone = ml_collections.config_dict.placeholder(str)
+
     config.loss = ml_collections.ConfigDict({"exponent": 2})
     config.spread = False  # TID2013: also fit the deviation of the scores
 
     config.head = ml_collections.ConfigDict()
-    config.head.steps = 10_650  # steps of the head alone; 0 for none
+    config.head.steps = 10_650  # steps of the head alone; 0 for none, `steps` for no others
     config.head.name = "adam"
     config.head.learning_rate = 1e-3
 

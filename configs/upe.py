@@ -14,6 +14,8 @@ Cost: 11,250 steps (40 epochs in batches of 16); about 110 M multiply-adds per e
   coefficients, plus the crop.
 """
 
+import ml_collections
+
 from configs import hdrnet
 
 PRESETS = ("released", "paper")
@@ -37,6 +39,12 @@ def get_config(preset="released"):
             "colour": 0.2 if paper else 1.0,
             "recon": "mul" if paper else "div",  # I against S * T, or I / S against T
             "colour_form": "angle" if paper else "cosine",
+            # Distance of features, not in the original: 0, or about .01 with EfficientNet-Lite0.
+            "content": 0.0,
+            # "efficientnet-lite0", or the folder of an imported VGG or EfficientNet-Lite0
+            "features": ml_collections.config_dict.placeholder(str),
+            # Names of its layers; None for the network's own choice.
+            "layers": ml_collections.config_dict.placeholder(tuple),
         }
         config.optimizer.clip_norm = None  # a number limits gradients where S is small
 

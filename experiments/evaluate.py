@@ -25,12 +25,14 @@ from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments as arguments_lib
 from bilateral_jax.cli import compilation_cache, errors
 from bilateral_jax.data import registry
+from bilateral_jax.models import feature_networks
 from experiments.evaluation import (
     best_and_worst,
     protocol,
     score_table,
     scored_images,
 )
+from experiments.runs import feature_network
 
 _PACKAGES = ("jax", "flax", "numpy", "opencv-python-headless", "pillow")
 
@@ -153,19 +155,23 @@ def _metrics(names, features):
     names = list(names or [*protocol.METRICS, *(["perceptual"] if features else [])])
     if ("perceptual" in names) != (features is not None):
         raise _UsageError(
-            "perceptual and --features MODULE:NAME, a function of an image, go together"
+            "perceptual and --features, a feature network or MODULE:NAME, go together"
         )
     own = {}
     if features is not None:
-        function = _import(features)
+        function = _features(features)
         weights = getattr(function, "weights", None)
         own["perceptual"] = protocol.perceptual(function, weights=weights, origin=features)
     known = {**protocol.METRICS, **own}
     return {name: known.get(name) or protocol.select([name])[name] for name in names}
 
 
-def _import(features):
-    module, _, name = features.partition(":")
+def _features(features):
+    """A function of an image: of a feature network, or imported by `MODULE:NAME`."""
+    module, colon, name = features.partition(":")
+    if not colon:
+        network = feature_network.read(features, option="--features")
+        return feature_networks.perceptual_features(network)
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -238,9 +244,10 @@ def _parser():
     )
     add(
         "--features",
-        metavar="MODULE:NAME",
-        help="for perceptual: function image -> list of layers (optional attribute `weights`: one "
-        "array per layer)",
+        metavar="FEATURES",
+        help=f"for perceptual: {feature_network.INSTALLED} (of the installed package), the folder "
+        "of an imported VGG or EfficientNet, or MODULE:NAME, a function image -> list of layers "
+        "(optional attribute `weights`: one array per layer)",
     )
     add("--extremes", type=int, default=4, metavar="N", help="best and worst on the sheet (4)")
     add("--out", required=True, metavar="DIR", help="scores.csv, scores.json and sheet.jpg go here")

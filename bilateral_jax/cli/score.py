@@ -8,7 +8,7 @@ from bilateral_jax import images
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.cli import arguments, errors, photo_paths
 from bilateral_jax.data.pipeline import rating_batches
-from bilateral_jax.models import nima
+from bilateral_jax.models import nima, nima_networks
 
 _BAR = 40  # characters
 
@@ -48,7 +48,7 @@ def run(sources, *, checkpoint, step, network, histogram, recursive=False, **rea
         print(f"failed: {photo_paths.failure(*unreadable)}", file=sys.stderr)
     model = networks.load_model(checkpoint, step, network=network)
     networks.check_finite(model, checkpoint)
-    if not isinstance(model.module, nima.NETWORKS):
+    if not isinstance(model.module, nima_networks.NETWORKS):
         raise ValueError(
             f"{checkpoint} holds {type(model.module).__name__}, which scores no photos"
         )
@@ -84,7 +84,7 @@ def distribution(model, pixels) -> np.ndarray:
     """Predicts the distribution of ratings of one photo, prepared as in training.
 
     Args:
-      model: a `Model` of a network of `models/nima.py`.
+      model: a `Model` of a network of `models/nima_networks.py`.
       pixels: uint8 or uint16 `[h, w, 3]`.
 
     Returns:

@@ -10,7 +10,9 @@ _NARROWEST, _WIDEST = 60, 120
 _NOT_VERIFIED = "not verified"
 # What follows the command's name in the advice, by kind of network.
 _USES = {
-    "vgg": "python -m experiments.train --config=configs/dped.py --config.loss.vgg={path}",
+    "vgg": "python -m experiments.train --config=configs/dped.py --config.loss.features={path}",
+    "efficientnet": "python -m experiments.train --config=configs/dped.py "
+    "--config.loss.features={path} --config.loss.content=200",
     "nima": "bilateral-jax score PHOTOS --checkpoint {path}",
 }
 
@@ -72,7 +74,7 @@ def show_entry(name) -> int:
         ("paper", source.paper),
         ("licence", source.licence),
         ("page", source.page),
-        ("commit", source.commit or f"{_NOT_VERIFIED}: none is known"),
+        _revision(source),
         ("size", "not known" if entry.size is None else _size(entry.size)),
     ]
     for file in entry.files:
@@ -112,6 +114,12 @@ def get_entry(name, *, sources, out, cache) -> int:
     found_by_name = out is None and cache is None
     print(f"use: {_use(entry, path, by_name=found_by_name)}")
     return 0
+
+
+def _revision(source):
+    if source.release:
+        return "release", source.release
+    return "commit", source.commit or f"{_NOT_VERIFIED}: none is known"
 
 
 def _listed(width):

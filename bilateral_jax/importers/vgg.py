@@ -105,14 +105,13 @@ def _module(kernels, variables, first, axis, shown, **fields):
 
 def _layers(module):
     """Our names of the convolutions, in order."""
-    trunk = vgg.Trunk(module.depths)
-    return [f"conv{name.removeprefix('relu')}" for name in trunk.names() if "relu" in name]
+    return [f"conv{name.removeprefix('relu')}" for name in module.layers if "relu" in name]
 
 
 def _torchvision_naming(module):
     """A ReLU follows each convolution, and a pool each block: both count in torchvision."""
     numbers, index = {}, 0
-    for name in vgg.Trunk(module.depths).names():
+    for name in module.layers:
         if name.startswith("relu"):
             numbers[f"conv{name.removeprefix('relu')}"] = index
         index += 1 if name.startswith("pool") else 2

@@ -8,11 +8,12 @@ from bilateral_jax.models import (
     can,
     color_table,
     dped,
+    efficientnet,
     hdrnet,
     lut3d,
     lut_bgrid,
     neurop,
-    nima,
+    nima_networks,
     patch_critic,
     seplut,
     svdlut,
@@ -35,10 +36,12 @@ REGISTRY = {
     "SVDLUT": svdlut.SVDLUT,
     "SepLUT": seplut.SepLUT,
     "PatchCritic": patch_critic.PatchCritic,
-    "NIMAMobileNet": nima.NIMAMobileNet,
-    "NIMAVGG16": nima.NIMAVGG16,
+    "NIMAMobileNet": nima_networks.NIMAMobileNet,
+    "NIMAVGG16": nima_networks.NIMAVGG16,
+    "NIMAEfficientNet": nima_networks.NIMAEfficientNet,
     "UPE": upe.UPE,
     "VGG": vgg.VGG,
+    "EfficientNetLite0": efficientnet.EfficientNetLite0,
 }
 # network -> preset -> fields, where the network differs from its defaults
 _PRESETS = {name: hdrnet.PRESETS for name in REGISTRY if name.startswith("HDRNet")}

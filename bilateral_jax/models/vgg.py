@@ -11,10 +11,22 @@ recognition", table 1.
 import flax.linen as nn
 import jax.numpy as jnp
 
-from bilateral_jax.models.layers import convolutions
+from bilateral_jax.models.layers import convolutions, feature_layers
 
 # Convolutions per block.
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+def layer_names(depths: tuple[int, ...]) -> tuple[str, ...]:
+    """Returns the names of the layers of a trunk, first to last: relu1_1, ..., pool1, ...
+
+    Args:
+      depths: convolutions of every block.
+    """
+    names = []
+    for block, depth in enumerate(depths, start=1):
+        names += [f"relu{block}_{i}" for i in range(1, depth + 1)] + [f"pool{block}"]
+    return tuple(names)
 
 
 class Trunk(nn.Module):
@@ -40,34 +52,30 @@ class Trunk(nn.Module):
 
     def names(self) -> tuple[str, ...]:
         """The layers' names, first to last, as `__call__` takes them."""
-        named = []
-        for block, depth in enumerate(self.depths, start=1):
-            named += [f"relu{block}_{i}" for i in range(1, depth + 1)] + [f"pool{block}"]
-        return tuple(named)
+        return layer_names(self.depths)
 
     @nn.compact
-    def __call__(self, x, *, stop=None):
-        """Computes the features of one layer.
+    def __call__(self, x, *, layers=None):
+        """Computes the features of some layers.
 
         Args:
           x: float `[b, h, w, c]`, scaled as the weights expect it.
-          stop: name of the layer; None for the last pool.
+          layers: names of `names`, in any order; None for the last pool.
 
         Returns:
-          `[b, h', w', c']`.
+          Tuple of `[b, h', w', c']`, one per layer.
         """
-        if stop is not None and stop not in self.names():
-            raise ValueError(f"stop must be one of {', '.join(self.names())}; got {stop!r}")
-        for block, depth in enumerate(self.depths, start=1):
-            features = self.width * min(2 ** (block - 1), 8)
-            for i in range(1, depth + 1):
-                x = convolutions.Linear(features, name=f"conv{block}_{i}")(x)
-                if stop == f"relu{block}_{i}":
-                    return x
-            x = nn.max_pool(x, (2, 2), strides=(2, 2), padding=self.padding)
-            if stop == f"pool{block}":
-                return x
-        return x
+        names, found = self.names(), {}
+        layers = names[-1:] if layers is None else layers
+        for name in names[: 1 + feature_layers.last_layer(layers, names=names)]:
+            if name.startswith("pool"):
+                x = nn.max_pool(x, (2, 2), strides=(2, 2), padding=self.padding)
+            else:
+                block, number = name.removeprefix("relu").split("_")
+                features = self.width * min(2 ** (int(block) - 1), 8)
+                x = convolutions.Linear(features, name=f"conv{block}_{number}")(x)
+            found[name] = x
+        return tuple(found[name] for name in layers)
 
 
 class VGG(nn.Module):
@@ -99,22 +107,54 @@ class VGG(nn.Module):
 
     @property
     def last(self) -> str:
-        """The name of the last layer: `relu5_4` of VGG-19."""
-        return f"relu{len(self.depths)}_{self.depths[-1]}"
+        """The name of the last convolution's layer: `relu5_4` of VGG-19."""
+        return self.stage_layers[-1]
 
-    @nn.compact
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers that `features` gives, first to last."""
+        return layer_names(self.depths)
+
+    @property
+    def stage_layers(self) -> tuple[str, ...]:
+        """The last layer of every resolution: `relu1_2`, ..., `relu5_4` of VGG-19."""
+        return tuple(f"relu{block}_{depth}" for block, depth in enumerate(self.depths, start=1))
+
+    @property
+    def content_layers(self) -> tuple[str, ...]:
+        """The layers of a content loss: the last convolution alone, as DPED's."""
+        return (self.last,)
+
+    def feature_scale(self, layer) -> float:
+        """What a content loss divides the features of a layer by: 1, as in DPED."""
+        del layer
+        return 1.0
+
     def __call__(self, image, *, layer=None):
-        """Computes the features of images.
+        """Computes the features of one layer.
 
         Args:
-          image: float `[b, h, w, 3]`, red, green, blue in [0, 1]; values outside are not clipped.
-          layer: a name of `Trunk.names`; None for the last convolution.
+          image: as for `features`.
+          layer: a name of `layers`; None for the last convolution.
 
         Returns:
           float32 `[b, h', w', c']`.
+        """
+        return self.features(image, (layer or self.last,))[0]
+
+    @nn.compact
+    def features(self, image, layers):
+        """Computes the features of some layers.
+
+        Args:
+          image: float `[b, h, w, 3]`, red, green, blue in [0, 1]; values outside are not clipped.
+          layers: names of `layers`.
+
+        Returns:
+          Tuple of float32 `[b, h', w', c']`, one per layer.
         """
         mean, deviation = (
             jnp.asarray(x, jnp.float32).reshape(1, 1, 1, 3) for x in (self.mean, self.deviation)
         )
         trunk = Trunk(self.depths, self.width, self.padding, name="trunk")
-        return trunk((self.scale * image - mean) / deviation, stop=layer or self.last)
+        return trunk((self.scale * image - mean) / deviation, layers=layers)

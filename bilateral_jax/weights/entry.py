@@ -39,6 +39,7 @@ class Publication:
       folder: address that files are downloaded from, with "/" at the end.
       commit: of the repository; None where there is none.
       kind: `bilateral-jax import KIND` reads the files.
+      release: of the Python package that is the file, in place of a commit.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Publication:
     folder: str
     commit: str | None
     kind: str
+    release: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +80,15 @@ class Entry:
 
     @property
     def verified(self) -> bool:
-        """Whether a commit and the checksum of every file are known."""
+        """Whether a commit or release and the checksum of every file are known."""
         known = all(file.sha256 for file in self.files)
-        return known and self.publication.commit is not None
+        return known and (self.publication.commit or self.publication.release) is not None
 
     @property
     def revision(self) -> str:
-        """The commit's first eight digits, or "unversioned"."""
+        """The commit's first eight digits, the release, or "unversioned"."""
         commit = self.publication.commit
-        return commit[:8] if commit else "unversioned"
+        return commit[:8] if commit else self.publication.release or "unversioned"
 
     def address(self, file: File) -> str:
         """Formats the address of one of the files, with special characters escaped.

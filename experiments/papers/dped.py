@@ -18,20 +18,19 @@ import jax.numpy as jnp
 
 from bilateral_jax import color, inference, models
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.checkpoints import networks
 from bilateral_jax.losses import (
     adversarial,
     blurred,
-    features,
     gradient_penalties,
     reconstruction,
+    term_shares,
     variation,
 )
-from bilateral_jax.models import vgg as vgg_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import distributed, parallel, schedules, state, step
 from experiments import experiment
 from experiments.evaluation import patches
+from experiments.runs import feature_network
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,9 +56,10 @@ def build(
       An `Experiment`.
 
     Raises:
-      FileNotFoundError: there are no weights where `loss.vgg` says.
+      FileNotFoundError: there are no weights where `loss.features` says.
+      ImportError: the package with the weights that `loss.features` names is not installed.
       TypeError: a section holds a key that nothing takes; the message names it.
-      ValueError: a field or a value that nothing takes, or other weights than a VGG's.
+      ValueError: a field or a value that nothing takes, or a network without features.
     """
     modules = {
         "generator": models.create("DPED", model),
@@ -89,7 +89,9 @@ def build(
     def update(current, batch, *frozen):
         experiment.check_images(batch)
         if "valid" in batch:
-            raise ValueError("DPED trains on crops: its critic and VGG take no batch with `valid`")
+            raise ValueError(
+                "DPED trains on crops: its critic and features take no batch with `valid`"
+            )
         if len(batch["input"]) < 2:
             raise ValueError(
                 "batch_size must give each device at least 2 examples, one for the generator and "
@@ -135,11 +137,11 @@ class _Losses:
     """The terms of both losses; a term of weight 0 is not computed.
 
     Attributes:
-      content: weight of the distance of VGG's features.
+      content: weight of the distance of a feature network's features.
       color: weight of the distance of blurred images.
       texture: weight of the critic's term; at 0 no critic is trained.
       variation: weight of the differences between neighbouring pixels.
-      mse: weight of the plain squared error, for training without a VGG; not in the original.
+      mse: weight of the plain squared error; not in the original.
       form: "code" or "paper", of content, color and variation.
       blur: of color, see `blurred.blur_taps`.
       adversarial: form of texture and of the critic's loss, see `adversarial.FORMS`.
@@ -160,6 +162,7 @@ class _Losses:
     adversarial: str
     texture_examples: float | None
     gradient_penalty: float
+    layers: tuple[str, ...] | None = None
 
     def terms(self, output, target, score, frozen):
         """The generator's terms, per example: `{name: values [b]}`.
@@ -168,10 +171,8 @@ class _Losses:
         """
         terms = {"mse": reconstruction.mse(output, target)}
         if self.content:
-            extract = frozen[0].apply
-            terms["content"] = features.content_loss(
-                output, target, features=extract, form=self.form
-            )
+            content = feature_network.content_loss(frozen[0], layers=self.layers)
+            terms["content"] = content(output, target, form=self.form)
         if self.color:
             terms["color"] = blurred.blurred_color(output, target, blur=self.blur, form=self.form)
         if self.texture:
@@ -180,13 +181,13 @@ class _Losses:
             terms["variation"] = variation.total_variation(output, form=self.form)
         return terms
 
-    def value(self, terms, examples):
-        """Weighted sum of the terms `[b]`, whose mean over the batch is the loss."""
+    def weighted(self, terms, examples):
+        """The terms of weight above 0, times it; the mean of their sum is the loss."""
         count = examples if self.texture_examples is None else self.texture_examples
-        weights = {name: getattr(self, name) for name in terms}
+        weights = {name: getattr(self, name) for name in terms if getattr(self, name)}
         if self.texture:
             weights["texture"] = self.texture * count
-        return sum(weights[name] * terms[name] for name in terms)
+        return {name: weight * terms[name] for name, weight in weights.items()}
 
 
 def _generator_loss(losses, batch, frozen):
@@ -199,8 +200,10 @@ def _generator_loss(losses, batch, frozen):
         score = _score(networks["critic"])
         terms = losses.terms(output, batch["target"], score, frozen)
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
+        weighted = losses.weighted(terms, examples)
         metrics = terms | {"psnr": metrics_lib.psnr_from_mse(terms["mse"])}
-        return mean(losses.value(terms, examples)), ({}, jax.tree.map(mean, metrics))
+        metrics |= term_shares.term_shares(weighted)
+        return mean(sum(weighted.values())), ({}, jax.tree.map(mean, metrics))
 
     return loss
 
@@ -238,24 +241,25 @@ def _coins(current, count):
     return parallel.per_example_draw(lambda size: jax.random.bernoulli(key, 0.5, (size,)), count)
 
 
-def _losses(*, vgg, content, **options):
-    """Makes (the `_Losses`, the tuple of frozen networks that they need)."""
-    frozen = ()
-    if content and vgg is None:
+def _losses(*, content, features=None, layers=None, vgg=None, **options):
+    """Makes (the `_Losses`, the tuple of frozen networks that they need).
+
+    `vgg` is what configs of earlier runs call `features`.
+    """
+    frozen, features = (), features or vgg
+    if content and features is None:
         if distributed.is_first():
             _LOG.warning(
-                "loss.vgg is not set: training goes on without the content term. Its weights are "
-                "not part of this project; docs/dped.md says where they come from. "
+                "loss.features is not set: training goes on without the content term. "
+                f'"{feature_network.INSTALLED}" takes the weights of an installed package; '
+                "docs/dped.md says where those of VGG-19 come from. "
                 "--config.loss.mse gives a plain squared error in its place."
             )
         content = 0.0
     elif content:
-        network = networks.load_model(vgg)
-        if not isinstance(network.module, vgg_lib.VGG):
-            kind = type(network.module).__name__
-            raise ValueError(f"loss.vgg: {vgg} holds a {kind}, expected a VGG (import vgg)")
-        frozen = (network,)
-    return _Losses(content=content, **options), frozen
+        frozen = (feature_network.read(features, layers=layers),)
+    layers = None if layers is None else tuple(layers)
+    return _Losses(content=content, layers=layers, **options), frozen
 
 
 def _optimizer(*, steps, schedule, name, learning_rate, **options):

@@ -2,7 +2,8 @@
 
 In the first phase the head alone is trained, on a backbone whose norms keep their moving
 statistics; then everything, by an optimiser that starts anew. The paper has one phase, in which the
-head learns ten times as fast.
+head learns ten times as fast. With few photos and a backbone that has seen many, the first phase
+can be all there is.
 
 Reference: Talebi and Milanfar 2018, "NIMA: Neural image assessment"; the two phases are those of
 idealo's image-quality-assessment.
@@ -15,15 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bilateral_jax import metrics, models
+from bilateral_jax import metrics, models, tree_paths
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
 from bilateral_jax.losses import emd
 from bilateral_jax.models import model as model_lib
-from bilateral_jax.models import nima
+from bilateral_jax.models import nima, nima_networks
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, schedules, state, step
 from experiments import experiment
+from experiments.runs import feature_network
 
+_CONSTANT = {"name": "constant"}
 # result -> how a table shows it
 _TITLES = {
     "srcc": "SRCC of the mean scores",
@@ -38,42 +41,56 @@ _TITLES = {
 
 
 def build(
-    *, steps, model, loss, head, optimizer, schedule, average_decay, accumulate=1, spread=False
-):
+    *, steps, model, loss, head, optimizer, schedule, average_decay, accumulate=1, spread=False,
+    backbone=None,
+):  # fmt: skip
     """Builds the experiment from the sections of a config.
 
     Args:
       steps: length of the training, both phases.
-      model: `name` and fields of a network of `models/nima.py`.
+      model: `name` and fields of a network of `models/nima_networks.py`.
       loss: `exponent` of `emd.emd`.
-      head: of the first phase: `steps` (0: there is none) and options of `_optimizer`.
+      head: of the first phase: `steps` (0: there is none; `steps`: there is no other), `schedule`
+        (a constant learning rate if it is left out) and options of `_optimizer`.
       optimizer: options of `_optimizer` for the second phase.
       schedule: options of `schedules.learning_rate` in the second phase.
       average_decay: of the moving average of the weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
       spread: see `rating_distributions.distribution`; for training and evaluation.
+      backbone: a network that the weights in front of the head are taken from at the start, see
+        `feature_network.read`: an EfficientNet-Lite0 or a VGG-16. None draws them at random.
 
     Returns:
       An `Experiment`.
 
     Raises:
+      FileNotFoundError: there is no such backbone.
+      ImportError: the package with the backbone's weights is not installed.
       TypeError: a section holds a key that nothing takes; the message names it.
-      ValueError: the first phase is not shorter than the training.
+      ValueError: the first phase is longer than the training, or a backbone of another network.
     """
     module = _module(**model)
     in_training = model_lib.synchronised(module, parallel.AXIS)
     distance = _distance(**loss)
     head = dict(head)
     head_steps = head.pop("steps")
-    if not 0 <= head_steps < steps:
-        raise ValueError(f"head.steps must lie in [0, steps), got {head_steps} of {steps}")
-    rules = {"all": _optimizer(steps=steps - head_steps, schedule=schedule, **optimizer)}
+    if not 0 <= head_steps <= steps:
+        raise ValueError(f"head.steps must lie in [0, steps], got {head_steps} of {steps}")
+    rules = {}
+    if head_steps < steps:
+        rules["all"] = _optimizer(steps=steps - head_steps, schedule=schedule, **optimizer)
     if head_steps:
-        rules["head"] = _optimizer(steps=head_steps, schedule={"name": "constant"}, **head)
+        rules["head"] = _optimizer(**{"steps": head_steps, "schedule": _CONSTANT, **head})
+    if backbone is not None:
+        backbone = feature_network.read(backbone, option="backbone")
+        shapes = jax.eval_shape(functools.partial(Model.init, module), jax.random.key(0))
+        _put_backbone(shapes, backbone)  # a misfit is found at once
 
     def init(key):
         init_key, train_key = jax.random.split(key)
         initial = Model.init(module, init_key)
+        if backbone is not None:
+            initial = _put_backbone(initial, backbone)
         optimizers = optax.GradientTransformation(functools.partial(_init_rules, rules), None)
         return state.create_single(train_key, initial.params, initial.batch_stats, optimizers)
 
@@ -88,13 +105,13 @@ def build(
     def update(current, batch):
         experiment.check_images(batch)
         train_all = functools.partial(take, "all")
-        if head_steps:
-            train_head = functools.partial(take, "head")
+        train_head = functools.partial(take, "head")
+        if len(rules) == 2:
             current, metrics = jax.lax.cond(
                 current.step < head_steps, train_head, train_all, current, batch
             )
         else:
-            current, metrics = train_all(current, batch)
+            current, metrics = (train_head if head_steps else train_all)(current, batch)
         return step.finish_step(current), metrics
 
     options = {"size": module.input_size, "resize": module.resize, "spread": spread}
@@ -113,10 +130,26 @@ def build(
 
 def _module(*, name, **fields):
     module = models.create(name, fields)
-    if not isinstance(module, nima.NETWORKS):
-        kinds = ", ".join(kind.__name__ for kind in nima.NETWORKS)
+    if not isinstance(module, nima_networks.NETWORKS):
+        kinds = ", ".join(kind.__name__ for kind in nima_networks.NETWORKS)
         raise ValueError(f"model.name must be one of {kinds}, got {name!r}")
     return module
+
+
+def _put_backbone(initial, backbone):
+    """Replaces all weights but those of the head by the backbone's of the same names."""
+    filled = {}
+    for part in ("params", "batch_stats"):
+        target = {name: x for name, x in getattr(initial, part).items() if name != "head"}
+        leaves = tree_paths.flatten(getattr(backbone, part))
+        wanted = tree_paths.flatten(target)
+        kind = type(backbone.module).__name__
+        filled[part] = getattr(initial, part) | tree_paths.fill(
+            target,
+            {path: leaf for path, leaf in leaves.items() if path in wanted},
+            misfit=f"backbone: the weights of its {kind} do not fit",
+        )
+    return initial.replace(**filled)
 
 
 def _distance(*, exponent):

@@ -1,5 +1,8 @@
 """UPE as an experiment: a network that learns illumination, by the three losses of the paper.
 
+A content term, which the paper does not have, can be added: the distance of the features that a
+frozen network computes of the result and of the target.
+
 Reference: Wang et al. 2019, "Underexposed photo enhancement using deep illumination estimation";
 the losses as in the published training graph and as in the paper.
 """
@@ -9,9 +12,10 @@ import functools
 import jax.numpy as jnp
 
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.losses import illumination, reconstruction
+from bilateral_jax.losses import illumination, reconstruction, term_shares
 from bilateral_jax.models import upe
 from experiments.papers import hdrnet
+from experiments.runs import feature_network
 
 RECONS = ("div", "mul")
 
@@ -22,7 +26,8 @@ def build(*, model, loss, **training):
     Args:
       model: options of `hdrnet.create`. Rendering "direct" trains the network without illumination,
         a direct regression of the output image.
-      loss: keywords of `_losses`.
+      loss: keywords of `_losses`; `features`, where the weight of the content term is above 0: see
+        `feature_network.read`; and `layers` of that network, None for its `content_layers`.
       **training: the steps and the other sections, see `hdrnet.assemble`.
 
     Returns:
@@ -30,15 +35,31 @@ def build(*, model, loss, **training):
 
     Raises:
       TypeError: a section holds a key that nothing takes; the message names it.
-      ValueError: a rendering that cannot be trained, an unknown form of a loss, or a loss of the
-        illumination where there is none.
+      ValueError: a rendering that cannot be trained, an unknown form of a loss, a loss of the
+        illumination where there is none, or a content term without features.
+      FileNotFoundError: there are no weights where `loss.features` says.
+      ImportError: the package with the weights that `loss.features` names is not installed.
     """
     module = hdrnet.create(**model)
     if not isinstance(module, upe.UPE):
         raise ValueError(f"model.name must be UPE, got {type(module).__name__}")
+    frozen, loss = _read_features(**loss)
     _check(module.rendering, **loss)
     paper = hdrnet.assemble(module, functools.partial(_terms, **loss), **training)
-    return paper._replace(batches=hdrnet.crops_for(module))
+    return paper._replace(batches=hdrnet.crops_for(module), frozen=frozen)
+
+
+def _read_features(*, content=0.0, features=None, layers=None, **loss):
+    """Reads the feature network: (the tuple of frozen networks, the keywords of `_losses`)."""
+    frozen, loss = (), loss | {"content": content, "layers": layers}
+    if content and features is None:
+        raise ValueError(
+            f"loss.content is {content}, so loss.features must be "
+            f'"{feature_network.INSTALLED}" or the folder of imported weights; it is None'
+        )
+    if content:
+        frozen = (feature_network.read(features, layers=layers),)
+    return frozen, loss
 
 
 def _check(rendering, *, recon, smoothness, **_):
@@ -53,7 +74,7 @@ def _check(rendering, *, recon, smoothness, **_):
         )
 
 
-def _terms(network, batch, **loss):
+def _terms(network, batch, feature_model=None, **loss):
     """Per-example loss, metrics, and the network with new statistics."""
     grid, network = hdrnet.predict_grid(network, batch)
     image, options = batch["input"], {"window": batch["window"], "train": True}
@@ -63,14 +84,18 @@ def _terms(network, batch, **loss):
     else:
         light, network = network.apply(grid, image, method="illumination", **options)
         result = upe.reflectance(image, light)
-    return *_losses(image, light, result, batch, **loss), network
+    return *_losses(image, light, result, batch, feature_model, **loss), network
 
 
-def _losses(image, light, result, batch, *, fidelity, smoothness, colour, recon, colour_form):
+def _losses(
+    image, light, result, batch, feature_model=None, *,
+    fidelity, smoothness, colour, recon, colour_form, content=0.0, layers=None,
+):  # fmt: skip
     """Per-example weighted sum of the terms, and metrics.
 
-    The first three keywords are weights. `recon`: "div" compares the quotient with the target (the
-    graph), "mul" the input with target times illumination (the paper). `colour_form`: see
+    The first three keywords and `content` are weights. `recon`: "div" compares the quotient with
+    the target (the graph), "mul" the input with target times illumination (the paper);
+    `colour_form`: see
     `illumination.color_loss`.
     """
     target, valid = batch["target"], batch.get("valid")
@@ -78,9 +103,15 @@ def _losses(image, light, result, batch, *, fidelity, smoothness, colour, recon,
     fit = error if recon == "div" else reconstruction.mse(light * target, image, valid=valid)
     smooth_term = illumination.smoothness_loss(light, image, valid=valid)
     colour_term = illumination.color_loss(result, target, form=colour_form, valid=valid)
-    value = fidelity * fit + smoothness * smooth_term + colour * colour_term
-    return value, {
-        "psnr": metrics_lib.psnr_from_mse(error),
-        "smoothness": smooth_term,
-        "colour": colour_term,
+    terms = {
+        "fidelity": fidelity * fit,
+        "smoothness": smoothness * smooth_term,
+        "colour": colour * colour_term,
     }
+    shown = {"smoothness": smooth_term, "colour": colour_term}
+    if content:
+        distance = feature_network.content_loss(feature_model, layers=layers)
+        shown["content"] = distance(result, target, valid=valid)
+        terms["content"] = content * shown["content"]
+        shown |= term_shares.term_shares(terms)
+    return sum(terms.values()), shown | {"psnr": metrics_lib.psnr_from_mse(error)}

@@ -14,6 +14,7 @@ from bilateral_jax import images, inference, metrics, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.sources import unpaired
+from bilateral_jax.models import feature_networks
 from bilateral_jax.models.model import Model
 from experiments import evaluate
 from experiments.evaluation import best_and_worst, protocol, scored_images
@@ -238,11 +239,12 @@ def test_errors_take_one_line(folders, exported, capsys):
         (1, "metrics must be some of psnr, .*'nonsense'", [*both, "--metrics", "nonsense"]),
         (
             2,
-            "perceptual and --features MODULE:NAME.* go together",
+            "perceptual and --features, .* MODULE:NAME, go together",
             [*both, "--metrics", "perceptual"],
         ),
         (2, "go together", [*both, "--metrics", "psnr", "--features", "tests.nothing:there"]),
         (1, "expected MODULE:NAME", [*both, "--features", "tests.nothing:there"]),
+        (1, "--features: .*absent is not a folder", [*both, "--features", folders / "absent"]),
         (1, "names held-out photos: give --source", ["--checkpoint", exported]),
         (1, "is not a folder", ["--checkpoint", folders / "absent"]),
         (1, "unknown source", ["--checkpoint", exported, "--source", "nonsense"]),
@@ -324,6 +326,24 @@ def test_features_are_imported_from_a_module(folders):
     np.testing.assert_allclose(values, 0, atol=1e-6)  # an offset changes no edge
     record = json.loads((out / "scores.json").read_text())
     assert features in record["protocol"]["perceptual"]
+
+
+def test_features_are_those_of_a_network(folders, tmp_path):
+    module = models.create("VGG", {"depths": [1, 1], "width": 2})
+    network = Model.init(module, jax.random.key(0))
+    name, fields = models.describe(module)
+    networks.save(tmp_path / "vgg", name=name, hyperparameters=fields, params=network.params)
+    arguments = _folder_arguments(folders, "outputs", "targets")
+    options = ["--features", tmp_path / "vgg", "--metrics", "perceptual"]
+    assert _run(*arguments, "--out", tmp_path / "out", *options) == 0
+    for row in _rows(tmp_path / "out"):
+        pair = [
+            images.as_float(images.read(folders / side / f"{row['name']}.png").pixels)
+            for side in ("outputs", "targets")
+        ]
+        features = feature_networks.perceptual_features(network)
+        expected = metrics.perceptual(*pair, features=features)
+        np.testing.assert_allclose(float(row["perceptual"]), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_command_reproduces_published_psnr(tmp_path):

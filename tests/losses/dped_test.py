@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bilateral_jax.losses import blurred, features, reconstruction, variation
+from bilateral_jax.losses import blurred, features, reconstruction, term_shares, variation
 
 # The published code's blur, its 1-D profile from the middle outwards.
 TAPS = (
@@ -92,6 +92,28 @@ def test_content_loss_in_both_forms():
     np.testing.assert_allclose(code, (difference**2).mean((1, 2, 3)), rtol=1e-5)
     paper = features.content_loss(a, b, features=halved, form="paper")
     np.testing.assert_allclose(paper, np.sqrt((difference**2).sum((1, 2, 3))) / 18, rtol=1e-5)
+
+
+def test_content_losses_of_several_layers_are_added():
+    a, b = np.random.default_rng(0).random((2, 2, 6, 4, 3), np.float32)
+    layers = [lambda x: 2 * x, lambda x: x[:, ::2, ::2] ** 2]
+    for form in ("code", "paper"):
+        together = features.content_loss(a, b, features=lambda x: [f(x) for f in layers], form=form)
+        alone = [features.content_loss(a, b, features=layer, form=form) for layer in layers]
+        np.testing.assert_allclose(together, alone[0] + alone[1], rtol=1e-6)
+    with pytest.raises(ValueError, match="features must give at least one layer, got none"):
+        features.content_loss(a, b, features=lambda x: [])
+
+
+def test_shares_of_terms():
+    terms = {"a": np.float32([3.0, 0.0, 1.0]), "b": np.float32([-1.0, 0.0, 0.0])}
+    shares = term_shares.term_shares(terms)
+    np.testing.assert_allclose(shares["a_share"], [0.75, 0.0, 1.0])
+    np.testing.assert_allclose(shares["b_share"], [0.25, 0.0, 0.0])
+    gradient = jax.grad(lambda x: term_shares.term_shares({"a": x, "b": 1.0})["a_share"])(2.0)
+    assert gradient == 0
+    with pytest.raises(ValueError, match="at least one term, got none"):
+        term_shares.term_shares({})
 
 
 def test_gradients_are_finite_for_equal_images():

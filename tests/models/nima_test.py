@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from bilateral_jax import models
-from bilateral_jax.models import model, nima, vgg
+from bilateral_jax.models import efficientnet, model, nima, vgg
 from bilateral_jax.models.layers import convolutions
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
@@ -262,11 +262,37 @@ def test_vgg16_sees_red_green_and_blue_less_their_means():
     image = np.random.default_rng(6).uniform(size=(1, 32, 32, 3)).astype(np.float32)
     trunk = vgg.Trunk(vgg.DEPTHS["vgg16"], 2)
     seen = 255 * image - np.array([123.68, 116.779, 103.939], np.float32).reshape(1, 1, 1, 3)
-    x = np.asarray(trunk.apply({"params": network.params["trunk"]}, seen)).reshape(1, -1)
+    (x,) = trunk.apply({"params": network.params["trunk"]}, seen)
+    x = np.asarray(x).reshape(1, -1)
     for name in ("fc6", "fc7", "head"):
         x = x @ network.params[name]["kernel"] + network.params[name]["bias"][None]
         x = x if name == "head" else np.maximum(x, 0)
     np.testing.assert_allclose(network.apply(image), x, rtol=1e-4, atol=1e-4)
+
+
+def test_efficientnet_has_the_published_trunk_under_ten_outputs():
+    tree = shapes("NIMAEfficientNet")
+    counts = {name: model.parameter_count(leaves) for name, leaves in tree["params"].items()}
+    assert counts.pop("head") == 12_810
+    assert sum(counts.values()) == 4_652_008 - 1000 * 1281
+    blocks = shapes("NIMAEfficientNet", blocks=[2, 4, 7, 10])["params"]
+    assert set(blocks) == {"trunk", "head"} and "block11" not in blocks["trunk"]
+    assert blocks["head"]["kernel"].shape == (24 + 40 + 80 + 112, 10)
+    with pytest.raises(ValueError, match=r"blocks must be numbers in \[0, 16\), got \(16,\)"):
+        models.create("NIMAEfficientNet", {"blocks": [16]})
+
+
+def test_the_head_sees_the_means_of_blocks():
+    fields = {"kernels": (3, 3), "strides": (1, 2), "expansions": (1, 2), "channels": (3, 4)}
+    module = models.create("NIMAEfficientNet", fields | {"stem": 3, "blocks": [1, 0]})
+    network = model.Model.init(module, jax.random.key(1))
+    image = np.random.default_rng(6).random((2, 16, 16, 3), np.float32)
+    trunk = efficientnet.Trunk(*fields.values(), 3)
+    leaves = {"params": network.params["trunk"], "batch_stats": network.batch_stats["trunk"]}
+    last, first = trunk.apply(leaves, image, layers=("block1", "block0"))
+    x = np.concatenate([last.mean((1, 2)) / 7.0, first.mean((1, 2)) / 6.3], axis=-1)
+    expected = x @ network.params["head"]["kernel"] + network.params["head"]["bias"][None]
+    np.testing.assert_allclose(network.apply(image), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_rebuilt_from_its_description(small):

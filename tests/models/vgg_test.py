@@ -21,7 +21,7 @@ def shapes(module, *inputs, **options):
 @pytest.mark.parametrize("name", sorted(COUNTS))
 def test_trunks_have_the_published_sizes(name):
     trunk = vgg.Trunk(vgg.DEPTHS[name])
-    out, variables = shapes(trunk, jnp.zeros((2, 224, 224, 3)))
+    (out,), variables = shapes(trunk, jnp.zeros((2, 224, 224, 3)))
     assert model.parameter_count(variables["params"]) == COUNTS[name]
     assert out.shape == (2, 7, 7, 512)
     assert len(trunk.names()) == {"vgg16": 13 + 5, "vgg19": 16 + 5}[name]
@@ -68,10 +68,13 @@ def test_the_arithmetic():
     for layer, features in expected.items():
         found = network.apply(image[None], layer=layer)[0]
         np.testing.assert_allclose(found, features, atol=1e-4 * features.max(), err_msg=layer)
+    together = network.apply(image[None], ("pool1", "relu1_1"), method="features")
+    for layer, found in zip(("pool1", "relu1_1"), together, strict=True):
+        np.testing.assert_array_equal(found, network.apply(image[None], layer=layer))
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match='padding must be "SAME" or "VALID"'):
         vgg.Trunk(padding="same")
-    with pytest.raises(ValueError, match="stop must be one of relu1_1, pool1, .* got 'relu9_9'"):
+    with pytest.raises(ValueError, match="layers must be some of relu1_1, pool1.*'relu9_9'"):
         random_network().apply(np.zeros((1, 4, 4, 3), np.float32), layer="relu9_9")

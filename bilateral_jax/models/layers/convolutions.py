@@ -117,24 +117,37 @@ class Linear(nn.Module):
 
 
 class Depthwise(nn.Module):
-    """Depthwise 3 x 3 convolution without bias, one zero on all four sides.
+    """Depthwise convolution without bias.
 
-    The sum over the nine taps is written out: XLA's grouped convolution takes tens of times as long
-    on a CPU.
+    The sum over the taps is written out: XLA's grouped convolution takes tens of times as long on a
+    CPU.
+
+    Attributes:
+      stride: step on both axes.
+      kernel_size: side of the square kernel.
+      padding: ((top, bottom), (left, right)) zeros, or "SAME" as TensorFlow.
 
     Reference: Howard et al. 2017, "MobileNets", section 3.1.
     """
 
     stride: int
+    kernel_size: int = 3
+    padding: Any = ((1, 1), (1, 1))
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param("kernel", he_truncated_normal, (3, 3, x.shape[-1]))
-        rows, columns = ((length - 1) // self.stride for length in x.shape[1:3])
-        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        side = self.kernel_size
+        kernel = self.param("kernel", he_truncated_normal, (side, side, x.shape[-1]))
+        padding = self.padding
+        if padding == "SAME":
+            padding = lax.padtype_to_pads(
+                x.shape[1:3], (side, side), (self.stride, self.stride), padding
+            )
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+        rows, columns = ((length - side) // self.stride for length in x.shape[1:3])
         out = 0.0
-        for i in range(3):
-            for j in range(3):
+        for i in range(side):
+            for j in range(side):
                 down = slice(i, i + self.stride * rows + 1, self.stride)
                 right = slice(j, j + self.stride * columns + 1, self.stride)
                 out = out + x[:, down, right] * kernel[i, j].reshape(1, 1, 1, -1)

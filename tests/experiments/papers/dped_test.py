@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import shutil
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from bilateral_jax.losses import (
     reconstruction,
     variation,
 )
+from bilateral_jax.models import feature_networks
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
 from configs import dped as dped_config
@@ -28,7 +30,7 @@ from configs import dped_demo
 from experiments import experiment, train
 from experiments.evaluation import patches
 from experiments.papers import dped
-from experiments.runs import warm_start
+from experiments.runs import feature_network, warm_start
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 _TINY = {
@@ -106,14 +108,14 @@ _EVERYTHING = {"loss.content": 10.0, "loss.mse": 3.0, "loss.gradient_penalty": 0
 @pytest.fixture(scope="module")
 def on_eight(vgg):
     """An experiment with all its terms, and its step on eight devices."""
-    paper = build(**_EVERYTHING, **{"loss.vgg": vgg[1]})
+    paper = build(**_EVERYTHING, **{"loss.features": vgg[1]})
     assert len(paper.frozen) == 1 and jax.local_device_count() == 8
     return paper, step(paper, batch())
 
 
 def test_one_device_and_micro_batches_take_the_step_of_eight(on_eight, vgg):
     many, shown = on_eight[1]()
-    paper = build(**_EVERYTHING, **{"loss.vgg": vgg[1], "accumulate": 2})
+    paper = build(**_EVERYTHING, **{"loss.features": vgg[1], "accumulate": 2})
     one, alone = step(paper, batch(), jax.local_devices()[:1])()
     assert set(shown) == set(alone)
     for name in shown:
@@ -185,6 +187,26 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     np.testing.assert_allclose(shown["critic_accuracy"], right.mean(), 1e-6)
 
 
+def test_the_shares_are_those_of_the_weighted_terms(on_eight):
+    _, shown = on_eight[1]()
+    shares = {name: value for name, value in shown.items() if name.endswith("_share")}
+    names = ("mse", "content", "color", "texture", "variation")
+    assert set(shares) == {f"{name}_share" for name in names}
+    np.testing.assert_allclose(sum(shares.values()), 1.0, rtol=1e-4)
+    assert min(shares.values()) > 0
+
+
+def test_layers_can_be_named_and_earlier_configs_say_vgg(vgg):
+    loss = config().loss.to_dict() | {"content": 1.0}
+    del loss["features"]
+    earlier, frozen = dped._losses(**loss, vgg=vgg[1])
+    assert earlier.content == 1.0 and isinstance(frozen[0].module, feature_networks.NETWORKS)
+    changes = {"loss.content": 1.0, "loss.features": vgg[1], "loss.layers": ("relu1_1", "relu2_1")}
+    assert len(build(**changes).frozen) == 1
+    with pytest.raises(ValueError, match=r"layers must be some of relu1_1, .*got \('block2',\)"):
+        build(**changes | {"loss.layers": ("block2",)})
+
+
 def critic_fields():
     return config().critic.to_dict()
 
@@ -205,18 +227,21 @@ def test_without_texture_no_critic_is_trained():
 
 
 class Terms:
-    """The terms on a pair of images, with simple functions as critic and as VGG."""
+    """The terms on a pair of images, with simple functions as critic and as features."""
 
     def __init__(self, form="code", **changes):
         section = config(form, **changes).loss.to_dict()
-        section.pop("vgg")
+        section.pop("features")
         self.losses = dped._Losses(**section | {"content": 3.0})
         self.output, self.target = np.random.default_rng(0).random((2, 2, 8, 8, 3), np.float32)
         score = lambda image: image[:, 0, 0, :2]  # noqa: E731
-        self.values = self.losses.terms(self.output, self.target, score, [self])
+        with mock.patch.object(feature_network, "content_loss", _every_second_pixel):
+            self.values = self.losses.terms(self.output, self.target, score, [None])
 
-    def apply(self, image):
-        return image[:, ::2, ::2]
+
+def _every_second_pixel(network, *, layers):
+    assert network is None and layers is None
+    return functools.partial(features.content_loss, features=lambda x: x[:, ::2, ::2])
 
 
 @pytest.mark.parametrize("form, kind", [("code", "minimax"), ("paper", "non_saturating")])
@@ -236,16 +261,17 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(form, kind):
     weights = {"code": (0.5, 1.0, 2000.0), "paper": (0.1, 0.4, 400.0)}[form]
     value = 2 * expected["mse"] + 3 * expected["content"] + weights[0] * expected["color"]
     value += 7 * weights[1] * expected["texture"] + weights[2] * expected["variation"]
-    np.testing.assert_allclose(terms.losses.value(terms.values, 99), value, rtol=1e-5)
+    weighted = terms.losses.weighted(terms.values, 99)
+    np.testing.assert_allclose(sum(weighted.values()), value, rtol=1e-5)
 
 
 def test_texture_counts_the_examples_of_the_batch_as_the_original():
     terms = Terms()
-    fewer, more = (terms.losses.value(terms.values, count) for count in (2, 50))
+    fewer, more = (terms.losses.weighted(terms.values, count)["texture"] for count in (2, 50))
     np.testing.assert_allclose(more - fewer, 48 * terms.values["texture"], rtol=1e-4)
 
 
-def test_training_without_a_vgg_says_so_once(caplog):
+def test_training_without_features_says_so_once(caplog):
     with caplog.at_level(logging.WARNING):
         paper = build(**{"loss.content": 10.0})
         build(**{"loss.content": 0.0})
@@ -253,12 +279,14 @@ def test_training_without_a_vgg_says_so_once(caplog):
     assert "without the content term" in record.message and paper.frozen == ()
 
 
-def test_other_weights_than_a_vggs_are_refused(tmp_path):
+def test_other_networks_than_those_of_features_are_refused(tmp_path):
     name, fields = models.describe(models.create("DPED", {"width": 2, "blocks": 1}))
     params = Model.init(models.create(name, fields), jax.random.key(0)).params
     networks.save(tmp_path / "dped", name=name, hyperparameters=fields, params=params)
-    with pytest.raises(ValueError, match="loss.vgg: .*dped holds a DPED, expected a VGG"):
-        build(**{"loss.content": 10.0, "loss.vgg": str(tmp_path / "dped")})
+    with pytest.raises(ValueError, match="loss.features: .*dped holds a DPED, expected a VGG"):
+        build(**{"loss.content": 10.0, "loss.features": str(tmp_path / "dped")})
+    with pytest.raises(FileNotFoundError, match='loss.features: .*absent is not.*"efficientnet-li'):
+        build(**{"loss.content": 10.0, "loss.features": str(tmp_path / "absent")})
     with pytest.raises(TypeError, match="textur"):
         experiment.build({**config().to_dict(), "loss": {"textur": 1.0, "vgg": None, "content": 0}})
 

@@ -8,7 +8,8 @@ import pytest
 import scipy.stats
 
 from bilateral_jax import __main__ as command_line
-from bilateral_jax import images
+from bilateral_jax import images, models
+from bilateral_jax.checkpoints import networks
 from bilateral_jax.data import registry
 from bilateral_jax.data.pipeline import rating_batches, rating_distributions
 from bilateral_jax.models.model import Model
@@ -110,6 +111,45 @@ def test_the_head_learns_first_and_then_all_with_a_fresh_optimiser():
         assert not np.array_equal(before, after), name
     moved = three.batch_stats["conv_pw_2_bn"]["mean"]
     assert not np.array_equal(start.batch_stats["conv_pw_2_bn"]["mean"], moved)
+
+
+_SMALL_TRUNK = {
+    "kernels": (3, 5),
+    "strides": (1, 2),
+    "expansions": (1, 2),
+    "channels": (4, 6),
+    "stem": 4,
+}
+
+
+def test_a_frozen_backbone_under_a_head_that_is_trained(tmp_path):
+    """The head sees an earlier block than the last; its weights are the backbone's."""
+    fields = _SMALL_TRUNK | {"head": 8, "classes": 3}
+    backbone = Model.init(models.create("EfficientNetLite0", fields), jax.random.key(5))
+    networks.save(
+        tmp_path / "backbone",
+        name="EfficientNetLite0",
+        hyperparameters=fields,
+        params=backbone.params,
+        batch_stats=backbone.batch_stats,
+    )
+    config = _config(**{"head.steps": 6, "backbone": str(tmp_path / "backbone")}).to_dict()
+    config["model"] = _SMALL_TRUNK | {"name": "NIMAEfficientNet", "blocks": (0,), "input_size": 16}
+    config["head"] |= {"schedule": {"name": "cosine"}}
+    paper = experiment.build(config)
+    current = parallel.replicate(paper.init(jax.random.key(0)))
+    start = jax.device_get(current).networks["network"]
+    current, _ = parallel.update(paper.update)(current, next(_batches(paper)))
+    network = jax.device_get(current).networks["network"]
+    assert set(network.params["trunk"]) == {"conv_stem", "stem_bn", "block0"}
+    for name, part in network.params["trunk"].items():
+        jax.tree.map(np.testing.assert_array_equal, part, backbone.params["trunk"][name])
+    jax.tree.map(np.testing.assert_array_equal, network.batch_stats, start.batch_stats)
+    assert network.params["head"]["kernel"].shape == (4, 10)
+    assert not np.array_equal(network.params["head"]["kernel"], start.params["head"]["kernel"])
+    config["model"]["stem"] = 5
+    with pytest.raises(ValueError, match="backbone: the weights of its EfficientNetLite0 do not f"):
+        experiment.build(config)
 
 
 def test_one_device_takes_the_steps_of_eight():
@@ -286,8 +326,8 @@ def test_configs_are_complete_and_mistakes_are_named():
         assert experiment.build(config.to_dict()).enhance is None
     with pytest.raises(ValueError, match="the recipe must be ava, tid2013 or paper, got 'other'"):
         nima_config.get_config("other")
-    with pytest.raises(ValueError, match=r"head.steps must lie in \[0, steps\), got 6 of 6"):
-        experiment.build(_config(**{"head.steps": 6}).to_dict())
+    with pytest.raises(ValueError, match=r"head.steps must lie in \[0, steps\], got 7 of 6"):
+        experiment.build(_config(**{"head.steps": 7}).to_dict())
     with pytest.raises(ValueError, match="model.name must be one of NIMAMobileNet, NIMAVGG16"):
         config = _config().to_dict()
         experiment.build(config | {"model": {"name": "CAN"}})

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import inference
+from bilateral_jax import inference, models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.losses import illumination
-from bilateral_jax.training import summary_writer
+from bilateral_jax.models.model import Model
+from bilateral_jax.training import parallel, summary_writer
 from configs import upe as upe_config
 from configs import upe_demo
 from configs.sweeps import upe as upe_sweep
@@ -91,10 +92,41 @@ def test_the_loss_is_the_weighted_sum_of_its_terms():
         np.testing.assert_allclose(shown["psnr"], -10 * np.log10(error), rtol=1e-5)
 
 
+def test_a_content_term_compares_the_features_of_result_and_target(tmp_path):
+    network = Model.init(models.create("VGG", {"depths": [1, 1], "width": 2}), jax.random.key(0))
+    name, fields = models.describe(network.module)
+    networks.save(tmp_path / "vgg", name=name, hyperparameters=fields, params=network.params)
+    rng = np.random.default_rng(0)
+    photo, target = rng.uniform(0.05, 1, (2, 2, 8, 8, 3)).astype(np.float32)
+    light = np.maximum(rng.uniform(0.2, 1, photo.shape).astype(np.float32), photo)
+    result = photo / (light + 1e-3)
+    loss = _config(**{"loss.content": 3.0, "loss.features": str(tmp_path / "vgg")}).loss.to_dict()
+    (frozen,), loss = upe._read_features(**loss)
+    value, shown = upe._losses(photo, light, result, {"target": target}, frozen, **loss)
+    plain, _ = upe._losses(photo, light, result, {"target": target}, **loss | {"content": 0.0})
+    content = np.square(network.apply(result) - network.apply(target)).mean((1, 2, 3))
+    np.testing.assert_allclose(shown["content"], content, rtol=1e-5)
+    np.testing.assert_allclose(value, plain + 3 * content, rtol=1e-5)
+    np.testing.assert_allclose(shown["content_share"], 3 * content / value, rtol=1e-5)
+
+    changes = {"loss.content": 3.0, "loss.features": str(tmp_path / "vgg")}
+    paper = experiment.build(_config(**changes).to_dict())
+    state = jax.eval_shape(paper.init, jax.random.key(0))
+    mapped = parallel.mapped(paper.update, frozen=1, devices=jax.local_devices()[:1])
+    rows = {name: np.zeros((1, 2, 16, 16, 3), np.float32) for name in ("input", "target")}
+    rows |= {"lowres": rows["input"], "weight": np.ones((1, 2), np.float32)}
+    rows["window"] = np.tile(np.int32([0, 0, 16, 16]), (1, 2, 1))
+    _, metrics = jax.eval_shape(mapped, state, rows, *paper.frozen)
+    assert {"content", "content_share", "smoothness_share"} <= metrics.keys()
+    with pytest.raises(ValueError, match='loss.content is 3.0, so loss.features must be "effici'):
+        experiment.build(_config(**{"loss.content": 3.0}).to_dict())
+
+
 def test_presets_are_the_graphs_and_the_papers():
     released, paper = (upe_config.get_config(name) for name in upe_config.PRESETS)
     assert released.loss.to_dict() == {
         "fidelity": 1.0, "smoothness": 2.0, "colour": 1.0, "recon": "div", "colour_form": "cosine",
+        "content": 0.0, "features": None, "layers": None,
     }  # fmt: skip
     assert (paper.loss.colour, paper.loss.recon, paper.loss.colour_form) == (0.2, "mul", "angle")
     assert (released.batches.crop, paper.batches.crop) == (256, 512)
