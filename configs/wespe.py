@@ -46,9 +46,10 @@ def get_config(data="dped"):
     config.critic.norm = "instance"  # "none": sees the brightness of a whole patch
 
     config.loss = ml_collections.ConfigDict()
-    # Of the content term: folder of imported weights.
+    # Of the content term: "efficientnet-lite0", or the folder of an imported VGG or EfficientNet.
     config.loss.features = ml_collections.config_dict.placeholder(str)
-    config.loss.content = 1.0
+    config.loss.layers = ml_collections.config_dict.placeholder(tuple)  # None: the network's own
+    config.loss.content = 1.0  # with VGG-19's relu5_4; another network needs another weight
     config.loss.color = 5e-3
     config.loss.texture = 5e-3
     config.loss.variation = 10.0

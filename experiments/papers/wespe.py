@@ -5,9 +5,9 @@ no target of x is needed. One critic compares the colours of G(x), blurred, with
 photos y, the other its texture, in grey. One update trains the critics on the present G(x), then G
 and F on the same x.
 
-Not of the paper, and off unless a config sets them: G as a residual (`model.residual`), a distance
-of G(x) to x that fades, G(y) to y, the cycle from y to G(F(y)), a squared error of either cycle,
-several steps of the critics for one of the generators, and a watch over the PSNR of G(x) to x.
+Not of the paper, and off unless a config sets them: G as a residual, a distance of G(x) to x that
+fades, one of G(y) to y, the cycle from y to G(F(y)), a squared error of either cycle, several steps
+of the critics for one of the generators, and a watch over the PSNR of G(x) to x.
 
 Reference: Ignatov, Kobyshev, Timofte, Vanhoey and Van Gool 2018, "WESPE: Weakly supervised photo
 enhancer for digital cameras"; no code was published.
@@ -21,13 +21,12 @@ import jax.numpy as jnp
 
 from bilateral_jax import color, inference, models
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.checkpoints import networks
 from bilateral_jax.losses import (
     adversarial,
     blurred,
-    features,
     gradient_penalties,
     reconstruction,
+    term_shares,
     variation,
 )
 from bilateral_jax.models.model import Model
@@ -36,6 +35,7 @@ from bilateral_jax.training import watchdog as watchdog_lib
 from experiments import experiment
 from experiments.evaluation import patches
 from experiments.papers import hdrnet
+from experiments.runs import feature_network
 
 CRITICS = ("color_critic", "texture_critic")
 _CROPPED = 20  # pixels of each side that a critic of cropped blurs does not get
@@ -52,8 +52,8 @@ def build(
       model: fields of G, `models.dped.DPED`.
       inverse: fields of F, of the same class.
       critic: fields of both critics, `models.dped.DPEDCritic`, but for their input channels.
-      loss: options of `_Losses`, and `features`: a folder of imported weights of the network whose
-        features `content` compares.
+      loss: options of `_Losses`, and `features`: the network whose features `content` compares,
+        see `feature_network.read`.
       optimizer: name and options of the optimiser of G and F, see `schedules.optimizer`.
       critic_optimizer: that of both critics.
       schedule: options of `schedules.learning_rate` but for the peak and the steps; for both.
@@ -67,8 +67,10 @@ def build(
 
     Raises:
       FileNotFoundError: there are no weights where `loss.features` says.
+      ImportError: the package with the weights that `loss.features` names is not installed.
       TypeError: a section holds a key that nothing takes; the message names it.
-      ValueError: a field or a value that nothing takes, or no term that ties F(G(x)) to x.
+      ValueError: a field or a value that nothing takes, a network without features, or no term
+        that ties F(G(x)) to x.
     """
     if n_critic < 1:
         raise ValueError(f"n_critic must be at least 1, got {n_critic}")
@@ -165,6 +167,7 @@ class _Losses:
       adversarial_reduce: "mean", or "sum" of color and texture over the batch of all devices.
       gradient_penalty: weight of the zero-centred penalty (`gradient_penalties`) at y in the loss
         of each critic.
+      layers: names of the layers of content; None for those of the network.
     """
 
     content: float
@@ -182,6 +185,7 @@ class _Losses:
     adversarial: str
     adversarial_reduce: str
     gradient_penalty: float
+    layers: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.adversarial_reduce not in ("mean", "sum"):
@@ -233,8 +237,9 @@ class _Losses:
             del key  # nothing is drawn at random
             weighted = self._weighted(networks, batch, frozen, fading, examples)
             mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-            metrics = {f"weighted_{name}": mean(value) for name, value in weighted.items()}
-            return mean(sum(weighted.values())), ({}, metrics)
+            metrics = {f"weighted_{name}": value for name, value in weighted.items()}
+            metrics |= term_shares.term_shares(weighted)
+            return mean(sum(weighted.values())), ({}, jax.tree.map(mean, metrics))
 
         return loss
 
@@ -265,17 +270,16 @@ class _Losses:
         """The weighted terms between an image and what came back of it."""
         terms = {}
         if self.content:
-            extract = frozen[0].apply
-            values = features.content_loss(returned, image, features=extract, form=self.form)
-            terms["content"] = self.content * values
+            distance = feature_network.content_loss(frozen[0], layers=self.layers)
+            terms["content"] = self.content * distance(returned, image, form=self.form)
         if self.cycle_mse:
             terms["cycle_mse"] = self.cycle_mse * reconstruction.mse(returned, image)
         return terms
 
 
-def _losses(*, features, **options):
+def _losses(*, features=None, layers=None, **options):
     """Makes (the `_Losses`, the tuple of frozen networks that they need)."""
-    losses = _Losses(**options)
+    losses = _Losses(layers=None if layers is None else tuple(layers), **options)
     if not losses.content and not losses.cycle_mse:
         raise ValueError(
             "nothing ties F(G(x)) to x: loss.content or loss.cycle_mse must be above 0"
@@ -284,10 +288,10 @@ def _losses(*, features, **options):
         return losses, ()
     if features is None:
         raise ValueError(
-            "loss.features is None, and loss.content needs a network (docs/wespe.md says where its "
-            "weights come from); loss.content=0 with a loss.cycle_mse above 0 compares pixels"
+            "loss.features is None, and loss.content needs a network (docs/wespe.md); "
+            "loss.content=0 with a loss.cycle_mse above 0 compares pixels"
         )
-    return losses, (networks.load_model(features),)
+    return losses, (feature_network.read(features, layers=layers),)
 
 
 def _modules(model, inverse, critic, *, crop):

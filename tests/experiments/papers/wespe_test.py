@@ -12,7 +12,7 @@ import pytest
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.importers import dped as dped_importer
-from bilateral_jax.losses import features, reconstruction, variation
+from bilateral_jax.losses import reconstruction, variation
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
@@ -20,7 +20,7 @@ from configs import wespe as wespe_config
 from configs import wespe_demo
 from experiments import experiment, train
 from experiments.papers import wespe
-from experiments.runs import warm_start
+from experiments.runs import feature_network, warm_start
 from tests import assets
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -155,7 +155,7 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     @jax.jit
     def of_generators(before, critics):
         enhance, back, output = before["G"].apply, before["F"].apply, before["G"].apply(x)
-        content = functools.partial(features.content_loss, features=vgg[0].apply)
+        content = feature_network.content_loss(vgg[0])
         mse = reconstruction.mse
         value = 2 * content(back(output), x) + mse(back(output), x)
         value += 0.5 * (2 * content(enhance(back(y)), y) + mse(enhance(back(y)), y))
@@ -172,6 +172,8 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     # G and F see the critics as they are after their step.
     value = of_generators(networks_of(fresh()), networks_of(after))
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
+    shares = [float(value) for name, value in shown.items() if name.endswith("_share")]
+    assert len(shares) == 9 and abs(sum(shares) - 1) < 1e-5
 
 
 def _section(folder):
