@@ -27,17 +27,19 @@ OPEN_PHOTOS = (
 LONG_SIDE = 600
 
 
-def sections(photos=None, *, seed=0):
+def sections(photos=None, *, seed=0, long_side=LONG_SIDE):
     """Makes the sections `data.train` (unpaired) and `data.heldout` (pairs) of a config.
 
     Args:
       photos: None for the bundled photos, "FOLDER", or "open_photos:FOLDER".
       seed: of both drawings: of the held-out photos and of the halves.
+      long_side: to which larger photos of a folder are reduced. The bundled ones have 576 pixels,
+        and are reduced where this is less.
 
     Returns:
       `{"train": dict, "heldout": dict}`, keywords of `data.registry.make`.
     """
-    kept, held = (_photos(photos, split, seed) for split in ("train", "heldout"))
+    kept, held = (_photos(photos, split, seed, long_side) for split in ("train", "heldout"))
     dull = {**DULL, "seed": seed, "rounds": 4}
     return {
         "train": {
@@ -51,14 +53,17 @@ def sections(photos=None, *, seed=0):
     }
 
 
-def _photos(photos, split, seed):
+def _photos(photos, split, seed, long_side):
     if not photos:
-        return {"kind": "demo_inputs", "split": split}
+        bundled = {"kind": "demo_inputs", "split": split}
+        if long_side >= 576:
+            return bundled
+        return {"kind": "shrunk", "photos": bundled, "short_side": 2 * long_side // 3}
     named = photos.startswith("open_photos:")
     return {
         "kind": "photos",
         "root": photos.removeprefix("open_photos:"),
-        "long_side": LONG_SIDE,
+        "long_side": long_side,
         "split": split,
         "heldout": OPEN_PHOTOS if named else 8,
         "seed": seed,

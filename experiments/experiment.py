@@ -40,6 +40,9 @@ class Experiment(NamedTuple):
       table: `(results, *, title) -> text`, shown after the training.
       use: `(what for, words of the command line)` of what was trained, shown after the training.
       shown: names of the metrics in the progress bar.
+      check: of every step's metrics on the host, see `loop.fit`; may raise to end the run.
+      draws_anew: whether an update may replace the weights by newly drawn ones, so that weights to
+        start from would be lost.
       members: what every element of the sources must hold.
     """
 
@@ -55,6 +58,8 @@ class Experiment(NamedTuple):
     use: tuple[str, str] = ("enhance photos with", "enhance IN OUT")
     shown: tuple[str, ...] = ("loss", "psnr")
     members: tuple[str, ...] = ("input", "target")
+    check: Callable = lambda step, metrics: None
+    draws_anew: bool = False
 
     @property
     def shipped_network(self):

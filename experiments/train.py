@@ -26,6 +26,7 @@ from bilateral_jax.training import (
     parallel,
     stop_requests,
     summary_writer,
+    watchdog,
 )
 from experiments import experiment
 from experiments.reports import contact_sheet
@@ -55,6 +56,7 @@ def train(config, workdir, *, progress=True):
         running; or sizes that do not fit.
       TypeError: an unknown key.
       loop.NonFiniteError: training diverged; `failure/` holds the step.
+      watchdog.CollapseError: a generator stayed too far from its input.
     """
     workdir, saved_config = pathlib.Path(workdir), json.loads(config.to_json())
     progress = progress and distributed.is_first()
@@ -145,7 +147,7 @@ def _train(
             pending=pending, averages=averages,
             log=lambda step, values: writer.scalars("train", step, values),
             stop=lambda step: agreement(request.number), progress=progress, shown=paper.shown,
-            **options,
+            check=paper.check, **options,
         )  # fmt: skip
     loader.close()
     return outcome
@@ -184,7 +186,7 @@ def main(config, workdir, *, coordinator=None, processes=None, process=None):
     except loop.NonFiniteError as error:
         print(f"error: {error}; {'; '.join(error.__notes__)}", file=sys.stderr)
         return NONFINITE
-    except errors.SOURCE_ERRORS as error:
+    except (*errors.SOURCE_ERRORS, watchdog.CollapseError) as error:
         print(f"error: {workdir_lib.explain(error, workdir)}", file=sys.stderr)
         return 1
     return 0 if outcome.signal is None else 128 + outcome.signal

@@ -19,6 +19,7 @@ from bilateral_jax.models.layers import convolutions, norms, row_tiles
 
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
+_CRITIC_NORMS = ("instance", "none")
 _INITIAL = {
     "published": (_INIT, _BIAS),
     "he": (convolutions.he_truncated_normal, nn.initializers.zeros),
@@ -29,6 +30,8 @@ class DPED(nn.Module):
     """The generator: 9 x 9, four residual blocks of two 3 x 3, two more 3 x 3, 9 x 9.
 
     The output is `0.58 tanh(.) + 0.5`, so it may leave [0, 1] by 0.08; nothing is clipped here.
+    With `residual` it is the image plus `tanh(.)`, whose last layer (`residual`) starts at 0: the
+    network starts as the identity. The two do not exchange weights.
 
     Attributes:
       width: channels of every layer but the last.
@@ -36,11 +39,13 @@ class DPED(nn.Module):
       initial: initial weights. "published": a standard deviation of 0.01, with which the output
         hardly depends on the image and the first steps may leave layers without gradient; "he": He
         initialisation, but for the last layer.
+      residual: the output is added to the image; not in the original.
     """
 
     width: int = 64
     blocks: int = 4
     initial: str = "published"
+    residual: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -57,7 +62,10 @@ class DPED(nn.Module):
         return inference_methods.ByRowTiles(statistics=2 * self.blocks, features=self.width)
 
     def __call__(self, image):
-        """Enhances whole images `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08)."""
+        """Enhances whole images `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08).
+
+        With `residual` in (-1, 2).
+        """
         return self.run(row_tiles.RowTile(image)).values
 
     enhance = __call__
@@ -89,6 +97,10 @@ class DPED(nn.Module):
             x = x.plus(skip)
         for i in range(2):
             x = conv(x, self.width, name=f"tail_{i}").map(nn.relu)
+        if self.residual:
+            zeros = nn.initializers.zeros
+            x = conv(x, 3, kernel_size=9, kernel_init=zeros, bias_init=zeros, name="residual")
+            return x.map(jnp.tanh).plus(tile)
         x = conv(x, 3, kernel_size=9, kernel_init=_INIT, name="last")
         return x.map(lambda y: 0.58 * jnp.tanh(y) + 0.5)
 
@@ -108,6 +120,8 @@ class DPEDCritic(nn.Module):
       pooled: average over positions before the dense layer: patches of any size and 6 million
         parameters fewer; the original takes one size.
       logits: 2 for the softmax of the original, or 1: the score of a sigmoid.
+      norm: "instance"; or "none", with He initialisation, so that the signal lasts: instance norm
+        hides the brightness and contrast of a whole patch.
     """
 
     input_channels: int = 1
@@ -116,6 +130,7 @@ class DPEDCritic(nn.Module):
     size: int = 100
     pooled: bool = False
     logits: int = 2
+    norm: str = "instance"
 
     def __post_init__(self):
         super().__post_init__()
@@ -123,6 +138,8 @@ class DPEDCritic(nn.Module):
             raise ValueError(f"input_channels must be 1 or 3, got {self.input_channels!r}")
         if self.logits not in (1, 2):
             raise ValueError(f"logits must be 1 or 2, got {self.logits!r}")
+        if self.norm not in _CRITIC_NORMS:
+            raise ValueError(f"norm must be one of {_CRITIC_NORMS}, got {self.norm!r}")
         if len(self.channels) != 5:
             raise ValueError(f"channels must be five numbers, got {tuple(self.channels)}")
 
@@ -156,14 +173,15 @@ class DPEDCritic(nn.Module):
                 f"this critic takes patches of {self.size} x {self.size} pixels, got "
                 f"{image.shape[1]} x {image.shape[2]}; pooled=True takes any size"
             )
+        kernel, bias = _INITIAL["published" if self.norm == "instance" else "he"]
         linear = functools.partial(
-            convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS, twice=True
+            convolutions.Linear, activate=False, kernel_init=kernel, bias_init=bias, twice=True
         )
         x = image
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
         for i, (features, side, stride) in enumerate(steps):
             x = convolutions.leaky_relu(linear(features, side, stride, name=f"conv_{i}")(x))
-            if i:
+            if i and self.norm == "instance":
                 x = norms.InstanceNorm(name=f"norm_{i}")(x, norms.moments(x))
         x = x.mean((1, 2)) if self.pooled else x.reshape(len(x), -1)
         x = convolutions.leaky_relu(linear(self.hidden, 0, name="hidden")(x))

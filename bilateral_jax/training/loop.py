@@ -71,6 +71,7 @@ def fit(
     averages=None,
     max_skipped=0,
     stop=lambda step: None,
+    check=lambda step, metrics: None,
     progress=True,
     shown=("loss", "psnr"),
 ):
@@ -92,6 +93,8 @@ def fit(
         the next one ends the run.
       stop: `step -> None`, or the number of the signal for which to stop before the next update;
         called before every update.
+      check: `(step, {name: float}) -> None`, called with the metrics of every step that was not
+        skipped, before any hook sees its state; what it raises ends the run.
       progress: show a progress bar on standard error.
       shown: names of the metrics to show in it.
 
@@ -103,7 +106,7 @@ def fit(
         metrics were not checked.
     """
     averages = averages or metric_averages.MetricAverages()
-    check = _MetricCheck(averages, max_skipped)
+    checks = _MetricCheck(averages, max_skipped, check)
     step, due = first, []
     with _bar(first, last, progress) as bar:
         cut = _run(pending, first, state, averages)
@@ -118,12 +121,12 @@ def fit(
             fetched = time.perf_counter()
             state, metrics = update(state, batch)
             step += 1
-            check.catch_up(state)  # one step late: the devices never wait for the host
-            check.note(step, batch, metrics)
+            checks.catch_up(state)  # one step late: the devices never wait for the host
+            checks.note(step, batch, metrics)
             due = [hook for hook in hooks if step % hook.every == 0 or step == last]
             logs = step % log_every == 0 or step == last
             if due or logs:
-                check.catch_up(state)
+                checks.catch_up(state)
             averages.add_seconds(input=fetched - began, step=time.perf_counter() - fetched)
             if step == first + 1:
                 averages.reset_speed()  # compilation says nothing about it, nor about time left
@@ -133,7 +136,7 @@ def fit(
                 log(step, averages.take())
             cut = _run(due, step, state, averages)
             number = stop(step) if cut or step < last else None
-        check.catch_up(state)
+        checks.catch_up(state)
         if number is not None and step > first:
             _run([h for h in hooks if h.when_stopped and h not in due], step, state, averages)
         return Outcome(state, step, number)
@@ -142,8 +145,9 @@ def fit(
 class _MetricCheck:
     """Checks the metrics of the step that was noted last, once the next one is running."""
 
-    def __init__(self, averages, max_skipped):
+    def __init__(self, averages, max_skipped, check):
         self._averages, self._max_skipped, self._noted = averages, max_skipped, None
+        self._check = check
 
     def note(self, step, batch, metrics):
         self._noted = (step, batch, metrics)
@@ -153,10 +157,13 @@ class _MetricCheck:
             return
         step, batch, metrics = self._noted
         self._noted = None
+        skipped = self._averages.skipped
         bad = self._averages.add(metrics)
+        metrics = metric_averages.values(metrics)
+        if self._averages.skipped == skipped:
+            self._check(step, metrics)
         if self._averages.skipped <= self._max_skipped:
             return
-        metrics = metric_averages.values(metrics)
         found = ", ".join(f"{name} is {metrics[name]}" for name in bad) or "the step was skipped"
         before = f"; {self._max_skipped} such steps were skipped" if self._max_skipped else ""
         raise NonFiniteError(

@@ -12,18 +12,25 @@ def put(state, start, paper):
     Args:
       state: what `paper.init` returned.
       start: folder of a run, or of an exported or imported model, for the network that is shipped;
-        or `{name: folder}` for any networks of the state. A run that trains a network of that name
-        gives that one, any other folder the one that it ships.
+        or `{name: folder}` for any networks of the state, None for those that stay as they are. A
+        run that trains a network of that name gives that one, any other folder the one that it
+        ships.
       paper: the `Experiment`.
 
     Returns:
       The state, with the weights also as the start of their average.
 
     Raises:
-      ValueError: there is no checkpoint in a folder, the state has no network of such a name, or as
-        `checkpoints.networks.load_model`.
+      ValueError: there is no checkpoint in a folder, the state has no network of such a name, the
+        experiment may draw new weights in their place, or as `checkpoints.networks.load_model`.
     """
     folders = start if isinstance(start, dict) else {paper.shipped_network: start}
+    folders = {name: folder for name, folder in folders.items() if folder is not None}
+    if folders and paper.draws_anew:
+        raise ValueError(
+            f"--config.start gives weights of {', '.join(sorted(folders))}, which a restart would "
+            "replace by newly drawn ones; --config.watchdog.restarts=0 stops the training instead"
+        )
     unknown = sorted(set(folders) - set(paper.networks))
     if unknown:
         known = ", ".join(sorted(paper.networks))

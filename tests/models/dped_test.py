@@ -99,6 +99,20 @@ def test_other_inputs_and_outputs_are_named():
         models.create("DPEDCritic", {"logits": 3})
 
 
+def test_a_critic_without_norms_sees_the_brightness_of_a_patch():
+    patches = np.random.default_rng(1).random((1, 30, 30, 3), np.float32)
+    scores = {}
+    for norm in ("instance", "none"):
+        fields = {"channels": [8, 8, 8, 8, 8], "hidden": 8, "size": 30, "logits": 1}
+        module = models.create("DPEDCritic", {**fields, "input_channels": 3, "norm": norm})
+        critic = jax.jit(model.Model.init(module, jax.random.key(0)).apply)
+        bright, dark = critic(patches), critic(0.5 * patches)
+        scores[norm] = float(np.abs(bright - dark)[0] / np.abs(bright)[0])
+    assert scores["none"] > 0.3 > 3 * scores["instance"]
+    with pytest.raises(ValueError, match="norm must be one of .*got 'batch'"):
+        models.create("DPEDCritic", {"norm": "batch"})
+
+
 def test_he_initialisation_keeps_the_signal():
     image = np.random.default_rng(0).random((1, 12, 12, 3), np.float32)
     spread = {}
@@ -108,3 +122,23 @@ def test_he_initialisation_keeps_the_signal():
     assert spread["he"] > 10 * spread["published"]
     with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
         models.create("DPED", {"initial": "xavier"})
+
+
+def test_a_residual_generator_starts_as_the_identity_and_keeps_its_weights_apart():
+    image = np.random.default_rng(0).random((1, 12, 15, 3), np.float32)
+    fields = {"width": 4, "blocks": 1, "initial": "he"}
+    module = models.create("DPED", {**fields, "residual": True})
+    residual = model.Model.init(module, jax.random.key(0))
+    np.testing.assert_array_equal(residual.apply(image), image)
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return jnp.square(model.Model(params, {}, module).apply(image) - 0.5).mean()
+
+    gradient = gradient_of(residual.params)
+    assert np.abs(gradient["residual"]["kernel"]).max() > 1e-4
+    # The two kinds read their last layer differently: weights of one in the other would be wrong.
+    plain = models.create("DPED", fields)
+    with pytest.raises(ValueError, match="residual"):
+        model.Model.from_leaves(plain, residual.params, {})

@@ -107,6 +107,7 @@ def small():
     """A network with all the parts, its weights away from their simple start."""
     modules = {
         "DPED": models.create("DPED", {"width": 4, "blocks": 2}),
+        "residual DPED": models.create("DPED", {"width": 4, "blocks": 2, "residual": True}),
         "CAN": models.create("CAN", {"width": 5, "dilations": [1, 4, 1], "conditions": 1}),
     }
     return {name: with_random_weights(module) for name, module in modules.items()}
@@ -123,8 +124,16 @@ def with_random_weights(module):
     return model.Model(jax.tree.map(draw, shapes), {}, module)
 
 
-@pytest.mark.parametrize("name, conditions", [("DPED", ()), ("CAN", (0.5,))])
-@pytest.mark.parametrize("rows", [7, 32])
+@pytest.mark.parametrize(
+    "name, conditions, rows",
+    [
+        ("DPED", (), 7),
+        ("DPED", (), 32),
+        ("residual DPED", (), 7),
+        ("CAN", (0.5,), 7),
+        ("CAN", (0.5,), 32),
+    ],
+)
 def test_row_tiles_equal_the_whole(small, name, conditions, rows):
     image = np.random.default_rng(0).random((33, 21, 3), np.float32)
     whole = inference.enhance(small[name], image, conditions=conditions)

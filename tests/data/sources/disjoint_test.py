@@ -145,5 +145,7 @@ def test_the_shared_sections_make_sources(root, tmp_path):
         ]
         assert len(set.union(*parts)) == sum(map(len, parts)) == (8 if where is None else 11)
         assert not np.array_equal(heldout[0]["input"], heldout[0]["target"])
+        small = registry.make(**unpaired_photos.sections(where, long_side=30)["heldout"])[0]
+        assert max(small["input"].shape) == 30 and small["input"].shape == small["target"].shape
     named = unpaired_photos.sections("open_photos:there")["heldout"]["photos"]
     assert named["root"] == "there" and len(named["heldout"]) == 8
