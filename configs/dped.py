@@ -31,6 +31,7 @@ def get_config(form="code"):
     config.model.width = 64
     config.model.blocks = 4
     config.model.initial = "published"  # "he" learns sooner
+    config.model.residual = False  # True: the output is input + residual, at first the input
     config.critic = ml_collections.ConfigDict()
     config.critic.channels = (48, 128, 192, 192, 128)
     config.critic.hidden = 1024

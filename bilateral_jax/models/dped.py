@@ -117,8 +117,9 @@ class DPEDCritic(nn.Module):
       channels: of the five convolutions.
       hidden: units of the dense layer.
       size: side of the patches.
-      pooled: average over positions before the dense layer: patches of any size and 6 million
-        parameters fewer; the original takes one size.
+      pooled: average over positions before the dense layer, without the norm before: patches of
+        any size and 6 million parameters fewer; the original takes one size. (The mean of an
+        instance norm's output is its shift, whatever the image.)
       logits: 2 for the softmax of the original, or 1: the score of a sigmoid.
       norm: "instance"; or "none", with He initialisation, so that the signal lasts: instance norm
         hides the brightness and contrast of a whole patch.
@@ -181,7 +182,8 @@ class DPEDCritic(nn.Module):
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))
         for i, (features, side, stride) in enumerate(steps):
             x = convolutions.leaky_relu(linear(features, side, stride, name=f"conv_{i}")(x))
-            if i and self.norm == "instance":
+            averaged = self.pooled and i == len(self.channels) - 1
+            if i and self.norm == "instance" and not averaged:
                 x = norms.InstanceNorm(name=f"norm_{i}")(x, norms.moments(x))
         x = x.mean((1, 2)) if self.pooled else x.reshape(len(x), -1)
         x = convolutions.leaky_relu(linear(self.hidden, 0, name="hidden")(x))
