@@ -9,6 +9,7 @@ from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.data.records import prepared
 from bilateral_jax.data.sources import (
     ava,
+    disjoint,
     dped,
     fivek,
     pairs,
@@ -94,9 +95,35 @@ def _retouched(root, **checks):
     return demo_photos.RetouchedFolder(root, **checks)
 
 
-def _photos(root, **options):
-    """Lists the photos of one folder."""
-    return unpaired.ImageSource.folder(root, **options)
+def _photos(root, *, split=None, heldout=None, seed=0, **options):
+    """Lists the photos of one folder, or of one part of it."""
+    if (split is None) != (heldout is None):
+        raise ValueError(f"split and heldout go together, got {split!r} and {heldout!r}")
+    photos = unpaired.ImageSource.folder(root, **options)
+    if split is None:
+        return photos
+    names = [photos.name(index) for index in range(len(photos))]
+    return photos.select(disjoint.split(names, split, heldout, seed=seed))
+
+
+def _unpaired_halves(*, photos, dull, seed=0, rounds=64):
+    """Dulls one half of a set of photos; the targets are the other half."""
+    photos = make(**photos)
+    inputs, targets = (
+        views.select(photos, half) for half in disjoint.halves(len(photos), seed=seed)
+    )
+    # Kept in memory here: every photo occurs in many elements.
+    sides = [views.Cached(each) for each in (dulled.Dulled(inputs, **dull), targets)]
+    return unpaired.Unpaired(*sides, seed=seed, rounds=rounds)
+
+
+def _unpaired_pairs(*, pairs, disjoint_halves=False, seed=0, rounds=64):
+    """Ignores the pairing of a paired source, given as a section of its own."""
+    inputs = targets = make(**pairs)
+    if disjoint_halves:
+        halves = disjoint.halves(len(inputs), seed=seed)
+        inputs, targets = (views.select(inputs, half) for half in halves)
+    return unpaired.Unpaired(inputs, targets, seed=seed, rounds=rounds)
 
 
 def _dulled(*, photos, **options):
@@ -133,6 +160,8 @@ KINDS = {
     "synthetic": procedural.SyntheticPairs,
     "tid2013": tid2013.scores,
     "unpaired": unpaired.folders,
+    "unpaired_halves": _unpaired_halves,
+    "unpaired_pairs": _unpaired_pairs,
     "video": video_pairs.weak_pairs,
     "video_unpaired": video_pairs.unpaired_clips,
 }

@@ -50,7 +50,7 @@ def home(tmp_path_factory):
             fake_datasets.write(home / "dped/sony" / folder / camera / "0.jpg", shape=(100, 100, 3))
     fake_datasets.write(home / "dped/sony/test_data/full_size_test_images/0.jpg")
     for side in ("input", "target"):
-        fake_datasets.write(home / "unpaired" / side / f"{side}.png")
+        fake_datasets.write(home / "unpaired" / side / f"{side}.png", len(side))
     for tree in ("vid3oc/train/zed", "vid3oc/train/canon", "intvid"):
         for number in range(8):
             fake_datasets.write(

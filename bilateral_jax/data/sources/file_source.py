@@ -122,10 +122,28 @@ class FileSource:
         Raises:
           ValueError: the part is empty.
         """
-        part = copy.copy(self)
-        part._records, part._sizes = self._records[start:stop], self._sizes[start:stop]
-        if not part._records:
+        indices = range(len(self))[start:stop]
+        if not indices:
             raise ValueError(f"part {start}:{stop} of a source of {len(self)} records is empty")
+        return self.select(indices)
+
+    def select(self, indices) -> FileSource:
+        """Selects records; bad ones are replaced from among them.
+
+        Args:
+          indices: sequence of indices, each in [0, len), at least one.
+
+        Returns:
+          A source of the same kind, of these records in this order.
+
+        Raises:
+          ValueError: there are no indices.
+        """
+        if not len(indices):
+            raise ValueError(f"no record is selected of a source of {len(self)}")
+        part = copy.copy(self)
+        part._records = [self._records[index] for index in indices]
+        part._sizes = [self._sizes[index] for index in indices]
         return part
 
     def name(self, index: int) -> str:

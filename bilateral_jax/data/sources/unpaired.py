@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bilateral_jax.data.sources import file_source, image_files, readers, views
+from bilateral_jax.data.sources import disjoint, file_source, image_files, readers, views
 
 
 class ImageFile(NamedTuple):
@@ -68,8 +68,8 @@ class Unpaired:
     k, so a loader may shuffle, shard and resume it like any source.
 
     Args:
-      inputs: source of images or clips (`{"image", "name"}`).
-      targets: source of the same kind.
+      inputs: source of images or clips (`{"image", "name"}`); of pairs, their inputs are taken.
+      targets: source of the same kind; of pairs, their targets are taken.
       seed: of the combination.
       rounds: passes over the inputs, each with other targets.
 
@@ -138,8 +138,8 @@ class Unpaired:
         input_index, target_index = self.indices(index)
         element, target = self._inputs[input_index], self._targets[target_index]
         return {
-            "input": element["image"],
-            "target": target["image"],
+            "input": element["image"] if "image" in element else element["input"],
+            "target": target["image"] if "image" in target else target["target"],
             "name": element["name"],
             "target_name": target["name"],
         }
@@ -175,17 +175,20 @@ def folders(
       follow_links: accept links that lead out of `root`.
       input_bits: 8 or 16 to accept nothing else.
       target_bits: the same for the targets.
-      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`.
+      **checks: `verify`, `on_bad`, `threads` of `file_source.FileSource`; with verify="none" no
+        photo is looked for in both folders.
 
     Returns:
       The source.
 
     Raises:
-      ValueError: as `ImageSource.folder`.
+      ValueError: as `ImageSource.folder`, or the folders have a photo in common.
     """
     root = pathlib.Path(root)
     sides = [
         ImageSource.folder(root / name, root=root, follow_links=follow_links, bits=bits, **checks)
         for name, bits in ((inputs, input_bits), (targets, target_bits))
     ]
+    if checks.get("verify") != "none":
+        disjoint.refuse_shared_files(root / inputs, root / targets)
     return Unpaired(*sides, seed=seed, rounds=rounds)

@@ -103,7 +103,27 @@ class View:
         return getattr(self._source, "exact", self._source.__getitem__)(index)
 
 
-class Subset(View):
+class Selected(View):
+    """Some elements of a source, in a given order; `select` makes one.
+
+    Args:
+      source: any source.
+      indices: sequence of indices of the source.
+    """
+
+    def __init__(self, source, indices):
+        super().__init__(source)
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> dict:
+        """Returns element `indices[index]` of the source."""
+        return self._source[self._indices[index]]
+
+
+class Subset(Selected):
     """Elements `start` to `stop` of a source, as in a Python slice.
 
     Args:
@@ -113,15 +133,21 @@ class Subset(View):
     """
 
     def __init__(self, source, start: int | None, stop: int | None):
-        super().__init__(source)
-        self._indices = range(len(source))[start:stop]
+        super().__init__(source, range(len(source))[start:stop])
 
-    def __len__(self) -> int:
-        return len(self._indices)
 
-    def __getitem__(self, index: int) -> dict:
-        """Returns element `start + index` of the source."""
-        return self._source[self._indices[index]]
+def select(source, indices):
+    """Selects elements of a source.
+
+    Args:
+      source: any source; one of files takes no substitute for a bad record from elsewhere.
+      indices: sequence of indices, each in [0, len).
+
+    Returns:
+      A source of these elements in this order.
+    """
+    own = getattr(source, "select", None)
+    return Selected(source, indices) if own is None else own(indices)
 
 
 class Numbered(View):

@@ -1,7 +1,8 @@
 """Photos made dull: darker, paler, flatter, with a colour cast; some of them left as they are.
 
 In linear light the exposure is changed by some stops and each channel by a gain of its own, and the
-saturation is reduced; then the contrast of the display values is reduced about mid-grey.
+saturation is reduced; then the contrast of the display values is reduced about mid-grey, and noise
+is added to them.
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ class Dulled(views.View):
       saturation: (least, most) factor of the saturation in linear light, drawn uniformly.
       contrast: (least, most) factor of the display values' distance from 0.5, drawn uniformly.
       cast: largest gain or loss of a channel in stops, drawn uniformly for each.
+      tint: gains of red, green and blue in stops, the same for all photos, added to these.
+      noise: standard deviation of the normal noise on the display values.
       untouched: the part of the elements, drawn at random, whose input is the photo itself.
       seed: of all of these.
       rounds: passes over the photos, each with other parameters.
 
     Raises:
-      ValueError: an empty or infinite range, a negative factor or cast, a part outside [0, 1], no
-        rounds.
+      ValueError: an empty or infinite range, a negative factor, cast or noise, a tint that is not
+        three finite numbers, a part outside [0, 1], no rounds.
     """
 
     def __init__(
         self, photos, *, stops=(-1.2, 0.1), saturation=(0.6, 0.95), contrast=(0.75, 1.0),
-        cast=0.1, untouched=0.125, seed=0, rounds=1,
+        cast=0.1, tint=(0.0, 0.0, 0.0), noise=0.0, untouched=0.125, seed=0, rounds=1,
     ):  # fmt: skip
         ranges = {"stops": stops, "saturation": saturation, "contrast": contrast}
         for name, (least, most) in ranges.items():
@@ -52,9 +55,16 @@ class Dulled(views.View):
                 "cast must be at least 0, untouched in [0, 1] and rounds at least 1; "
                 f"got {cast}, {untouched} and {rounds}"
             )
+        tint = np.asarray(tint, np.float64)
+        if tint.shape != (3,) or not np.isfinite(tint).all() or not 0 <= noise < math.inf:
+            raise ValueError(
+                "tint must be three finite numbers and noise at least 0; got "
+                f"{tint.tolist()} and {noise}"
+            )
         super().__init__(photos)
         self._ranges = {name: tuple(range_) for name, range_ in ranges.items()}
-        self._cast, self._untouched = cast, untouched
+        self._cast, self._tint, self._noise = cast, tint, np.float32(noise)
+        self._untouched = untouched
         self._seed, self._rounds = seed, rounds
 
     def __len__(self) -> int:
@@ -88,9 +98,11 @@ class Dulled(views.View):
 
     def _dull(self, photo, rng):
         draws = {name: np.float32(rng.uniform(*range_)) for name, range_ in self._ranges.items()}
-        gains = np.exp2(draws["stops"] + rng.uniform(-self._cast, self._cast, 3))
+        gains = np.exp2(draws["stops"] + rng.uniform(-self._cast, self._cast, 3) + self._tint)
         linear = color.srgb_to_linear(images.to_float(photo)) * gains.astype(np.float32)
         linear = color.scale_saturation(linear, draws["saturation"])
         flat = color.linear_to_srgb(np.clip(linear, 0, 1)) - np.float32(_MID_GREY)
         flat = flat * draws["contrast"] + np.float32(_MID_GREY)
+        if self._noise:
+            flat = flat + self._noise * rng.standard_normal(flat.shape, np.float32)
         return images.to_integer(flat, images.bit_depth(photo))

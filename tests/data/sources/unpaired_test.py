@@ -67,8 +67,8 @@ def test_elements_have_both_photos_unchanged(root):
 
 def test_bad_photos_of_either_side_are_skipped_and_named(root, tmp_path):
     for side, folder in (("input", "input"), ("target", "target")):
-        for path in (root / folder).iterdir():
-            fake_datasets.write(tmp_path / side / path.name)
+        for number, path in enumerate(sorted((root / folder).iterdir())):
+            fake_datasets.write(tmp_path / side / path.name, number + 9 * (side == "target"))
     (tmp_path / "target" / "out1.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"1 of 3 records are bad: out1\.png"):
         unpaired.folders(tmp_path)

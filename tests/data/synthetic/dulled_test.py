@@ -30,6 +30,18 @@ def test_each_change_has_its_own_strength():
     np.testing.assert_allclose(dull(contrast=(0.5, 0.5)), photo / 2 + 0.25, atol=2.1e-3)
     gains = np.log2(color.srgb_to_linear(dull(cast=0.3)) / linear)
     assert 0.02 < np.abs(gains).max() < 0.33 and gains.std() > 0.01
+    tinted = np.log2(color.srgb_to_linear(dull(tint=(0.2, 0.0, -0.3))) / linear)
+    np.testing.assert_allclose(tinted, (0.2, 0, -0.3), atol=0.03)
+
+
+def test_noise_is_added_to_display_values():
+    photos = [{"image": np.full((200, 200, 3), 128, np.uint8), "name": "grey"}]
+    noisy, again = (
+        dulled.Dulled(photos, **NOTHING | {"noise": 0.02})[0]["input"] for _ in range(2)
+    )
+    np.testing.assert_array_equal(noisy, again)
+    difference = images.to_float(noisy) - images.to_float(photos[0]["image"])
+    assert abs(difference.mean()) < 1e-3 and abs(difference.std() - 0.02) < 1e-3
 
 
 def test_elements_depend_on_seed_and_index():
@@ -71,6 +83,8 @@ def test_bad_arguments_are_named():
         ({"saturation": (-0.1, 1)}, "saturation must be .*factors at least 0"),
         ({"contrast": (1, float("nan"))}, "contrast must be"),
         ({"cast": -1}, "cast must be at least 0"),
+        ({"tint": (0.1, 0.2)}, r"tint must be three finite numbers.* \[0.1, 0.2\]"),
+        ({"noise": -0.1}, "noise at least 0; got .*-0.1"),
         ({"untouched": 1.5}, r"untouched in \[0, 1\]"),
         ({"rounds": 0}, "rounds at least 1"),
     ):
