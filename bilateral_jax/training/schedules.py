@@ -10,7 +10,8 @@ def learning_rate(name, *, peak, steps, warmup=0, final=0.0, **options):
     """Makes a learning rate as a function of the step.
 
     Args:
-      name: the way from `peak` to `final` after the warm-up. "constant"; "linear"; "cosine";
+      name: the way from `peak` to `final` after the warm-up. "constant"; "linear" (after `hold`, 0
+        of the training, at the peak); "cosine";
         "polynomial" (`power`, 2); "exponential" (equal factors, to a `final` above 0);
         "inverse_sqrt" (peak / sqrt(1 + t / `knee`), with neither `final` nor an end);
         "inverse_time" (peak / (1 + `decay` t), as Keras' `decay`, likewise endless); "step"
@@ -60,8 +61,11 @@ def _constant(peak, steps):
     return optax.constant_schedule(peak)
 
 
-def _linear(peak, steps, *, final):
-    return optax.linear_schedule(peak, final, steps)
+def _linear(peak, steps, *, final, hold=0.0):
+    if not 0 <= hold < 1:
+        raise ValueError(f"hold must be in [0, 1), got {hold}")
+    held = round(hold * steps)
+    return optax.linear_schedule(peak, final, max(steps - held, 1), transition_begin=held)
 
 
 def _cosine(peak, steps, *, final):

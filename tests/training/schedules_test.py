@@ -12,6 +12,7 @@ from bilateral_jax.training import schedules
 _CORNERS = [
     ("constant", {}, {0: 1, 100: 1}),
     ("linear", {"final": 0.1}, {0: 1, 50: 0.55, 100: 0.1, 130: 0.1}),
+    ("linear", {"final": 0.2, "hold": 0.5}, {0: 1, 50: 1, 75: 0.6, 100: 0.2, 130: 0.2}),
     ("cosine", {"final": 0.1}, {0: 1, 50: 0.55, 100: 0.1, 130: 0.1}),
     ("polynomial", {"final": 0.2}, {0: 1, 50: 0.4, 100: 0.2}),
     ("polynomial", {"power": 3}, {0: 1, 50: 0.125, 100: 0}),
