@@ -7,6 +7,7 @@ import flax.linen as nn
 from bilateral_jax.models import (
     can,
     color_table,
+    cyclegan,
     dped,
     hdrnet,
     lut3d,
@@ -34,6 +35,7 @@ REGISTRY = {
     "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
     "SVDLUT": svdlut.SVDLUT,
     "SepLUT": seplut.SepLUT,
+    "ResNetGenerator": cyclegan.ResNetGenerator,
     "PatchCritic": patch_critic.PatchCritic,
     "NIMAMobileNet": nima.NIMAMobileNet,
     "NIMAVGG16": nima.NIMAVGG16,
