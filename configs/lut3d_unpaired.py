@@ -6,8 +6,8 @@ Data: `PHOTOS/input/` and `PHOTOS/target/`, any names, in any number; `HELDOUT` 
   measure by. The paper has FiveK's inputs and other photos as expert C retouched them.
 Result: depends on the photos. The published weights (docs/lut3d.md) give 25.57 dB on five FiveK
   photos, their inputs 23.18.
-Cost: .6 s of processor time for a step on one crop of 300 pixels: the gradient of the
-  critic is differentiated, too.
+Cost: .24 s of processor time for a step on one crop of 300 pixels: the gradient of the critic is
+  differentiated, too.
 Of the original: as for `configs/lut3d.py`; one step of the critic for each of the network.
 """
 

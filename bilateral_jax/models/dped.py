@@ -157,7 +157,7 @@ class DPEDCritic(nn.Module):
                 f"{image.shape[1]} x {image.shape[2]}; pooled=True takes any size"
             )
         linear = functools.partial(
-            convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS
+            convolutions.Linear, activate=False, kernel_init=_INIT, bias_init=_BIAS, twice=True
         )
         x = image
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))

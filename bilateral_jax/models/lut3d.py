@@ -45,11 +45,16 @@ class _Encoder(nn.Module):
     dropout: float = 0.0
     last_bias: Any = None
     last_kernel: Any = None
+    twice: bool = False
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
         x = image_features.reduce(
-            image, width=self.width, normalised=self.normalised, bias_init=_uniform_bias
+            image,
+            width=self.width,
+            normalised=self.normalised,
+            bias_init=_uniform_bias,
+            twice=self.twice,
         )
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         last = convolutions.Linear(
@@ -59,6 +64,7 @@ class _Encoder(nn.Module):
             activate=False,
             kernel_init=self.last_kernel or nn.initializers.glorot_normal(),
             bias_init=self.last_bias or _uniform_bias(x.shape[1] ** 2 * x.shape[-1]),
+            twice=self.twice,
             name="last",
         )
         return last(x)[:, 0, 0]
@@ -222,4 +228,4 @@ class LUTCritic(nn.Module):
     def __call__(self, image):
         """Scores images `[b, h, w, 3]` of any size: `[b]`, the larger the more like a target."""
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
-        return _Encoder(1, self.width, 1, name="encoder")(small)[:, 0]
+        return _Encoder(1, self.width, 1, twice=True, name="encoder")(small)[:, 0]

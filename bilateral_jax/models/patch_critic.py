@@ -79,6 +79,7 @@ class PatchCritic(nn.Module):
             padding=((1, 1), (1, 1)),
             activate=False,
             kernel_init=nn.initializers.normal(0.02),
+            twice=True,
             kernel_map=spectral.normalise if self.norm == "spectral" else None,
         )
         x = image

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bilateral_jax.models.layers import norms
+from bilateral_jax.models.layers import norms, twice_differentiable
 
 PRECISION = lax.Precision.HIGHEST
 LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
@@ -63,6 +63,8 @@ class Linear(nn.Module):
       kernel_init: weights.
       bias_init: bias.
       kernel_map: function from the kernel to the one that is used; None for itself.
+      twice: of a network whose gradient is differentiated again, in reverse mode: the same values,
+        faster second derivatives (`twice_differentiable`).
     """
 
     features: int
@@ -78,6 +80,7 @@ class Linear(nn.Module):
     kernel_init: Callable = he_truncated_normal
     bias_init: Callable = nn.initializers.zeros
     kernel_map: Callable | None = None
+    twice: bool = False
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -99,15 +102,9 @@ class Linear(nn.Module):
         precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:
             return jnp.dot(x, kernel, precision=precision)
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            self.padding,
-            rhs_dilation=(self.dilation, self.dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=precision,
-        )
+        convolve = twice_differentiable.convolve if self.twice else twice_differentiable.plain
+        geometry = (self.stride, self.padding, self.dilation, precision)
+        return convolve(x, kernel, twice_differentiable.Geometry(*geometry))
 
     def _moments(self, y):
         axes = tuple(range(y.ndim - 1))

@@ -27,7 +27,14 @@ def _about_one(key, shape, dtype=jnp.float32):
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
-def reduce(x, *, width: int, normalised: int, bias_init: Callable[[int], Any] | None = None):
+def reduce(
+    x,
+    *,
+    width: int,
+    normalised: int,
+    bias_init: Callable[[int], Any] | None = None,
+    twice: bool = False,
+):
     """Applies five convolutions of stride 2, 3 x 3 with one zero on every side.
 
     A leaky ReLU comes after each, then instance norm after the first `normalised`. For the compact
@@ -38,6 +45,7 @@ def reduce(x, *, width: int, normalised: int, bias_init: Callable[[int], Any] | 
       width: channels of the first; the others have 2, 4, 8 and 8 times as many.
       normalised: number of norms.
       bias_init: fan-in to an initialiser of biases; None for zeros.
+      twice: as for `convolutions.Linear`.
 
     Returns:
       `[b, n, n, 8 * width]`.
@@ -51,6 +59,7 @@ def reduce(x, *, width: int, normalised: int, bias_init: Callable[[int], Any] | 
             activate=False,
             kernel_init=nn.initializers.xavier_normal(),
             bias_init=initial,
+            twice=twice,
             name=f"conv_{i}",
         )(x)
         x = convolutions.leaky_relu(x)
