@@ -3,7 +3,7 @@
 Independent tiles would have their own statistics and meet in visible seams. Here a pass over the
 row tiles measures the first statistic, a second pass, which knows it, the second, and so on; the
 last pass renders. That computes early layers several times (4.7 times the work of one pass for
-DPED, 4.5 for CAN24, 12 for CycleGAN) and gives the whole image's values to rounding.
+DPED, 4.5 for CAN24, 12.5 for CycleGAN) and gives the whole image's values to rounding.
 """
 
 import functools
