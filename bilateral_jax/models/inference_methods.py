@@ -38,7 +38,7 @@ class ByGrid:
 
 @dataclasses.dataclass(frozen=True)
 class ByRowTiles:
-    """Stride-1 convolutions and norms with statistics of the whole image, computed in row tiles.
+    """Convolutions and norms with statistics of the whole image, computed in row tiles.
 
     Each statistic takes one pass over all tiles; a last pass renders. Method of the network:
 
@@ -47,13 +47,16 @@ class ByRowTiles:
 
     Attributes:
       statistics: number of moments of the whole image, in the order of use.
-      features: channels of the widest layer; the tiles' size follows from it.
+      features: channels of the widest layer at full resolution; the tiles' size follows from it.
       conditions: channels beyond red, green and blue, constant over the image.
+      stride: the product of all strides on the way to the coarsest layer. Tiles start and end at
+        multiples of it.
     """
 
     statistics: int
     features: int
     conditions: int = 0
+    stride: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from bilateral_jax.models.layers import convolutions, norms, spectral
 
-NORMS = ("instance", "spectral")
+NORMS = ("instance", "spectral", "none")
 _EPSILON = 1e-5  # PyTorch's
 
 
@@ -33,7 +33,8 @@ class PatchCritic(nn.Module):
       strided: convolutions of stride 2. A patch has 70 pixels with 3, 34 with 2 and 16 with 1.
       norm: "instance", without gain and shift; or "spectral": no instance norm, and the kernels of
         all convolutions are divided by their largest singular value, which bounds the slope of the
-        critic without a penalty.
+        critic without a penalty; or "none", for a critic with a penalty: instance norm hides the
+        brightness and the contrast of an image.
     """
 
     input_channels: int = 3

@@ -7,6 +7,7 @@ import flax.linen as nn
 from bilateral_jax.models import (
     can,
     color_table,
+    cyclegan,
     dpe,
     dped,
     efficientnet,
@@ -38,6 +39,7 @@ REGISTRY = {
     "LUTwithBGrid": lut_bgrid.LUTwithBGrid,
     "SVDLUT": svdlut.SVDLUT,
     "SepLUT": seplut.SepLUT,
+    "ResNetGenerator": cyclegan.ResNetGenerator,
     "PatchCritic": patch_critic.PatchCritic,
     "NIMAMobileNet": nima_networks.NIMAMobileNet,
     "NIMAVGG16": nima_networks.NIMAVGG16,

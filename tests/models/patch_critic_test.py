@@ -59,6 +59,7 @@ def by_loops(critic, image):
         ({"strided": 3}, (24, 33, 3)),
         ({"strided": 1, "input_channels": 1}, (7, 9, 1)),
         ({"strided": 2, "norm": "spectral"}, (13, 17, 3)),
+        ({"strided": 1, "norm": "none"}, (8, 6, 3)),
     ],
 )
 def test_scores_are_those_of_the_loops(fields, shape, monkeypatch):

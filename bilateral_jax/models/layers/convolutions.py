@@ -121,6 +121,36 @@ class Linear(nn.Module):
         return mean, variance
 
 
+class Transposed(nn.Module):
+    """Transposed 3 x 3 convolution of stride 2 with a bias: twice as many rows and columns.
+
+    It is the 3 x 3 convolution of the image with zeros between its pixels and beyond: `x[i]` lies
+    at row `2 i` of the output, so that even rows see one row of taps and odd rows two. PyTorch's
+    with padding 1 and output_padding 1, whose kernels are flipped along both axes.
+
+    Attributes:
+      features: output channels.
+      kernel_init: weights.
+    """
+
+    features: int
+    kernel_init: Callable = he_truncated_normal
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", self.kernel_init, (3, 3, x.shape[-1], self.features))
+        y = lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            ((1, 2), (1, 2)),
+            lhs_dilation=(2, 2),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision=PRECISION,
+        )
+        return y + _last(self.param("bias", nn.initializers.zeros, (self.features,)), y)
+
+
 class Depthwise(nn.Module):
     """Depthwise convolution without bias.
 
