@@ -20,7 +20,7 @@ from benchmarks import records, table, timing
 from bilateral_jax.training import nonfinite_guard, parallel
 from configs import dpe_demo
 from experiments import experiment
-from experiments.papers import dpe
+from experiments.papers import generators_and_critics
 
 BATCH = 3
 
@@ -48,7 +48,7 @@ class TwoWayDPE:
             name: jax.tree.map(np.array, network.params) for name, network in state.networks.items()
         }
         fractions = jax.pmap(
-            lambda key: dpe._fractions(state.replace(key=key), BATCH, 2),
+            lambda key: generators_and_critics.random_fractions(state.replace(key=key), BATCH, 2),
             axis_name=parallel.AXIS,
             devices=jax.local_devices()[:1],
         )

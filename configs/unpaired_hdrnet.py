@@ -20,7 +20,7 @@ CRITICS = {
         "channels": (48, 128, 192, 192, 128),
         "hidden": 1024,
         "size": 128,  # as batches.crop
-        "pooled": False,  # after instance norm, the mean over positions is that of any image
+        "pooled": False,  # True: patches of any size
     },
 }
 

@@ -39,7 +39,9 @@ def sections(photos=None, *, seed=0, long_side=LONG_SIDE):
     Returns:
       `{"train": dict, "heldout": dict}`, keywords of `data.registry.make`.
     """
-    kept, held = (_photos(photos, split, seed, long_side) for split in ("train", "heldout"))
+    kept, held = (
+        source(photos, split, seed=seed, long_side=long_side) for split in ("train", "heldout")
+    )
     dull = {**DULL, "seed": seed, "rounds": 4}
     return {
         "train": {
@@ -53,7 +55,18 @@ def sections(photos=None, *, seed=0, long_side=LONG_SIDE):
     }
 
 
-def _photos(photos, split, seed, long_side):
+def source(photos, split, *, seed=0, long_side=LONG_SIDE):
+    """Makes the section of the photos of one split.
+
+    Args:
+      photos: as for `sections`.
+      split: "train" or "heldout".
+      seed: of the drawing of the held-out photos.
+      long_side: as for `sections`.
+
+    Returns:
+      dict, keywords of `data.registry.make`.
+    """
     if not photos:
         bundled = {"kind": "demo_inputs", "split": split}
         if long_side >= 576:

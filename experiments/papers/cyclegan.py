@@ -21,8 +21,8 @@ from bilateral_jax import inference, models
 from bilateral_jax.losses import adversarial, reconstruction
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import image_pool, step
-from experiments import experiment, generators_and_critics
-from experiments.papers import hdrnet
+from experiments import experiment
+from experiments.papers import generators_and_critics, hdrnet
 
 
 def build(

@@ -28,12 +28,12 @@ import jax.numpy as jnp
 from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.data.pipeline import whole_photos
-from bilateral_jax.losses import adversarial, gradient_penalties, reconstruction
+from bilateral_jax.losses import adversarial, reconstruction
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import adaptive_penalty, distributed, parallel, state, step
+from bilateral_jax.training import distributed, parallel, step
 from experiments import experiment
-from experiments.papers import hdrnet
+from experiments.papers import generators_and_critics, hdrnet
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _adversarial(
       steps: as for `build`.
       critic: fields of `models.dpe.DPECritic`.
       loss: weights of the terms, see `_Losses`.
-      penalty: of the critics' gradients, see `_Penalty`.
+      penalty: of the critics' gradients, see `generators_and_critics.CriticPenalty`.
       optimizer: as for `build`.
       critic_optimizer: the critics'.
       schedule: as for `build`; for both optimisers, each over its own updates.
@@ -116,32 +116,43 @@ def _adversarial(
         raise ValueError(f"n_critic must be a positive int, got {n_critic!r}")
     if n_critic > steps and distributed.is_first():
         _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
-    names = {"G": ("G", "F"), "D": ("DY", "DX")} if two_way else {"G": ("G",), "D": ("DY",)}
-    modules = dict.fromkeys(names["G"], module)
-    modules |= dict.fromkeys(names["D"], models.create("DPECritic", critic))
+    modules = {
+        "generators": dict.fromkeys(("G", "F") if two_way else ("G",), module),
+        "critics": dict.fromkeys(
+            ("DY", "DX") if two_way else ("DY",), models.create("DPECritic", critic)
+        ),
+    }
+    networks = modules["generators"] | modules["critics"]
     rules = {
         "generators": hdrnet.make_optimizer(
             steps=max(steps // n_critic, 1), schedule=schedule, **optimizer
         ),
         "critics": hdrnet.make_optimizer(steps=steps, schedule=schedule, **critic_optimizer),
     }
-    losses, penalty = _Losses(**loss), _Penalty(**penalty)
+    penalty = generators_and_critics.CriticPenalty(**penalty)
+    losses = _Losses(**loss, critics=tuple(modules["critics"]), penalty=penalty)
     take = functools.partial(
         step.gradient_step,
         build={
             name: functools.partial(Model, module=model_lib.synchronised(each, parallel.AXIS))
-            for name, each in modules.items()
+            for name, each in networks.items()
         },
         accumulate=accumulate,
     )
 
     def update(current, batch):
         experiment.check_images(batch)
-        weights = {name: current.extra["penalties"][name].weight for name in names["D"]}
-        of_critics = functools.partial(losses.of_critics, weights, penalty.form)
-        drawn = batch | {"fraction": _fractions(current, len(batch["input"]), len(weights))}
-        current, critic_metrics = take(of_critics, current, "critics", drawn, rules["critics"])
-        current = current.replace(extra={"penalties": penalty.update(current, critic_metrics)})
+        penalties = current.extra["penalties"]
+        weights = {name: each.weight for name, each in penalties.items()}
+        drawn = generators_and_critics.random_fractions(
+            current, len(batch["input"]), len(losses.critics)
+        )
+        of_critics = functools.partial(losses.of_critics, weights)
+        current, critic_metrics = take(
+            of_critics, current, "critics", batch | {"fraction": drawn}, rules["critics"]
+        )
+        penalties = penalty.update(penalties, critic_metrics)
+        current = current.replace(extra={"penalties": penalties})
 
         def generators(current):
             return take(
@@ -159,10 +170,12 @@ def _adversarial(
         return inference.enhance(Model(network.average, network.batch_stats, module), image)
 
     return experiment.Experiment(
-        init=functools.partial(_init, modules, names, rules, penalty),
+        init=lambda key: generators_and_critics.init(
+            key, modules, rules, extra={"penalties": penalty.start(losses.critics)}
+        ),
         update=update,
         evaluate=experiment.image_evaluation(enhance),
-        networks=modules,
+        networks=networks,
         batches=whole_photos.train_batches,
         enhance=enhance,
         shipped="groups/generators/networks/G/average",
@@ -170,77 +183,33 @@ def _adversarial(
     )
 
 
-def _init(modules, names, rules, penalty, key):
-    *keys, state_key = jax.random.split(key, 1 + len(modules))
-    initial = {
-        name: Model.init(module, own)
-        for (name, module), own in zip(modules.items(), keys, strict=True)
-    }
-    groups = {}
-    for group, kind in {"generators": "G", "critics": "D"}.items():
-        networks = {
-            name: state.create_network(
-                initial[name].params,
-                batch_stats=initial[name].batch_stats,
-                averaged=kind == "G",
-            )
-            for name in names[kind]
-        }
-        groups[group] = state.create_group(networks, rules[group])
-    penalties = {name: adaptive_penalty.create(weight=penalty.weight) for name in names["D"]}
-    return state.create(state_key, groups, extra={"penalties": penalties})
-
-
-@dataclasses.dataclass(frozen=True)
-class _Penalty:
-    """The penalty of the critics' gradients between real and generated images.
-
-    Attributes:
-      weight: at the start.
-      form: one of `gradient_penalties.FORMS`.
-      adaptive: adapt the weight of each critic, see `adaptive_penalty.update`.
-      options: of that: `bound`, `decay`, `factor`, `cooldown`, `lower_bound`.
-    """
-
-    weight: float
-    form: str
-    adaptive: bool
-    options: dict
-
-    def update(self, current, metrics):
-        """The penalties' weights for the next step, by those of this one."""
-        penalties = current.extra["penalties"]
-        if not self.adaptive:
-            return penalties
-        return {
-            name: adaptive_penalty.update(each, metrics[f"penalty_{name}"], **self.options)
-            for name, each in penalties.items()
-        }
-
-
 @dataclasses.dataclass(frozen=True)
 class _Losses:
-    """Both losses; the fields but `form` are weights of the generators' terms.
+    """Both losses.
 
     Attributes:
-      identity: squared distance of each generator's output from its own input.
-      cycle: squared distance of a photo from what both generators one after the other make of it;
-        used in two-way training only.
-      adversarial: of the critics' scores.
+      identity: weight of the squared distance of each generator's output from its own input.
+      cycle: weight of the squared distance of a photo from what both generators one after the other
+        make of it; used in two-way training only.
+      adversarial: weight of the generators' loss by the critics' scores, the sum over the critics.
       form: one of `adversarial.FORMS`, of both losses.
+      critics: names of the critics.
+      penalty: of their gradients.
     """
 
     identity: float
     cycle: float
     adversarial: float
     form: str
+    critics: tuple[str, ...]
+    penalty: generators_and_critics.CriticPenalty
 
-    def of_critics(self, weights, form, networks, batch, key):
+    def of_critics(self, weights, networks, batch, key):
         """The critics' loss, as `step.gradient_step` takes it, given the penalties' weights."""
         del key  # the fractions were drawn for the whole batch
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         value, metrics = 0.0, {}
-        for i, (name, weight) in enumerate(weights.items()):
+        for i, name in enumerate(self.critics):
             maker, source, real = {
                 "DY": ("G", "input", "target"),
                 "DX": ("F", "target", "input"),
@@ -248,13 +217,13 @@ class _Losses:
             critic, real = networks[name].apply, batch[real]
             generated = networks[maker].apply(batch[source])
             of_real, of_generated = jnp.split(critic(jnp.concatenate([real, generated])), 2)
-            between = gradient_penalties.interpolate(real, generated, batch["fraction"][:, i])
-            excess = gradient_penalties.penalty(critic, between, form=form)
             value += adversarial.critic_loss(of_real, True, form=self.form)
             value += adversarial.critic_loss(of_generated, False, form=self.form)
-            value += weight * excess
-            metrics |= {f"distance_{name}": mean(of_real - of_generated)}
-            metrics |= {f"penalty_{name}": mean(excess)}
+            metrics[f"distance_{name}"] = mean(of_real - of_generated)
+            if weights:
+                excess = self.penalty.at(critic, real, generated, batch["fraction"][:, i])
+                value += weights[name] * excess
+                metrics[f"penalty_{name}"] = mean(excess)
         return mean(value), ({}, metrics)
 
     def of_generators(self, networks, batch, key):
@@ -285,9 +254,3 @@ class _Losses:
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         batch_stats = {name: network.batch_stats for name, network in changed.items()}
         return mean(value), (batch_stats, jax.tree.map(mean, terms))
-
-
-def _fractions(current, count, critics):
-    """Where between a real and a generated image the gradients are measured: `[count, critics]`."""
-    key = jax.random.fold_in(current.key, current.step)
-    return parallel.per_example_draw(lambda size: jax.random.uniform(key, (size, critics)), count)

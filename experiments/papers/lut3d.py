@@ -18,9 +18,9 @@ from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.losses import adversarial, gradient_penalties, reconstruction, tables
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import parallel, state, step
+from bilateral_jax.training import state, step
 from experiments import experiment
-from experiments.papers import hdrnet
+from experiments.papers import generators_and_critics, hdrnet
 
 
 def build(
@@ -105,7 +105,8 @@ def _init(modules, rules, key):
 
 
 def _critic_step(take, losses, current, batch, rule):
-    batch = batch | {"fraction": _fractions(current, len(batch["input"]))}
+    drawn = generators_and_critics.random_fractions(current, len(batch["input"]), 1)
+    batch = batch | {"fraction": drawn[:, 0]}
     current, metrics = take(losses.of_critic, current, "critic", batch, rule)
     return current, {f"critic_{name}": value for name, value in metrics.items()}
 
@@ -167,9 +168,3 @@ def _forward(network, batch, key):
     weights, _ = network.apply(small, method="weights", train=True, rngs={"dropout": key})
     table = network.apply(weights, method="table")
     return weights, network.apply(table, batch["input"], method="render")
-
-
-def _fractions(current, count):
-    """Where between a real and a generated image the penalty is measured: `[count]`."""
-    key = jax.random.fold_in(current.key, current.step)
-    return parallel.per_example_draw(lambda size: jax.random.uniform(key, (size,)), count)

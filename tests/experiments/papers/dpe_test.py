@@ -1,6 +1,5 @@
 """experiments/papers/dpe.py: three modes, their losses, devices, restarts. 100 seconds."""
 
-import dataclasses
 import functools
 import shutil
 
@@ -14,12 +13,11 @@ from bilateral_jax.data import registry
 from bilateral_jax.losses import gradient_penalties
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import adaptive_penalty, parallel, summary_writer
+from bilateral_jax.training import parallel, summary_writer
 from configs import dpe as unpaired_config
 from configs import dpe_demo as demo_config
 from configs import dpe_supervised as paired_config
 from experiments import experiment, train
-from experiments.papers import dpe
 from experiments.runs import warm_start
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
@@ -191,30 +189,6 @@ def test_the_penalty_moves_the_first_layer_of_the_critic():
 
     value, gradient = jax.jit(jax.value_and_grad(penalty))(critic.params)
     assert value > 0 and np.any(gradient["conv_0"]["convolution"]["kernel"])
-
-
-def test_the_weight_of_a_penalty_is_adapted_on_demand():
-    options = {"bound": 0.05, "decay": 0.5, "factor": 2.0, "cooldown": 3, "lower_bound": None}
-    penalties = {name: adaptive_penalty.create(weight=10.0) for name in ("DX", "DY")}
-
-    @dataclasses.dataclass
-    class Current:
-        extra: dict
-
-    def weights(adaptive, penalties, metrics):
-        penalty = dpe._Penalty(10.0, "one_sided", adaptive, options)
-        update = jax.pmap(
-            lambda metrics: penalty.update(Current({"penalties": penalties}), metrics),
-            axis_name=parallel.AXIS, devices=jax.local_devices()[:1],
-        )  # fmt: skip
-        return jax.tree.map(lambda leaf: leaf[0], update(metrics))
-
-    metrics = {"penalty_DX": jnp.ones(1), "penalty_DY": jnp.zeros(1)}
-    for adaptive, expected in ((True, {"DX": 20, "DY": 10}), (False, {"DX": 10, "DY": 10})):
-        current = penalties
-        for _ in range(2):  # the first update does not count
-            current = weights(adaptive, current, metrics)
-        assert {name: float(each.weight) for name, each in current.items()} == expected
 
 
 def test_pairs_are_trained_for_the_psnr_on_one_device_as_on_eight():

@@ -18,8 +18,8 @@ from bilateral_jax.models.model import Model
 from bilateral_jax.training import nonfinite_guard, parallel
 from configs import unpaired_hdrnet as unpaired_config
 from configs import unpaired_hdrnet_demo
-from experiments import experiment, generators_and_critics, train
-from experiments.papers import unpaired_hdrnet
+from experiments import experiment, train
+from experiments.papers import generators_and_critics, unpaired_hdrnet
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 SIDE, BATCH = 40, 8

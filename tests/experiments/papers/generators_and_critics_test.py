@@ -1,0 +1,47 @@
+"""experiments/papers/generators_and_critics.py: penalties of critics' gradients. 5 seconds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bilateral_jax.training import parallel
+from experiments.papers import generators_and_critics
+
+OPTIONS = {"bound": 0.05, "decay": 0.5, "factor": 2.0, "cooldown": 3, "lower_bound": None}
+
+
+def made(**changes):
+    fields = {"weight": 10.0, "form": "one_sided", "adaptive": True, "options": OPTIONS}
+    return generators_and_critics.CriticPenalty(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "expected"), [(True, {"DX": 20, "DY": 10}), (False, {"DX": 10, "DY": 10})]
+)
+def test_the_weight_of_a_penalty_is_adapted_on_demand(adaptive, expected):
+    penalty = made(adaptive=adaptive)
+    penalties = penalty.start(("DX", "DY"))
+    update = jax.pmap(penalty.update, axis_name=parallel.AXIS, devices=jax.local_devices()[:1])
+    penalties = jax.tree.map(lambda leaf: leaf[None], penalties)
+    for _ in range(2):  # the first update does not count
+        metrics = {"penalty_DX": jnp.ones(1), "penalty_DY": jnp.zeros(1)}
+        penalties = update(penalties, metrics)
+    assert {name: float(each.weight[0]) for name, each in penalties.items()} == expected
+
+
+def test_a_linear_critic_is_penalised_above_a_slope_of_1():
+    slopes = jnp.array([0.9, 1.1])
+    images = np.random.default_rng(0).random((2, 2, 3, 1, 1), np.float32)
+    for slope, expected in zip(slopes, (0.0, 0.1), strict=True):
+        critic = lambda x: slope * x[:, 0, 0, 0]  # noqa: B023, E731
+        values = made().at(critic, *images, jnp.array([0.2, 0.7, 0.5])[:2])
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_without_a_weight_there_is_no_penalty():
+    assert made(weight=0.0).start(("DX",)) == {}
+    with pytest.raises(ValueError, match="penalty.weight must be at least 0, got -1"):
+        made(weight=-1)
+    with pytest.raises(ValueError, match="penalty.form must be one of .*, got 'linear'"):
+        made(form="linear")
