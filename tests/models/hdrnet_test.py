@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -264,7 +265,7 @@ def test_a_model_can_be_made_inside_a_transformation():
     module = hdrnet.HDRNetCurves(net_input_size=16, spatial_bin=4, luma_bins=2)
     shapes = jax.eval_shape(lambda key: model_lib.Model.init(module, key), jax.random.key(0))
     drawn = model_lib.Model.init(module, jax.random.key(0))
-    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, drawn)
+    chex.assert_trees_all_equal_shapes(shapes, drawn)
 
 
 def test_a_model_is_a_pytree():
