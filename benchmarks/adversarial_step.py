@@ -20,7 +20,7 @@ from benchmarks import records, table, timing
 from bilateral_jax.training import nonfinite_guard, parallel
 from configs import dpe_demo
 from experiments import experiment
-from experiments.papers import generators_and_critics
+from experiments.runs import generators_and_critics
 
 BATCH = 3
 

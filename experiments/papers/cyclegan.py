@@ -22,7 +22,8 @@ from bilateral_jax.losses import adversarial, reconstruction
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import image_pool, step
 from experiments import experiment
-from experiments.papers import generators_and_critics, hdrnet
+from experiments.papers import hdrnet
+from experiments.runs import generators_and_critics
 
 
 def build(

@@ -33,7 +33,8 @@ from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import distributed, parallel, step
 from experiments import experiment
-from experiments.papers import generators_and_critics, hdrnet
+from experiments.papers import hdrnet
+from experiments.runs import generators_and_critics
 
 _LOG = logging.getLogger(__name__)
 

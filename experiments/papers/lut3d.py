@@ -20,7 +20,8 @@ from bilateral_jax.losses import adversarial, gradient_penalties, reconstruction
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import state, step
 from experiments import experiment
-from experiments.papers import generators_and_critics, hdrnet
+from experiments.papers import hdrnet
+from experiments.runs import generators_and_critics
 
 
 def build(

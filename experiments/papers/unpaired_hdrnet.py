@@ -31,7 +31,8 @@ from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, step
 from experiments import experiment
-from experiments.papers import generators_and_critics, hdrnet
+from experiments.papers import hdrnet
+from experiments.runs import generators_and_critics
 
 MODES = ("one_way", "two_way")
 CRITICS = ("PatchCritic", "DPEDCritic")

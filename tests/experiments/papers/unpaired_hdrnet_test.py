@@ -19,7 +19,8 @@ from bilateral_jax.training import nonfinite_guard, parallel
 from configs import unpaired_hdrnet as unpaired_config
 from configs import unpaired_hdrnet_demo
 from experiments import experiment, train
-from experiments.papers import generators_and_critics, unpaired_hdrnet
+from experiments.papers import unpaired_hdrnet
+from experiments.runs import generators_and_critics
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 SIDE, BATCH = 40, 8

@@ -1,4 +1,4 @@
-"""experiments/papers/generators_and_critics.py: penalties of critics' gradients. 5 seconds."""
+"""experiments/runs/generators_and_critics.py: penalties of critics' gradients. 5 seconds."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bilateral_jax.training import parallel
-from experiments.papers import generators_and_critics
+from experiments.runs import generators_and_critics
 
 OPTIONS = {"bound": 0.05, "decay": 0.5, "factor": 2.0, "cooldown": 3, "lower_bound": None}
 
