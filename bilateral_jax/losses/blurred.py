@@ -19,6 +19,7 @@ from bilateral_jax.ops import masks
 
 BLURS = ("code", "paper")
 _RADIUS = 10  # taps on either side of the middle
+CROPPED = 2 * _RADIUS  # rows and columns that a cropped blur has fewer
 
 
 def blurred_color(prediction, target, *, blur="code", form="code", valid=None) -> jax.Array:

@@ -29,9 +29,8 @@ from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.data.pipeline import whole_photos
 from bilateral_jax.losses import adversarial, reconstruction
-from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import distributed, parallel, step
+from bilateral_jax.training import step
 from experiments import experiment
 from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
@@ -113,10 +112,7 @@ def _adversarial(
     Returns:
       An `Experiment`.
     """
-    if not isinstance(n_critic, int) or isinstance(n_critic, bool) or n_critic < 1:
-        raise ValueError(f"n_critic must be a positive int, got {n_critic!r}")
-    if n_critic > steps and distributed.is_first():
-        _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
+    generators_and_critics.check_n_critic(n_critic, steps)
     modules = {
         "generators": dict.fromkeys(("G", "F") if two_way else ("G",), module),
         "critics": dict.fromkeys(
@@ -132,39 +128,14 @@ def _adversarial(
     }
     penalty = generators_and_critics.CriticPenalty(**penalty)
     losses = _Losses(**loss, critics=tuple(modules["critics"]), penalty=penalty)
-    take = functools.partial(
-        step.gradient_step,
-        build={
-            name: functools.partial(Model, module=model_lib.synchronised(each, parallel.AXIS))
-            for name, each in networks.items()
-        },
-        accumulate=accumulate,
-    )
+    step_of = generators_and_critics.penalised_update(
+        losses, networks, rules,
+        n_critic=n_critic, average_decay=average_decay, accumulate=accumulate,
+    )  # fmt: skip
 
     def update(current, batch):
         experiment.check_images(batch)
-        penalties = current.extra["penalties"]
-        weights = {name: each.weight for name, each in penalties.items()}
-        drawn = generators_and_critics.random_fractions(
-            current, len(batch["input"]), len(losses.critics)
-        )
-        of_critics = functools.partial(losses.of_critics, weights)
-        current, critic_metrics = take(
-            of_critics, current, "critics", batch | {"fraction": drawn}, rules["critics"]
-        )
-        penalties = penalty.update(penalties, critic_metrics)
-        current = current.replace(extra={"penalties": penalties})
-
-        def generators(current):
-            return take(
-                losses.of_generators, current, "generators", batch, rules["generators"],
-                average_decay=average_decay,
-            )  # fmt: skip
-
-        current, metrics = step.every(n_critic, current, generators)
-        metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
-        metrics |= {f"penalty_weight_{name}": value for name, value in weights.items()}
-        return step.finish_step(current), metrics
+        return step_of(current, batch)
 
     def enhance(current, image):
         network = current.networks["G"]

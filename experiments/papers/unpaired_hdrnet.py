@@ -27,16 +27,14 @@ import jax.numpy as jnp
 from bilateral_jax import color, inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.losses import adversarial, blurred, reconstruction
-from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import parallel, step
+from bilateral_jax.training import step
 from experiments import experiment
 from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
 
 MODES = ("one_way", "two_way")
 CRITICS = ("PatchCritic", "DPEDCritic")
-_CROPPED = 20  # pixels of each axis that a critic of blurred colours does not get
 
 
 def build(
@@ -69,8 +67,7 @@ def build(
     """
     if mode not in MODES:
         raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
-    if not isinstance(n_critic, int) or isinstance(n_critic, bool) or not 1 <= n_critic <= steps:
-        raise ValueError(f"n_critic must be an int from 1 to steps, {steps}, got {n_critic!r}")
+    generators_and_critics.check_n_critic(n_critic, steps)
     generator = hdrnet.create(**model)
     names = {"one_way": {"G": "DY"}, "two_way": {"G": "DY", "F": "DX"}}[mode]
     modules = {
@@ -81,47 +78,20 @@ def build(
     rules = {
         group: hdrnet.make_optimizer(steps=updates, schedule=schedule, **options)
         for group, updates, options in (
-            ("generators", steps // n_critic, optimizer),
+            ("generators", max(steps // n_critic, 1), optimizer),
             ("critics", steps, critic_optimizer),
         )
     }
     penalty = generators_and_critics.CriticPenalty(**penalty)
     losses = _Losses(**loss, critics=tuple(modules["critics"]), penalty=penalty)
-    take = functools.partial(
-        step.gradient_step,
-        build={
-            name: functools.partial(Model, module=model_lib.synchronised(each, parallel.AXIS))
-            for name, each in networks.items()
-        },
-        accumulate=accumulate,
-    )
+    step_of = generators_and_critics.penalised_update(
+        losses, networks, rules,
+        n_critic=n_critic, average_decay=average_decay, accumulate=accumulate,
+    )  # fmt: skip
 
     def update(current, batch):
         _check(batch, mode)
-        penalties = current.extra["penalties"]
-        weights = {name: each.weight for name, each in penalties.items()}
-        drawn = generators_and_critics.random_fractions(
-            current, len(batch["input"]), len(losses.critics)
-        )
-        of_critics = functools.partial(losses.of_critics, weights)
-        current, critic_metrics = take(
-            of_critics, current, "critics", batch | {"fraction": drawn}, rules["critics"]
-        )
-        penalties = penalty.update(penalties, critic_metrics)
-        current = current.replace(extra={"penalties": penalties})
-
-        def generators(current):
-            return take(
-                losses.of_generators, current, "generators", batch, rules["generators"],
-                average_decay=average_decay,
-            )  # fmt: skip
-
-        current, metrics = (
-            generators(current) if n_critic == 1 else step.every(n_critic, current, generators)
-        )
-        metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
-        metrics |= {f"penalty_weight_{name}": value for name, value in weights.items()}
-        return step.finish_step(current), metrics
+        return step_of(current, batch)
 
     def enhance(current, image):
         network = current.networks["G"]
@@ -148,7 +118,7 @@ def _critics(names, *, name, **fields):
     if name == "PatchCritic":
         return {each: models.create(name, fields) for each in names}
     seen = {
-        "color": {"size": fields["size"] - _CROPPED, "input_channels": 3},
+        "color": {"size": fields["size"] - blurred.CROPPED, "input_channels": 3},
         "texture": {"input_channels": 1},
     }
     return {

@@ -30,15 +30,14 @@ from bilateral_jax.losses import (
     variation,
 )
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import parallel, state, step
+from bilateral_jax.training import parallel, step
 from bilateral_jax.training import watchdog as watchdog_lib
 from experiments import experiment
 from experiments.evaluation import patches
 from experiments.papers import hdrnet
-from experiments.runs import feature_network
+from experiments.runs import feature_network, generators_and_critics
 
 CRITICS = ("color_critic", "texture_critic")
-_CROPPED = 20  # pixels of each side that a critic of cropped blurs does not get
 
 
 def build(
@@ -72,9 +71,10 @@ def build(
       ValueError: a field or a value that nothing takes, a network without features, or no term
         that ties F(G(x)) to x.
     """
-    if n_critic < 1:
-        raise ValueError(f"n_critic must be at least 1, got {n_critic}")
+    generators_and_critics.check_n_critic(n_critic, steps)
     modules = _modules(model, inverse, critic, crop=loss["crop_blur"])
+    networks = modules["generators"] | modules["critics"]
+    enhancer = networks["G"]
     rules = {
         group: hdrnet.make_optimizer(steps=steps, schedule=schedule, **options)
         for group, options in (("generators", optimizer), ("critics", critic_optimizer))
@@ -83,16 +83,18 @@ def build(
     watch = watchdog_lib.Watchdog(**watchdog)
     take = functools.partial(
         step.gradient_step,
-        build={name: functools.partial(Model, module=each) for name, each in modules.items()},
+        build={name: functools.partial(Model, module=each) for name, each in networks.items()},
         accumulate=accumulate,
     )
-    init = functools.partial(_init, modules, rules, watch)
+
+    def init(key):
+        return generators_and_critics.init(key, modules, rules, extra={"watchdog": watch.start()})
 
     def update(current, batch, *frozen):
         experiment.check_images(batch)
         if "valid" in batch or "target_valid" in batch:
             raise ValueError("WESPE trains on crops: its critics take no batch with `valid`")
-        before = Model(current.networks["G"].params, {}, modules["G"]).apply(batch["input"])
+        before = Model(current.networks["G"].params, {}, enhancer).apply(batch["input"])
         shown, metrics = batch | {"generated": before}, {}
         if losses.critics:
             current, metrics = take(losses.of_critics, current, "critics", shown, rules["critics"])
@@ -103,9 +105,7 @@ def build(
                 rules["generators"], average_decay=average_decay,
             )  # fmt: skip
 
-        current, own = (
-            generators(current) if n_critic == 1 else step.every(n_critic, current, generators)
-        )
+        current, own = generators_and_critics.every_nth(n_critic, current, generators)
         psnr = metrics_lib.psnr_from_mse(reconstruction.mse(before, batch["input"]))
         psnr = parallel.mean(step.weighted_mean(psnr, batch["weight"]))
         current, watched = watch.update(current, psnr, init=init)
@@ -113,7 +113,7 @@ def build(
         return step.finish_step(current), metrics | own | watched | {"input_psnr": psnr}
 
     def network(current):
-        return Model(current.networks["G"].average, {}, modules["G"])
+        return Model(current.networks["G"].average, {}, enhancer)
 
     def enhance(current, image):
         return inference.enhance(network(current), image)
@@ -122,7 +122,7 @@ def build(
         init=init,
         update=update,
         evaluate=functools.partial(patches.evaluate, network, size=critic["size"]),
-        networks=modules,
+        networks=networks,
         enhance=enhance,
         frozen=frozen,
         shipped="groups/generators/networks/G/average",
@@ -131,17 +131,6 @@ def build(
         check=watch.check("input_psnr"),
         draws_anew=watch.patience > 0 and watch.restarts > 0,
     )
-
-
-def _init(modules, rules, watch, key):
-    *keys, state_key = jax.random.split(key, 1 + len(modules))
-    groups = {"generators": {}, "critics": {}}
-    for (name, module), own in zip(modules.items(), keys, strict=True):
-        group = "critics" if name in CRITICS else "generators"
-        params = Model.init(module, own).params
-        groups[group][name] = state.create_network(params, averaged=group == "generators")
-    groups = {name: state.create_group(group, rules[name]) for name, group in groups.items()}
-    return state.create(state_key, groups, extra={"watchdog": watch.start()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,12 +284,13 @@ def _losses(*, features=None, layers=None, **options):
 
 
 def _modules(model, inverse, critic, *, crop):
-    """Makes the four networks, `{name: module}`; the critic of cropped blurs is a smaller one."""
+    """Makes the four networks by group; the critic of cropped blurs is a smaller one."""
     fields = dict(critic)
-    cropped = fields | {"size": fields["size"] - (_CROPPED if crop else 0)}
+    cropped = fields | {"size": fields["size"] - (blurred.CROPPED if crop else 0)}
     return {
-        "G": models.create("DPED", model),
-        "F": models.create("DPED", inverse),
-        "color_critic": models.create("DPEDCritic", {**cropped, "input_channels": 3}),
-        "texture_critic": models.create("DPEDCritic", {**fields, "input_channels": 1}),
+        "generators": {"G": models.create("DPED", model), "F": models.create("DPED", inverse)},
+        "critics": {
+            "color_critic": models.create("DPEDCritic", {**cropped, "input_channels": 3}),
+            "texture_critic": models.create("DPEDCritic", {**fields, "input_channels": 1}),
+        },
     }

@@ -1,15 +1,20 @@
-"""What experiments without pairs share: initial states, and the penalties of critics' gradients.
+"""What experiments without pairs share: initial states, updates, penalties of critics' gradients.
 
 Their states have two groups, "generators" and "critics". The losses are each paper's own.
 """
 
 import dataclasses
+import functools
+import logging
 
 import jax
 
 from bilateral_jax.losses import gradient_penalties
+from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
-from bilateral_jax.training import adaptive_penalty, parallel, state
+from bilateral_jax.training import adaptive_penalty, distributed, parallel, state, step
+
+_LOG = logging.getLogger(__name__)
 
 GROUPS = ("generators", "critics")
 
@@ -39,6 +44,88 @@ def init(key, modules, rules, *, extra):
             )
         groups[group] = state.create_group(networks, rules[group])
     return state.create(state_key, groups, extra=extra)
+
+
+def check_n_critic(n_critic, steps) -> None:
+    """Checks how many steps of the critics there are for one of the generators.
+
+    Args:
+      n_critic: that number.
+      steps: length of the training; a warning is logged if no generator would be trained.
+
+    Raises:
+      ValueError: `n_critic` is not a positive int.
+    """
+    if not isinstance(n_critic, int) or isinstance(n_critic, bool) or n_critic < 1:
+        raise ValueError(f"n_critic must be a positive int, got {n_critic!r}")
+    if n_critic > steps and distributed.is_first():
+        _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
+
+
+def penalised_update(losses, networks, rules, *, n_critic, average_decay, accumulate):
+    """Makes the update of a training whose critics' gradients are penalised.
+
+    A step updates the critics and the weights of their penalties, and every `n_critic`-th step the
+    generators after them.
+
+    Args:
+      losses: with the attributes `critics`, their names, and `penalty`, a `CriticPenalty`, and the
+        methods `of_critics(weights, networks, batch, key)`, with the penalties' weights by critic,
+        and `of_generators(networks, batch, key)`, as `step.gradient_step` takes them. The critics'
+        batch has `fraction` as well, see `random_fractions`.
+      networks: `{name: module}` of both groups.
+      rules: `{group: optax.GradientTransformation}`.
+      n_critic: steps of the critics for one of the generators.
+      average_decay: of the moving average of the generators' weights, see `step.gradient_step`.
+      accumulate: micro-batches per step, see there.
+
+    Returns:
+      `(state, batch) -> (state, metrics)`; the state is that of `init` with
+      `extra={"penalties": losses.penalty.start(losses.critics)}`.
+    """
+    build = {
+        name: functools.partial(Model, module=model_lib.synchronised(module, parallel.AXIS))
+        for name, module in networks.items()
+    }
+    take = functools.partial(step.gradient_step, build=build, accumulate=accumulate)
+
+    def update(current, batch):
+        penalties = current.extra["penalties"]
+        weights = {name: each.weight for name, each in penalties.items()}
+        drawn = random_fractions(current, len(batch["input"]), len(losses.critics))
+        of_critics = functools.partial(losses.of_critics, weights)
+        current, critic_metrics = take(
+            of_critics, current, "critics", batch | {"fraction": drawn}, rules["critics"]
+        )
+        penalties = losses.penalty.update(penalties, critic_metrics)
+        current = current.replace(extra={"penalties": penalties})
+
+        def generators(current):
+            return take(
+                losses.of_generators, current, "generators", batch, rules["generators"],
+                average_decay=average_decay,
+            )  # fmt: skip
+
+        current, metrics = every_nth(n_critic, current, generators)
+        metrics |= {f"critic_{name}": value for name, value in critic_metrics.items()}
+        metrics |= {f"penalty_weight_{name}": value for name, value in weights.items()}
+        return step.finish_step(current), metrics
+
+    return update
+
+
+def every_nth(n_critic, current, generators):
+    """Takes the generators' step in every `n_critic`-th step; without a condition if that is 1.
+
+    Args:
+      n_critic: see `check_n_critic`.
+      current: a `TrainState`.
+      generators: `state -> (state, metrics)`.
+
+    Returns:
+      (state, metrics), see `step.every`.
+    """
+    return generators(current) if n_critic == 1 else step.every(n_critic, current, generators)
 
 
 def random_fractions(current, count, critics):

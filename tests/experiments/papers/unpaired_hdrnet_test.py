@@ -283,7 +283,7 @@ def test_two_steps_of_the_demo():
     ("changes", "message"),
     [
         ({"mode": "three_way"}, "mode must be one of .*, got 'three_way'"),
-        ({"n_critic": 5}, "n_critic must be an int from 1 to steps, 4, got 5"),
+        ({"n_critic": 0}, "n_critic must be a positive int, got 0"),
         ({"critic.name": "LUTCritic"}, "critic.name must be one of .*, got 'LUTCritic'"),
         ({"penalty.weight": -1.0}, "penalty.weight must be at least 0, got -1"),
         ({"penalty.form": "linear"}, "penalty.form must be one of .*, got 'linear'"),
