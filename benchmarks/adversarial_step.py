@@ -1,78 +1,110 @@
 """Speed of a training step of the adversarial experiments against the same step in PyTorch.
 
 The step of a demo config, critics and generators both, on one device: the same networks, weights,
-batch and random numbers in eager PyTorch (`peers/`), interleaved. Losses of the first step are
-compared before anything is timed.
+batch and random numbers in eager PyTorch (`peers/`), interleaved. Losses are compared before
+anything is timed.
 
-    python -m benchmarks.adversarial_step [--rounds 5] [--size 128] [--quick]
+    python -m benchmarks.adversarial_step [dpe] [wespe] [--rounds 5] [--quick]
 
 prints a table; without `--quick` it writes `results/<device>/adversarial_step-<jax version>.json`.
 """
 
 import argparse
-import functools
 import importlib.util
 
 import jax
 import numpy as np
 
 from benchmarks import records, table, timing
+from bilateral_jax.losses import blurred
 from bilateral_jax.training import nonfinite_guard, parallel
-from configs import dpe_demo
+from configs import dpe_demo, wespe_demo
 from experiments import experiment
 from experiments.runs import generators_and_critics
 
-BATCH = 3
+_WESPE_SECTIONS = {
+    "G": "model",
+    "F": "inverse",
+    "color_critic": "critic",
+    "texture_critic": "critic",
+}
 
 
-class TwoWayDPE:
-    """Deep Photo Enhancer's two-way step, with its state and its peer.
+class Step:
+    """A training step of an experiment on one device, with its state.
 
     Args:
-      size: side of the photos.
-      width: channels of the first layers; None for the config's.
+      config: of the experiment.
+      batch: examples.
+      size: side of the images.
     """
 
-    name = "dpe"
-
-    def __init__(self, size, width=None):
-        config = dpe_demo.get_config()
+    def __init__(self, config, batch, size):
         config.n_critic = 1  # both groups in every step
-        for section in (config.model, config.critic):
-            section.size = size
-            section.width = width or section.width
         self.config = config.to_dict()
         paper = experiment.build(self.config)
-        state = paper.init(jax.random.key(0))
+        self.initial = paper.init(jax.random.key(0))
         self.params = {
-            name: jax.tree.map(np.array, network.params) for name, network in state.networks.items()
+            name: jax.tree.map(np.array, network.params)
+            for name, network in self.initial.networks.items()
         }
-        fractions = jax.pmap(
-            lambda key: generators_and_critics.random_fractions(state.replace(key=key), BATCH, 2),
-            axis_name=parallel.AXIS,
-            devices=jax.local_devices()[:1],
+        self._devices = jax.local_devices()[:1]
+        self._update = parallel.update(nonfinite_guard.update(paper.update), devices=self._devices)
+        self._state = parallel.replicate(
+            nonfinite_guard.start(self.initial, allowed=0), devices=self._devices
         )
-        self.fractions = np.array(fractions(state.key[None])[0])
-        devices = jax.local_devices()[:1]
-        self._update = parallel.update(nonfinite_guard.update(paper.update), devices=devices)
-        self._state = parallel.replicate(nonfinite_guard.start(state, allowed=0), devices=devices)
-        rng = np.random.default_rng(0)
-        shape = (BATCH, size, size, 3)
+        images = np.random.default_rng(0).random((2, batch, size, size, 3), np.float32)
         self.batch = {
-            "input": rng.random(shape, np.float32),
-            "target": rng.random(shape, np.float32),
-            "weight": np.ones(BATCH, np.float32),
-            "record": np.arange(BATCH, dtype=np.int32),
+            "input": images[0],
+            "target": images[1] ** 2,
+            "weight": np.ones(batch, np.float32),
+            "record": np.arange(batch, dtype=np.int32),
         }
 
     def step(self):
         """Takes a step; returns the losses of critics and generators."""
         self._state, metrics = self._update(self._state, self.batch)
         metrics = jax.device_get(metrics)
-        return float(metrics["critic_loss"]), float(metrics["loss"].value)
+        return float(metrics["critic_loss"]), float(metrics["loss"])
+
+    def fractions(self, critics):
+        """The random numbers of the first step, see `generators_and_critics.random_fractions`."""
+        count = len(self.batch["input"])
+
+        def draw(key):
+            state = self.initial.replace(key=key)
+            return generators_and_critics.random_fractions(state, count, critics)
+
+        drawn = jax.pmap(draw, axis_name=parallel.AXIS, devices=self._devices)
+        return np.array(drawn(self.initial.key[None])[0])
+
+
+class DPE(Step):
+    """Deep Photo Enhancer's two-way step, and its peer.
+
+    Args:
+      batch: photos of either side.
+      size: side of the photos.
+      width: channels of the first layers; None for the config's.
+    """
+
+    name = "dpe"
+    compared = 1  # steps; PyTorch gets the random numbers of the first
+
+    def __init__(self, batch=3, size=512, width=None):
+        config = dpe_demo.get_config()
+        for section in (config.model, config.critic):
+            section.size = size
+            section.width = width or section.width
+        super().__init__(config, batch, size)
+
+    @classmethod
+    def small(cls):
+        """Makes a step that takes seconds."""
+        return cls(size=64, width=2)
 
     def torch(self):
-        """The same step in PyTorch from the same weights; call it before `step`."""
+        """The same step in PyTorch from the initial weights: a call that returns its losses."""
         import torch
 
         from benchmarks.peers import dpe_torch
@@ -93,12 +125,58 @@ class TwoWayDPE:
             learning_rate=self.config["optimizer"]["learning_rate"],
             critic_learning_rate=self.config["critic_optimizer"]["learning_rate"],
         )
-        batch = dpe_torch.batch_of(self.batch)
-        step = functools.partial(trainer.step, batch, torch.from_numpy(self.fractions))
-        return lambda: tuple(float(loss) for loss in step())
+        batch, fractions = dpe_torch.batch_of(self.batch), torch.from_numpy(self.fractions(2))
+        return lambda: tuple(float(loss) for loss in trainer.step(batch, fractions))
 
 
-SUBJECTS = {subject.name: subject for subject in (TwoWayDPE,)}
+class WESPE(Step):
+    """WESPE's step, and its peer.
+
+    Args:
+      batch: inputs and as many targets.
+      size: side of the patches.
+    """
+
+    name = "wespe"
+    compared = 2  # steps; the second starts from the weights of the first
+
+    def __init__(self, batch=30, size=100):
+        config = wespe_demo.get_config()
+        config.critic.size = size
+        super().__init__(config, batch, size)
+
+    @classmethod
+    def small(cls):
+        """Makes a step that takes seconds."""
+        return cls(2, 64)
+
+    def torch(self):
+        """The same step in PyTorch from the initial weights: a call that returns its losses."""
+        from benchmarks.peers import wespe_torch
+
+        networks = {}
+        for name, section in _WESPE_SECTIONS.items():
+            own = self.config[section]
+            if section == "critic":
+                fields = {key: own[key] for key in ("channels", "hidden", "norm")}
+                channels = 3 if name == "color_critic" else 1
+                networks[name] = wespe_torch.Critic(input_channels=channels, **fields)
+            else:
+                networks[name] = wespe_torch.Generator(width=own["width"], blocks=own["blocks"])
+            wespe_torch.load(networks[name], self.params[name])
+        trainer = wespe_torch.Trainer(
+            networks,
+            taps=blurred.blur_taps(self.config["loss"]["blur"]),
+            weights=self.config["loss"],
+            learning_rate=self.config["optimizer"]["learning_rate"],
+            critic_learning_rate=self.config["critic_optimizer"]["learning_rate"],
+            average_decay=self.config["average_decay"],
+        )
+        batch = wespe_torch.batch_of(self.batch)
+        return lambda: tuple(float(loss) for loss in trainer.step(batch))
+
+
+SUBJECTS = {subject.name: subject for subject in (DPE, WESPE)}
 
 
 def rows(subject, rounds):
@@ -112,7 +190,7 @@ def rows(subject, rounds):
       Rows of the result file.
 
     Raises:
-      SystemExit: the losses of the first step differ.
+      SystemExit: the losses of the compared steps differ.
     """
     measured = {"ours": timing.Measurement("ours", subject.step)}
     if importlib.util.find_spec("torch") is None:
@@ -121,14 +199,15 @@ def rows(subject, rounds):
     else:
         peer = subject.torch()
         measured["torch"] = timing.Measurement("torch", peer)
-        compare(subject.step(), peer())
+        for _ in range(subject.compared):
+            compare(subject.step(), peer())
     for _ in range(rounds):
         for measurement in measured.values():
             if not measurement.skipped:
                 measurement.sample()
-    size = subject.batch["input"].shape[1]
+    batch, size = subject.batch["input"].shape[:2]
     for measurement in measured.values():
-        row = {"subject": subject.name, "size": size, "batch": BATCH}
+        row = {"subject": subject.name, "size": size, "batch": batch}
         yield row | measurement.summary(measured["ours"])
 
 
@@ -154,14 +233,16 @@ def describe(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--quick", action="store_true", help="small, nothing written")
     options = parser.parse_args()
+    if unknown := set(options.subjects) - set(SUBJECTS):
+        parser.error(f"SUBJECT must be one of {', '.join(SUBJECTS)}, got {sorted(unknown)}")
     print(f"jax {jax.__version__} on {records.device()}; medians, [quartiles]")
     found = []
-    for kind in SUBJECTS.values():
-        subject = kind(64, width=2) if options.quick else kind(options.size)
+    for name in options.subjects or SUBJECTS:
+        subject = SUBJECTS[name].small() if options.quick else SUBJECTS[name]()
         for row in rows(subject, 2 if options.quick else options.rounds):
             found.append(row)
             print(describe(row), flush=True)
