@@ -44,7 +44,8 @@ def smooth(
       tolerance: of the residual, relative to that of u = 0, at which they stop.
 
     Returns:
-      `[*b, h, w]`, dtype of the plane.
+      `[*b, h, w]`, dtype of the plane; NaN for an image with any value that is not finite, since
+      every value depends on all others.
 
     Raises:
       TypeError: an argument is not floating point.
@@ -98,7 +99,9 @@ def _solve(plane, reliability, down, right, *, iterations, tolerance):
         maxiter=iterations,
         M=lambda residual: scale * residual,
     )
-    return result
+    # NaN would end the steps at the plane, as if that were the solution.
+    finite = jnp.isfinite(jnp.sum(diagonal) + jnp.sum(reliability * plane))
+    return jnp.where(finite, result, jnp.nan)
 
 
 def _divergence(flow, axis):

@@ -85,6 +85,19 @@ def test_least_squares_gradients_agree_with_differences():
     test_util.check_grads(total, at, order=1, modes=["rev"], atol=2e-2, rtol=2e-2)
 
 
+@pytest.mark.parametrize("name", ["plane", "guide", "reliability"])
+def test_wls_of_an_image_with_nan_is_nan(name):
+    """Not the plane as it came, and the other image of the batch is what it is alone."""
+    rng = np.random.default_rng(3)
+    shapes = {"plane": (2, 5, 6), "guide": (2, 5, 6, 3), "reliability": (2, 5, 6)}
+    arrays = {key: rng.uniform(0.1, 1, shape).astype(np.float32) for key, shape in shapes.items()}
+    alone = wls.smooth(**{key: array[1] for key, array in arrays.items()}, smoothness=0.5)
+    arrays[name][0, 2, 3] = np.nan
+    found = wls.smooth(**arrays, smoothness=0.5)
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], alone, rtol=1e-5)
+
+
 def test_fibonacci_sphere_is_even():
     spiral = haze_lines.fibonacci_sphere(500)
     np.testing.assert_allclose(np.linalg.norm(spiral, axis=1), 1.0, atol=1e-6)
