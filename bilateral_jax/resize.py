@@ -97,6 +97,24 @@ def resize(image, size, *, method: str) -> jax.Array:
     return image
 
 
+def shrink(image, factor: int) -> jax.Array:
+    """Reduces images in JAX by a whole factor, each pixel the mean of the area that it covers.
+
+    Args:
+      image: float `[*b, h, w, c]`.
+      factor: at least 1, which returns the image.
+
+    Returns:
+      `[*b, max(h // factor, 1), max(w // factor, 1), c]` of the image's dtype.
+
+    Raises:
+      ValueError: the factor is not a positive int.
+    """
+    if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
+        raise ValueError(f"factor must be a positive int, got {factor!r}")
+    return resize(image, [max(side // factor, 1) for side in image.shape[-3:-1]], method="area")
+
+
 def resize_pixels(image, size, *, method: str = "area") -> np.ndarray:
     """Resizes an image in NumPy, reading it a few rows at a time.
 

@@ -53,6 +53,9 @@ def get_config(critic="patch"):
     config.loss.adversarial = 1.0
     config.loss.form = "wasserstein"  # "least_squares", "hinge", ...: losses/adversarial.py
     config.loss.blur = "code"  # of the critics of colours
+    config.loss.critic_shrink = 1  # photos are reduced by this factor before a critic sees them
+    config.loss.chroma = 0.0  # 1 - correlation of a photo's chroma before and after
+    config.loss.chroma_shrink = 4  # of photos reduced by this factor
 
     config.penalty = ml_collections.ConfigDict()
     config.penalty.weight = 10.0  # at the start; 0: no penalty
@@ -70,6 +73,7 @@ def get_config(critic="patch"):
         config[name] = ml_collections.ConfigDict()
         config[name].name = "adam"
         config[name].learning_rate = 1e-4
+        config[name].b1 = 0.9
         config[name].weight_decay = 0.0
         config[name].clip_norm = ml_collections.config_dict.placeholder(float)
     config.schedule = ml_collections.ConfigDict()

@@ -19,6 +19,7 @@ from bilateral_jax.data.sources import (
     views,
 )
 from bilateral_jax.data.synthetic import (
+    channel_permutations,
     degraded_clips,
     dulled,
     operator_targets,
@@ -106,12 +107,14 @@ def _photos(root, *, split=None, heldout=None, seed=0, **options):
     return photos.select(disjoint.split(names, split, heldout, seed=seed))
 
 
-def _unpaired_halves(*, photos, dull, seed=0, rounds=64):
+def _unpaired_halves(*, photos, dull, permute_channels=False, seed=0, rounds=64):
     """Dulls one half of a set of photos; the targets are the other half."""
     photos = make(**photos)
     inputs, targets = (
         views.select(photos, half) for half in disjoint.halves(len(photos), seed=seed)
     )
+    if permute_channels:
+        inputs, targets = map(channel_permutations.ChannelPermutations, (inputs, targets))
     # Kept in memory here: every photo occurs in many elements.
     sides = [views.Cached(each) for each in (dulled.Dulled(inputs, **dull), targets)]
     return unpaired.Unpaired(*sides, seed=seed, rounds=rounds)

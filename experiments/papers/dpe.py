@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from bilateral_jax import inference, models
 from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.data.pipeline import whole_photos
-from bilateral_jax.losses import adversarial, reconstruction
+from bilateral_jax.losses import adversarial, chroma_correlation, reconstruction
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import step
 from experiments import experiment
@@ -165,6 +165,8 @@ class _Losses:
         make of it; used in two-way training only.
       adversarial: weight of the generators' loss by the critics' scores, the sum over the critics.
       form: one of `adversarial.FORMS`, of both losses.
+      chroma: weight of `chroma_correlation` of each generator's output and its own input.
+      chroma_shrink: factor by which both are reduced for that.
       critics: names of the critics.
       penalty: of their gradients.
     """
@@ -173,6 +175,8 @@ class _Losses:
     cycle: float
     adversarial: float
     form: str
+    chroma: float
+    chroma_shrink: int
     critics: tuple[str, ...]
     penalty: generators_and_critics.CriticPenalty
 
@@ -209,6 +213,9 @@ class _Losses:
             "identity": reconstruction.mse(generated, x, valid=valid),
             "adversarial": adversarial.generator_loss(scores, form=self.form),
         }
+        chroma = functools.partial(chroma_correlation.chroma_correlation, shrink=self.chroma_shrink)
+        if self.chroma:
+            terms["chroma"] = chroma(generated, x, valid=valid)
         changed = {"G": g}
         if "F" in networks:
             target_valid = batch.get("target_valid", valid)
@@ -218,6 +225,8 @@ class _Losses:
             cycle_y, g = g.apply(jnp.clip(backward, 0, 1), **second)
             scores = networks["DX"].apply(backward)
             terms["identity"] += reconstruction.mse(backward, y, valid=target_valid)
+            if self.chroma:
+                terms["chroma"] += chroma(backward, y, valid=target_valid)
             terms["adversarial"] += adversarial.generator_loss(scores, form=self.form)
             terms["cycle"] = reconstruction.mse(cycle_x, x, valid=valid)
             terms["cycle"] += reconstruction.mse(cycle_y, y, valid=target_valid)

@@ -24,9 +24,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from bilateral_jax import color, inference, models
+from bilateral_jax import color, inference, models, resize
 from bilateral_jax import metrics as metrics_lib
-from bilateral_jax.losses import adversarial, blurred, reconstruction
+from bilateral_jax.losses import adversarial, blurred, chroma_correlation, reconstruction
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import step
 from experiments import experiment
@@ -150,6 +150,10 @@ class _Losses:
       adversarial: weight of the generators' loss by the critics' scores, the sum over the critics.
       form: one of `adversarial.FORMS`, of both losses.
       blur: what the critics of colours see, see `blurred.blur_taps`.
+      critic_shrink: factor by which images are reduced before a critic sees them. What is left are
+        light and colours, which a grid can change, without the noise, which it cannot.
+      chroma: weight of `chroma_correlation` of each generator's output and its own input.
+      chroma_shrink: factor of that.
       critics: names of the critics.
       penalty: of their gradients.
     """
@@ -159,11 +163,15 @@ class _Losses:
     adversarial: float
     form: str
     blur: str | float
+    critic_shrink: int
+    chroma: float
+    chroma_shrink: int
     critics: tuple[str, ...]
     penalty: generators_and_critics.CriticPenalty
 
     def seen(self, critic, image):
         """What a critic sees of images `[b, h, w, 3]`."""
+        image = resize.shrink(image, self.critic_shrink)
         if critic.endswith("_color"):
             return blurred.blur_image(image, blur=self.blur, crop=True)
         return color.gray(image) if critic.endswith("_texture") else image
@@ -199,12 +207,17 @@ class _Losses:
         outputs, changed = {"DY": generated}, {"G": g}
         identity = reconstruction.mse(generated, x)
         terms = {"identity": identity}
+        chroma = functools.partial(chroma_correlation.chroma_correlation, shrink=self.chroma_shrink)
+        if self.chroma:
+            terms["chroma"] = chroma(generated, x)
         if "F" in networks:
             backward, f = _render(networks["F"], batch, "target")
             cycle_x, f = _render(f, {**batch, "input": jnp.clip(generated, 0, 1)}, "input")
             cycle_y, g = _render(g, {**batch, "input": jnp.clip(backward, 0, 1)}, "input")
             outputs["DX"], changed = backward, {"G": g, "F": f}
             terms["identity"] = identity + reconstruction.mse(backward, y)
+            if self.chroma:
+                terms["chroma"] += chroma(backward, y)
             terms["cycle"] = reconstruction.mse(cycle_x, x) + reconstruction.mse(cycle_y, y)
         terms["adversarial"] = sum(
             adversarial.generator_loss(

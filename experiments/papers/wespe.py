@@ -6,8 +6,9 @@ photos y, the other its texture, in grey. One update trains the critics on the p
 and F on the same x.
 
 Not of the paper, and off unless a config sets them: G as a residual, a distance of G(x) to x that
-fades, one of G(y) to y, the cycle from y to G(F(y)), a squared error of either cycle, several steps
-of the critics for one of the generators, and a watch over the PSNR of G(x) to x.
+fades, one of their chroma, one of G(y) to y, the cycle from y to G(F(y)), a squared error of either
+cycle, several steps of the critics for one of the generators, and a watch over the PSNR of G(x) to
+x.
 
 Reference: Ignatov, Kobyshev, Timofte, Vanhoey and Van Gool 2018, "WESPE: Weakly supervised photo
 enhancer for digital cameras"; no code was published.
@@ -24,6 +25,7 @@ from bilateral_jax import metrics as metrics_lib
 from bilateral_jax.losses import (
     adversarial,
     blurred,
+    chroma_correlation,
     gradient_penalties,
     reconstruction,
     term_shares,
@@ -149,6 +151,8 @@ class _Losses:
       input_mse: weight of the mean squared error of x and G(x) at the first update.
       input_mse_updates: updates of the generators in which that weight falls to 0, linearly; 0: it
         stays.
+      chroma: weight of `chroma_correlation` of x and G(x).
+      chroma_shrink: factor by which both are reduced for that.
       form: "code" or "paper", of content and variation, see `features.content_loss`.
       blur: what the critic of colours sees, see `blurred.blur_taps`.
       crop_blur: leave out the border of the blurred images, which depends on what lies beyond.
@@ -168,6 +172,8 @@ class _Losses:
     identity: float
     input_mse: float
     input_mse_updates: int
+    chroma: float
+    chroma_shrink: int
     form: str
     blur: str | float
     crop_blur: bool
@@ -251,6 +257,9 @@ class _Losses:
             weighted["variation"] = self.variation * values
         if self.input_mse:
             weighted["input_mse"] = fading * self.input_mse * reconstruction.mse(output, x)
+        if self.chroma:
+            values = chroma_correlation.chroma_correlation(output, x, shrink=self.chroma_shrink)
+            weighted["chroma"] = self.chroma * values
         if self.identity:
             weighted["identity"] = self.identity * reconstruction.mse(enhance(y), y)
         return weighted

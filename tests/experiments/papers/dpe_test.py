@@ -10,7 +10,7 @@ import pytest
 
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
-from bilateral_jax.losses import gradient_penalties
+from bilateral_jax.losses import chroma_correlation, gradient_penalties
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
@@ -135,7 +135,8 @@ def test_a_training_starts_from_the_networks_of_a_run(run):
 
 def test_the_two_way_losses_are_those_of_the_paper():
     """A step on eight devices against the whole batch on one."""
-    models, rows, state, metrics = step("two_way", jax.local_devices(), n_critic=1)
+    chosen = {"n_critic": 1, "loss.chroma": 3.0, "loss.chroma_shrink": 4}
+    models, rows, state, metrics = step("two_way", jax.local_devices(), **chosen)
     x, y = jnp.asarray(rows["input"]), jnp.asarray(rows["target"])
     for valid in (rows["valid"], rows["target_valid"]):
         assert valid[:, :40, :40].all() and valid.sum() == 8 * 40 * 40
@@ -150,7 +151,14 @@ def test_the_two_way_losses_are_those_of_the_paper():
     identity, cycle = mse(generated, x) + mse(backward, y), mse(cycle_x, x) + mse(cycle_y, y)
     np.testing.assert_allclose(metrics["identity"], identity, rtol=1e-3)
     np.testing.assert_allclose(metrics["cycle"], cycle, rtol=1e-3)
-    expected = 1000 * identity + 10_000 * cycle + metrics["adversarial"]
+    chroma = sum(
+        chroma_correlation.chroma_correlation(
+            made[:, :40, :40], image[:, :40, :40], shrink=4
+        ).mean()
+        for made, image in ((generated, x), (backward, y))
+    )
+    np.testing.assert_allclose(metrics["chroma"], chroma, rtol=1e-3)
+    expected = 1000 * identity + 10_000 * cycle + 3 * chroma + metrics["adversarial"]
     np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-3)
     for name, network in {"G": g, "F": f}.items():
         pairs = (state.networks[name].batch_stats, network.batch_stats)

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import inference
+from bilateral_jax import inference, resize
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
-from bilateral_jax.losses import gradient_penalties
+from bilateral_jax.losses import chroma_correlation, gradient_penalties
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import nonfinite_guard, parallel
 from configs import unpaired_hdrnet as unpaired_config
@@ -30,6 +30,8 @@ _TINY = {
     "model.net_input_size": 16,
     "model.spatial_bin": 4,
     "model.luma_bins": 2,
+    "loss.chroma": 3.0,
+    "loss.chroma_shrink": 2,
     "penalty.form": "two_sided",
     "penalty.options.cooldown": 1,
     "penalty.options.bound": 1e-6,
@@ -43,7 +45,7 @@ _TINY = {
 }
 _ONE_WAY = {"mode": "one_way", "batches.lowres_from": "photo"}
 _CRITIC = {
-    "patch": {"critic.width": 2, "critic.strided": 1},
+    "patch": {"critic.width": 2, "critic.strided": 1, "loss.critic_shrink": 2},
     "dped": {"critic.channels": (2, 3, 2, 3, 2), "critic.hidden": 4, "critic.size": SIDE},
 }
 
@@ -143,7 +145,7 @@ def test_one_way_has_no_cycle(on_eight):
     _, state, shown = on_eight
     assert set(state.networks) == {"G", "DY_color", "DY_texture"}
     assert set(state.extra["penalties"]) == {"DY_color", "DY_texture"} and "cycle" not in shown
-    expected = 1000 * shown["identity"] + shown["adversarial"]
+    expected = 1000 * shown["identity"] + 3 * shown["chroma"] + shown["adversarial"]
     np.testing.assert_allclose(shown["loss"], expected, rtol=1e-4)
 
 
@@ -152,7 +154,7 @@ def test_the_losses_are_those_of_the_definition(two_way):
     before, after, shown = two_way
     x, y = batch()["input"], batch()["target"]
     apply = jax.jit(lambda network, image: network.apply(image, method="enhance"))
-    score = jax.jit(lambda network, image: network.apply(image))
+    score = jax.jit(lambda network, image: network.apply(resize.shrink(image, 2)))
 
     def mse(a, b):
         return np.square(np.asarray(a, np.float64) - b).mean()
@@ -168,7 +170,13 @@ def test_the_losses_are_those_of_the_definition(two_way):
     }
     value = -score(critics["DY"], made_y).mean() - score(critics["DX"], made_x).mean()
     np.testing.assert_allclose(shown["adversarial"], value, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(shown["loss"], 1e3 * identity + 1e4 * cycle + value, rtol=1e-3)
+    chroma = sum(
+        chroma_correlation.chroma_correlation(*images, shrink=2).mean()
+        for images in ((made_y, x), (made_x, y))
+    )
+    np.testing.assert_allclose(shown["chroma"], chroma, rtol=1e-3, atol=1e-4)
+    value += 1e3 * identity + 1e4 * cycle + 3 * chroma
+    np.testing.assert_allclose(shown["loss"], value, rtol=1e-3)
     value = 0.0
     for name, real, made in (("DY", y, made_y), ("DX", x, made_x)):
         value += score(before[name], made).mean() - score(before[name], real).mean()
@@ -208,6 +216,8 @@ def test_what_the_critics_see():
     found = losses("dped", ("DY_color", "DY_texture"))
     image = np.random.default_rng(0).random((1, SIDE, SIDE, 3), np.float32)
     np.testing.assert_array_equal(found.seen("DY", image), image)
+    halved = image.reshape(1, SIDE // 2, 2, SIDE // 2, 2, 3).mean((2, 4))
+    np.testing.assert_allclose(losses().seen("DY", image), halved, atol=1e-6)
     assert found.seen("DY_texture", image).shape == (1, SIDE, SIDE, 1)
     blurred = np.asarray(found.seen("DY_color", image))
     assert blurred.shape == (1, SIDE - 20, SIDE - 20, 3) and blurred.std() < 0.2 * image.std()
@@ -240,7 +250,8 @@ def test_outputs_equal_to_the_inputs_cost_nothing():
     value, (_, terms) = jax.vmap(
         lambda rows: found.of_generators(built, rows, None), axis_name=parallel.AXIS
     )(rows)
-    assert value == terms["identity"] == terms["cycle"] == terms["adversarial"] == 0
+    assert terms["identity"] == terms["cycle"] == terms["adversarial"] == 0
+    assert value == 3 * terms["chroma"] and 0 <= terms["chroma"] < 0.01
     value, (_, metrics) = jax.vmap(
         lambda rows: found.of_critics({}, built, rows, None), axis_name=parallel.AXIS
     )(rows)

@@ -12,7 +12,7 @@ import pytest
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.importers import dped as dped_importer
-from bilateral_jax.losses import reconstruction, variation
+from bilateral_jax.losses import chroma_correlation, reconstruction, variation
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import parallel, summary_writer
@@ -51,6 +51,8 @@ _EVERYTHING = {
     "loss.identity": 3.0,
     "loss.input_mse": 4.0,
     "loss.input_mse_updates": 10,
+    "loss.chroma": 5.0,
+    "loss.chroma_shrink": 2,
     "loss.gradient_penalty": 0.1,
     "loss.adversarial_reduce": "sum",
 }
@@ -161,6 +163,7 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
         value += 0.5 * (2 * content(enhance(back(y)), y) + mse(enhance(back(y)), y))
         value += 10 * variation.total_variation(output) + 4 * mse(output, x)
         value += 3 * mse(enhance(y), y)
+        value += 5 * chroma_correlation.chroma_correlation(output, x, shrink=2)
         for name in wespe.CRITICS:
             score = critics[name].apply(losses.seen(name, output))
             value += 8 * 5e-3 * -jax.nn.log_sigmoid(score)
@@ -173,7 +176,7 @@ def test_the_losses_are_those_of_the_whole_batch(on_eight, vgg):
     value = of_generators(networks_of(fresh()), networks_of(after))
     np.testing.assert_allclose(shown["loss"], value, 1e-4)
     shares = [float(value) for name, value in shown.items() if name.endswith("_share")]
-    assert len(shares) == 9 and abs(sum(shares) - 1) < 1e-5
+    assert len(shares) == 10 and abs(sum(shares) - 1) < 1e-5
 
 
 def _section(folder):
