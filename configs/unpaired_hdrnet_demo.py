@@ -16,25 +16,33 @@ from configs import unpaired_hdrnet, unpaired_photos
 
 def get_config(photos=None):
     config = unpaired_hdrnet.get_config()
-    config.steps = 600
+    config.steps = 1500
     config.model.luma_bins = 4
     config.model.spatial_bin = 8
-    config.model.net_input_size = 128
+    config.model.net_input_size = 64
     config.critic.width = 16
-    config.loss.identity = 100.0
-    config.optimizer.learning_rate = 3e-4
-    config.critic_optimizer.learning_rate = 1e-4
+    config.critic.strided = 2
+    config.loss.critic_shrink = 4
+    config.loss.identity = 5.0
+    config.loss.chroma = 1.0
+    config.loss.form = "least_squares"
+    config.penalty.form = "zero_centred"
+    config.penalty.weight = 1.0
+    config.penalty.adaptive = False
+    config.n_critic = 3
+    config.optimizer.learning_rate = 1e-4
+    config.critic_optimizer.learning_rate = 1e-3
+    config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
     config.average_decay = 0.98
 
-    made = unpaired_photos.sections(photos)
+    made = unpaired_photos.sections(photos, long_side=256)
     with config.unlocked():
         config.data.train, config.data.heldout = made["train"], made["heldout"]
-    config.batches.batch_size = 4
-    config.batches.crop = 128
-    config.batches.lowres_from = "photo"
+    config.batches.batch_size = 8
+    config.batches.crop = 144
 
     config.run.log_every = 10
-    config.run.evaluate_every = 200
+    config.run.evaluate_every = 300
     config.run.sheet_photos = 3
-    config.run.checkpoint_every = 100
+    config.run.checkpoint_every = 300
     return config
