@@ -23,7 +23,7 @@ def content_features(model, *, layers: Sequence[str] | None = None) -> Callable:
 
     Returns:
       `image [*b, h, w, 3] in [0, 1] -> list of float32 [*b, h_l, w_l, c_l]`, one per layer, divided
-      by the network's `feature_scale`.
+      by the network's `feature_scale`. It raises ValueError for an image of another shape.
 
     Raises:
       ValueError: another network, no layers, or one that the network does not have.
@@ -45,7 +45,8 @@ def perceptual_features(model, *, layers: Sequence[str] | None = None) -> Callab
       layers: names of its layers; None for its `stage_layers`.
 
     Returns:
-      `image [*b, h, w, 3] in [0, 1] -> list of float32 [*b, h_l, w_l, c_l]`, one per layer.
+      `image [*b, h, w, 3] in [0, 1] -> list of float32 [*b, h_l, w_l, c_l]`, one per layer. It
+      raises ValueError for an image of another shape.
 
     Raises:
       ValueError: as `content_features`.
@@ -55,6 +56,8 @@ def perceptual_features(model, *, layers: Sequence[str] | None = None) -> Callab
 
 
 def _computed(model, image, names):
+    if image.ndim < 3 or image.shape[-1] != 3:
+        raise ValueError(f"image must be [*b, h, w, 3], got shape {image.shape}")
     flat = image.reshape(-1, *image.shape[-3:])
     layers = model.apply(flat, names, method="features")
     return [x.reshape(*image.shape[:-3], *x.shape[-3:]) for x in layers]

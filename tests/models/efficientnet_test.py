@@ -161,6 +161,10 @@ def test_mistakes_are_named(small):
         feature_networks.content_features(small, layers=("block9",))
     with pytest.raises(ValueError, match=r"layers must be some of stem, .*; got \(\)"):
         feature_networks.perceptual_features(small, layers=())
+    for shape in ((8, 8), (1, 8, 8, 4), (8, 8, 1)):
+        for make in (feature_networks.content_features, feature_networks.perceptual_features):
+            with pytest.raises(ValueError, match=r"image must be \[\*b, h, w, 3\], got shape"):
+                make(small)(np.zeros(shape, np.float32))
     with pytest.raises(ValueError, match="layers must be some of stem, .*; got 'stem'"):
         small.apply(np.zeros((1, 8, 8, 3), np.float32), "stem", method="features")
     other = model.Model.init(

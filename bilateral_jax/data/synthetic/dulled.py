@@ -102,7 +102,7 @@ class Dulled(views.View):
             photo = _random_window(photo, rng.uniform(*self._window), rng)
         dull = photo if untouched else self._dull(photo, rng)
         if rng.uniform() < self._grey:
-            photo, dull = without_colors(photo), without_colors(dull)
+            photo, dull = grey_of_luminance(photo), grey_of_luminance(dull)
         return {"input": dull, "target": photo, "name": name}
 
     def _dull(self, photo, rng):
@@ -124,7 +124,7 @@ def _random_window(photo, scale, rng):
     return photo[top : top + height, left : left + width]
 
 
-def without_colors(photo) -> np.ndarray:
+def grey_of_luminance(photo) -> np.ndarray:
     """Gives each pixel the grey of its luminance in linear light.
 
     Args:

@@ -30,7 +30,7 @@ class OperatorTargets(views.View):
       keep_equal: an element of `photos` whose own target equals its input keeps that target: a
         photo that needs no change.
       keep_grey: the target of a photo without colours has none either, see
-        `dulled.without_colors`: enhancers tint such photos.
+        `dulled.grey_of_luminance`: enhancers tint such photos.
       strength: weight of the operator's result in the target, in [0, 1]; the photo has the rest.
 
     Raises:
@@ -87,8 +87,8 @@ class OperatorTargets(views.View):
             )
         keep = self._keep_equal and np.array_equal(pixels, element.get("target"))
         target = pixels if keep else self._weakened(pixels, self._target(pixels))
-        if self._keep_grey and (pixels == pixels[..., :1]).all():
-            target = dulled.without_colors(target)
+        if self._keep_grey and not images.has_colors(pixels):
+            target = dulled.grey_of_luminance(target)
         return {"input": pixels, "target": target, "name": element["name"]}
 
     def _weakened(self, pixels, target):
