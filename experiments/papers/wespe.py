@@ -57,7 +57,8 @@ def build(
         see `feature_network.read`.
       optimizer: name and options of the optimiser of G and F, see `schedules.optimizer`.
       critic_optimizer: that of both critics.
-      schedule: options of `schedules.learning_rate` but for the peak and the steps; for both.
+      schedule: options of `schedules.learning_rate` but for the peak and the steps; for both, each
+        over its own updates.
       average_decay: of the moving average of G and F, see `step.gradient_step`.
       watchdog: options of `training.watchdog.Watchdog`.
       n_critic: steps of the critics for one of G and F.
@@ -78,8 +79,11 @@ def build(
     networks = modules["generators"] | modules["critics"]
     enhancer = networks["G"]
     rules = {
-        group: hdrnet.make_optimizer(steps=steps, schedule=schedule, **options)
-        for group, options in (("generators", optimizer), ("critics", critic_optimizer))
+        group: hdrnet.make_optimizer(steps=updates, schedule=schedule, **options)
+        for group, updates, options in (
+            ("generators", max(steps // n_critic, 1), optimizer),
+            ("critics", steps, critic_optimizer),
+        )
     }
     losses, frozen = _losses(**loss)
     watch = watchdog_lib.Watchdog(**watchdog)
