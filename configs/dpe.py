@@ -41,6 +41,7 @@ def get_config(mode="two_way"):
     config.critic.width = 16
     config.critic.size = 512
     config.critic.pooled = False
+    config.critic.norm = "instance"  # "none": sees the brightness and contrast of a whole photo
 
     config.loss = ml_collections.ConfigDict()
     config.loss.identity = 1000.0

@@ -24,6 +24,7 @@ SELU_SCALE = 1.0026538655307724
 SELU_ALPHA = 1.0198755295894968
 
 _INIT = convolutions.truncated_normal(1e-3)
+_CRITIC_NORMS = ("instance", "none")
 _STRIDE = 16  # of the coarsest layer that keeps its position
 # All convolutions reach 79 pixels; nearest-neighbour enlargement moves a pixel by up to 15.
 _HALO = 94
@@ -44,12 +45,14 @@ class MirroredConvolution(nn.Module):
       kernel_size: side of the square kernel, odd.
       stride: step on both axes.
       twice: as for `convolutions.Linear`.
+      kernel_init: initialiser of the kernel.
     """
 
     features: int
     kernel_size: int = 3
     stride: int = 1
     twice: bool = False
+    kernel_init: nn.initializers.Initializer = _INIT
 
     @nn.compact
     def __call__(self, x):
@@ -62,7 +65,7 @@ class MirroredConvolution(nn.Module):
             self.stride,
             padding="VALID",
             activate=False,
-            kernel_init=_INIT,
+            kernel_init=self.kernel_init,
             twice=self.twice,
             name="convolution",
         )
@@ -221,16 +224,21 @@ class DPECritic(nn.Module):
       size: side of the square photos, a multiple of 32 from 64.
       pooled: average over positions in place of the convolution over all of them: photos of any
         multiple of 32, and fewer parameters.
+      norm: "instance"; or "none", with He initialisation, so that the signal lasts: instance norm
+        hides the brightness and contrast of a whole photo.
     """
 
     width: int = 16
     size: int = 512
     pooled: bool = False
+    norm: str = "instance"
 
     def __post_init__(self):
         _check_positive(self, "width", "size")
         _check_multiple(self.size, _CRITIC_STRIDE)
-        if self.size < 2 * _CRITIC_STRIDE:
+        if self.norm not in _CRITIC_NORMS:
+            raise ValueError(f"norm must be one of {_CRITIC_NORMS}, got {self.norm!r}")
+        if self.norm == "instance" and self.size < 2 * _CRITIC_STRIDE:
             raise ValueError(
                 f"size must be at least {2 * _CRITIC_STRIDE}, got {self.size}: of smaller photos "
                 "one position is left after the strides, where instance norm gives 0"
@@ -252,17 +260,21 @@ class DPECritic(nn.Module):
           `[b]`, the larger the more like a photo of the critic's domain; unbounded.
         """
         _check_size(image, self.size, pooled=self.pooled, stride=_CRITIC_STRIDE)
+        options = {
+            "kernel_init": _INIT if self.norm == "instance" else convolutions.truncated_normal(2.0),
+            "twice": True,
+        }
         x = image
         for i, factor in enumerate((1, 2, 4, 8, 8, 8)):
             kernel, stride = (5, 2) if i else (3, 1)
-            width = factor * self.width
-            conv = MirroredConvolution(width, kernel, stride, twice=True, name=f"conv_{i}")
+            conv = MirroredConvolution(
+                factor * self.width, kernel, stride, **options, name=f"conv_{i}"
+            )
             x = convolutions.leaky_relu(conv(x))
-            x = norms.InstanceNorm(1e-5, name=f"norm_{i}")(x, norms.moments(x))
+            if self.norm == "instance":
+                x = norms.InstanceNorm(1e-5, name=f"norm_{i}")(x, norms.moments(x))
         side = 1 if self.pooled else self.size // _CRITIC_STRIDE
-        last = convolutions.Linear(
-            1, side, padding="VALID", activate=False, kernel_init=_INIT, twice=True, name="last"
-        )
+        last = convolutions.Linear(1, side, padding="VALID", activate=False, **options, name="last")
         return last(x).mean((1, 2, 3))
 
 

@@ -150,6 +150,20 @@ def test_the_critic_is_the_published_graph():
     np.testing.assert_allclose(scores, expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_critic_without_norms_sees_the_brightness_of_a_photo():
+    """Of half the light the score is half as far from 0; with instance norm nearly the same."""
+    images = noise(2, 64, 64)
+    for norm, factor in (("instance", 1.0), ("none", 0.5)):
+        module = models.create("DPECritic", {"width": 2, "size": 64, "norm": norm})
+        critic = model_lib.Model.init(module, jax.random.key(0))
+        assert ("norm_0" in critic.params) == (norm == "instance")
+        scores, of_half = (np.asarray(critic.apply(scale * images)) for scale in (1.0, 0.5))
+        np.testing.assert_allclose(of_half, factor * scores, atol=0.25 * np.abs(scores).max())
+    module = models.create("DPECritic", {"width": 1, "size": 32, "norm": "none"})
+    small_critic = model_lib.Model.init(module, jax.random.key(0))
+    assert np.isfinite(small_critic.apply(noise(2, 32, 32))).all()
+
+
 def test_the_activation_has_the_published_constants():
     values, slopes = jax.vmap(jax.value_and_grad(dpe.selu))(jnp.float32([-1, 0, 2, -200]))
     np.testing.assert_allclose(values[:3], [-0.64640, 0, 2 * dpe.SELU_SCALE], atol=5e-6)
@@ -278,6 +292,7 @@ def test_pooled_networks_are_trained_at_other_sizes():
         ("DPE", {"norm_sets": 0}, "norm_sets must be a positive int, got 0"),
         ("DPE", {"width": True}, "width must be a positive int, got True"),
         ("DPECritic", {"size": 32}, "size must be at least 64, got 32: of smaller photos one"),
+        ("DPECritic", {"norm": "batch"}, "norm must be one of .*, got 'batch'"),
     ],
 )
 def test_wrong_fields_are_named(name, fields, message):
