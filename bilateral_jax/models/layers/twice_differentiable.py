@@ -8,7 +8,7 @@ CPU.
 
 On a CPU the gradients are convolutions of `[b, h, w, c]` with `[kh, kw, c, n]`, with transposes
 around them. JAX names other axes instead, which XLA rearranges for its fast convolution on a CPU
-only outside of control flow: within `lax.cond` or `lax.scan` a gradient takes three to twelve times
+only outside of control flow: within `lax.cond` or `lax.scan` a gradient takes two to twelve times
 as long (https://github.com/jax-ml/jax/issues/12868).
 
 Derivatives are reverse mode: `jax.jvp` refuses these functions. Critics always have them; within
