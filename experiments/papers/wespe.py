@@ -222,9 +222,9 @@ class _Losses:
             if self.gradient_penalty:
                 penalty = gradient_penalties.penalty(critic, real, form="zero_centred")
                 total += self.gradient_penalty * penalty
-            for_real, for_generated = map(adversarial.example_scores, scores)
-            right = ((for_real > 0).astype(jnp.float32) + (for_generated < 0)) / 2
-            metrics[f"{name.removesuffix('_critic')}_accuracy"] = mean(right)
+            right = functools.partial(adversarial.accuracy, form=self.adversarial)
+            accuracy = (right(scores[0], True) + right(scores[1], False)) / 2
+            metrics[f"{name.removesuffix('_critic')}_accuracy"] = mean(accuracy)
         return mean(total), ({}, metrics)
 
     def of_generators(self, batch, current, frozen):
