@@ -145,11 +145,12 @@ def random_fractions(current, count, critics):
 
 @dataclasses.dataclass(frozen=True)
 class CriticPenalty:
-    """The penalty of every critic's gradient between real and generated images.
+    """The penalty of every critic's gradient, between real and generated images or at real ones.
 
     Attributes:
       weight: of the penalty in the critics' loss, at the start; 0: no penalty.
-      form: one of `gradient_penalties.FORMS`.
+      form: one of `gradient_penalties.FORMS`; "zero_centred" is measured at the real images, the
+        others between them and the generated ones.
       adaptive: whether each critic's weight is adapted, see `adaptive_penalty.update`.
       options: of that: `bound`, `decay`, `factor`, `cooldown`, `lower_bound`.
 
@@ -187,13 +188,14 @@ class CriticPenalty:
           critic: `images -> scores`.
           real: float `[b, h, w, c]`.
           generated: the same.
-          fraction: float `[b]`, see `gradient_penalties.interpolate`.
+          fraction: float `[b]`, see `gradient_penalties.interpolate`; not used at real images.
 
         Returns:
           float32 `[b]`.
         """
-        between = gradient_penalties.interpolate(real, generated, fraction)
-        return gradient_penalties.penalty(critic, between, form=self.form)
+        if self.form != "zero_centred":
+            real = gradient_penalties.interpolate(real, generated, fraction)
+        return gradient_penalties.penalty(critic, real, form=self.form)
 
     def update(self, penalties, metrics):
         """Makes the weights of the next step.

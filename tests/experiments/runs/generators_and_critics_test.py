@@ -39,6 +39,15 @@ def test_a_linear_critic_is_penalised_above_a_slope_of_1():
         np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
+def test_the_zero_centred_penalty_is_measured_at_real_images_the_others_between():
+    """Of a critic `x^2 / 2` the gradient is x: the value tells where it was measured."""
+    critic = lambda x: jnp.square(x[:, 0, 0, 0]) / 2  # noqa: E731
+    real, generated = (jnp.full((1, 1, 1, 1), value) for value in (3.0, 5.0))
+    for form, expected in {"zero_centred": 9.0, "one_sided": 3.5, "two_sided": 3.5**2}.items():
+        value = made(form=form).at(critic, real, generated, jnp.array([0.25]))
+        np.testing.assert_allclose(value, expected, rtol=1e-6, err_msg=form)
+
+
 def test_without_a_weight_there_is_no_penalty():
     assert made(weight=0.0).start(("DX",)) == {}
     with pytest.raises(ValueError, match="penalty.weight must be at least 0, got -1"):
