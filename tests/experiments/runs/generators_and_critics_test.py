@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from bilateral_jax.training import parallel
+from configs import dpe, unpaired_hdrnet, wespe
+from experiments import experiment
+from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
 
 OPTIONS = {"bound": 0.05, "decay": 0.5, "factor": 2.0, "cooldown": 3, "lower_bound": None}
@@ -48,9 +51,39 @@ def test_the_zero_centred_penalty_is_measured_at_real_images_the_others_between(
         np.testing.assert_allclose(value, expected, rtol=1e-6, err_msg=form)
 
 
+@pytest.mark.parametrize(("crop", "size"), [(True, 20), (False, 40)])
+def test_dpeds_critics_see_colours_and_grey(crop, size):
+    fields = {"size": 40, "hidden": 4, "logits": 1}
+    critics = generators_and_critics.dped_critics(fields, crop=crop)
+    expected = {"color": (3, size), "texture": (1, 40)}
+    assert {n: (each.input_channels, each.size) for n, each in critics.items()} == expected
+    assert all(each.hidden == 4 and each.logits == 1 for each in critics.values())
+    with pytest.raises(ValueError, match="critic.input_channels cannot be set"):
+        generators_and_critics.dped_critics({**fields, "input_channels": 3}, crop=crop)
+
+
 def test_without_a_weight_there_is_no_penalty():
     assert made(weight=0.0).start(("DX",)) == {}
     with pytest.raises(ValueError, match="penalty.weight must be at least 0, got -1"):
         made(weight=-1)
     with pytest.raises(ValueError, match="penalty.form must be one of .*, got 'linear'"):
         made(form="linear")
+    with pytest.raises(TypeError, match="penalty.options: .*unexpected keyword argument 'bond'"):
+        made(options={"bond": 0.05})
+
+
+@pytest.mark.parametrize("paper", [dpe, unpaired_hdrnet, wespe])
+def test_learning_rates_go_over_the_updates_of_their_own_group(paper, monkeypatch):
+    config, found, real = paper.get_config(), {}, hdrnet.make_optimizer
+
+    def make(*, steps, learning_rate, **options):
+        found[learning_rate] = steps
+        return real(steps=steps, learning_rate=learning_rate, **options)
+
+    monkeypatch.setattr(hdrnet, "make_optimizer", make)
+    config.steps, config.n_critic = 11, 4
+    config.optimizer.learning_rate, config.critic_optimizer.learning_rate = 0.25, 0.5
+    if paper is wespe:
+        config.loss.content, config.loss.cycle_mse = 0.0, 1.0
+    experiment.build(config.to_dict())
+    assert found == {0.25: 2, 0.5: 11}  # the generators move in steps 4 and 8
