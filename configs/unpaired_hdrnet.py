@@ -19,7 +19,7 @@ CRITICS = {
         "name": "DPEDCritic",
         "channels": (48, 128, 192, 192, 128),
         "hidden": 1024,
-        "size": 128,  # as batches.crop
+        "size": 128,  # as batches.crop, divided by loss.critic_shrink
         "pooled": False,  # True: patches of any size
     },
 }
