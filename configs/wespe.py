@@ -36,6 +36,7 @@ def get_config(data="dped"):
     config.model.blocks = 4
     config.model.initial = "published"  # "he" learns sooner
     config.model.residual = False  # True: starts as the identity; takes no weights of DPED
+    config.model.border = "zeros"  # "reflect": the network cannot tell where the border is
     config.inverse = ml_collections.ConfigDict(config.model)
     config.critic = ml_collections.ConfigDict()
     config.critic.channels = (48, 128, 192, 192, 128)

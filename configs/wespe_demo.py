@@ -23,38 +23,47 @@ from configs import unpaired_photos, wespe
 
 def get_config(photos=None):
     config = wespe.get_config()
-    config.steps = 450
+    config.steps = 1500
     for section in (config.model, config.inverse):
         section.width = 8
         section.blocks = 2
         section.initial = "he"
         section.residual = True
+        section.border = "reflect"
     config.critic.channels = (12, 32, 48, 48, 32)
     config.critic.hidden = 128
-    config.critic.size = 64
+    config.critic.size = 48
     config.critic.pooled = True
     config.critic.norm = "none"
     config.loss.content = 0.0  # no network is bundled
     config.loss.cycle_mse = 1.0
-    config.loss.color = 0.05
+    config.loss.color = 1.0
+    config.loss.texture = 0.1
     config.loss.variation = 0.1
-    config.loss.identity = 1.0
+    config.loss.input_mse = 2.0
+    config.loss.input_mse_updates = 0  # stays
+    config.loss.chroma = 1.0
     config.loss.blur = "paper"  # the wider one hides the contrast of small photos
-    config.loss.gradient_penalty = 1.0
+    config.loss.crop_blur = False  # 20 of 48 pixels; the border is reflected
+    config.loss.adversarial = "least_squares"
+    config.loss.gradient_penalty = 0.5
     config.optimizer.learning_rate = 3e-4
     config.critic_optimizer.learning_rate = 1e-3
-    config.average_decay = 0.95
+    config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
+    with config.unlocked():
+        config.schedule = {"name": "linear", "hold": 0.5, "warmup": 0, "final": 0.0}
+    config.average_decay = 0.98
     config.n_critic = 3
     config.watchdog.patience = 100
 
-    made = unpaired_photos.sections(photos, long_side=192)  # a crop then shows a third of a photo
+    made = unpaired_photos.sections(photos, long_side=96)  # a crop shows half of a photo
     with config.unlocked():
         config.data.train, config.data.heldout = made["train"], made["heldout"]
-    config.batches.batch_size = 8
-    config.batches.crop = 64
+    config.batches.batch_size = 6
+    config.batches.crop = 48
 
-    config.run.log_every = 20
-    config.run.evaluate_every = 450
+    config.run.log_every = 10
+    config.run.evaluate_every = 300
     config.run.sheet_photos = 3
-    config.run.checkpoint_every = 100
+    config.run.checkpoint_every = 300
     return config

@@ -1,5 +1,6 @@
 """The interface between `experiments/train.py` and the papers: one record of pure functions."""
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
+from bilateral_jax.models.layers import twice_differentiable
 from experiments import papers
 from experiments.evaluation import protocol
 
@@ -114,7 +116,19 @@ def build(config):
             raise
         known = ", ".join(sorted(each.name for each in pkgutil.iter_modules(papers.__path__)))
         raise ValueError(f"experiment must be one of {known}, got {name!r}") from None
-    return module.build(**{k: v for k, v in config.items() if k not in _RUN_SECTIONS})
+    paper = module.build(**{k: v for k, v in config.items() if k not in _RUN_SECTIONS})
+    return paper._replace(update=_in_reverse_mode(paper.update))
+
+
+def _in_reverse_mode(update):
+    """The update with convolutions whose gradients are fast within `n_critic` and `accumulate`."""
+
+    @functools.wraps(update)
+    def reverse(*args):
+        with twice_differentiable.reverse_mode():
+            return update(*args)
+
+    return reverse
 
 
 def image_evaluation(enhance, **options):

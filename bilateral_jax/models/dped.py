@@ -20,6 +20,7 @@ from bilateral_jax.models.layers import convolutions, norms, row_tiles
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
 _CRITIC_NORMS = ("instance", "none")
+_BORDERS = ("zeros", "reflect")
 _INITIAL = {
     "published": (_INIT, _BIAS),
     "he": (convolutions.he_truncated_normal, nn.initializers.zeros),
@@ -40,17 +41,22 @@ class DPED(nn.Module):
         hardly depends on the image and the first steps may leave layers without gradient; "he": He
         initialisation, but for the last layer.
       residual: the output is added to the image; not in the original.
+      border: what lies beyond the image for every convolution: "zeros", as in the original, from
+        which the network can tell how far the border is; or "reflect", the image reflected.
     """
 
     width: int = 64
     blocks: int = 4
     initial: str = "published"
     residual: bool = False
+    border: str = "zeros"
 
     def __post_init__(self):
         super().__post_init__()
         if self.initial not in _INITIAL:
             raise ValueError(f"initial must be one of {tuple(_INITIAL)}, got {self.initial!r}")
+        if self.border not in _BORDERS:
+            raise ValueError(f"border must be one of {_BORDERS}, got {self.border!r}")
 
     def example_inputs(self):
         """Arguments of `__call__` of the smallest size, for initialisation."""
@@ -84,7 +90,9 @@ class DPED(nn.Module):
           A `RowTile`; rows near its ends that depend on rows outside the tile are dropped.
         """
         kernel, bias = _INITIAL[self.initial]
-        conv = functools.partial(row_tiles.convolve, kernel_init=kernel, bias_init=bias)
+        conv = functools.partial(
+            row_tiles.convolve, border=self.border, kernel_init=kernel, bias_init=bias
+        )
         x = conv(tile, self.width, kernel_size=9, name="head").map(nn.relu)
         for block in range(self.blocks):
             skip = x

@@ -1,23 +1,30 @@
-"""Draws the trade-off of docs/perceptual.md: `python -m docs.figures.perceptual SWEEP`.
+"""Draws the trade-off: `python -m docs.figures.perceptual SWEEP NAME [CRITIC ...]`.
 
-`SWEEP` is the folder of a finished `configs/sweeps/perceptual.py`. Writes perceptual.svg (PSNR
-against the critic's score, one point for each gamma) and perceptual.jpg (the photos themselves)
-beside this file, and prints the table.
+`SWEEP` is the folder of a finished `configs/sweeps/perceptual.py`, each `CRITIC` that of another
+NIMA than the one in its loss. Scores the held-out outputs of every trial by these, too, writes
+NAME.svg (PSNR against the critics' scores, one point for each gamma) and NAME.jpg (the photos
+themselves) beside this file, and prints the table.
 """
 
+import functools
 import pathlib
 import sys
 
+import jax
 import matplotlib
 import numpy as np
 from matplotlib import figure
 
-from bilateral_jax import images
+from bilateral_jax import atomic, images, metrics
+from bilateral_jax.checkpoints import networks
+from bilateral_jax.data import registry
+from bilateral_jax.models import nima
+from experiments.papers import perceptual
 from experiments.reports import contact_sheet
 from experiments.sweeps import results
 
 GAMMA, COLUMNS = "loss.gamma", ("psnr", "ssim", "nima")
-BLUE, GREY = "#3366aa", "#888888"
+COLORS, GREY = ("#3366aa", "#cc6633", "#559955"), "#888888"
 
 
 def read(sweep):
@@ -26,34 +33,73 @@ def read(sweep):
     return sorted(rows, key=lambda row: row["overrides"][GAMMA])
 
 
-def table(rows):
+def add_scores(sweep, rows, critics):
+    """Adds the mean scores of the outputs, inputs and targets by other critics to the metrics."""
+    folders = [sweep / "trials" / row["trial"] for row in rows]
+    heldout = registry.make(**atomic.read_json(folders[0] / "config.json")["data"]["heldout"])
+    pairs = [heldout[index] for index in range(len(heldout))]
+    inputs, targets = ([images.as_float(x[name]) for x in pairs] for name in ("input", "target"))
+    for number, folder in enumerate(critics):
+        score = functools.partial(_mean_score, perceptual.read_critic(folder))
+        known = {f"input_nima_{number}": score(inputs), f"target_nima_{number}": score(targets)}
+        for row, trial in zip(rows, folders, strict=True):
+            network = networks.load_model(trial)
+            outputs = [_enhance(network, image) for image in inputs]
+            row["metrics"] |= known | {f"nima_{number}": score(outputs)}
+
+
+@jax.jit
+def _enhance(network, image):
+    return network(image)
+
+
+@jax.jit
+def _score(critic, image):
+    return nima.mean_score(critic, metrics.round_to_8bit(image))
+
+
+def _mean_score(critic, photos):
+    return float(np.mean([_score(critic, photo) for photo in photos]))
+
+
+def table(rows, columns):
     """The numbers as a Markdown table."""
     first = rows[0]["metrics"]
-    lines = ["| gamma | PSNR dB | SSIM | mean score |", "|---|---|---|---|"]
-    inputs = [first[f"input_{name}"] for name in COLUMNS]
-    named = [("untouched input", inputs)]
+    titles = ["mean score", *(f"by critic {number}" for number in range(2, len(columns) - 1))]
+    lines = [
+        f"| gamma | PSNR dB | SSIM | {' | '.join(titles)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    named = [("untouched input", [first[f"input_{name}"] for name in columns])]
     named += [
-        (f"{row['overrides'][GAMMA]:g}", [row["metrics"][c] for c in COLUMNS]) for row in rows
+        (f"{row['overrides'][GAMMA]:g}", [row["metrics"][c] for c in columns]) for row in rows
     ]
     lines += [
-        f"| {name} | {psnr:.2f} | {ssim:.4f} | {nima:.3f} |" for name, (psnr, ssim, nima) in named
+        f"| {name} | {psnr:.2f} | {ssim:.4f} | {' | '.join(f'{score:.3f}' for score in scores)} |"
+        for name, (psnr, ssim, *scores) in named
     ]
-    return "\n".join([*lines, f"| target | | | {first['target_nima']:.3f} |"])
+    targets = (f"{first[f'target_{name}']:.3f}" for name in columns[2:])
+    return "\n".join([*lines, f"| target | | | {' | '.join(targets)} |"])
 
 
-def draw(rows, path):
-    """Draws PSNR against the mean score."""
+def draw(rows, names, path):
+    """Draws PSNR against the mean scores, one line for each critic."""
     plot = figure.Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = plot.subplots()
-    scores, psnrs = ([row["metrics"][name] for row in rows] for name in ("nima", "psnr"))
-    axes.plot(scores, psnrs, "-o", color=BLUE)
-    for row, score, psnr in zip(rows, scores, psnrs, strict=True):
-        text = f"{row['overrides'][GAMMA]:g}"
-        offset = {"xytext": (-4, -6), "textcoords": "offset points", "rotation": 35}
-        axes.annotate(text, (score, psnr), ha="right", va="top", fontsize=9, **offset)
-    for name, text, above in (("input_nima", "input", 0.0), ("target_nima", "target", 0.25)):
-        axes.axvline(rows[0]["metrics"][name], color=GREY, linestyle="--", linewidth=1)
-        axes.text(rows[0]["metrics"][name], min(psnrs) + above, f" {text}", color=GREY, va="bottom")
+    psnrs = [row["metrics"]["psnr"] for row in rows]
+    for number, (name, color) in enumerate(zip(names, COLORS)):
+        scores = [row["metrics"][name] for row in rows]
+        label = f"critic {number + 1}" + ("" if number else ", which is in the loss")
+        axes.plot(scores, psnrs, "-o", color=color, label=label)
+        for row, score, psnr in zip(rows, scores, psnrs, strict=True):
+            text = f"{row['overrides'][GAMMA]:g}"
+            offset = {"xytext": (-4, -6), "textcoords": "offset points", "rotation": 35}
+            axes.annotate(text, (score, psnr), ha="right", va="top", fontsize=9, **offset)
+        for kind, above in (("input", 0.0), ("target", 0.25)):
+            score, bottom = rows[0]["metrics"][f"{kind}_{name}"], min(psnrs) + above
+            axes.axvline(score, color=color, linestyle="--", linewidth=1)
+            axes.text(score, bottom, f" {kind}", color=GREY, va="bottom")
+    axes.legend()
     axes.set_xlabel("mean score by the critic, held-out photos")
     axes.set_ylabel("PSNR dB against the operator")
     axes.set_title("one point per gamma", fontsize=10, loc="left")
@@ -78,13 +124,16 @@ def show(sweep, rows, path):
     images.write(path, images.to_integer(sheet, 8), quality=75)
 
 
-def main(sweep):
+def main(sweep, name, *critics):
+    sweep = pathlib.Path(sweep)
     rows = read(sweep)
-    here = pathlib.Path(__file__)
-    draw(rows, here.with_suffix(".svg"))
-    show(sweep, rows, here.with_suffix(".jpg"))
-    print(table(rows))
+    add_scores(sweep, rows, critics)
+    columns = (*COLUMNS, *(f"nima_{number}" for number in range(len(critics))))
+    path = pathlib.Path(__file__).with_name(name)
+    draw(rows, columns[2:], path.with_suffix(".svg"))
+    show(sweep, rows, path.with_suffix(".jpg"))
+    print(table(rows, columns))
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(*sys.argv[1:])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bilateral_jax import color, models
+from bilateral_jax import color, inference, models
 from bilateral_jax.models import model
 
 
@@ -127,6 +127,24 @@ def test_he_initialisation_keeps_the_signal():
     assert spread["he"] > 10 * spread["published"]
     with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
         models.create("DPED", {"initial": "xavier"})
+    with pytest.raises(ValueError, match="border must be one of .*got 'mirror'"):
+        models.create("DPED", {"border": "mirror"})
+
+
+@pytest.mark.parametrize("border", ["zeros", "reflect"])
+def test_the_border_shows_only_where_zeros_lie_beyond(border):
+    """On columns that repeat the reflected image goes on as it is; in row tiles as in one."""
+    module = models.create("DPED", {"width": 3, "blocks": 1, "initial": "he", "border": border})
+    network = model.Model.init(module, jax.random.key(0))
+    rows = np.random.default_rng(0).random((37, 1, 3), np.float32)
+    out = inference.enhance(network, np.repeat(rows, 24, axis=1), tile_rows=8)
+    spread = np.abs(out - out[:, 12:13]).max()
+    assert spread < 1e-5 if border == "reflect" else spread > 1e-2
+    for shape in ((37, 24), (3, 2), (1, 1)):
+        image = np.random.default_rng(1).random((*shape, 3), np.float32)
+        whole = np.clip(jax.jit(network.apply)(image[None])[0], 0, 1)
+        tiled = inference.enhance(network, image, tile_rows=8)
+        np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
 def test_a_residual_generator_starts_as_the_identity_and_keeps_its_weights_apart():

@@ -72,7 +72,7 @@ class Linear(nn.Module):
       bias_init: bias.
       kernel_map: function from the kernel to the one that is used; None for itself.
       twice: of a network whose gradient is differentiated again, in reverse mode: the same values,
-        faster second derivatives (`twice_differentiable`).
+        faster second derivatives (`twice_differentiable`, whose `reverse_mode` does it for all).
     """
 
     features: int
@@ -110,7 +110,8 @@ class Linear(nn.Module):
         precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:
             return jnp.dot(x, kernel, precision=precision)
-        convolve = twice_differentiable.convolve if self.twice else twice_differentiable.plain
+        reverse = self.twice or twice_differentiable.in_reverse_mode()
+        convolve = twice_differentiable.convolve if reverse else twice_differentiable.plain
         geometry = (self.stride, self.padding, self.dilation, precision)
         return convolve(x, kernel, twice_differentiable.Geometry(*geometry))
 

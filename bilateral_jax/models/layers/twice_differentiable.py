@@ -1,18 +1,49 @@
-"""A convolution for networks whose gradient is differentiated again, as gradient penalties do.
+"""A convolution with derivatives of any order that are fast on a CPU, in reverse mode.
 
 A convolution is linear in the image and in the kernel, and so are its gradients in both. The
 derivatives of each of these three functions are the other two, so that a derivative of any order
-consists of the convolutions of an ordinary training step. JAX's own second derivatives arrange them
-in another way, for which XLA takes up to 15 times as long on a CPU.
+consists of the convolutions of an ordinary training step. JAX's own second derivatives, which a
+gradient penalty needs, arrange them in another way, for which XLA takes up to 15 times as long on a
+CPU.
 
-Derivatives are reverse mode: `jax.jvp` refuses these functions.
+On a CPU the gradients are convolutions of `[b, h, w, c]` with `[kh, kw, c, n]`, with transposes
+around them. JAX names other axes instead, which XLA rearranges for its fast convolution on a CPU
+only outside of control flow: within `lax.cond` or `lax.scan` a gradient takes three to twelve times
+as long (https://github.com/jax-ml/jax/issues/12868).
+
+Derivatives are reverse mode: `jax.jvp` refuses these functions. Critics always have them; within
+`reverse_mode`, as a training step is, every network has.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 from jax import lax
+
+_AXES = ("NHWC", "HWIO", "NHWC")
+_REVERSE_MODE = contextvars.ContextVar("reverse_mode", default=False)
+
+
+@contextlib.contextmanager
+def reverse_mode() -> Iterator[None]:
+    """Lets all networks that are traced within it use `convolve`.
+
+    For functions whose derivatives are taken in reverse mode only, such as a training step.
+    """
+    token = _REVERSE_MODE.set(True)
+    try:
+        yield
+    finally:
+        _REVERSE_MODE.reset(token)
+
+
+def in_reverse_mode() -> bool:
+    """Tells whether `reverse_mode` holds."""
+    return _REVERSE_MODE.get()
 
 
 class Geometry(NamedTuple):
@@ -49,15 +80,65 @@ def convolve(image, kernel, geometry):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _image_gradient(cotangent, kernel, image_shape, geometry):
     """The gradient of `<convolve(image, kernel), cotangent>` in the image."""
-    image = jax.ShapeDtypeStruct(image_shape, cotangent.dtype)
-    return jax.linear_transpose(lambda image: plain(image, kernel, geometry), image)(cotangent)[0]
+
+    def transposed(cotangent, kernel):
+        image = jax.ShapeDtypeStruct(image_shape, cotangent.dtype)
+        convolution = jax.linear_transpose(lambda image: plain(image, kernel, geometry), image)
+        return convolution(cotangent)[0]
+
+    def arranged(cotangent, kernel):
+        padding = []
+        for size, taps, rows, (before, _) in _sizes(image_shape, kernel.shape, cotangent, geometry):
+            first = taps - 1 - before
+            padding.append((first, size + taps - 1 - rows - first))
+        return lax.conv_general_dilated(
+            cotangent,
+            kernel[::-1, ::-1].swapaxes(2, 3),
+            (1, 1),
+            padding,
+            lhs_dilation=(geometry.stride,) * 2,
+            rhs_dilation=(geometry.dilation,) * 2,
+            dimension_numbers=_AXES,
+            precision=geometry.precision,
+        )
+
+    return lax.platform_dependent(cotangent, kernel, cpu=arranged, default=transposed)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _kernel_gradient(image, cotangent, kernel_shape, geometry):
     """The gradient of `<convolve(image, kernel), cotangent>` in the kernel."""
-    kernel = jax.ShapeDtypeStruct(kernel_shape, cotangent.dtype)
-    return jax.linear_transpose(lambda kernel: plain(image, kernel, geometry), kernel)(cotangent)[0]
+
+    def transposed(image, cotangent):
+        kernel = jax.ShapeDtypeStruct(kernel_shape, cotangent.dtype)
+        convolution = jax.linear_transpose(lambda kernel: plain(image, kernel, geometry), kernel)
+        return convolution(cotangent)[0]
+
+    def arranged(image, cotangent):
+        sizes = _sizes(image.shape, kernel_shape, cotangent, geometry)
+        gradient = lax.conv_general_dilated(
+            image.transpose(3, 1, 2, 0),
+            cotangent.transpose(1, 2, 0, 3),
+            (geometry.dilation,) * 2,
+            [(before, rows - size + taps - before - 1) for size, taps, rows, (before, _) in sizes],
+            rhs_dilation=(geometry.stride,) * 2,
+            dimension_numbers=_AXES,
+            precision=geometry.precision,
+        )
+        return gradient.transpose(1, 2, 0, 3)
+
+    return lax.platform_dependent(image, cotangent, cpu=arranged, default=transposed)
+
+
+def _sizes(image_shape, kernel_shape, cotangent, geometry):
+    """Of both axes: pixels, extent of the taps, of the dilated output, and the padding."""
+    sides = image_shape[1:3]
+    taps = [geometry.dilation * (side - 1) + 1 for side in kernel_shape[:2]]
+    padding = geometry.padding
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(sides, taps, (geometry.stride,) * 2, padding)
+    rows = [geometry.stride * (side - 1) + 1 for side in cotangent.shape[1:3]]
+    return zip(sides, taps, rows, padding, strict=True)
 
 
 # Of the sum of products `image * kernel * cotangent` each function is the gradient in one of the
@@ -128,6 +209,6 @@ def plain(image, kernel, geometry):
         (geometry.stride,) * 2,
         geometry.padding,
         rhs_dilation=(geometry.dilation,) * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        dimension_numbers=_AXES,
         precision=geometry.precision,
     )

@@ -26,6 +26,15 @@ _SMALL = {
     "batches.threads": 0,
 }
 _CRITIC = {"width": 1.0, "strides": (2,), "channels": (8,), "input_size": 16, "resize": "antialias"}
+_EFFICIENTNET = {
+    "kernels": (3, 5, 3),
+    "strides": (1, 2, 1),
+    "expansions": (1, 2, 2),
+    "channels": (4, 8, 8),
+    "stem": 4,
+    "blocks": (0, 2),
+    "input_size": 16,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,8 +48,11 @@ def quick_compilation():
 @pytest.fixture(scope="module")
 def critic(tmp_path_factory):
     """Folder of a critic with random weights."""
-    folder = tmp_path_factory.mktemp("critic") / "nima"
-    network = Model.init(models.create("NIMAMobileNet", _CRITIC), jax.random.key(7))
+    return _save_critic(tmp_path_factory.mktemp("critic") / "nima", "NIMAMobileNet", _CRITIC)
+
+
+def _save_critic(folder, name, fields):
+    network = Model.init(models.create(name, fields), jax.random.key(7))
     name, fields = models.describe(network.module)
     networks.save(
         folder,
@@ -126,6 +138,20 @@ def test_training_raises_the_score_of_the_frozen_critic(with_critic, plain):
     assert np.mean(with_critic_score) > np.mean(without)
     pairs = zip(_leaves(after), _leaves(plain[0]), strict=True)  # no critic in the state
     assert all(one.shape == two.shape for one, two in pairs)
+
+
+def test_a_nima_on_efficientnet_can_be_the_critic(tmp_path):
+    folder = _save_critic(tmp_path / "nima", "NIMAEfficientNet", _EFFICIENTNET)
+    paper = _build(folder, **{"loss.gamma": 0.5})
+    before = jax.tree.map(np.array, paper.frozen)
+    _, shown = _stepped(paper, [_batch(paper)] * 12)
+    jax.tree.map(np.testing.assert_array_equal, paper.frozen, before)
+    assert shown[-1]["loss"] < shown[0]["loss"] and shown[-1]["nima"] > shown[0]["nima"]
+
+    # The critic resizes 24 x 24 pixels to 16 x 16; where its units are saturated they have none.
+    gradient = jax.jit(jax.grad(lambda x: nima.mean_score(paper.frozen[0], x).sum()))
+    gradient = np.asarray(gradient(_batch(paper)["input"]))
+    assert np.isfinite(gradient).all() and np.mean(np.abs(gradient).max(axis=-1) > 0) > 0.9
 
 
 def test_gamma_0_is_the_plain_recipe(critic, plain):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from bilateral_jax.models.layers import twice_differentiable
+from bilateral_jax.models.layers import convolutions, twice_differentiable
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 HIGHEST = lax.Precision.HIGHEST
@@ -50,3 +50,41 @@ def test_derivatives_of_three_orders(stride, padding, dilation):
         scale = np.abs(other).max()
         assert scale > 1e-3
         np.testing.assert_allclose(one / scale, other / scale, atol=1e-4)
+
+
+def test_within_reverse_mode_every_network_has_these_derivatives():
+    layer, image = convolutions.Linear(2), jnp.ones((1, 4, 4, 1))
+    variables = layer.init(jax.random.key(0), image)
+
+    def apply(image):
+        return layer.apply(variables, image)
+
+    out, tangent = jax.jvp(apply, (image,), (image,))
+    with twice_differentiable.reverse_mode():
+        np.testing.assert_array_equal(apply(image), out)
+        with pytest.raises(TypeError, match="forward-mode autodiff .* custom_vjp"):
+            jax.jvp(apply, (image,), (image,))
+    np.testing.assert_array_equal(jax.jvp(apply, (image,), (image,))[1], tangent)
+
+
+def test_gradients_within_control_flow_keep_the_order_of_axes():
+    """On a CPU the fast convolution needs it; XLA reorders axes outside of control flow alone."""
+    geometry = twice_differentiable.Geometry(1, "SAME", 1, HIGHEST)
+    image, kernel = jnp.ones((1, 8, 8, 2)), jnp.ones((3, 3, 2, 2))
+
+    def gradient(convolve, flag):
+        def taken():
+            square = lambda *args: jnp.square(convolve(*args, geometry)).sum()  # noqa: E731
+            return jax.grad(square, (0, 1))(image, kernel)
+
+        return jax.lax.cond(flag, taken, lambda: (image, kernel))
+
+    for convolve, kept in (
+        (twice_differentiable.convolve, True),
+        (twice_differentiable.plain, False),
+    ):
+        function = jax.jit(lambda flag, convolve=convolve: gradient(convolve, flag))
+        text = function.lower(True).as_text(dialect="hlo")
+        axes = {line.split("dim_labels=")[1].split(",")[0] for line in text.splitlines()
+                if " convolution(" in line}  # fmt: skip
+        assert (axes == {"b01f_01io->b01f"}) == kept
