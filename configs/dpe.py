@@ -53,6 +53,7 @@ def get_config(mode="two_way"):
     config.penalty = ml_collections.ConfigDict()
     config.penalty.weight = 10.0  # at the start
     config.penalty.form = "one_sided"  # "two_sided" is WGAN-GP
+    config.penalty.where = "between"  # real and generated images; or at "real" ones
     config.penalty.adaptive = True
     config.penalty.options = ml_collections.ConfigDict()
     config.penalty.options.bound = 0.05

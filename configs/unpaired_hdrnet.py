@@ -19,7 +19,7 @@ CRITICS = {
         "name": "DPEDCritic",
         "channels": (48, 128, 192, 192, 128),
         "hidden": 1024,
-        "size": 128,  # as batches.crop
+        "size": 128,  # as batches.crop, divided by loss.critic_shrink
         "pooled": False,  # True: patches of any size
     },
 }
@@ -60,6 +60,7 @@ def get_config(critic="patch"):
     config.penalty = ml_collections.ConfigDict()
     config.penalty.weight = 10.0  # at the start; 0: no penalty
     config.penalty.form = "one_sided"  # "two_sided", "zero_centred": losses/gradient_penalties.py
+    config.penalty.where = "between"  # real and generated images; or at "real" ones
     config.penalty.adaptive = True
     config.penalty.options = ml_collections.ConfigDict()
     config.penalty.options.bound = 0.05

@@ -15,7 +15,7 @@ from bilateral_jax.models import inference_methods
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.ops import bilateral
 
-# Relative residual of a fit above which the picture would not be the network's: 100 times that at
+# Relative residual of a fit above which the image would not be the network's: 100 times that at
 # which the iterations stop by default.
 _LARGEST_RESIDUAL = 1e-2
 

@@ -64,7 +64,7 @@ def enhance(
         conditions; a condition is not finite; the image is not `[h, w, 3]` or has no pixels;
         `tile_rows` or `grid_side` is not a positive int; `strength` is not in [0, 1]; an image of
         integers for which the network gives NaN; a `grid_side` for a network that predicts a grid
-        itself.
+        itself, or with which no grid can be fitted to the network's result.
       MemoryError: the device has too little memory.
     """
     method = inference_methods.declared(model.module)

@@ -76,9 +76,7 @@ def critic_loss(scores, real, *, form="minimax") -> jax.Array:
     """
     _check_form(form)
     scores = _checked(scores)
-    real = jnp.asarray(real, bool)
-    if real.shape not in ((), scores.shape[:1]):
-        raise ValueError(f"real must be [b] = {scores.shape[:1]} or one bool, got {real.shape}")
+    real = _real(real, scores)
     if scores.ndim == 3:
         real = jnp.broadcast_to(real, scores.shape[:1])[:, None, None]
     if form in ("minimax", "non_saturating"):
@@ -104,6 +102,36 @@ def example_scores(scores) -> jax.Array:
       ValueError: scores of another shape.
     """
     return _patch_mean(_margin(_checked(scores)))
+
+
+def accuracy(scores, real, *, form="minimax") -> jax.Array:
+    """Whether a critic takes images for what they are.
+
+    Args:
+      scores: float `[b]`, `[b, 2]` or `[b, h, w]`.
+      real: bool or 0 and 1 `[b]`: which images are real; or one bool for all.
+      form: the form that the critic is trained with, one of `FORMS`. An image is taken for real
+        where its score (of patches their mean) is above the middle of what real and generated
+        images are to have: 1/2 in "least_squares", 0 in the others; in "wasserstein" the scores
+        have no middle, and 0 means nothing.
+
+    Returns:
+      float32 `[b]`, 1 or 0.
+
+    Raises:
+      ValueError: an unknown form, or shapes that do not fit.
+    """
+    _check_form(form)
+    scores = example_scores(scores)
+    taken = scores > (0.5 if form == "least_squares" else 0.0)
+    return (taken == _real(real, scores)).astype(jnp.float32)
+
+
+def _real(real, scores):
+    real = jnp.asarray(real, bool)
+    if real.shape not in ((), scores.shape[:1]):
+        raise ValueError(f"real must be [b] = {scores.shape[:1]} or one bool, got {real.shape}")
+    return real
 
 
 def _margin(scores):

@@ -221,9 +221,10 @@ class DPECritic(nn.Module):
 
     Attributes:
       width: channels of the first layer; the widest have 8 times as many.
-      size: side of the square photos, a multiple of 32 from 64.
-      pooled: average over positions in place of the convolution over all of them: photos of any
-        multiple of 32, and fewer parameters.
+      size: side of the square photos, a multiple of 32; from 64 where a norm is last.
+      pooled: average over positions in place of the convolution over all of them, without the norm
+        before it: photos of any multiple of 32, and fewer parameters. (The mean of an instance
+        norm's output is its shift, whatever the photo.)
       norm: "instance"; or "none", with He initialisation, so that the signal lasts: instance norm
         hides the brightness and contrast of a whole photo.
     """
@@ -238,7 +239,8 @@ class DPECritic(nn.Module):
         _check_multiple(self.size, _CRITIC_STRIDE)
         if self.norm not in _CRITIC_NORMS:
             raise ValueError(f"norm must be one of {_CRITIC_NORMS}, got {self.norm!r}")
-        if self.norm == "instance" and self.size < 2 * _CRITIC_STRIDE:
+        normed = self.norm == "instance" and not self.pooled
+        if normed and self.size < 2 * _CRITIC_STRIDE:
             raise ValueError(
                 f"size must be at least {2 * _CRITIC_STRIDE}, got {self.size}: of smaller photos "
                 "one position is left after the strides, where instance norm gives 0"
@@ -264,14 +266,15 @@ class DPECritic(nn.Module):
             "kernel_init": _INIT if self.norm == "instance" else convolutions.truncated_normal(2.0),
             "twice": True,
         }
-        x = image
-        for i, factor in enumerate((1, 2, 4, 8, 8, 8)):
+        x, factors = image, (1, 2, 4, 8, 8, 8)
+        for i, factor in enumerate(factors):
             kernel, stride = (5, 2) if i else (3, 1)
             conv = MirroredConvolution(
                 factor * self.width, kernel, stride, **options, name=f"conv_{i}"
             )
             x = convolutions.leaky_relu(conv(x))
-            if self.norm == "instance":
+            averaged = self.pooled and i == len(factors) - 1
+            if self.norm == "instance" and not averaged:
                 x = norms.InstanceNorm(1e-5, name=f"norm_{i}")(x, norms.moments(x))
         side = 1 if self.pooled else self.size // _CRITIC_STRIDE
         last = convolutions.Linear(1, side, padding="VALID", activate=False, **options, name="last")

@@ -172,10 +172,11 @@ class DPEDCritic(nn.Module):
                 f"image must have {self.input_channels} channels (input_channels), got shape "
                 f"{tuple(image.shape)}; color.gray makes one channel of three"
             )
-        if max(image.shape[1:3]) <= 16:
+        strides = 8 if self.pooled else 16  # before the last norm
+        if self.norm == "instance" and max(image.shape[1:3]) <= strides:
             raise ValueError(
                 f"patches of {image.shape[1]} x {image.shape[2]} pixels have one position left "
-                "after the strides, where instance norm gives 0; one side must exceed 16"
+                f"after the strides, where instance norm gives 0; one side must exceed {strides}"
             )
         if not self.pooled and image.shape[1:3] != (self.size, self.size):
             raise ValueError(

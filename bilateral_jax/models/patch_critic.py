@@ -1,7 +1,7 @@
 """PatchGAN: a critic that scores overlapping patches of an image, 70 x 70 pixels as published.
 
-It is fully convolutional, so it takes images of any size and judges no more of them at once than a
-patch; its map of scores is averaged by the losses.
+It is fully convolutional, so it takes images of any size, and a score depends on one patch (with
+instance norm also on the moments of the whole image); its map of scores is averaged by the losses.
 
 References: Isola, Zhu, Zhou and Efros 2017, "Image-to-image translation with conditional
 adversarial networks", section 3.2.2; Zhu, Park, Isola and Efros 2017, "Unpaired image-to-image

@@ -1,11 +1,11 @@
-"""The weight of a critic's gradient penalty, adapted to how much the penalty is exceeded (A-WGAN).
+"""The weight of a critic's gradient penalty, adapted to the size of the penalty (A-WGAN).
 
 The weight is doubled when the running average of the penalty is above a bound. Then the average
 starts again at 0, and the weight stays as it is for a number of the critic's updates.
 
 Reference: Chen, Wang, Kao and Chuang 2018, "Deep Photo Enhancer: unpaired learning for image
 enhancement from photographs with GANs", section 4 and the published code, whose numbers are the
-defaults here. The code never lowers the weight; that the method may, is stated beside it.
+defaults here. The code never lowers the weight; its README says that the method may.
 """
 
 import dataclasses

@@ -33,7 +33,15 @@ def create(size, shape, *, dtype=jnp.float32):
       size: number of images it holds.
       shape: `(h, w, c)` of an image.
       dtype: of the images.
+
+    Returns:
+      An `ImagePool`.
+
+    Raises:
+      ValueError: a size that is not a positive int.
     """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size must be a positive int, got {size!r}")
     return ImagePool(jnp.zeros((size, *shape), dtype), jnp.int32(0))
 
 
@@ -52,7 +60,17 @@ def exchange(key, pool, images, *, probability=0.5):
 
     Returns:
       `(pool, images [b, h, w, c])`.
+
+    Raises:
+      ValueError: images of another shape than those of the pool, or a probability outside [0, 1].
     """
+    if images.shape[1:] != pool.images.shape[1:]:
+        raise ValueError(
+            f"images must have the shape of those in the pool, {pool.images.shape[1:]}, got "
+            f"{images.shape[1:]}"
+        )
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability must be in [0, 1], got {probability!r}")
     batch = parallel.gather(images).astype(pool.images.dtype)
 
     def one(pool, item):

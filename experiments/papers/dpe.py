@@ -20,7 +20,6 @@ critics give real images the higher score.
 
 import dataclasses
 import functools
-import logging
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +33,6 @@ from bilateral_jax.training import step
 from experiments import experiment
 from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
-
-_LOG = logging.getLogger(__name__)
 
 MODES = ("supervised", "one_way", "two_way")
 
@@ -105,14 +102,14 @@ def _adversarial(
       optimizer: as for `build`.
       critic_optimizer: the critics'.
       schedule: as for `build`; for both optimisers, each over its own updates.
-      n_critic: the generators are updated every so many steps.
+      n_critic: steps of the critics for one of the generators.
       average_decay: as for `build`.
       accumulate: as for `build`.
 
     Returns:
       An `Experiment`.
     """
-    generators_and_critics.check_n_critic(n_critic, steps)
+    updates = generators_and_critics.count_updates(steps, n_critic=n_critic)
     modules = {
         "generators": dict.fromkeys(("G", "F") if two_way else ("G",), module),
         "critics": dict.fromkeys(
@@ -121,10 +118,8 @@ def _adversarial(
     }
     networks = modules["generators"] | modules["critics"]
     rules = {
-        "generators": hdrnet.make_optimizer(
-            steps=max(steps // n_critic, 1), schedule=schedule, **optimizer
-        ),
-        "critics": hdrnet.make_optimizer(steps=steps, schedule=schedule, **critic_optimizer),
+        group: hdrnet.make_optimizer(steps=updates[group], schedule=schedule, **options)
+        for group, options in (("generators", optimizer), ("critics", critic_optimizer))
     }
     penalty = generators_and_critics.CriticPenalty(**penalty)
     losses = _Losses(**loss, critics=tuple(modules["critics"]), penalty=penalty)

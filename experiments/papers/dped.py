@@ -222,9 +222,8 @@ def _critic_loss(losses, batch):
         if losses.gradient_penalty:
             penalty = gradient_penalties.penalty(score, batch["target"], form="zero_centred")
             value = value + losses.gradient_penalty * penalty
-        right = (adversarial.example_scores(scores) > 0) == real
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
-        metrics = {"accuracy": mean(right.astype(jnp.float32))}
+        metrics = {"accuracy": mean(adversarial.accuracy(scores, real, form=losses.adversarial))}
         return examples * mean(value), ({}, metrics)
 
     return loss

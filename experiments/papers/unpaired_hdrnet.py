@@ -10,7 +10,8 @@ The critics are a PatchGAN that sees the photo, or DPED's two critics, of which 
 colours and the other grey. The generators are the networks of `experiments/papers/hdrnet.py`, so
 that a photo of any size is enhanced by a grid. The losses, the adaptive gradient penalty and the
 order of the updates, critics first, are those of Deep Photo Enhancer, with a bilateral grid in
-place of its network; nothing of this combination was published.
+place of its network; nothing of this combination was published. Unlike there, the critics, too,
+see images that generators with batch norm render by the statistics of the batch.
 
 References: Gharbi et al. 2017, "Deep bilateral learning for real-time image enhancement"; Chen,
 Wang, Kao and Chuang 2018, "Deep Photo Enhancer: unpaired learning for image enhancement from
@@ -54,7 +55,7 @@ def build(
       critic_optimizer: the critics'.
       schedule: options of `schedules.learning_rate` but for the peak and the steps; for both, each
         over its own updates.
-      n_critic: the generators are updated in every so many steps.
+      n_critic: steps of the critics for one of the generators.
       average_decay: of the moving average of the generators' weights, see `step.gradient_step`.
       accumulate: micro-batches per step, see there.
 
@@ -67,7 +68,7 @@ def build(
     """
     if mode not in MODES:
         raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
-    generators_and_critics.check_n_critic(n_critic, steps)
+    updates = generators_and_critics.count_updates(steps, n_critic=n_critic)
     generator = hdrnet.create(**model)
     names = {"one_way": {"G": "DY"}, "two_way": {"G": "DY", "F": "DX"}}[mode]
     modules = {
@@ -76,11 +77,8 @@ def build(
     }
     networks = modules["generators"] | modules["critics"]
     rules = {
-        group: hdrnet.make_optimizer(steps=updates, schedule=schedule, **options)
-        for group, updates, options in (
-            ("generators", max(steps // n_critic, 1), optimizer),
-            ("critics", steps, critic_optimizer),
-        )
+        group: hdrnet.make_optimizer(steps=updates[group], schedule=schedule, **options)
+        for group, options in (("generators", optimizer), ("critics", critic_optimizer))
     }
     penalty = generators_and_critics.CriticPenalty(**penalty)
     losses = _Losses(**loss, critics=tuple(modules["critics"]), penalty=penalty)
@@ -117,15 +115,8 @@ def _critics(names, *, name, **fields):
         raise ValueError(f"critic.name must be one of {CRITICS}, got {name!r}")
     if name == "PatchCritic":
         return {each: models.create(name, fields) for each in names}
-    seen = {
-        "color": {"size": fields["size"] - blurred.CROPPED, "input_channels": 3},
-        "texture": {"input_channels": 1},
-    }
-    return {
-        f"{each}_{view}": models.create(name, {**fields, **own, "logits": 1})
-        for each in names
-        for view, own in seen.items()
-    }
+    views = generators_and_critics.dped_critics({"logits": 1, **fields}, crop=True)
+    return {f"{each}_{view}": module for each in names for view, module in views.items()}
 
 
 def _check(batch, mode):

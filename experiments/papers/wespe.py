@@ -52,7 +52,7 @@ def build(
       steps: length of the training, for the schedule.
       model: fields of G, `models.dped.DPED`.
       inverse: fields of F, of the same class.
-      critic: fields of both critics, `models.dped.DPEDCritic`, but for their input channels.
+      critic: fields of both critics, see `generators_and_critics.dped_critics`.
       loss: options of `_Losses`, and `features`: the network whose features `content` compares,
         see `feature_network.read`.
       optimizer: name and options of the optimiser of G and F, see `schedules.optimizer`.
@@ -74,16 +74,13 @@ def build(
       ValueError: a field or a value that nothing takes, a network without features, or no term
         that ties F(G(x)) to x.
     """
-    generators_and_critics.check_n_critic(n_critic, steps)
+    updates = generators_and_critics.count_updates(steps, n_critic=n_critic)
     modules = _modules(model, inverse, critic, crop=loss["crop_blur"])
     networks = modules["generators"] | modules["critics"]
     enhancer = networks["G"]
     rules = {
-        group: hdrnet.make_optimizer(steps=updates, schedule=schedule, **options)
-        for group, updates, options in (
-            ("generators", max(steps // n_critic, 1), optimizer),
-            ("critics", steps, critic_optimizer),
-        )
+        group: hdrnet.make_optimizer(steps=updates[group], schedule=schedule, **options)
+        for group, options in (("generators", optimizer), ("critics", critic_optimizer))
     }
     losses, frozen = _losses(**loss)
     watch = watchdog_lib.Watchdog(**watchdog)
@@ -162,8 +159,8 @@ class _Losses:
       crop_blur: leave out the border of the blurred images, which depends on what lies beyond.
       adversarial: form of color, texture and the critics' loss, see `adversarial.FORMS`.
       adversarial_reduce: "mean", or "sum" of color and texture over the batch of all devices.
-      gradient_penalty: weight of the zero-centred penalty (`gradient_penalties`) at y in the loss
-        of each critic.
+      gradient_penalty: weight of the zero-centred penalty (`gradient_penalties`) in the loss of
+        each critic, at what it sees of y.
       layers: names of the layers of content; None for those of the network.
     """
 
@@ -222,9 +219,9 @@ class _Losses:
             if self.gradient_penalty:
                 penalty = gradient_penalties.penalty(critic, real, form="zero_centred")
                 total += self.gradient_penalty * penalty
-            for_real, for_generated = map(adversarial.example_scores, scores)
-            right = ((for_real > 0).astype(jnp.float32) + (for_generated < 0)) / 2
-            metrics[f"{name.removesuffix('_critic')}_accuracy"] = mean(right)
+            right = functools.partial(adversarial.accuracy, form=self.adversarial)
+            accuracy = (right(scores[0], True) + right(scores[1], False)) / 2
+            metrics[f"{name.removesuffix('_critic')}_accuracy"] = mean(accuracy)
         return mean(total), ({}, metrics)
 
     def of_generators(self, batch, current, frozen):
@@ -297,13 +294,9 @@ def _losses(*, features=None, layers=None, **options):
 
 
 def _modules(model, inverse, critic, *, crop):
-    """Makes the four networks by group; the critic of cropped blurs is a smaller one."""
-    fields = dict(critic)
-    cropped = fields | {"size": fields["size"] - (blurred.CROPPED if crop else 0)}
+    """Makes the four networks by group."""
+    critics = generators_and_critics.dped_critics(critic, crop=crop)
     return {
         "generators": {"G": models.create("DPED", model), "F": models.create("DPED", inverse)},
-        "critics": {
-            "color_critic": models.create("DPEDCritic", {**cropped, "input_channels": 3}),
-            "texture_critic": models.create("DPEDCritic", {**fields, "input_channels": 1}),
-        },
+        "critics": {f"{name}_critic": module for name, module in critics.items()},
     }

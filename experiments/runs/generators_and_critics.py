@@ -5,11 +5,13 @@ Their states have two groups, "generators" and "critics". The losses are each pa
 
 import dataclasses
 import functools
+import inspect
 import logging
 
 import jax
 
-from bilateral_jax.losses import gradient_penalties
+from bilateral_jax import models
+from bilateral_jax.losses import blurred, gradient_penalties
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import adaptive_penalty, distributed, parallel, state, step
@@ -46,12 +48,42 @@ def init(key, modules, rules, *, extra):
     return state.create(state_key, groups, extra=extra)
 
 
-def check_n_critic(n_critic, steps) -> None:
-    """Checks how many steps of the critics there are for one of the generators.
+def dped_critics(fields, *, crop) -> dict:
+    """Makes DPED's two critics, of which one sees blurred colours and the other grey.
 
     Args:
-      n_critic: that number.
+      fields: of both, `models.dped.DPEDCritic`; `size` is that of the images before the blur.
+      crop: whether the border of the blurred images is left out, see `blurred.blur_image`; their
+        critic is then for smaller patches.
+
+    Returns:
+      `{"color": module, "texture": module}`.
+
+    Raises:
+      TypeError: a field that nothing takes.
+      ValueError: `input_channels`, which follow from what each sees, or a value that nothing takes.
+    """
+    if "input_channels" in fields:
+        raise ValueError(
+            "critic.input_channels cannot be set: one critic sees 3 channels, the other grey"
+        )
+    critic = models.create("DPEDCritic", fields)
+    size = critic.size - (blurred.CROPPED if crop else 0)
+    return {
+        "color": critic.clone(size=size, input_channels=3),
+        "texture": critic.clone(input_channels=1),
+    }
+
+
+def count_updates(steps, *, n_critic) -> dict[str, int]:
+    """Counts the updates of both groups in a training, over which their learning rates go.
+
+    Args:
       steps: length of the training; a warning is logged if no generator would be trained.
+      n_critic: steps of the critics for one of the generators.
+
+    Returns:
+      `{group: updates}`, at least 1 each.
 
     Raises:
       ValueError: `n_critic` is not a positive int.
@@ -60,6 +92,7 @@ def check_n_critic(n_critic, steps) -> None:
         raise ValueError(f"n_critic must be a positive int, got {n_critic!r}")
     if n_critic > steps and distributed.is_first():
         _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
+    return {"generators": max(steps // n_critic, 1), "critics": steps}
 
 
 def penalised_update(losses, networks, rules, *, n_critic, average_decay, accumulate):
@@ -118,7 +151,7 @@ def every_nth(n_critic, current, generators):
     """Takes the generators' step in every `n_critic`-th step; without a condition if that is 1.
 
     Args:
-      n_critic: see `check_n_critic`.
+      n_critic: see `count_updates`.
       current: a `TrainState`.
       generators: `state -> (state, metrics)`.
 
@@ -145,30 +178,39 @@ def random_fractions(current, count, critics):
 
 @dataclasses.dataclass(frozen=True)
 class CriticPenalty:
-    """The penalty of every critic's gradient between real and generated images.
+    """The penalty of every critic's gradient, between real and generated images or at real ones.
 
     Attributes:
       weight: of the penalty in the critics' loss, at the start; 0: no penalty.
       form: one of `gradient_penalties.FORMS`.
+      where: "between" real and generated images, or at "real" ones.
       adaptive: whether each critic's weight is adapted, see `adaptive_penalty.update`.
       options: of that: `bound`, `decay`, `factor`, `cooldown`, `lower_bound`.
 
     Raises:
-      ValueError: a negative weight, or another form.
+      TypeError: an option that `adaptive_penalty.update` does not take.
+      ValueError: a negative weight, another form or another place.
     """
 
     weight: float
     form: str
+    where: str
     adaptive: bool
     options: dict
 
     def __post_init__(self):
+        if self.where not in ("between", "real"):
+            raise ValueError(f'penalty.where must be "between" or "real", got {self.where!r}')
         if self.weight < 0:
             raise ValueError(f"penalty.weight must be at least 0, got {self.weight}")
         if self.form not in gradient_penalties.FORMS:
             raise ValueError(
                 f"penalty.form must be one of {gradient_penalties.FORMS}, got {self.form!r}"
             )
+        try:
+            inspect.signature(adaptive_penalty.update).bind(None, None, **self.options)
+        except TypeError as error:
+            raise TypeError(f"penalty.options: {error}") from None
 
     def start(self, critics):
         """Makes the weights before the first step: `{critic: AdaptivePenalty}`, empty without.
@@ -187,13 +229,14 @@ class CriticPenalty:
           critic: `images -> scores`.
           real: float `[b, h, w, c]`.
           generated: the same.
-          fraction: float `[b]`, see `gradient_penalties.interpolate`.
+          fraction: float `[b]`, see `gradient_penalties.interpolate`; not used at real images.
 
         Returns:
           float32 `[b]`.
         """
-        between = gradient_penalties.interpolate(real, generated, fraction)
-        return gradient_penalties.penalty(critic, between, form=self.form)
+        if self.where == "between":
+            real = gradient_penalties.interpolate(real, generated, fraction)
+        return gradient_penalties.penalty(critic, real, form=self.form)
 
     def update(self, penalties, metrics):
         """Makes the weights of the next step.

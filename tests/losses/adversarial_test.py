@@ -74,6 +74,21 @@ def test_two_logits_are_one_score(form):
         np.testing.assert_allclose(gradient.sum(1), 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["score", "logits", "map"])
+@pytest.mark.parametrize("form", adversarial.FORMS)
+def test_accuracy_is_measured_between_what_the_scores_are_to_be(form, kind):
+    middle = 0.5 if form == "least_squares" else 0.0
+    scores = middle + np.float32([0.1, 0.1, -0.1, -0.1])
+    if kind == "map":  # their mean counts
+        scores = scores[:, None, None] + np.float32([[-3, 3]])
+    if kind == "logits":
+        scores = np.stack([scores + 2, np.full(4, 2, np.float32)], -1)
+    found = adversarial.accuracy(scores, [True, False, True, False], form=form)
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, [1, 0, 0, 1])
+    np.testing.assert_array_equal(adversarial.accuracy(scores, True, form=form), [1, 1, 0, 0])
+
+
 def test_probabilities_of_logits_are_clipped_to_1e_10():
     """Below that the published code has no gradient either; scores keep theirs."""
     logits = jnp.array([[100.0, -100.0]])
@@ -109,6 +124,7 @@ def test_scores_of_another_shape_are_named(shape):
         adversarial.generator_loss,
         adversarial.example_scores,
         lambda scores: adversarial.critic_loss(scores, True),
+        lambda scores: adversarial.accuracy(scores, True),
     )
     for call in calls:
         with pytest.raises(ValueError, match=message):
@@ -123,3 +139,7 @@ def test_errors_name_the_argument():
         adversarial.critic_loss(scores, True, form=None)
     with pytest.raises(ValueError, match=r"real must be \[b\] = \(4,\) or one bool, got \(4, 2\)"):
         adversarial.critic_loss(scores, scores > 0)
+    with pytest.raises(ValueError, match=r"real must be \[b\] = \(4,\) or one bool, got \(3,\)"):
+        adversarial.accuracy(scores, [True] * 3)
+    with pytest.raises(ValueError, match="form must be one of .*got 'wgan'"):
+        adversarial.accuracy(scores, True, form="wgan")

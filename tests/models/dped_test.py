@@ -85,8 +85,12 @@ def test_patches_of_another_size_need_pooling():
     with pytest.raises(ValueError, match="patches of 30 x 30 pixels, got 18 x 20; pooled=True"):
         random_critic(size=30).apply(patches)
     assert random_critic(size=30, pooled=True).apply(jnp.asarray(patches)).shape == (1, 2)
-    with pytest.raises(ValueError, match="16 x 16 pixels have one position left"):
-        random_critic(size=30, pooled=True).apply(patches[:, :16, :16])
+    for size, pooled in ((16, False), (8, True)):
+        critic, small = random_critic(size=size + 1, pooled=pooled), patches[:, :size, :size]
+        with pytest.raises(ValueError, match=f"{size} x {size} .* one side must exceed {size}"):
+            critic.apply(small)
+    one_pixel = random_critic(size=1, norm="none").apply(jnp.ones((1, 1, 1, 1)))
+    assert one_pixel.shape == (1, 2) and np.any(one_pixel)
     with pytest.raises(ValueError, match="channels must be five numbers"):
         models.create("DPEDCritic", {"channels": [1, 2]})
 

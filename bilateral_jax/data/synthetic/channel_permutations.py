@@ -1,4 +1,4 @@
-"""Photos with their color channels in each of the six orders.
+"""Photos with their colour channels in each of the six orders.
 
 A few photos have colours of their own: leaves that are dark and green, skies that are bright and
 blue. In all six orders together no hue is more frequent than another, neither in the shadows nor in

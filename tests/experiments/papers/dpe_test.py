@@ -74,7 +74,6 @@ def step(mode, devices, **changes):
         np.asarray, {n: (x.params, x.batch_stats) for n, x in state.networks.items()}
     )
     state = parallel.replicate(state, devices=devices)
-    state = parallel.replicate(state, devices=devices)
     state, metrics = parallel.update(paper.update, devices=devices)(state, rows)
     assert not parallel.unsynchronised_leaves(state)
     metrics = {name: float(getattr(value, "value", value)) for name, value in metrics.items()}

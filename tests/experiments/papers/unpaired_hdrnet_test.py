@@ -227,7 +227,7 @@ def test_the_penalty_is_that_of_the_gradient():
     """Of a critic `slope * sum(image)` the gradient's norm is slope * sqrt(pixels)."""
     images = np.random.default_rng(0).random((2, 2, 4, 4, 3), np.float32)
     for form, weight in (("one_sided", 3.0), ("two_sided", 0.0)):
-        penalty = generators_and_critics.CriticPenalty(weight, form, True, {})
+        penalty = generators_and_critics.CriticPenalty(weight, form, "between", True, {})
         slopes = {0.01: 0.0 if form == "one_sided" else (1 - 0.01 * 48**0.5) ** 2}
         slopes[1.0] = 48**0.5 - 1 if form == "one_sided" else (48**0.5 - 1) ** 2
         for slope, expected in slopes.items():
@@ -235,7 +235,7 @@ def test_the_penalty_is_that_of_the_gradient():
             found = penalty.at(critic, *images, jnp.float32([0.2, 0.7]))
             np.testing.assert_allclose(found, [expected] * 2, rtol=1e-4, atol=1e-6)
         assert set(penalty.start(("DY",))) == ({"DY"} if weight else set())
-    fixed = generators_and_critics.CriticPenalty(1.0, "one_sided", False, {})
+    fixed = generators_and_critics.CriticPenalty(1.0, "one_sided", "between", False, {})
     assert fixed.update({"DY": "unchanged"}, {}) == {"DY": "unchanged"}
 
 

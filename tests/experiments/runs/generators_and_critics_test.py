@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from bilateral_jax.training import parallel
+from configs import dpe, unpaired_hdrnet, wespe
+from experiments import experiment
+from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
 
 OPTIONS = {"bound": 0.05, "decay": 0.5, "factor": 2.0, "cooldown": 3, "lower_bound": None}
 
 
 def made(**changes):
-    fields = {"weight": 10.0, "form": "one_sided", "adaptive": True, "options": OPTIONS}
+    fields = {"weight": 10.0, "form": "one_sided", "where": "between", "adaptive": True}
+    fields["options"] = OPTIONS
     return generators_and_critics.CriticPenalty(**fields | changes)
 
 
@@ -39,9 +43,51 @@ def test_a_linear_critic_is_penalised_above_a_slope_of_1():
         np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
+def test_the_penalty_is_measured_where_it_says():
+    """Of a critic `x^2 / 2` the gradient is x: the value tells where it was measured."""
+    critic = lambda x: jnp.square(x[:, 0, 0, 0]) / 2  # noqa: E731
+    real, generated = (jnp.full((1, 1, 1, 1), value) for value in (3.0, 5.0))
+    for where, slope in {"between": 3.5 + 1, "real": 3.0}.items():
+        for form, expected in {"zero_centred": slope**2, "one_sided": slope - 1}.items():
+            value = made(form=form, where=where).at(critic, real, generated, jnp.array([0.25]))
+            np.testing.assert_allclose(value, expected, rtol=1e-6, err_msg=f"{form} {where}")
+    with pytest.raises(ValueError, match="penalty.where must be .*, got 'fake'"):
+        made(where="fake")
+
+
+@pytest.mark.parametrize(("crop", "size"), [(True, 20), (False, 40)])
+def test_dpeds_critics_see_colours_and_grey(crop, size):
+    fields = {"size": 40, "hidden": 4, "logits": 1}
+    critics = generators_and_critics.dped_critics(fields, crop=crop)
+    expected = {"color": (3, size), "texture": (1, 40)}
+    assert {n: (each.input_channels, each.size) for n, each in critics.items()} == expected
+    assert all(each.hidden == 4 and each.logits == 1 for each in critics.values())
+    with pytest.raises(ValueError, match="critic.input_channels cannot be set"):
+        generators_and_critics.dped_critics({**fields, "input_channels": 3}, crop=crop)
+
+
 def test_without_a_weight_there_is_no_penalty():
     assert made(weight=0.0).start(("DX",)) == {}
     with pytest.raises(ValueError, match="penalty.weight must be at least 0, got -1"):
         made(weight=-1)
     with pytest.raises(ValueError, match="penalty.form must be one of .*, got 'linear'"):
         made(form="linear")
+    with pytest.raises(TypeError, match="penalty.options: .*unexpected keyword argument 'bond'"):
+        made(options={"bond": 0.05})
+
+
+@pytest.mark.parametrize("paper", [dpe, unpaired_hdrnet, wespe])
+def test_learning_rates_go_over_the_updates_of_their_own_group(paper, monkeypatch):
+    config, found, real = paper.get_config(), {}, hdrnet.make_optimizer
+
+    def make(*, steps, learning_rate, **options):
+        found[learning_rate] = steps
+        return real(steps=steps, learning_rate=learning_rate, **options)
+
+    monkeypatch.setattr(hdrnet, "make_optimizer", make)
+    config.steps, config.n_critic = 11, 4
+    config.optimizer.learning_rate, config.critic_optimizer.learning_rate = 0.25, 0.5
+    if paper is wespe:
+        config.loss.content, config.loss.cycle_mse = 0.0, 1.0
+    experiment.build(config.to_dict())
+    assert found == {0.25: 2, 0.5: 11}  # the generators move in steps 4 and 8
