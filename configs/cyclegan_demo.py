@@ -12,24 +12,24 @@ from configs import cyclegan, unpaired_photos
 
 def get_config(photos=None):
     config = cyclegan.get_config()
-    config.steps = 600
+    config.steps = 800
     config.model.width = 12
     config.model.blocks = 3
     config.critic.width = 16
     config.critic.strided = 2
     config.pool.crop = 64
-    for section in (config.optimizer, config.critic_optimizer):
-        section.learning_rate = 1e-3
+    config.optimizer.learning_rate = 1e-3
+    config.critic_optimizer.learning_rate = 4e-4
     config.average_decay = 0.98
 
-    made = unpaired_photos.sections(photos)
+    made = unpaired_photos.sections(photos, long_side=144)  # a crop shows a third of a photo
     with config.unlocked():
         config.data.train, config.data.heldout = made["train"], made["heldout"]
-    config.batches.batch_size = 4
+    config.batches.batch_size = 2
     config.batches.crop = 64
 
     config.run.log_every = 10
     config.run.evaluate_every = 200
     config.run.sheet_photos = 3
-    config.run.checkpoint_every = 100
+    config.run.checkpoint_every = 200
     return config
