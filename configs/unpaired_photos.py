@@ -26,9 +26,9 @@ OPEN_PHOTOS = (
     "aitzgorri", "friends", "picosdeeuropa", "picture_0b",
     "picture_1a", "seeding", "sunset", "wine",
 )  # fmt: skip
-# Seed of their halves. Of the seeds below 200 it is the one whose halves, before they are made dull,
-# differ least in the mean and the covariance of the colours: with a dozen photos on a side they can
-# differ as much as dull photos do from others.
+# Seed of their halves. Of the seeds below 200 it is the one whose halves, before they are made
+# dull, differ least in the mean and the covariance of the colours: with a dozen photos on a side
+# they can differ as much as dull photos do from others.
 OPEN_PHOTOS_HALVES = 38
 LONG_SIDE = 600
 _NAMED = "open_photos:"
