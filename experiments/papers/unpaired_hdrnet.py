@@ -117,8 +117,9 @@ def _critics(names, *, name, **fields):
         raise ValueError(f"critic.name must be one of {CRITICS}, got {name!r}")
     if name == "PatchCritic":
         return {each: models.create(name, fields) for each in names}
+    size = generators_and_critics.cropped_size(models.create(name, fields).size)
     seen = {
-        "color": {"size": fields["size"] - blurred.CROPPED, "input_channels": 3},
+        "color": {"size": size, "input_channels": 3},
         "texture": {"input_channels": 1},
     }
     return {
@@ -168,6 +169,9 @@ class _Losses:
     chroma_shrink: int
     critics: tuple[str, ...]
     penalty: generators_and_critics.CriticPenalty
+
+    def __post_init__(self):
+        generators_and_critics.check_loss(self)
 
     def seen(self, critic, image):
         """What a critic sees of images `[b, h, w, 3]`."""

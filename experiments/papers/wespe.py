@@ -127,7 +127,7 @@ def build(
     return experiment.Experiment(
         init=init,
         update=update,
-        evaluate=functools.partial(patches.evaluate, network, size=critic["size"]),
+        evaluate=functools.partial(patches.evaluate, network, size=networks["texture_critic"].size),
         networks=networks,
         enhance=enhance,
         frozen=frozen,
@@ -187,6 +187,7 @@ class _Losses:
     layers: tuple[str, ...] | None = None
 
     def __post_init__(self):
+        generators_and_critics.check_loss(self, form="adversarial")
         if self.adversarial_reduce not in ("mean", "sum"):
             raise ValueError(
                 f'adversarial_reduce must be "mean" or "sum", got {self.adversarial_reduce!r}'
@@ -299,7 +300,8 @@ def _losses(*, features=None, layers=None, **options):
 def _modules(model, inverse, critic, *, crop):
     """Makes the four networks by group; the critic of cropped blurs is a smaller one."""
     fields = dict(critic)
-    cropped = fields | {"size": fields["size"] - (blurred.CROPPED if crop else 0)}
+    size = models.create("DPEDCritic", fields).size
+    cropped = fields | {"size": generators_and_critics.cropped_size(size) if crop else size}
     return {
         "generators": {"G": models.create("DPED", model), "F": models.create("DPED", inverse)},
         "critics": {

@@ -9,7 +9,7 @@ import logging
 
 import jax
 
-from bilateral_jax.losses import gradient_penalties
+from bilateral_jax.losses import adversarial, blurred, gradient_penalties
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import adaptive_penalty, distributed, parallel, state, step
@@ -60,6 +60,47 @@ def check_n_critic(n_critic, steps) -> None:
         raise ValueError(f"n_critic must be a positive int, got {n_critic!r}")
     if n_critic > steps and distributed.is_first():
         _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
+
+
+def check_loss(losses, *, form="form") -> None:
+    """Checks the options of a loss that no weight are, before a training begins.
+
+    Args:
+      losses: with the attribute `form`, and maybe `chroma_shrink`, `critic_shrink` and `blur`.
+      form: name of the attribute with the form of the adversarial losses.
+
+    Raises:
+      ValueError: one has a value that nothing takes; the message names it.
+    """
+    value = getattr(losses, form)
+    if value not in adversarial.FORMS:
+        raise ValueError(f"loss.{form} must be one of {adversarial.FORMS}, got {value!r}")
+    for name in ("chroma_shrink", "critic_shrink"):
+        shrink = getattr(losses, name, 1)
+        if type(shrink) is not int or shrink < 1:
+            raise ValueError(f"loss.{name} must be a positive int, got {shrink!r}")
+    if hasattr(losses, "blur"):
+        blurred.blur_taps(losses.blur)
+
+
+def cropped_size(size) -> int:
+    """Computes the size of a critic of blurred patches whose border is cropped.
+
+    Args:
+      size: side of the patches before that.
+
+    Returns:
+      The side of what the critic sees.
+
+    Raises:
+      ValueError: nothing would be left.
+    """
+    if size <= blurred.CROPPED:
+        raise ValueError(
+            f"critic.size must be above {blurred.CROPPED}, which the blur takes off the border, "
+            f"got {size}"
+        )
+    return size - blurred.CROPPED
 
 
 def penalised_update(losses, networks, rules, *, n_critic, average_decay, accumulate):
@@ -154,7 +195,8 @@ class CriticPenalty:
       options: of that: `bound`, `decay`, `factor`, `cooldown`, `lower_bound`.
 
     Raises:
-      ValueError: a negative weight, or another form.
+      TypeError: an option that nothing takes.
+      ValueError: a negative weight, another form, or an option out of its range.
     """
 
     weight: float
@@ -169,6 +211,8 @@ class CriticPenalty:
             raise ValueError(
                 f"penalty.form must be one of {gradient_penalties.FORMS}, got {self.form!r}"
             )
+        if self.adaptive:
+            adaptive_penalty.check_options(**self.options)
 
     def start(self, critics):
         """Makes the weights before the first step: `{critic: AdaptivePenalty}`, empty without.
