@@ -123,3 +123,6 @@ def test_errors_name_the_argument():
         adversarial.critic_loss(scores, True, form=None)
     with pytest.raises(ValueError, match=r"real must be \[b\] = \(4,\) or one bool, got \(4, 2\)"):
         adversarial.critic_loss(scores, scores > 0)
+    for real in (0.9, np.full(4, 0.9), float("nan"), None, "real"):
+        with pytest.raises(TypeError, match="real must be bool, or int of 0 and 1, got"):
+            adversarial.critic_loss(scores, real)
