@@ -103,6 +103,8 @@ def _photos(root, *, split=None, heldout=None, seed=0, **options):
     photos = unpaired.ImageSource.folder(root, **options)
     if split is None:
         return photos
+    if options.get("verify") != "none":
+        disjoint.refuse_copies(root)
     names = [photos.name(index) for index in range(len(photos))]
     return photos.select(disjoint.split(names, split, heldout, seed=seed))
 

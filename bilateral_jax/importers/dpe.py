@@ -140,8 +140,8 @@ def table(module) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 def _colors_reversed(variables):
     """Reverses the colours of the first kernel's inputs and of the last layer's outputs."""
-    reversed_ = {_FIRST: variables[_FIRST][:, :, ::-1]}
-    reversed_ |= {name: variables[name][..., ::-1] for name in _LAST}
+    reversed_ = {_FIRST: np.asarray(variables[_FIRST])[:, :, ::-1]}
+    reversed_ |= {name: np.asarray(variables[name])[..., ::-1] for name in _LAST}
     return dict(variables) | reversed_
 
 

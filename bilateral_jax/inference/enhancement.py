@@ -74,7 +74,7 @@ def enhance(
     if image.dtype not in (np.uint8, np.uint16) and not jnp.issubdtype(image.dtype, jnp.floating):
         raise TypeError(f"image must be float in [0, 1], uint8 or uint16, got {image.dtype}")
     for name, count in (("tile_rows", tile_rows), ("grid_side", grid_side)):
-        if count is not None and (not isinstance(count, int) or count < 1):
+        if count is not None and (type(count) is not int or count < 1):
             raise ValueError(f"{name} must be a positive int, got {count!r}")
     conditions = tuple(float(value) for value in conditions)
     if len(conditions) != method.conditions:

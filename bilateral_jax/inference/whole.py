@@ -20,7 +20,8 @@ def enhance(model, image, *, method=None, tile_rows=None, conditions=()):
       `[h, w, 3]` of the image's dtype.
 
     Raises:
-      ValueError: an image of integers for which the network gives NaN.
+      ValueError: an image of integers for which the network gives NaN, or a network that gives an
+        image of another size.
     """
     del method, tile_rows
     pixels, has_nan = _enhance(model, image, conditions)
@@ -31,4 +32,10 @@ def enhance(model, image, *, method=None, tile_rows=None, conditions=()):
 @jax.jit
 def _enhance(model, image, conditions):
     inputs = tiles.network_input(image, conditions)
-    return tiles.to_pixels(model.apply(inputs, method="enhance")[0], image.dtype)
+    result = model.apply(inputs, method="enhance")[0]
+    if result.shape != image.shape:
+        raise ValueError(
+            f"{type(model.module).__name__} gives an image of shape {result.shape} for one of "
+            f"{image.shape}; a network that enhances images must keep their size"
+        )
+    return tiles.to_pixels(result, image.dtype)

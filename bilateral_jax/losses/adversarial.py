@@ -30,6 +30,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 FORMS = ("minimax", "non_saturating", "hinge", "least_squares", "wasserstein")
 
@@ -72,6 +73,7 @@ def critic_loss(scores, real, *, form="minimax") -> jax.Array:
       float32 `[b]`, to be minimised; the mean over patches.
 
     Raises:
+      TypeError: `real` is neither bool nor int, such as the 0.9 of smoothed labels.
       ValueError: an unknown form, or shapes that do not fit.
     """
     _check_form(form)
@@ -128,6 +130,9 @@ def accuracy(scores, real, *, form="minimax") -> jax.Array:
 
 
 def _real(real, scores):
+    kind = real.dtype if hasattr(real, "dtype") else np.asarray(real).dtype
+    if kind.kind not in "biu":
+        raise TypeError(f"real must be bool, or int of 0 and 1, got {kind} ({real!r})")
     real = jnp.asarray(real, bool)
     if real.shape not in ((), scores.shape[:1]):
         raise ValueError(f"real must be [b] = {scores.shape[:1]} or one bool, got {real.shape}")

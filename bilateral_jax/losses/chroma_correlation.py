@@ -36,13 +36,23 @@ def chroma_correlation(prediction, target, *, shrink=1, valid=None) -> jax.Array
       colours.
 
     Raises:
-      ValueError: the shapes differ, or have fewer than three axes or other than three channels; or
-        `shrink` is not a positive int.
+      TypeError: an image is not float.
+      ValueError: the shapes differ, or have fewer than three axes, no pixel, or other than three
+        channels; or `shrink` is not a positive int.
     """
     reconstruction.check_pair(prediction, target)
+    for name, image in (("prediction", prediction), ("target", target)):
+        if not jnp.issubdtype(jnp.result_type(image), jnp.floating):
+            raise TypeError(
+                f"{name} must be float with values in [0, 1], got {jnp.result_type(image)}"
+            )
     shape = jnp.shape(prediction)
-    if shape[-1] != 3:
-        raise ValueError(f"prediction and target must be [*b, h, w, 3], got {shape}")
+    if shape[-1] != 3 or 0 in shape[-3:]:
+        raise ValueError(
+            f"prediction and target must be [*b, h, w, 3] with at least one pixel, got {shape}"
+        )
+    if type(shrink) is not int or shrink < 1:
+        raise ValueError(f"shrink must be a positive int, got {shrink!r}")
     valid = masks.check(valid, shape)
     images = [masks.zero(jnp.asarray(each, jnp.float32), valid) for each in (prediction, target)]
     # Of a reduced pixel counts the part that is valid.

@@ -53,6 +53,7 @@ class DPED(nn.Module):
 
     def __post_init__(self):
         super().__post_init__()
+        _check_counts(self, "width", "blocks")
         if self.initial not in _INITIAL:
             raise ValueError(f"initial must be one of {tuple(_INITIAL)}, got {self.initial!r}")
         if self.border not in _BORDERS:
@@ -151,6 +152,9 @@ class DPEDCritic(nn.Module):
             raise ValueError(f"norm must be one of {_CRITIC_NORMS}, got {self.norm!r}")
         if len(self.channels) != 5:
             raise ValueError(f"channels must be five numbers, got {tuple(self.channels)}")
+        if any(type(count) is not int or count < 1 for count in self.channels):
+            raise ValueError(f"channels must be positive ints, got {tuple(self.channels)}")
+        _check_counts(self, "hidden", "size")
 
     def example_inputs(self):
         """Arguments of `__call__`, for initialisation."""
@@ -198,3 +202,10 @@ class DPEDCritic(nn.Module):
         x = convolutions.leaky_relu(linear(self.hidden, 0, name="hidden")(x))
         scores = linear(self.logits, 0, name="last")(x)
         return scores if self.logits == 2 else scores[:, 0]
+
+
+def _check_counts(module, *names):
+    for name in names:
+        value = getattr(module, name)
+        if type(value) is not int or value < 1:
+            raise ValueError(f"{name} must be a positive int, got {value!r}")

@@ -9,6 +9,8 @@ defaults here. The code never lowers the weight; its README says that the method
 """
 
 import dataclasses
+import math
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -38,16 +40,16 @@ def create(*, weight=10.0):
     """Makes the state before the critic's first update.
 
     Args:
-      weight: the weight at the start, positive.
+      weight: the weight at the start, positive and finite.
 
     Returns:
       An `AdaptivePenalty`.
 
     Raises:
-      ValueError: a weight that is not positive.
+      ValueError: a weight that is not such a number.
     """
-    if not weight > 0:
-        raise ValueError(f"weight must be positive, got {weight!r}")
+    if not _is_finite(weight) or not weight > 0:
+        raise ValueError(f"weight must be positive and finite, got {weight!r}")
     return AdaptivePenalty(jnp.float32(weight), jnp.float32(0), jnp.int32(0), jnp.int32(0))
 
 
@@ -75,7 +77,9 @@ def update(
     Raises:
       ValueError: an option out of its range, or a penalty for each example.
     """
-    _check_options(bound, decay, factor, cooldown, lower_bound)
+    check_options(
+        bound=bound, decay=decay, factor=factor, cooldown=cooldown, lower_bound=lower_bound
+    )
     if jnp.shape(penalty):
         raise ValueError(
             f"penalty must be a scalar, the mean over the batch, got shape {jnp.shape(penalty)}"
@@ -99,16 +103,33 @@ def update(
     )
 
 
-def _check_options(bound, decay, factor, cooldown, lower_bound):
-    if not bound > 0:
-        raise ValueError(f"bound must be positive, got {bound!r}")
-    if not 0 <= decay < 1:
+def check_options(*, bound=0.05, decay=0.99, factor=2.0, cooldown=50, lower_bound=None) -> None:
+    """Checks the options of `update`, before a training begins.
+
+    Args:
+      bound: see `update`, as all others.
+      decay: see there.
+      factor: see there.
+      cooldown: see there.
+      lower_bound: see there.
+
+    Raises:
+      ValueError: one is out of its range, or not a finite number.
+    """
+    if not _is_finite(bound) or not bound > 0:
+        raise ValueError(f"bound must be positive and finite, got {bound!r}")
+    if not _is_finite(decay) or not 0 <= decay < 1:
         raise ValueError(f"decay must be in [0, 1), got {decay!r}")
-    if not factor > 1:
-        raise ValueError(f"factor must be above 1, got {factor!r}")
+    if not _is_finite(factor) or not factor > 1:
+        raise ValueError(f"factor must be above 1 and finite, got {factor!r}")
     if isinstance(cooldown, bool) or not isinstance(cooldown, int) or cooldown < 0:
         raise ValueError(f"cooldown must be an int of at least 0, got {cooldown!r}")
-    if lower_bound is not None and not 0 < lower_bound < bound:
+    if lower_bound is not None and (not _is_finite(lower_bound) or not 0 < lower_bound < bound):
         raise ValueError(
             f"lower_bound must be between 0 and bound = {bound!r}, or None, got {lower_bound!r}"
         )
+
+
+def _is_finite(value):
+    """Whether it is a finite number, and no bool."""
+    return isinstance(value, numbers.Real) and type(value) is not bool and math.isfinite(value)

@@ -5,6 +5,7 @@ adversarial training", section 2.3; as used by CycleGAN: 50 images, exchanged wi
 """
 
 import dataclasses
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -30,18 +31,24 @@ def create(size, shape, *, dtype=jnp.float32):
     """Makes an empty pool.
 
     Args:
-      size: number of images it holds.
+      size: number of images it holds, at least 1.
       shape: `(h, w, c)` of an image.
-      dtype: of the images.
+      dtype: of the images, floating point.
 
     Returns:
       An `ImagePool`.
 
     Raises:
-      ValueError: a size that is not a positive int.
+      TypeError: the dtype is not floating point.
+      ValueError: the size is not a positive int, or the shape not three of them.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if type(size) is not int or size < 1:
         raise ValueError(f"size must be a positive int, got {size!r}")
+    sides = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(sides) != 3 or any(type(side) is not int or side < 1 for side in sides):
+        raise ValueError(f"shape must be three positive ints (h, w, c), got {shape!r}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype must be floating point, got {jnp.dtype(dtype)}")
     return ImagePool(jnp.zeros((size, *shape), dtype), jnp.int32(0))
 
 
@@ -62,14 +69,17 @@ def exchange(key, pool, images, *, probability=0.5):
       `(pool, images [b, h, w, c])`.
 
     Raises:
-      ValueError: images of another shape than those of the pool, or a probability outside [0, 1].
+      TypeError: the images are not floating point.
+      ValueError: they have another shape than those of the pool, or the probability is out of its
+        range.
     """
-    if images.shape[1:] != pool.images.shape[1:]:
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(f"images must be floating point, got {images.dtype}")
+    if images.ndim != 4 or images.shape[1:] != pool.images.shape[1:]:
         raise ValueError(
-            f"images must have the shape of those in the pool, {pool.images.shape[1:]}, got "
-            f"{images.shape[1:]}"
+            f"images must be [b, *{pool.images.shape[1:]}] as those of the pool, got {images.shape}"
         )
-    if not 0 <= probability <= 1:
+    if isinstance(probability, numbers.Real) and not 0 <= probability <= 1:
         raise ValueError(f"probability must be in [0, 1], got {probability!r}")
     batch = parallel.gather(images).astype(pool.images.dtype)
 

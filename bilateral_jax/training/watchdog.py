@@ -11,6 +11,7 @@ JuheonYi/WESPE-TensorFlow.
 
 import dataclasses
 import logging
+import math
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ class Watchdog:
       restarts: how often new weights are drawn before a collapse stops the training.
 
     Raises:
-      ValueError: a negative number.
+      ValueError: patience or restarts are no ints of at least 0, or the bound is no finite number.
     """
 
     below: float
@@ -41,10 +42,15 @@ class Watchdog:
     restarts: int
 
     def __post_init__(self):
-        if self.patience < 0 or self.restarts < 0:
+        counts = self.patience, self.restarts
+        if any(type(count) is not int or count < 0 for count in counts):
             raise ValueError(
-                f"patience and restarts must be at least 0, got {self.patience} and {self.restarts}"
+                f"patience and restarts must be ints of at least 0, got {counts[0]!r} and "
+                f"{counts[1]!r}"
             )
+        numeric = isinstance(self.below, int | float) and not isinstance(self.below, bool)
+        if not numeric or not math.isfinite(self.below):
+            raise ValueError(f"below must be a finite number of dB, got {self.below!r}")
 
     def start(self):
         """Makes the arrays of the watch, for `TrainState.extra`: `{"low", "restarts"}`, int32."""

@@ -120,6 +120,9 @@ class _Losses:
     adversarial: float
     form: str
 
+    def __post_init__(self):
+        generators_and_critics.check_loss(self)
+
     def of_generators(self, networks, batch, key):
         """The generators' loss, as `step.gradient_step` takes it."""
         del key  # nothing is drawn at random
@@ -161,10 +164,22 @@ class _Pools:
     Attributes:
       size: images in a pool; 0: the critics see those of this step.
       crop: side of the images, or (height, width), as that of the batches.
+
+    Raises:
+      ValueError: the size is no int of at least 0, or the crop no positive int or two of them.
     """
 
     size: int
     crop: int | tuple[int, int]
+
+    def __post_init__(self):
+        if type(self.size) is not int or self.size < 0:
+            raise ValueError(f"pool.size must be an int of at least 0, got {self.size!r}")
+        sides = self.crop if isinstance(self.crop, tuple | list) else (self.crop,) * 2
+        if len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides):
+            raise ValueError(
+                f"pool.crop must be a positive int or (height, width), got {self.crop!r}"
+            )
 
     def start(self):
         """Makes the empty pools, for `TrainState.extra`."""

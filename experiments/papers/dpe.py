@@ -175,6 +175,9 @@ class _Losses:
     critics: tuple[str, ...]
     penalty: generators_and_critics.CriticPenalty
 
+    def __post_init__(self):
+        generators_and_critics.check_loss(self)
+
     def of_critics(self, weights, networks, batch, key):
         """The critics' loss, as `step.gradient_step` takes it, given the penalties' weights."""
         del key  # the fractions were drawn for the whole batch

@@ -160,6 +160,9 @@ class _Losses:
     critics: tuple[str, ...]
     penalty: generators_and_critics.CriticPenalty
 
+    def __post_init__(self):
+        generators_and_critics.check_loss(self)
+
     def seen(self, critic, image):
         """What a critic sees of images `[b, h, w, 3]`."""
         image = resize.shrink(image, self.critic_shrink)

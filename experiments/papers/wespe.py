@@ -124,7 +124,7 @@ def build(
     return experiment.Experiment(
         init=init,
         update=update,
-        evaluate=functools.partial(patches.evaluate, network, size=critic["size"]),
+        evaluate=functools.partial(patches.evaluate, network, size=networks["texture_critic"].size),
         networks=networks,
         enhance=enhance,
         frozen=frozen,
@@ -184,6 +184,7 @@ class _Losses:
     layers: tuple[str, ...] | None = None
 
     def __post_init__(self):
+        generators_and_critics.check_loss(self, form="adversarial")
         if self.adversarial_reduce not in ("mean", "sum"):
             raise ValueError(
                 f'adversarial_reduce must be "mean" or "sum", got {self.adversarial_reduce!r}'

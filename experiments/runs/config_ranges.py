@@ -20,7 +20,7 @@ _LARGEST_SEED = 2**63 - 1  # that `jax.random.key` takes
 
 
 def check(config):
-    """Refuses lengths, intervals, counts and rates that are out of their range.
+    """Refuses lengths, intervals, counts, rates and weights that are out of their range.
 
     What a section means to its experiment, such as the optimiser's options, is checked where it is
     used.
@@ -35,6 +35,9 @@ def check(config):
     for name, value in entries.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"--config.{name} must be a finite number, got {value}")
+        # Weights of terms, and sizes: a term of negative weight would be maximised.
+        if name.startswith("loss.") and isinstance(value, int | float) and value < 0:
+            raise ValueError(f"--config.{name} must be at least 0, got {value}")
     for name, low in _SMALLEST.items():
         value = entries.get(name, low)
         if type(value) is not int or value < low:

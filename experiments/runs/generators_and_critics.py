@@ -11,7 +11,7 @@ import logging
 import jax
 
 from bilateral_jax import models
-from bilateral_jax.losses import blurred, gradient_penalties
+from bilateral_jax.losses import adversarial, blurred, gradient_penalties
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import adaptive_penalty, distributed, parallel, state, step
@@ -61,14 +61,15 @@ def dped_critics(fields, *, crop) -> dict:
 
     Raises:
       TypeError: a field that nothing takes.
-      ValueError: `input_channels`, which follow from what each sees, or a value that nothing takes.
+      ValueError: `input_channels`, which follow from what each sees, a value that nothing takes, or
+        patches of which the crop leaves nothing.
     """
     if "input_channels" in fields:
         raise ValueError(
             "critic.input_channels cannot be set: one critic sees 3 channels, the other grey"
         )
     critic = models.create("DPEDCritic", fields)
-    size = critic.size - (blurred.CROPPED if crop else 0)
+    size = _cropped(critic.size) if crop else critic.size
     return {
         "color": critic.clone(size=size, input_channels=3),
         "texture": critic.clone(input_channels=1),
@@ -93,6 +94,36 @@ def count_updates(steps, *, n_critic) -> dict[str, int]:
     if n_critic > steps and distributed.is_first():
         _LOG.warning("n_critic is %d and steps %d: only the critics are trained", n_critic, steps)
     return {"generators": max(steps // n_critic, 1), "critics": steps}
+
+
+def check_loss(losses, *, form="form") -> None:
+    """Checks the options of a loss that no weight are, before a training begins.
+
+    Args:
+      losses: with the attribute `form`, and maybe `chroma_shrink`, `critic_shrink` and `blur`.
+      form: name of the attribute with the form of the adversarial losses.
+
+    Raises:
+      ValueError: one has a value that nothing takes; the message names it.
+    """
+    value = getattr(losses, form)
+    if value not in adversarial.FORMS:
+        raise ValueError(f"loss.{form} must be one of {adversarial.FORMS}, got {value!r}")
+    for name in ("chroma_shrink", "critic_shrink"):
+        shrink = getattr(losses, name, 1)
+        if type(shrink) is not int or shrink < 1:
+            raise ValueError(f"loss.{name} must be a positive int, got {shrink!r}")
+    if hasattr(losses, "blur"):
+        blurred.blur_taps(losses.blur)
+
+
+def _cropped(size):
+    if size <= blurred.CROPPED:
+        raise ValueError(
+            f"critic.size must be above {blurred.CROPPED}, which the blur takes off the border, "
+            f"got {size}"
+        )
+    return size - blurred.CROPPED
 
 
 def penalised_update(losses, networks, rules, *, n_critic, average_decay, accumulate):
@@ -189,7 +220,7 @@ class CriticPenalty:
 
     Raises:
       TypeError: an option that `adaptive_penalty.update` does not take.
-      ValueError: a negative weight, another form or another place.
+      ValueError: a negative weight, another form, another place, or an option out of its range.
     """
 
     weight: float
@@ -211,6 +242,8 @@ class CriticPenalty:
             inspect.signature(adaptive_penalty.update).bind(None, None, **self.options)
         except TypeError as error:
             raise TypeError(f"penalty.options: {error}") from None
+        if self.adaptive:
+            adaptive_penalty.check_options(**self.options)
 
     def start(self, critics):
         """Makes the weights before the first step: `{critic: AdaptivePenalty}`, empty without.

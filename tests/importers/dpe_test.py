@@ -62,6 +62,16 @@ def test_a_checkpoint_is_imported_by_the_command(tmp_path):
             np.testing.assert_array_equal(leaf, expected[path], err_msg=str(path))
 
 
+def test_an_npz_file_is_imported(tmp_path):
+    model = dpe_test.random_model("DPE", width=1, size=64)
+    np.savez(tmp_path / "dpe.npz", **importer.to_variables(model, scope=SCOPE.format("A")))
+    loaded = importer.load(tmp_path / "dpe.npz")
+    assert loaded.module == model.module
+    for path, leaf in tree_paths.flatten(model.params).items():
+        found = tree_paths.flatten(loaded.params)[path]
+        np.testing.assert_array_equal(found, leaf, err_msg=str(path))
+
+
 def test_the_published_networks_take_and_give_blue_green_red():
     model, image = dpe_test.small(), dpe_test.noise(17, 40)
     # The same variables without a change of their colours: the original network.

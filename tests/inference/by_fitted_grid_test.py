@@ -96,7 +96,7 @@ def test_a_network_that_predicts_a_grid_is_refused():
         by_fitted_grid.check_model(model_lib.Model({}, {}, models.create("VGG")))
 
 
-@pytest.mark.parametrize("side", [0, 1.5])
+@pytest.mark.parametrize("side", [0, 1.5, True])
 def test_a_bad_side_is_named(side):
     with pytest.raises(ValueError, match=f"grid_side must be a positive int, got {side}"):
         inference.enhance(affine_model(), image(), grid_side=side)

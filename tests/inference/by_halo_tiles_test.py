@@ -77,6 +77,13 @@ class WholeToy(Toy):
         return inference_methods.Whole(conditions=self.conditions)
 
 
+class CroppedToy(WholeToy):
+    """A network whose convolutions take a border off the image."""
+
+    def enhance(self, image):
+        return Toy.enhance(self, image)[:, 1:-1]
+
+
 @functools.cache
 def toy(kind=Toy, **fields):
     return model_lib.Model.init(kind(**fields), jax.random.key(0))
@@ -97,6 +104,11 @@ def test_halo_tiles_equal_the_whole(with_features, size, monkeypatch):
         out = inference.enhance(model, image, tile_rows=tile_rows)
         assert out.dtype == np.float32
         np.testing.assert_allclose(out, whole, atol=1e-5)
+
+
+def test_a_network_that_changes_the_size_is_named():
+    with pytest.raises(ValueError, match=r"CroppedToy gives .* \(7, 9, 3\) for one of \(9, 9, 3\)"):
+        inference.enhance(toy(CroppedToy), noise(9, 9))
 
 
 def test_a_halo_smaller_than_the_receptive_field_shows(monkeypatch):

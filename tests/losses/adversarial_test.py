@@ -143,3 +143,7 @@ def test_errors_name_the_argument():
         adversarial.accuracy(scores, [True] * 3)
     with pytest.raises(ValueError, match="form must be one of .*got 'wgan'"):
         adversarial.accuracy(scores, True, form="wgan")
+
+    for real in (0.9, np.full(4, 0.9), float("nan"), None, "real"):
+        with pytest.raises(TypeError, match="real must be bool, or int of 0 and 1, got"):
+            adversarial.critic_loss(scores, real)

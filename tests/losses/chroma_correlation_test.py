@@ -100,8 +100,12 @@ def test_half_precision_is_computed_in_float32():
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match="prediction and target must both be"):
         chroma_correlation(PHOTO, PHOTO[:1])
-    with pytest.raises(ValueError, match=r"must be \[\*b, h, w, 3\], got"):
+    with pytest.raises(ValueError, match=r"must be \[\*b, h, w, 3\] with at least"):
         chroma_correlation(PHOTO[..., :1], PHOTO[..., :1])
-    with pytest.raises(ValueError, match="factor must be a positive int, got 0"):
+    with pytest.raises(ValueError, match="at least one pixel, got"):
+        chroma_correlation(PHOTO[:, :0], PHOTO[:, :0])
+    with pytest.raises(ValueError, match="shrink must be a positive int, got 0"):
         chroma_correlation(PHOTO, PHOTO, shrink=0)
+    with pytest.raises(TypeError, match="target must be float with values in .*, got uint8"):
+        chroma_correlation(PHOTO, np.zeros(PHOTO.shape, np.uint8))
     assert module.chroma_correlation is chroma_correlation

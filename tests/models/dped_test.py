@@ -104,6 +104,21 @@ def test_other_inputs_and_outputs_are_named():
         models.create("DPEDCritic", {"logits": 3})
 
 
+@pytest.mark.parametrize(
+    "name, fields, message",
+    [
+        ("DPED", {"width": 0}, "width must be a positive int, got 0"),
+        ("DPED", {"blocks": 1.5}, "blocks must be a positive int, got 1.5"),
+        ("DPEDCritic", {"size": -1}, "size must be a positive int, got -1"),
+        ("DPEDCritic", {"hidden": True}, "hidden must be a positive int, got True"),
+        ("DPEDCritic", {"channels": (1, 2, 0, 4, 5)}, "channels must be positive ints, got"),
+    ],
+)
+def test_sizes_of_layers_are_checked(name, fields, message):
+    with pytest.raises(ValueError, match=message):
+        models.create(name, fields)
+
+
 def test_a_critic_without_norms_sees_the_brightness_of_a_patch():
     patches = np.random.default_rng(1).random((1, 30, 30, 3), np.float32)
     scores = {}

@@ -111,9 +111,12 @@ def test_a_skipped_step_leaves_it_alone():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"bound": 0.0}, "bound must be positive, got 0.0"),
+        ({"bound": 0.0}, "bound must be positive and finite, got 0.0"),
+        ({"bound": None}, "bound must be positive and finite, got None"),
+        ({"decay": "a"}, r"decay must be in \[0, 1\), got 'a'"),
+        ({"factor": float("inf")}, "factor must be above 1 and finite, got inf"),
         ({"decay": 1.0}, r"decay must be in \[0, 1\), got 1.0"),
-        ({"factor": 1.0}, "factor must be above 1, got 1.0"),
+        ({"factor": 1.0}, "factor must be above 1 and finite, got 1.0"),
         ({"cooldown": 2.5}, "cooldown must be an int of at least 0, got 2.5"),
         ({"cooldown": -1}, "cooldown must be an int of at least 0, got -1"),
         ({"lower_bound": 0.05}, "lower_bound must be between 0 and bound = 0.05, or None, got"),
@@ -125,7 +128,8 @@ def test_options_out_of_range_are_named(options, message):
 
 
 def test_other_bad_input():
-    with pytest.raises(ValueError, match="weight must be positive, got 0"):
-        adaptive_penalty.create(weight=0)
+    for weight in (0, float("inf"), float("nan"), None, "a", True):
+        with pytest.raises(ValueError, match=f"weight must be positive and finite, got {weight!r}"):
+            adaptive_penalty.create(weight=weight)
     with pytest.raises(ValueError, match=r"penalty must be a scalar, .*got shape \(4,\)"):
         adaptive_penalty.update(adaptive_penalty.create(), jnp.zeros(4))

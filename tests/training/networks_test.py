@@ -173,14 +173,20 @@ def test_the_pool_keeps_images_and_gives_earlier_ones_back():
     assert set(everything) == set(images.ravel())
 
 
-def test_what_does_not_fit_a_pool_is_named():
+def test_what_a_pool_cannot_hold_is_named():
     with pytest.raises(ValueError, match="size must be a positive int, got 0"):
-        image_pool.create(0, (1, 1, 3))
-    pool, key = image_pool.create(2, (1, 1, 3)), jax.random.key(0)
-    with pytest.raises(ValueError, match=r"in the pool, \(1, 1, 3\), got \(1, 1, 1\)"):
-        image_pool.exchange(key, pool, jnp.zeros((4, 1, 1, 1)))
-    with pytest.raises(ValueError, match=r"probability must be in \[0, 1\], got 50"):
-        image_pool.exchange(key, pool, jnp.zeros((4, 1, 1, 3)), probability=50)
+        image_pool.create(0, (2, 2, 3))
+    with pytest.raises(ValueError, match=r"three positive ints \(h, w, c\), got \(2, 2\)"):
+        image_pool.create(1, (2, 2))
+    with pytest.raises(TypeError, match="dtype must be floating point, got uint8"):
+        image_pool.create(1, (2, 2, 3), dtype=jnp.uint8)
+    pool, images = image_pool.create(1, (2, 2, 3)), jnp.zeros((4, 2, 2, 3))
+    with pytest.raises(ValueError, match=r"images must be .*got \(4, 1, 1, 3\)"):
+        image_pool.exchange(jax.random.key(0), pool, images[:, :1, :1])
+    with pytest.raises(TypeError, match="images must be floating point, got uint8"):
+        image_pool.exchange(jax.random.key(0), pool, images.astype(jnp.uint8))
+    with pytest.raises(ValueError, match=r"probability must be in \[0, 1\], got 2"):
+        image_pool.exchange(jax.random.key(0), pool, images, probability=2)
 
 
 def test_a_part_of_an_update_may_be_skipped():

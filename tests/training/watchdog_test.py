@@ -78,8 +78,22 @@ def test_without_patience_nothing_is_watched():
     current = init(jax.random.key(0), watch)
     same, metrics = watch.update(current, jnp.float32(1), init=None)
     assert same is current and metrics == {}
-    with pytest.raises(ValueError, match="patience and restarts must be at least 0, got 1 and -2"):
-        watchdog.Watchdog(below=10.0, patience=1, restarts=-2)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"restarts": -2}, "patience and restarts must be ints of at least 0, got 1 and -2"),
+        ({"patience": 1.5}, "patience and restarts must be ints .*, got 1.5 and 0"),
+        ({"patience": True}, "patience and restarts must be ints .*, got True and 0"),
+        ({"restarts": None}, "patience and restarts must be ints .*, got 1 and None"),
+        ({"below": float("nan")}, "below must be a finite number of dB, got nan"),
+        ({"below": "low"}, "below must be a finite number of dB, got 'low'"),
+    ],
+)
+def test_options_out_of_range_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        watchdog.Watchdog(**{"below": 10.0, "patience": 1, "restarts": 0} | options)
 
 
 def test_the_loop_logs_restarts_and_stops_at_the_collapse(caplog):

@@ -103,6 +103,31 @@ def refuse_shared_files(folder, other) -> None:
         )
 
 
+def refuse_copies(folder) -> None:
+    """Checks that a folder holds no image file twice: a copy could fall into another part.
+
+    Files of one size are compared by their content; all others are not read.
+
+    Args:
+      folder: of images.
+
+    Raises:
+      ValueError: there are such files; the message names some.
+    """
+    copies = []
+    for paths in _by_size(folder).values():
+        first = {}
+        for path in paths if len(paths) > 1 else ():
+            original = first.setdefault(_checksum(path), path)
+            if original != path:
+                copies.append(f"{original.name} = {path.name}")
+    if copies:
+        raise ValueError(
+            f"the parts of a set of photos must differ, and {len(copies)} of {folder} are copies "
+            f"of others: {image_files.join_names(copies)}"
+        )
+
+
 def _by_size(folder):
     """Regular, readable files of a folder by their size; others are no matter of this check."""
     found = collections.defaultdict(list)

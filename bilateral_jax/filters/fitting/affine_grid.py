@@ -7,6 +7,7 @@ is that of the exact solution and takes one more solve.
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -72,17 +73,17 @@ def fit_grid(
       `[*b]` as the iterations left it; it has no gradient).
 
     Raises:
-      TypeError: an array is not floating point.
+      TypeError: an array is not floating point, or a factor is not a number.
       ValueError: sizes or channels that differ, an image of neither one nor three channels without
-        a guide, a bad shape, a negative smoothness or tolerance, an identity that is not positive,
-        iterations that are not an int of at least 1, an unknown convention or boundary.
+        a guide, a bad shape, weights, a smoothness or a tolerance that are negative, an identity
+        that is not positive, one of them infinite or NaN (where they are not traced), iterations
+        that are not an int of at least 1, an unknown convention or boundary.
 
     Reference:
       Chen, Adams, Wadhwa, Hasinoff 2016 (bilateral guided upsampling), section 3.
     """
     arguments.integer("iterations", iterations, least=1)
-    if isinstance(tolerance, int | float) and not tolerance >= 0:
-        raise ValueError(f"tolerance must be at least 0, got {tolerance!r}")
+    _check_number("tolerance", tolerance)
     examples, factors, lattice = _checked(
         image, target, guide, weights, shape, smoothness, identity, convention, boundary
     )
@@ -137,13 +138,8 @@ def _checked(
 ) -> tuple[_Examples, tuple[jax.Array, jax.Array], _Lattice]:
     """Checks the arguments; returns the examples, (smoothness, identity) and the lattice."""
     examples = _checked_examples(image, target, guide, weights)
-    if isinstance(smoothness, int | float) and not smoothness >= 0:
-        raise ValueError(f"smoothness must be at least 0, got {smoothness!r}")
-    if isinstance(identity, int | float) and not identity > 0:
-        raise ValueError(f"identity must be above 0, got {identity!r}")
-    for name, factor in (("smoothness", smoothness), ("identity", identity)):
-        if np.ndim(factor) > 0:
-            raise ValueError(f"{name} must be one number, got shape {np.shape(factor)}")
+    _check_number("smoothness", smoothness)
+    _check_number("identity", identity, positive=True)
     boundaries = checks.boundary(boundary)
     lattice = _Lattice(
         checks.grid_shape(shape, name="shape"),
@@ -152,6 +148,34 @@ def _checked(
     )
     dtype = examples.arrays[0].dtype
     return examples, (jnp.asarray(smoothness, dtype), jnp.asarray(identity, dtype)), lattice
+
+
+def _check_number(name, value, *, positive=False):
+    """Refuses what is no finite number of at least (or above) 0; of a traced one only its shape."""
+    if np.ndim(value) > 0:
+        raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
+    if isinstance(value, jax.core.Tracer):
+        return
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not math.isfinite(number) or number < 0 or (positive and number == 0):
+        bound = "above 0" if positive else "at least 0"
+        raise ValueError(f"{name} must be {bound} and finite, got {value!r}")
+
+
+def _check_weights(weights):
+    """Refuses weights below 0, infinite or NaN, unless they are traced."""
+    if isinstance(weights, jax.core.Tracer):
+        return
+    wrong = np.argwhere(~(np.isfinite(weights) & (np.asarray(weights) >= 0)))
+    if len(wrong):
+        place = tuple(int(index) for index in wrong[0])
+        raise ValueError(
+            f"weights must be at least 0 and finite, got {np.asarray(weights)[place]} at {place} "
+            f"(and {len(wrong) - 1} others)"
+        )
 
 
 def _checked_examples(image, target, guide, weights) -> _Examples:
@@ -167,8 +191,10 @@ def _checked_examples(image, target, guide, weights) -> _Examples:
     checks.same_pixels("image", image.shape[-3:-1], guide.shape[-2:])
     if weights is None:
         weights = jnp.ones(guide.shape[-2:], guide.dtype)
-    weights = checks.floating("weights", weights, 2, "[*b, h, w]")
-    checks.same_pixels("weights", weights.shape[-2:], guide.shape[-2:])
+    else:
+        weights = checks.floating("weights", weights, 2, "[*b, h, w]")
+        checks.same_pixels("weights", weights.shape[-2:], guide.shape[-2:])
+        _check_weights(weights)
     given = {"image": image, "target": target, "guide": guide, "weights": weights}
     cores = {"image": 3, "target": 3, "guide": 2, "weights": 2}
     batch = checks.broadcast(**{name: a.shape[: -cores[name]] for name, a in given.items()})

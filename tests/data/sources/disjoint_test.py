@@ -127,6 +127,18 @@ def test_a_file_in_both_folders_is_refused(root, tmp_path):
     assert len(unpaired.folders(tmp_path, rounds=1, verify="none")) == 3
 
 
+def test_a_photo_twice_in_a_folder_of_several_parts_is_refused(tmp_path):
+    for name, number in {"a": 0, "b": 1, "c": 2, "copy of a": 0}.items():
+        fake_datasets.write(tmp_path / f"{name}.png", number, shape=(12, 16, 3))
+    for part in ("train", "heldout"):
+        with pytest.raises(ValueError, match="1 of .* are copies of others: a.png = copy of a.png"):
+            registry.make(**photos(tmp_path, split=part, heldout=2))
+    unchecked = registry.make(**photos(tmp_path, split="train", heldout=2, verify="none"))
+    assert len(unchecked) == 2 and len(registry.make(**photos(tmp_path))) == 4
+    (tmp_path / "copy of a.png").unlink()
+    assert len(registry.make(**photos(tmp_path, split="train", heldout=2))) == 1
+
+
 def test_the_shared_sections_make_sources(root, tmp_path):
     """Of the bundled photos, and of a folder: no photo in two of the three parts."""
     for index in range(11):

@@ -240,6 +240,12 @@ def test_images_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="takes no batch with `valid`"):
         paper.update(None, {**batch(), "valid": np.ones((BATCH, SIDE, SIDE))})
     assert cyclegan._Pools(0, 16).start() == {}
+    for size in (-1, 1.5, True):
+        with pytest.raises(ValueError, match=f"pool.size must be an int of at least 0, got {size}"):
+            cyclegan._Pools(size, 16)
+    for crop in (0, None, (8,), (8, 1.5)):
+        with pytest.raises(ValueError, match="pool.crop must be a positive int or"):
+            cyclegan._Pools(4, crop)
     with pytest.raises(TypeError, match="cycles"):
         experiment.build({**config().to_dict(), "loss": {"cycles": 1.0}})
     with pytest.raises(ValueError, match="form must be one of"):

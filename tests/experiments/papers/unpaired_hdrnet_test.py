@@ -206,6 +206,13 @@ def test_it_starts_close_to_the_identity():
     np.testing.assert_allclose(out, image, atol=0.03)
 
 
+def test_fields_of_another_critic_are_named():
+    with pytest.raises(ValueError, match="DPEDCritic has no field strided, width"):
+        build(**{"critic.name": "DPEDCritic"})
+    with pytest.raises(ValueError, match="critic.size must be above 20, .*got 20"):
+        build("dped", **{"critic.size": 20})
+
+
 def losses(critic="patch", names=("DY",), **changes):
     made = config(critic, **changes)
     penalty = generators_and_critics.CriticPenalty(**made.penalty.to_dict())

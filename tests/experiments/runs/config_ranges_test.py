@@ -30,6 +30,8 @@ def test_the_numbers_of_a_config_pass(module):
         ("run.sheet_photos", -1, "--config.run.sheet_photos must be an int of at least 0"),
         ("run.max_skipped", -1, "--config.run.max_skipped must be an int of at least 0"),
         ("loss.mse", math.nan, "--config.loss.mse must be a finite number, got nan"),
+        ("loss.mse", -1.0, "--config.loss.mse must be at least 0, got -1.0"),
+        ("loss.mse", -1, "--config.loss.mse must be at least 0, got -1"),
         ("optimizer.learning_rate", math.inf, "--config.optimizer.learning_rate must be a finite"),
     ],
 )

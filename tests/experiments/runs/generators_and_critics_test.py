@@ -1,12 +1,14 @@
 """experiments/runs/generators_and_critics.py: penalties of critics' gradients. 5 seconds."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bilateral_jax.training import parallel
-from configs import dpe, unpaired_hdrnet, wespe
+from configs import cyclegan, dpe, unpaired_hdrnet, wespe
 from experiments import experiment
 from experiments.papers import hdrnet
 from experiments.runs import generators_and_critics
@@ -91,3 +93,36 @@ def test_learning_rates_go_over_the_updates_of_their_own_group(paper, monkeypatc
         config.loss.content, config.loss.cycle_mse = 0.0, 1.0
     experiment.build(config.to_dict())
     assert found == {0.25: 2, 0.5: 11}  # the generators move in steps 4 and 8
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"form": "wgan"}, r"loss.form must be one of \('minimax', .*, got 'wgan'"),
+        ({"chroma_shrink": 0}, "loss.chroma_shrink must be a positive int, got 0"),
+        ({"critic_shrink": 1.5}, "loss.critic_shrink must be a positive int, got 1.5"),
+        ({"blur": "wide"}, "blur must be one of .*, got 'wide'"),
+    ],
+)
+def test_options_of_losses_are_checked_before_the_training(options, message):
+    with pytest.raises(ValueError, match=message):
+        generators_and_critics.check_loss(types.SimpleNamespace(**{"form": "hinge"} | options))
+
+
+@pytest.mark.parametrize("config", [cyclegan, dpe, unpaired_hdrnet, wespe])
+def test_every_experiment_without_pairs_checks_its_loss(config):
+    made = config.get_config().to_dict()
+    if config is wespe:
+        made["loss"] |= {"content": 0.0, "cycle_mse": 1.0}
+    experiment.build(made)
+    name = "adversarial" if config is wespe else "form"
+    with pytest.raises(ValueError, match=f"loss.{name} must be one of .*, got 'wgan'"):
+        experiment.build({**made, "loss": {**made["loss"], name: "wgan"}})
+
+
+def test_options_of_an_adaptive_penalty_are_checked_before_the_training():
+    with pytest.raises(ValueError, match="bound must be positive and finite, got -1.0"):
+        made(options=OPTIONS | {"bound": -1.0})
+    with pytest.raises(TypeError, match="boundd"):
+        made(options={"boundd": 1.0})
+    made(adaptive=False, options=OPTIONS | {"bound": -1.0})
