@@ -15,7 +15,7 @@ _SIDE = 64
 
 def get_config(photos=None):
     config = dpe.get_config()
-    config.steps = 1200
+    config.steps = 600
     for section in (config.model, config.critic):
         section.width = 8
         section.size = _SIDE
