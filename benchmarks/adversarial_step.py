@@ -1,8 +1,8 @@
 """Speed of a training step of the adversarial experiments against the same step in PyTorch.
 
-The step of a demo config, critics and generators both, on one device: the same networks, weights,
-batch and random numbers in eager PyTorch (`peers/`), interleaved. Losses are compared before
-anything is timed.
+The step of each paper with small networks, critics and generators both, on one device: the same
+networks, weights, batch and random numbers in eager PyTorch (`peers/`), interleaved. Losses are
+compared before anything is timed.
 
     python -m benchmarks.adversarial_step [dpe] [wespe] [--rounds 5] [--quick]
 
@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import records, table, timing
 from bilateral_jax.losses import blurred
 from bilateral_jax.training import nonfinite_guard, parallel
-from configs import dpe_demo, wespe_demo
+from configs import dpe, wespe
 from experiments import experiment
 from experiments.runs import generators_and_critics
 
@@ -85,17 +85,19 @@ class DPE(Step):
     Args:
       batch: photos of either side.
       size: side of the photos.
-      width: channels of the first layers; None for the config's.
+      width: channels of the first layers; None for 8.
     """
 
     name = "dpe"
     compared = 1  # steps; PyTorch gets the random numbers of the first
 
     def __init__(self, batch=3, size=512, width=None):
-        config = dpe_demo.get_config()
+        config = dpe.get_config()
         for section in (config.model, config.critic):
             section.size = size
-            section.width = width or section.width
+            section.width = width or 8
+        config.optimizer.learning_rate, config.critic_optimizer.learning_rate = 1e-3, 1e-4
+        config.average_decay = 0.98
         super().__init__(config, batch, size)
 
     @classmethod
@@ -141,8 +143,18 @@ class WESPE(Step):
     compared = 2  # steps; the second starts from the weights of the first
 
     def __init__(self, batch=30, size=100):
-        config = wespe_demo.get_config()
-        config.critic.size = size
+        config = wespe.get_config()
+        for section in (config.model, config.inverse):
+            section.update(width=8, blocks=2, initial="he", residual=True)
+        config.critic.update(
+            channels=(12, 32, 48, 48, 32), hidden=128, size=size, pooled=True, norm="none"
+        )
+        config.loss.update(
+            content=0.0, cycle_mse=1.0, color=0.05, variation=0.1, identity=1.0, blur="paper",
+            gradient_penalty=1.0,
+        )  # fmt: skip
+        config.optimizer.learning_rate, config.critic_optimizer.learning_rate = 3e-4, 1e-3
+        config.average_decay = 0.95
         super().__init__(config, batch, size)
 
     @classmethod
