@@ -9,7 +9,14 @@ dull in the same way, with their originals as targets, so that PSNR and SSIM say
 
 The photos are those bundled with Python packages (five for training, three held out), or a folder:
 `--config=configs/NAME.py:FOLDER` holds out eight of its photos, drawn at random, and
-`NAME.py:open_photos:FOLDER` the eight of `OPEN_PHOTOS`.
+`NAME.py:open_photos:FOLDER` the eight of `OPEN_PHOTOS`, which must be there. Of fewer than ten
+photos hold out fewer, the same number in both sections:
+
+    --config.data.train.photos.heldout=2 --config.data.heldout.photos.heldout=2
+
+The open photos are 31 of Debian's packages of wallpapers (11 of lomiri-wallpapers-16.04, one of
+lomiri-wallpapers-20.04, 9 of mate-backgrounds, 10 of plasma-workspace-wallpapers), scaled to a long
+side of 1200 pixels; a file has the wallpaper's name without its author, in lower case.
 """
 
 DULL = {
@@ -75,16 +82,23 @@ def source(photos, split, *, seed=0, long_side=LONG_SIDE):
 
     Returns:
       dict, keywords of `data.registry.make`.
+
+    Raises:
+      ValueError: "open_photos" without a folder.
     """
     if not photos:
         bundled = {"kind": "demo_inputs", "split": split}
         if long_side >= 576:
             return bundled
         return {"kind": "shrunk", "photos": bundled, "short_side": 2 * long_side // 3}
-    named = photos.startswith(_NAMED)
+    named, root = photos.startswith(_NAMED), photos.removeprefix(_NAMED)
+    if not root or photos == _NAMED.removesuffix(":"):
+        raise ValueError(
+            f"expected FOLDER or {_NAMED}FOLDER after the config's name, got {photos!r}"
+        )
     return {
         "kind": "photos",
-        "root": photos.removeprefix(_NAMED),
+        "root": root,
         "long_side": long_side,
         "split": split,
         "heldout": OPEN_PHOTOS if named else 8,

@@ -164,7 +164,9 @@ def _check_form(form):
 def _checked(scores):
     shape = jnp.shape(scores)
     if len(shape) not in (1, 2, 3) or (len(shape) == 2 and shape[1] != 2):
+        advice = "; scores[..., 0] leaves out the last axis" if shape[-1:] == (1,) else ""
         raise ValueError(
-            f"scores must be [b], [b, 2] (logits of real and generated) or [b, h, w], got {shape}"
+            "scores must be [b], [b, 2] (logits of real and generated) or [b, h, w], "
+            f"got {shape}{advice}"
         )
     return jnp.asarray(scores, jnp.float32)

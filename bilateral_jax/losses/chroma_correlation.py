@@ -2,7 +2,7 @@
 
 An enhancer trained without pairs can make an image colourful by giving dark pixels one hue and
 bright pixels another. That lowers this correlation; a stronger saturation, another exposure or the
-removal of a colour cast does not. Not from a paper.
+removal of a colour cast does not. Not from a paper; `docs/adversarial.md` says who has it.
 """
 
 import jax

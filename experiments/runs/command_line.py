@@ -156,7 +156,9 @@ def _unknown_entry(section, path, config):
     for name in path:
         plain = name.split("[")[0]
         if not hasattr(section, "keys"):
-            return f"--{so_far}.{name}: {so_far} is a value, not a section"
+            return (
+                f"--{so_far}.{name}: {so_far} is a value, not a section; --{so_far}=VALUE sets it"
+            )
         known = sorted(section.keys())
         if plain not in known:
             close = difflib.get_close_matches(plain, known, n=1)

@@ -6,6 +6,7 @@ import re
 from bilateral_jax.cli import errors
 from bilateral_jax.data import registry
 from bilateral_jax.data.sources import views
+from experiments.runs import config_differences
 
 
 def make(*, train, heldout, cached, members, waiting=contextlib.nullcontext):
@@ -38,12 +39,27 @@ def _source(name, section, members):
         held = source[0] if len(source) else members
     except (OSError, ValueError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        option = rf"--config.data.{name}.\1=\2"  # how the advised option is typed
-        advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', option, errors.sentence(error))
-        raise kind(f"--config.data.{name}: {advised}") from error
+        raise kind(_located(error, name, section)) from error
     if missing := [member for member in members if member not in held]:
         raise ValueError(
             f"--config.data.{name}: this experiment needs elements with {', '.join(members)}; "
             f"source {section['kind']!r} has {', '.join(held)} and no {', '.join(missing)}"
         )
     return source
+
+
+def _located(error, name, section):
+    """The message of an error after the section that it speaks of, with options as typed.
+
+    A source may be made of another one, whose options are then in a section within the section.
+    """
+    message, known = errors.sentence(error), {}
+    for path in config_differences.flat(section):
+        known.setdefault(path.split(".")[-1], f"data.{name}.{path}")
+
+    def typed(found):
+        return f"--config.{known.get(found[1], f'data.{name}.{found[1]}')}={found[2]}"
+
+    first = known.get(message.split(" ")[0], f"data.{name}.")
+    advised = re.sub(r'(?<![\w-])(\w+)="?(True|skip)\b"?', typed, message)
+    return f"--config.{first.rpartition('.')[0]}: {advised}"

@@ -120,6 +120,8 @@ def test_scores_of_another_shape_are_named(shape):
     message = (
         rf"scores must be \[b\], \[b, 2\] .* or \[b, h, w\], got \({', '.join(map(str, shape))}"
     )
+    if shape[-1:] == (1,):
+        message += r"\); scores\[\.\.\., 0\] leaves out the last axis"
     calls = (
         adversarial.generator_loss,
         adversarial.example_scores,

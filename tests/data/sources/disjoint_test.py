@@ -163,3 +163,6 @@ def test_the_shared_sections_make_sources(root, tmp_path):
         assert max(small["input"].shape) == 30 and small["input"].shape == small["target"].shape
     named = unpaired_photos.sections("open_photos:there")["heldout"]["photos"]
     assert named["root"] == "there" and len(named["heldout"]) == 8
+    for unnamed in ("open_photos", "open_photos:"):
+        with pytest.raises(ValueError, match=f"expected FOLDER .* got '{unnamed}'"):
+            unpaired_photos.sections(unnamed)

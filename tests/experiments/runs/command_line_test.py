@@ -45,7 +45,7 @@ def test_a_good_command_line(parse):
         ([SMOKE, "--config.batches.bach_size=3"], "did you mean batch_size"),
         ([SMOKE, "--config.nonsense"], "--config.nonsense: no such entry"),
         ([SMOKE, "--noconfig.nonsense"], "--config.nonsense: no such entry"),
-        ([SMOKE, "--config.seed.x=3"], "config.seed is a value"),
+        ([SMOKE, "--config.seed.x=3"], "config.seed is a value, .* --config.seed=VALUE sets"),
         ([SMOKE, "--config.steps=many"], "config.steps=many"),
         ([SMOKE, "--config.steps"], "Missing value for flag --config.steps"),
         (["--config=configs/MISSING.py"], "--config=configs/MISSING.py: no such file: .*MISSING"),
