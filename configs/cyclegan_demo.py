@@ -4,7 +4,12 @@ Command: python -m experiments.train --config=configs/cyclegan_demo.py --workdir
          configs/cyclegan_demo.py:FOLDER takes the photos of a folder; configs/unpaired_photos.py
          says which of them are held out, and how the inputs were made.
 Narrow, to run on two CPU cores: a fifth of the width, 3 blocks, patches of 34 pixels, crops of 64.
-Result: not measured: no more than its first steps were taken.
+Result: too short. The generators start from random weights and have to learn to draw a photo first.
+  With `:open_photos:FOLDER` on the eight held-out open photos (seed 0, jax 0.10.2, one CPU device,
+  144 pixels), where the input has 17.2 dB: 10.23 dB at the start, 14.46, 15.06, 14.22 and 13.37
+  after 200, 400, 600 and 800 steps, SSIM .039 -> .425: blurred, with the lattice of the transposed
+  convolutions. configs/unpaired_hdrnet_demo.py and configs/dpe_demo.py start from the photo.
+Cost: about .6 s of processor time per step, 8 minutes.
 """
 
 from configs import cyclegan, unpaired_photos
