@@ -9,9 +9,9 @@ squared error of x and F(G(x)) replaces it. G and F start as the identity. Least
 term and a squared error of x and G(x) that stays are not of the paper.
 Result: with `:open_photos:FOLDER` on the eight held-out open photos (seeds 0 and 1, jax 0.10.2, one
   CPU device), where the input has 17.28 dB and SSIM .793: 19.06 and 19.00 dB after 1,200 steps,
-  17.85 and 18.84 after 1,500, SSIM .743 and .741. 2 dB were hoped for; with an input_mse of 2 seed 0
-  reaches 19.41 and seed 1 16.67. docs/wespe.md has more, and what was tried. On the bundled photos
-  alone it was not trained to the end.
+  17.85 and 18.84 after 1,500, SSIM .743 and .741. 2 dB were hoped for; with an input_mse of 2 seed
+  0 reaches 19.41 and seed 1 16.67. docs/wespe.md has more, and what was tried. On the bundled
+  photos alone it was not trained to the end.
 Cost: .2 to .3 s of processor time per step, 6 minutes.
 """
 
