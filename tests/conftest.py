@@ -3,8 +3,6 @@
 # JAX reads these once, when it is imported: they stand before every other import.
 import os
 
-from tests import code_generator
-
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     # Eight devices take turns on few cores: a busy machine must not be taken for a deadlock, which
@@ -14,8 +12,6 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
         " --xla_cpu_collective_call_warn_stuck_timeout_seconds=300"
         " --xla_cpu_collective_call_terminate_timeout_seconds=600"
     ).strip()
-if code_generator.HAS_BOTH and code_generator.FLAG not in os.environ["XLA_FLAGS"]:
-    os.environ["XLA_FLAGS"] += f" --{code_generator.FLAG}=false"  # =true: as a user's programs
 # Commands keep compiled programs in the user's cache folder; tests do not.
 os.environ["BILATERAL_JAX_COMPILATION_CACHE"] = "off"
 # Plots are drawn into files.

@@ -15,7 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import bilateral_jax as bj
 from bilateral_jax import models, resize
 from bilateral_jax.models import model as model_lib
-from tests import cases, code_generator
+from tests import cases
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -256,8 +256,7 @@ def test_an_exported_hdrnet_is_saved_restored_and_takes_little_memory():
     image = jax.random.uniform(jax.random.key(0), (1, 20, 24, 3))
     close(restored.call(image), model(image))
     large = jax.ShapeDtypeStruct((1, 400, 500, 3), jnp.float32)
-    program = jax.jit(restored.call).lower(large).compile(code_generator.DEFAULT)
-    memory = program.memory_analysis()
+    memory = jax.jit(restored.call).lower(large).compile().memory_analysis()
     # Matrices of all pixels at once would take 400 bytes of each.
     assert memory.temp_size_in_bytes < 60 * 400 * 500
 

@@ -12,7 +12,6 @@ import bilateral_jax as bj
 from bilateral_jax import lattice as lattice_lib
 from bilateral_jax.ops import reference, xla
 from bilateral_jax.ops.xla import column_tiles, row_tiles, slice_loop, slicing
-from tests import code_generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,7 +279,7 @@ def test_temporaries_of_a_batch_of_crops_stay_below_32_megabytes():
         out, pullback = jax.vjp(slice_apply, *arrays)
         return out, pullback(cotangent)
 
-    program = jax.jit(gradients).lower(cotangent, *arrays).compile(code_generator.DEFAULT)
+    program = jax.jit(gradients).lower(cotangent, *arrays).compile()
     assert program.memory_analysis().temp_size_in_bytes < 28e6
 
 
@@ -323,7 +322,7 @@ def test_temporaries_are_bounded_by_row_tiles(name):
             first = jax.ShapeDtypeStruct((1, 16, 16, 8, 3, 4), np.float32)
         guide = jax.ShapeDtypeStruct(pixels, np.float32)
         image = jax.ShapeDtypeStruct((*pixels, 3), np.float32)
-        compiled = jax.jit(function).lower(first, guide, image).compile(code_generator.DEFAULT)
+        compiled = jax.jit(function).lower(first, guide, image).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
     # A plane of this image is 12 MB, the sliced coefficients 144 MB. 1999 divides into no tiles.

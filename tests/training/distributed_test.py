@@ -36,8 +36,7 @@ _RUN = {
 def _together(commands, folder, *, devices=None, timeout=600, extra=({}, {})):
     """Runs commands side by side: their exit codes and outputs; leaves none of them behind."""
     environment = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(_ROOT)}
-    flags = os.environ["XLA_FLAGS"].split()
-    environment["XLA_FLAGS"] = " ".join(flag for flag in flags if "device_count" not in flag)
+    environment["XLA_FLAGS"] = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
     if devices:
         environment["JAX_NUM_CPU_DEVICES"] = str(devices)
     processes = []
