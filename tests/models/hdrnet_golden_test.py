@@ -157,7 +157,7 @@ def test_every_block_equals_the_original(name, image):
     splat = max(layer for layer in layers if layer.startswith("splat"))
     for ours, original in (TAPS | {splat: "splat_last", "prediction": "prediction"}).items():
         if f"{image}.{original}" in record:
-            assert error(layers[ours], record[f"{image}.{original}"]) < 1e-5, original
+            assert error(layers[ours], record[f"{image}.{original}"]) < 3e-5, original
 
 
 @pytest.mark.parametrize("image", ["A", "B"])
