@@ -32,6 +32,7 @@ def get_config(form="code"):
     config.model.blocks = 4
     config.model.initial = "published"  # "he" learns sooner
     config.model.residual = False  # True: the output is input + residual, at first the input
+    config.model.border = "zeros"  # "reflect": the network cannot tell where the border is
     config.critic = ml_collections.ConfigDict()
     config.critic.channels = (48, 128, 192, 192, 128)
     config.critic.hidden = 1024

@@ -74,7 +74,6 @@ def get_config(critic="patch"):
         config[name] = ml_collections.ConfigDict()
         config[name].name = "adam"
         config[name].learning_rate = 1e-4
-        config[name].b1 = 0.9
         config[name].weight_decay = 0.0
         config[name].clip_norm = ml_collections.config_dict.placeholder(float)
     config.schedule = ml_collections.ConfigDict()

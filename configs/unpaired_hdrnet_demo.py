@@ -33,11 +33,11 @@ def get_config(photos=None):
     config.n_critic = 3
     config.optimizer.learning_rate = 1e-4
     config.critic_optimizer.learning_rate = 1e-3
-    config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
     config.average_decay = 0.98
 
     made = unpaired_photos.sections(photos, long_side=256)
     with config.unlocked():
+        config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
         config.data.train, config.data.heldout = made["train"], made["heldout"]
     config.batches.batch_size = 8
     config.batches.crop = 144

@@ -72,7 +72,6 @@ def get_config(data="dped"):
         config[name] = ml_collections.ConfigDict()
         config[name].name = "adam"
         config[name].learning_rate = 5e-4
-        config[name].b1 = 0.9
         config[name].weight_decay = 0.0
         config[name].clip_norm = ml_collections.config_dict.placeholder(float)
     config.schedule = ml_collections.ConfigDict()

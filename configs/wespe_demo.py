@@ -46,7 +46,6 @@ def get_config(photos=None):
     config.loss.gradient_penalty = 0.5
     config.optimizer.learning_rate = 3e-4
     config.critic_optimizer.learning_rate = 1e-3
-    config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
     with config.unlocked():
         config.schedule = {"name": "linear", "hold": 0.5, "warmup": 0, "final": 0.0}
     config.average_decay = 0.98
@@ -55,6 +54,7 @@ def get_config(photos=None):
 
     made = unpaired_photos.sections(photos, long_side=96)  # a crop shows half of a photo
     with config.unlocked():
+        config.optimizer.b1 = config.critic_optimizer.b1 = 0.5
         config.data.train, config.data.heldout = made["train"], made["heldout"]
     config.batches.batch_size = 6
     config.batches.crop = 48
