@@ -341,7 +341,7 @@ def test_bad_sections_and_batches_are_named(vgg):
         ({"loss.cycle_mse": 0.0}, r"nothing ties F\(G\(x\)\) to x"),
         ({"loss.content": 1.0}, "loss.features is None, and loss.content needs"),
         ({"loss.adversarial_reduce": "max"}, 'adversarial_reduce must be "mean" or "sum".*max'),
-        ({"watchdog.patience": -1}, "patience and restarts must be at least 0"),
+        ({"watchdog.patience": -1}, "patience and restarts must be ints of at least 0"),
         ({"n_critic": 0}, "n_critic must be a positive int, got 0"),
     ):
         with pytest.raises(ValueError, match=words):
