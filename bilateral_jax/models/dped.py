@@ -53,7 +53,9 @@ class DPED(nn.Module):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_counts(self, "width", "blocks")
+        _check_counts(self, "width")
+        if type(self.blocks) is not int or self.blocks < 0:
+            raise ValueError(f"blocks must be an int of at least 0, got {self.blocks!r}")
         if self.initial not in _INITIAL:
             raise ValueError(f"initial must be one of {tuple(_INITIAL)}, got {self.initial!r}")
         if self.border not in _BORDERS:

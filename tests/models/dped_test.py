@@ -108,7 +108,7 @@ def test_other_inputs_and_outputs_are_named():
     "name, fields, message",
     [
         ("DPED", {"width": 0}, "width must be a positive int, got 0"),
-        ("DPED", {"blocks": 1.5}, "blocks must be a positive int, got 1.5"),
+        ("DPED", {"blocks": 1.5}, "blocks must be an int of at least 0, got 1.5"),
         ("DPEDCritic", {"size": -1}, "size must be a positive int, got -1"),
         ("DPEDCritic", {"hidden": True}, "hidden must be a positive int, got True"),
         ("DPEDCritic", {"channels": (1, 2, 0, 4, 5)}, "channels must be positive ints, got"),
