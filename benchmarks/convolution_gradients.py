@@ -4,9 +4,9 @@
 
 An update with `n_critic` above 1 takes its gradients within `lax.cond`, one with `accumulate`
 above 1 within `lax.scan`. For each layer both gradients (in the image and in the kernel) by JAX's
-own rules and by `models/layers/twice_differentiable.py` are timed outside and inside of a
-`lax.cond`: the least of ten runs of each, in turn, in processor time of one thread where XLA_FLAGS
-says so (`--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1`).
+own rules and those of `models/layers/reverse_mode_convolution.py` are timed outside and inside of
+a `lax.cond`: the least of ten runs of each, in turn, in processor time; of one thread where
+XLA_FLAGS says so (`--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1`).
 
 Prints a table; without `--quick` writes `results/<device>/convolution_gradients-<version>.json`.
 """
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import records
-from bilateral_jax.models.layers import convolutions, twice_differentiable
+from bilateral_jax.models.layers import convolutions, reverse_mode_convolution
 
 # Side of four square images, taps per axis, channels in and out, stride; and where it occurs.
 LAYERS = {
@@ -52,12 +52,11 @@ def of_layer(side, taps, channels, features, stride, *, runs):
     keys = jax.random.split(jax.random.key(0))
     image = jax.random.normal(keys[0], (4, side, side, channels))
     kernel = jax.random.normal(keys[1], (taps, taps, channels, features))
-    geometry = twice_differentiable.Geometry(stride, "SAME", 1, convolutions.PRECISION)
+    geometry = reverse_mode_convolution.Geometry(stride, "SAME", 1, convolutions.PRECISION)
     programs = {}
-    for rule, convolve in (
-        ("jax", twice_differentiable.plain),
-        ("own", twice_differentiable.convolve),
-    ):
+    jax_own = reverse_mode_convolution.convolve
+    ours = reverse_mode_convolution.reverse_mode()(jax_own)
+    for rule, convolve in (("jax", jax_own), ("own", ours)):
         gradient = jax.grad(
             lambda image, kernel, convolve=convolve: jnp.square(
                 convolve(image, kernel, geometry)

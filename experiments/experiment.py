@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bilateral_jax import models
 from bilateral_jax.checkpoints import networks as networks_lib
 from bilateral_jax.data.pipeline import batches as batches_lib
-from bilateral_jax.models.layers import twice_differentiable
+from bilateral_jax.models.layers import reverse_mode_convolution
 from experiments import papers
 from experiments.evaluation import protocol
 
@@ -125,7 +125,7 @@ def _in_reverse_mode(update):
 
     @functools.wraps(update)
     def reverse(*args):
-        with twice_differentiable.reverse_mode():
+        with reverse_mode_convolution.reverse_mode():
             return update(*args)
 
     return reverse

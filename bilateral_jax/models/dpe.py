@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import resize
 from bilateral_jax.models import inference_methods
-from bilateral_jax.models.layers import convolutions, norms
+from bilateral_jax.models.layers import convolutions, norms, reverse_mode_convolution
 
 # Not the constants of Klambauer et al. 2017; those of the published code.
 SELU_SCALE = 1.0026538655307724
@@ -44,14 +44,12 @@ class MirroredConvolution(nn.Module):
       features: output channels.
       kernel_size: side of the square kernel, odd.
       stride: step on both axes.
-      twice: as for `convolutions.Linear`.
       kernel_init: initialiser of the kernel.
     """
 
     features: int
     kernel_size: int = 3
     stride: int = 1
-    twice: bool = False
     kernel_init: nn.initializers.Initializer = _INIT
 
     @nn.compact
@@ -66,7 +64,6 @@ class MirroredConvolution(nn.Module):
             padding="VALID",
             activate=False,
             kernel_init=self.kernel_init,
-            twice=self.twice,
             name="convolution",
         )
         return layer(x)
@@ -252,6 +249,7 @@ class DPECritic(nn.Module):
         return (jnp.zeros((1, self.size, self.size, 3)),)
 
     @nn.compact
+    @reverse_mode_convolution.reverse_mode()
     def __call__(self, image):
         """Scores photos.
 
@@ -262,22 +260,20 @@ class DPECritic(nn.Module):
           `[b]`, the larger the more like a photo of the critic's domain; unbounded.
         """
         _check_size(image, self.size, pooled=self.pooled, stride=_CRITIC_STRIDE)
-        options = {
-            "kernel_init": _INIT if self.norm == "instance" else convolutions.truncated_normal(2.0),
-            "twice": True,
-        }
+        initial = _INIT if self.norm == "instance" else convolutions.truncated_normal(2.0)
         x, factors = image, (1, 2, 4, 8, 8, 8)
         for i, factor in enumerate(factors):
             kernel, stride = (5, 2) if i else (3, 1)
-            conv = MirroredConvolution(
-                factor * self.width, kernel, stride, **options, name=f"conv_{i}"
-            )
+            width = factor * self.width
+            conv = MirroredConvolution(width, kernel, stride, initial, name=f"conv_{i}")
             x = convolutions.leaky_relu(conv(x))
             averaged = self.pooled and i == len(factors) - 1
             if self.norm == "instance" and not averaged:
                 x = norms.InstanceNorm(1e-5, name=f"norm_{i}")(x, norms.moments(x))
         side = 1 if self.pooled else self.size // _CRITIC_STRIDE
-        last = convolutions.Linear(1, side, padding="VALID", activate=False, **options, name="last")
+        last = convolutions.Linear(
+            1, side, padding="VALID", activate=False, kernel_init=initial, name="last"
+        )
         return last(x).mean((1, 2, 3))
 
 

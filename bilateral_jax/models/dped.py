@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from bilateral_jax.models import inference_methods
-from bilateral_jax.models.layers import convolutions, norms, row_tiles
+from bilateral_jax.models.layers import convolutions, norms, reverse_mode_convolution, row_tiles
 
 _INIT = nn.initializers.truncated_normal(0.01, lower=-2.0, upper=2.0)
 _BIAS = nn.initializers.constant(0.01)
@@ -163,6 +163,7 @@ class DPEDCritic(nn.Module):
         return (jnp.zeros((1, self.size, self.size, self.input_channels)),)
 
     @nn.compact
+    @reverse_mode_convolution.reverse_mode()
     def __call__(self, image):
         """Classifies patches.
 
@@ -191,7 +192,7 @@ class DPEDCritic(nn.Module):
             )
         kernel, bias = _INITIAL["published" if self.norm == "instance" else "he"]
         linear = functools.partial(
-            convolutions.Linear, activate=False, kernel_init=kernel, bias_init=bias, twice=True
+            convolutions.Linear, activate=False, kernel_init=kernel, bias_init=bias
         )
         x = image
         steps = zip(self.channels, (11, 5, 3, 3, 3), (4, 2, 1, 1, 2))

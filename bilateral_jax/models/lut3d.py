@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from bilateral_jax import resize
 from bilateral_jax.models import inference_methods
-from bilateral_jax.models.layers import convolutions, image_features
+from bilateral_jax.models.layers import convolutions, image_features, reverse_mode_convolution
 from bilateral_jax.ops import table_corners, tables
 
 _STRIDES = 2**image_features.CONVOLUTIONS
@@ -43,7 +43,6 @@ class _Encoder(nn.Module):
     dropout: float = 0.0
     last_bias: Any = None
     last_kernel: Any = None
-    twice: bool = False
 
     @nn.compact
     def __call__(self, image, *, train: bool = False):
@@ -52,7 +51,6 @@ class _Encoder(nn.Module):
             width=self.width,
             normalised=self.normalised,
             bias_init=_uniform_bias,
-            twice=self.twice,
         )
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         last = convolutions.Linear(
@@ -62,7 +60,6 @@ class _Encoder(nn.Module):
             activate=False,
             kernel_init=self.last_kernel or nn.initializers.glorot_normal(),
             bias_init=self.last_bias or _uniform_bias(x.shape[1] ** 2 * x.shape[-1]),
-            twice=self.twice,
             name="last",
         )
         return last(x)[:, 0, 0]
@@ -219,7 +216,8 @@ class LUTCritic(nn.Module):
         return (jnp.zeros((1, 1, 1, 3)),)
 
     @nn.compact
+    @reverse_mode_convolution.reverse_mode()
     def __call__(self, image):
         """Scores images `[b, h, w, 3]` of any size: `[b]`, the larger the more like a target."""
         small = resize.resize(image, self.net_input_size, method=self.lowres_method)
-        return _Encoder(1, self.width, 1, twice=True, name="encoder")(small)[:, 0]
+        return _Encoder(1, self.width, 1, name="encoder")(small)[:, 0]

@@ -15,7 +15,7 @@ import functools
 import flax.linen as nn
 import jax.numpy as jnp
 
-from bilateral_jax.models.layers import convolutions, norms, spectral
+from bilateral_jax.models.layers import convolutions, norms, reverse_mode_convolution, spectral
 
 NORMS = ("instance", "spectral", "none")
 _EPSILON = 1e-5  # PyTorch's
@@ -61,6 +61,7 @@ class PatchCritic(nn.Module):
         return 3 * 2**self.strided
 
     @nn.compact
+    @reverse_mode_convolution.reverse_mode()
     def __call__(self, image):
         """Scores the patches of images.
 
@@ -79,7 +80,6 @@ class PatchCritic(nn.Module):
             padding=((1, 1), (1, 1)),
             activate=False,
             kernel_init=nn.initializers.normal(0.02),
-            twice=True,
             kernel_map=spectral.normalise if self.norm == "spectral" else None,
         )
         x = image

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bilateral_jax.models.layers import norms, twice_differentiable
+from bilateral_jax.models.layers import norms, reverse_mode_convolution
 
 PRECISION = lax.Precision.HIGHEST
 LEAKY_SLOPE = 0.2  # of CAN and of DPED's critic
@@ -71,8 +71,6 @@ class Linear(nn.Module):
       kernel_init: weights.
       bias_init: bias.
       kernel_map: function from the kernel to the one that is used; None for itself.
-      twice: of a network whose gradient is differentiated again, in reverse mode: the same values,
-        faster second derivatives (`twice_differentiable`, whose `reverse_mode` does it for all).
     """
 
     features: int
@@ -88,7 +86,6 @@ class Linear(nn.Module):
     kernel_init: Callable = he_truncated_normal
     bias_init: Callable = nn.initializers.zeros
     kernel_map: Callable | None = None
-    twice: bool = False
 
     @nn.compact
     def __call__(self, x, *, train: bool = False):
@@ -110,10 +107,10 @@ class Linear(nn.Module):
         precision = PRECISION if self.dtype == "float32" else None
         if not self.kernel_size:
             return jnp.dot(x, kernel, precision=precision)
-        reverse = self.twice or twice_differentiable.in_reverse_mode()
-        convolve = twice_differentiable.convolve if reverse else twice_differentiable.plain
         geometry = (self.stride, self.padding, self.dilation, precision)
-        return convolve(x, kernel, twice_differentiable.Geometry(*geometry))
+        return reverse_mode_convolution.convolve(
+            x, kernel, reverse_mode_convolution.Geometry(*geometry)
+        )
 
     def _moments(self, y):
         axes = tuple(range(y.ndim - 1))

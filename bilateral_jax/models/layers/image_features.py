@@ -32,7 +32,6 @@ def reduce(
     width: int,
     normalised: int,
     bias_init: Callable[[int], Any] | None = None,
-    twice: bool = False,
 ):
     """Applies five convolutions of stride 2, 3 x 3 with one zero on every side.
 
@@ -44,7 +43,6 @@ def reduce(
       width: channels of the first; the others have 2, 4, 8 and 8 times as many.
       normalised: number of norms.
       bias_init: fan-in to an initialiser of biases; None for zeros.
-      twice: as for `convolutions.Linear`.
 
     Returns:
       `[b, n, n, 8 * width]`.
@@ -58,7 +56,6 @@ def reduce(
             activate=False,
             kernel_init=nn.initializers.xavier_normal(),
             bias_init=initial,
-            twice=twice,
             name=f"conv_{i}",
         )(x)
         x = convolutions.leaky_relu(x)

@@ -11,8 +11,8 @@ around them. JAX names other axes instead, which XLA rearranges for its fast con
 only outside of control flow: within `lax.cond` or `lax.scan` a gradient takes two to twelve times
 as long (https://github.com/jax-ml/jax/issues/12868).
 
-Derivatives are reverse mode: `jax.jvp` refuses these functions. Critics always have them; within
-`reverse_mode`, as a training step is, every network has.
+Derivatives are reverse mode: `jax.jvp` refuses these functions. A network has them within
+`reverse_mode`, which critics are in by themselves, and every training step is.
 """
 
 import contextlib
@@ -30,20 +30,16 @@ _REVERSE_MODE = contextvars.ContextVar("reverse_mode", default=False)
 
 @contextlib.contextmanager
 def reverse_mode() -> Iterator[None]:
-    """Lets all networks that are traced within it use `convolve`.
+    """Gives the convolutions of all networks that are traced within it the derivatives of this file.
 
-    For functions whose derivatives are taken in reverse mode only, such as a training step.
+    For functions whose derivatives are taken in reverse mode only, such as a training step. A
+    function that was compiled within it keeps them.
     """
     token = _REVERSE_MODE.set(True)
     try:
         yield
     finally:
         _REVERSE_MODE.reset(token)
-
-
-def in_reverse_mode() -> bool:
-    """Tells whether `reverse_mode` holds."""
-    return _REVERSE_MODE.get()
 
 
 class Geometry(NamedTuple):
@@ -62,9 +58,8 @@ class Geometry(NamedTuple):
     precision: Any
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(image, kernel, geometry):
-    """Convolves images with a kernel.
+    """Convolves images with a kernel; within `reverse_mode` with the derivatives of this file.
 
     Args:
       image: `[b, h, w, c]`.
@@ -74,7 +69,13 @@ def convolve(image, kernel, geometry):
     Returns:
       `[b, h', w', n]`.
     """
-    return plain(image, kernel, geometry)
+    chosen = _convolve if _REVERSE_MODE.get() else _plain
+    return chosen(image, kernel, geometry)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve(image, kernel, geometry):
+    return _plain(image, kernel, geometry)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -83,7 +84,7 @@ def _image_gradient(cotangent, kernel, image_shape, geometry):
 
     def transposed(cotangent, kernel):
         image = jax.ShapeDtypeStruct(image_shape, cotangent.dtype)
-        convolution = jax.linear_transpose(lambda image: plain(image, kernel, geometry), image)
+        convolution = jax.linear_transpose(lambda image: _plain(image, kernel, geometry), image)
         return convolution(cotangent)[0]
 
     def arranged(cotangent, kernel):
@@ -111,7 +112,7 @@ def _kernel_gradient(image, cotangent, kernel_shape, geometry):
 
     def transposed(image, cotangent):
         kernel = jax.ShapeDtypeStruct(kernel_shape, cotangent.dtype)
-        convolution = jax.linear_transpose(lambda kernel: plain(image, kernel, geometry), kernel)
+        convolution = jax.linear_transpose(lambda kernel: _plain(image, kernel, geometry), kernel)
         return convolution(cotangent)[0]
 
     def arranged(image, cotangent):
@@ -146,7 +147,7 @@ def _sizes(image_shape, kernel_shape, cotangent, geometry):
 
 
 def _convolve_fwd(image, kernel, geometry):
-    return convolve(image, kernel, geometry), (image, kernel)
+    return _convolve(image, kernel, geometry), (image, kernel)
 
 
 def _convolve_bwd(geometry, operands, cotangent):
@@ -157,7 +158,7 @@ def _convolve_bwd(geometry, operands, cotangent):
     )
 
 
-convolve.defvjp(_convolve_fwd, _convolve_bwd)
+_convolve.defvjp(_convolve_fwd, _convolve_bwd)
 
 
 def _image_gradient_fwd(cotangent, kernel, image_shape, geometry):
@@ -168,7 +169,7 @@ def _image_gradient_bwd(image_shape, geometry, operands, image):
     del image_shape
     cotangent, kernel = operands
     return (
-        convolve(image, kernel, geometry),
+        _convolve(image, kernel, geometry),
         _kernel_gradient(image, cotangent, kernel.shape, geometry),
     )
 
@@ -185,24 +186,15 @@ def _kernel_gradient_bwd(kernel_shape, geometry, operands, kernel):
     image, cotangent = operands
     return (
         _image_gradient(cotangent, kernel, image.shape, geometry),
-        convolve(image, kernel, geometry),
+        _convolve(image, kernel, geometry),
     )
 
 
 _kernel_gradient.defvjp(_kernel_gradient_fwd, _kernel_gradient_bwd)
 
 
-def plain(image, kernel, geometry):
-    """Convolves as `convolve`, with JAX's own derivatives.
-
-    Args:
-      image: as for `convolve`.
-      kernel: as for `convolve`.
-      geometry: as for `convolve`.
-
-    Returns:
-      `[b, h', w', n]`.
-    """
+def _plain(image, kernel, geometry):
+    """The same with JAX's own derivatives."""
     return lax.conv_general_dilated(
         image,
         kernel,

@@ -1,4 +1,4 @@
-"""The convolution of critics: values and derivatives of three orders are those of JAX's own."""
+"""Convolutions in reverse mode: values and derivatives of three orders are those of JAX's own."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from bilateral_jax.models.layers import convolutions, twice_differentiable
+from bilateral_jax.models.layers import convolutions, reverse_mode_convolution
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 HIGHEST = lax.Precision.HIGHEST
+PLAIN = reverse_mode_convolution.convolve
+REVERSE = reverse_mode_convolution.reverse_mode()(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,7 @@ HIGHEST = lax.Precision.HIGHEST
     [(2, "SAME", 1), (1, "VALID", 2), (2, ((1, 0), (2, 3)), 1)],
 )
 def test_derivatives_of_three_orders(stride, padding, dilation):
-    geometry = twice_differentiable.Geometry(stride, padding, dilation, HIGHEST)
+    geometry = reverse_mode_convolution.Geometry(stride, padding, dilation, HIGHEST)
     rng = np.random.default_rng(0)
     image, kernel = (
         jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 8, 7, 3), (3, 3, 3, 2))
@@ -42,8 +44,7 @@ def test_derivatives_of_three_orders(stride, padding, dilation):
         ]
 
     actual, expected = (
-        jax.jit(lambda convolve=convolve: all_orders(convolve))()
-        for convolve in (twice_differentiable.convolve, twice_differentiable.plain)
+        jax.jit(lambda convolve=convolve: all_orders(convolve))() for convolve in (REVERSE, PLAIN)
     )
     np.testing.assert_array_equal(actual[0], expected[0])
     for one, other in zip(actual, expected, strict=True):
@@ -60,7 +61,7 @@ def test_within_reverse_mode_every_network_has_these_derivatives():
         return layer.apply(variables, image)
 
     out, tangent = jax.jvp(apply, (image,), (image,))
-    with twice_differentiable.reverse_mode():
+    with reverse_mode_convolution.reverse_mode():
         np.testing.assert_array_equal(apply(image), out)
         with pytest.raises(TypeError, match="forward-mode autodiff .* custom_vjp"):
             jax.jvp(apply, (image,), (image,))
@@ -69,7 +70,7 @@ def test_within_reverse_mode_every_network_has_these_derivatives():
 
 def test_gradients_within_control_flow_keep_the_order_of_axes():
     """On a CPU the fast convolution needs it; XLA reorders axes outside of control flow alone."""
-    geometry = twice_differentiable.Geometry(1, "SAME", 1, HIGHEST)
+    geometry = reverse_mode_convolution.Geometry(1, "SAME", 1, HIGHEST)
     image, kernel = jnp.ones((1, 8, 8, 2)), jnp.ones((3, 3, 2, 2))
 
     def gradient(convolve, flag):
@@ -79,10 +80,7 @@ def test_gradients_within_control_flow_keep_the_order_of_axes():
 
         return jax.lax.cond(flag, taken, lambda: (image, kernel))
 
-    for convolve, kept in (
-        (twice_differentiable.convolve, True),
-        (twice_differentiable.plain, False),
-    ):
+    for convolve, kept in ((REVERSE, True), (PLAIN, False)):
         function = jax.jit(lambda flag, convolve=convolve: gradient(convolve, flag))
         text = function.lower(True).as_text(dialect="hlo")
         axes = {line.split("dim_labels=")[1].split(",")[0] for line in text.splitlines()
