@@ -138,7 +138,7 @@ class Unpaired:
         input_index, target_index = self.indices(index)
         element, target = self._inputs[input_index], self._targets[target_index]
         return {
-            "input": element["image"] if "image" in element else element["input"],
+            "input": views.photo_of(element),
             "target": target["image"] if "image" in target else target["target"],
             "name": element["name"],
             "target_name": target["name"],

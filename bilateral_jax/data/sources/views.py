@@ -71,6 +71,15 @@ def smaller_than(source, height: int, width: int) -> list[str]:
     return [] if known is None else known(height, width)
 
 
+def photo_of(element) -> np.ndarray:
+    """Returns the photo of an element: its image, or of a pair its input.
+
+    Args:
+      element: `{"image": [h, w, 3]}` or `{"input": [h, w, 3]}`, and others.
+    """
+    return element["image"] if "image" in element else element["input"]
+
+
 class View:
     """A source that wraps another one of the same length.
 

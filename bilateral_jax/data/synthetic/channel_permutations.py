@@ -43,7 +43,7 @@ class ChannelPermutations(views.View):
         index = views.check_index(index, len(self), "photos")
         order, number = divmod(index, len(self._source))
         element = self._source[number]
-        photo = element["image"] if "image" in element else element["input"]
+        photo = views.photo_of(element)
         letters = "".join("rgb"[channel] for channel in ORDERS[order])
         return {
             "image": np.ascontiguousarray(photo[..., ORDERS[order]]),

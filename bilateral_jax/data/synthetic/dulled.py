@@ -94,7 +94,7 @@ class Dulled(views.View):
         index = views.check_index(index, len(self), "pairs")
         round_, number = divmod(index, len(self._source))
         element = self._source[number]
-        photo = element["image"] if "image" in element else element["input"]
+        photo = views.photo_of(element)
         name = element["name"] + (f"_dull{round_}" if round_ else "")
         rng = np.random.default_rng((self._seed, index))
         untouched = rng.uniform() < self._untouched

@@ -77,7 +77,7 @@ class OperatorTargets(views.View):
         return self._pair(self._exact(index))
 
     def _pair(self, element):
-        pixels = element["image"] if "image" in element else element["input"]
+        pixels = views.photo_of(element)
         if pixels.dtype not in (np.uint8, np.uint16):
             raise TypeError(f"photo {element['name']} must be uint8 or uint16, got {pixels.dtype}")
         if pixels.ndim != 3:

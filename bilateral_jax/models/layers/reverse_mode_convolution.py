@@ -30,7 +30,7 @@ _REVERSE_MODE = contextvars.ContextVar("reverse_mode", default=False)
 
 @contextlib.contextmanager
 def reverse_mode() -> Iterator[None]:
-    """Gives the convolutions of all networks that are traced within it the derivatives of this file.
+    """Gives the convolutions of all networks traced within it the derivatives of this file.
 
     For functions whose derivatives are taken in reverse mode only, such as a training step. A
     function that was compiled within it keeps them.
