@@ -29,6 +29,7 @@ def get_config():
     config.model = ml_collections.ConfigDict()
     config.model.width = 64
     config.model.blocks = 9
+    config.model.residual = False  # the output is added to the image; not of the original
     config.critic = ml_collections.ConfigDict()
     config.critic.width = 64
     config.critic.strided = 3  # patches of 70 x 70; 2: of 34 x 34
@@ -42,6 +43,9 @@ def get_config():
     config.loss.cycle = 10.0
     config.loss.identity = 5.0
     config.loss.form = "least_squares"
+    config.loss.chroma = 0.0  # keeps colours apart from luminance; not of the original
+    config.loss.chroma_shrink = 4  # of photos reduced by this factor
+    config.loss.gradient_penalty = 0.0  # zero-centred, at real images; not of the original
 
     for name in ("optimizer", "critic_optimizer"):
         config[name] = ml_collections.ConfigDict()

@@ -17,11 +17,15 @@ from configs import cyclegan, unpaired_photos
 
 def get_config(photos=None):
     config = cyclegan.get_config()
-    config.steps = 800
+    config.steps = 600
     config.model.width = 12
     config.model.blocks = 3
+    config.model.residual = True
     config.critic.width = 16
     config.critic.strided = 2
+    config.critic.norm = "none"
+    config.loss.chroma = 1.0
+    config.loss.gradient_penalty = 1.0
     config.pool.crop = 64
     config.optimizer.learning_rate = 1e-3
     config.critic_optimizer.learning_rate = 4e-4

@@ -32,10 +32,14 @@ class ResNetGenerator(nn.Module):
       width: channels at full resolution; twice as many at a half, four times at a quarter.
       blocks: residual blocks of two 3 x 3 convolutions; 9 for 256 x 256 pixels and more, 6 for 128
         x 128 as published.
+      residual: the output is the image plus `tanh(.)`, whose last layer (`residual`) starts at 0:
+        the network starts as the identity. Not in the original, whose output is
+        `tanh(.) / 2 + 1 / 2`; the two do not exchange weights.
     """
 
     width: int = 64
     blocks: int = 9
+    residual: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -43,6 +47,8 @@ class ResNetGenerator(nn.Module):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a positive int, got {value!r}")
+        if not isinstance(self.residual, bool):
+            raise ValueError(f"residual must be True or False, got {self.residual!r}")
 
     def example_inputs(self):
         """Arguments of `__call__` of the smallest size, for initialisation."""
@@ -56,7 +62,10 @@ class ResNetGenerator(nn.Module):
         )
 
     def __call__(self, image):
-        """Translates images `[b, h, w, 3]` in [0, 1] of any size: the same shape and range."""
+        """Translates images `[b, h, w, 3]` in [0, 1] of any size: the same shape and range.
+
+        With `residual` in (-1, 2).
+        """
         out = self.run(row_tiles.RowTile(image)).values
         return out[:, : image.shape[1]]
 
@@ -86,7 +95,8 @@ class ResNetGenerator(nn.Module):
             "second": reflecting,
             "up": functools.partial(row_tiles.upsample, kernel_init=_INIT),
         }
-        x = skip = tile.extended(_STRIDE).map(lambda image: 2 * image - 1)
+        tile = tile.extended(_STRIDE)
+        x = skip = tile.map(lambda image: 2 * image - 1)
         for i, (kind, features) in enumerate(self._layers()):
             skip = x if kind == "first" else skip
             x = layers[kind](x, features, name=f"conv_{i}")
@@ -97,6 +107,10 @@ class ResNetGenerator(nn.Module):
             moments = known[i] if i < len(known) else norms.moments(x.values)
             x = x.map(norms.InstanceNorm(_EPSILON, affine=False), moments)
             x = x.plus(skip) if kind == "second" else x.map(nn.relu)
+        if self.residual:
+            zeros = nn.initializers.zeros
+            x = reflecting(x, 3, kernel_size=7, kernel_init=zeros, bias_init=zeros, name="residual")
+            return x.map(jnp.tanh).plus(tile).map(lambda y: y[:, :, :columns])
         x = reflecting(x, 3, kernel_size=7, name="last")
         return x.map(lambda y: (0.5 * jnp.tanh(y) + 0.5)[:, :, :columns])
 

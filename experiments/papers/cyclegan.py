@@ -7,6 +7,9 @@ before that, exchanged with images of earlier steps.
 The networks of the paper work on values in [-1, 1], and so do the critics and all distances here;
 the generators take and give images in [0, 1].
 
+Not of the paper, and off unless a config sets them: generators that add to the image, a term of
+their outputs' chroma, a penalty of the critics' gradients.
+
 Reference: Zhu, Park, Isola and Efros 2017, "Unpaired image-to-image translation using
 cycle-consistent adversarial networks"; the published code where the two differ: the critics' loss
 is halved, and the generators are updated first.
@@ -18,7 +21,12 @@ import functools
 import jax
 
 from bilateral_jax import inference, models
-from bilateral_jax.losses import adversarial, reconstruction
+from bilateral_jax.losses import (
+    adversarial,
+    chroma_correlation,
+    gradient_penalties,
+    reconstruction,
+)
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import image_pool, step
 from experiments import experiment
@@ -106,19 +114,27 @@ def build(
 
 @dataclasses.dataclass(frozen=True)
 class _Losses:
-    """Both losses; the fields but `form` are weights of the generators' terms.
+    """Both losses; a term of weight 0 is not computed, but for the critics'.
 
     Attributes:
-      cycle: absolute difference of a photo and what both generators one after the other make of it.
-      identity: absolute difference of y and G(y), and of x and F(x).
-      adversarial: of the critics' scores.
+      cycle: weight of the absolute difference of a photo and what both generators one after the
+        other make of it.
+      identity: weight of the absolute difference of y and G(y), and of x and F(x).
+      adversarial: weight of the generators' loss by the critics' scores.
       form: one of `adversarial.FORMS`, of both losses.
+      chroma: weight of `chroma_correlation` of each generator's output and its own input.
+      chroma_shrink: factor by which both are reduced for that.
+      gradient_penalty: weight of the zero-centred penalty (`gradient_penalties`) in the loss of
+        each critic, at real images.
     """
 
     cycle: float
     identity: float
     adversarial: float
     form: str
+    chroma: float
+    chroma_shrink: int
+    gradient_penalty: float
 
     def __post_init__(self):
         generators_and_critics.check_loss(self)
@@ -130,12 +146,16 @@ class _Losses:
         x, y = batch["input"], batch["target"]
         generated, backward = g(x), f(y)
         score = functools.partial(adversarial.generator_loss, form=self.form)
-        terms = {
-            "adversarial": score(dy(_centred(generated))) + score(dx(_centred(backward))),
-            "cycle": _distance(f(generated), x) + _distance(g(backward), y),
-        }
+        terms = {"adversarial": score(dy(_centred(generated))) + score(dx(_centred(backward)))}
+        if self.cycle:
+            terms["cycle"] = _distance(f(generated), x) + _distance(g(backward), y)
         if self.identity:
             terms["identity"] = _distance(g(y), y) + _distance(f(x), x)
+        if self.chroma:
+            kept = functools.partial(
+                chroma_correlation.chroma_correlation, shrink=self.chroma_shrink
+            )
+            terms["chroma"] = kept(generated, x) + kept(backward, y)
         value = sum(getattr(self, name) * term for name, term in terms.items())
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         return mean(value), ({}, jax.tree.map(mean, terms))
@@ -147,11 +167,12 @@ class _Losses:
         loss = functools.partial(adversarial.critic_loss, form=self.form)
         value, metrics = 0.0, {}
         for name, real in (("DY", batch["target"]), ("DX", batch["input"])):
-            scores = [
-                networks[name].apply(_centred(images))
-                for images in (real, batch[f"generated_{name}"])
-            ]
+            critic, real = networks[name].apply, _centred(real)
+            scores = critic(real), critic(_centred(batch[f"generated_{name}"]))
             value += 0.5 * (loss(scores[0], True) + loss(scores[1], False))
+            if self.gradient_penalty:
+                penalty = gradient_penalties.penalty(critic, real, form="zero_centred")
+                value += self.gradient_penalty * penalty
             of_real, of_generated = map(adversarial.example_scores, scores)
             metrics[f"distance_{name}"] = mean(of_real - of_generated)
         return mean(value), ({}, metrics)

@@ -38,7 +38,9 @@ for step in range(first + 1, config["steps"] + 1):
     if config["behaviour"] == "slow" and not pathlib.Path(config["hurry"]).exists():
         print("step", step, flush=True)
         time.sleep(0.1)
-    saved.write_text(str(step))
+    written = folder / "saved.new"  # replaced whole: a kill amid writing leaves the last one
+    written.write_text(str(step))
+    written.replace(saved)
     if config["behaviour"] == "diverges" and step == 3:
         print("loss is nan at step 3", file=sys.stderr)
         sys.exit(3)

@@ -103,6 +103,29 @@ def test_row_tiles_equal_the_whole(size, rows):
     np.testing.assert_allclose(tiled, whole(network, image), atol=1e-4)
 
 
+def test_a_residual_generator_starts_as_the_identity_and_keeps_its_weights_apart():
+    module = cyclegan.ResNetGenerator(width=2, blocks=1, residual=True)
+    image = np.random.default_rng(0).random((33, 21, 3), np.float32)
+    initial = model.Model.init(module, jax.random.key(0))
+    np.testing.assert_array_equal(whole(initial, image), image)
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params):
+        return jnp.square(initial.replace(params=params).apply(image[None]) - 0.5).mean()
+
+    assert np.abs(gradient_of(initial.params)["residual"]["kernel"]).max() > 1e-4
+    network = row_tiles_test.with_random_weights(module)
+    everything = whole(network, image)
+    assert np.abs(everything - image).max() > 0.1
+    np.testing.assert_allclose(
+        inference.enhance(network, image, tile_rows=7), everything, atol=1e-4
+    )
+    # The two kinds read their last layer differently: weights of one in the other would be wrong.
+    with pytest.raises(ValueError, match="residual"):
+        model.Model.from_leaves(module.clone(residual=False), initial.params, {})
+
+
 def test_independent_tiles_would_differ(small):
     image = np.random.default_rng(0).random((32, 20, 3), np.float32)
     alone, everything = (inference.enhance(small, part) for part in (image[:16], image))
@@ -145,3 +168,5 @@ def test_initial_weights_are_the_published_ones():
 def test_fields_are_checked():
     with pytest.raises(ValueError, match="blocks must be a positive int, got 0"):
         models.create("ResNetGenerator", {"blocks": 0})
+    with pytest.raises(ValueError, match="residual must be True or False, got 1"):
+        models.create("ResNetGenerator", {"residual": 1})

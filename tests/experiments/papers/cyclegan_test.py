@@ -11,7 +11,7 @@ import pytest
 
 from bilateral_jax.checkpoints import networks, trees
 from bilateral_jax.data import registry
-from bilateral_jax.losses import adversarial
+from bilateral_jax.losses import adversarial, chroma_correlation
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.model import Model
 from bilateral_jax.training import nonfinite_guard, parallel
@@ -42,8 +42,12 @@ _TINY = {
 
 
 def config(**changes):
-    """The demo's rates and weights, with networks and crops that compile quickly."""
+    """The paper's weights, with the demo's rates and networks and crops that compile quickly."""
     made = cyclegan_demo.get_config()
+    original = cyclegan_config.get_config()
+    made.loss.update(original.loss)
+    made.model.residual = original.model.residual
+    made.critic.norm = original.critic.norm
     pairs = {"kind": "synthetic", "count": 12, "size": 20}
     with made.unlocked():
         made.data.train = {"kind": "unpaired_pairs", "pairs": pairs, "disjoint_halves": True}
@@ -192,6 +196,37 @@ def test_a_critic_that_is_right_has_no_loss():
     wrong = types.SimpleNamespace(apply=lambda image: 1 - jnp.asarray(image[..., 0]))
     value, _ = per_batch(losses.of_critics, {"DY": wrong, "DX": wrong}, rows)
     assert value == 2
+
+
+def test_terms_that_are_not_of_the_paper():
+    """Swapped channels cost chroma; a steep critic costs the square of its gradient."""
+    rows = {name: x[:2] for name, x in batch().items()}
+    plain = config().loss.to_dict()
+    losses = cyclegan._Losses(**{**plain, "chroma": 2.0, "chroma_shrink": 1, "cycle": 0.0})
+    value, terms = per_batch(losses.of_generators, networks_of(1.0), rows)
+    assert value < 1e-2 and terms["chroma"] < 1e-2 and "cycle" not in terms
+    swapped = networks_of(1.0, lambda image: image[..., ::-1])
+    value, terms = per_batch(losses.of_generators, swapped, rows)
+    expected = sum(
+        chroma_correlation.chroma_correlation(rows[name][..., ::-1], rows[name]).mean()
+        for name in ("input", "target")
+    )
+    np.testing.assert_allclose(terms["chroma"], expected, rtol=1e-4)
+    np.testing.assert_allclose(value, 2 * expected + 5 * terms["identity"], rtol=1e-4)
+
+    slope = types.SimpleNamespace(apply=lambda image: 3 * image.sum(-1))
+    networks = {"DY": slope, "DX": slope}
+    rows |= {f"generated_{name}": rows["input"] for name in networks}
+    without, with_penalty = (
+        per_batch(
+            cyclegan._Losses(**{**plain, "gradient_penalty": weight}).of_critics, networks, rows
+        )
+        for weight in (0.0, 0.5)
+    )
+    squared_slope = 3 * SIDE**2 * (3 / SIDE**2) ** 2  # of the mean over the map of scores
+    np.testing.assert_allclose(
+        with_penalty[0] - without[0], 2 * 0.5 * squared_slope, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_a_run_is_resumed_to_the_same_bits(tmp_path):

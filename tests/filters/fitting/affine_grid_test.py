@@ -284,7 +284,12 @@ IMAGE = np.zeros((4, 5, 3), np.float32)
         ((IMAGE, IMAGE), {"guide": IMAGE[:3, :, 0]}, ValueError, "must have the guide's height"),
         ((IMAGE, IMAGE), {"weights": IMAGE[:3, :, 0]}, ValueError, "weights must have the guide's"),
         ((IMAGE, IMAGE), {"shape": (16, 16)}, ValueError, r"^shape must be three .*\(16, 16\)"),
-        ((IMAGE, IMAGE), {"smoothness": -1.0}, ValueError, "smoothness must be at least 0, got -1"),
+        (
+            (IMAGE, IMAGE),
+            {"smoothness": -1.0},
+            ValueError,
+            "smoothness must be at least 0 and finite, got -1",
+        ),
         ((IMAGE, IMAGE), {"smoothness": (1, 1, 0.1)}, ValueError, r"one number, got shape \(3,\)"),
         ((IMAGE, IMAGE), {"smoothness": np.float32(-1)}, ValueError, "smoothness must be .*-1"),
         ((IMAGE, IMAGE), {"smoothness": jnp.float32("nan")}, ValueError, "smoothness .*got .*nan"),
