@@ -1,7 +1,8 @@
 """A bilateral grid fitted at low resolution against the operator itself at full size.
 
     python -m benchmarks.fitted_grid [--networks NAME=MODEL ...] [--photos FOLDER] [--count 1]
-        [--side 512] [--results NAME=FOLDER ...] [--inputs FOLDER] [--pictures FOLDER] [--quick]
+        [--side 512] [--results NAME=FOLDER ...] [--inputs FOLDER] [--pictures FOLDER]
+        [--record NAME] [--quick]
 
 Networks (folders of models, from `import` or a run): PSNR of `inference.enhance(..., grid_side=)`
 to the network's own output on the first `--count` photos of a folder, beside that of the photo and
@@ -12,7 +13,8 @@ the grid is compiled before; the network's full-size program (0.3 s) is in its t
 Results (folders with the pictures that an operator made of those of `--inputs`, of the same names):
 PSNR to them of a grid fitted at their own size and of one fitted at half of it.
 
-Prints a table; without `--quick` writes `results/<device>/fitted_grid-<jax version>.json`.
+Prints a table; without `--quick` writes `results/<device>/NAME-<jax version>.json`, where
+NAME is that of `--record`, or "fitted_grid".
 """
 
 import argparse
@@ -39,6 +41,7 @@ def main(arguments=None):
     parser.add_argument("--results", nargs="*", type=named, default=[], metavar="NAME=FOLDER")
     parser.add_argument("--inputs", type=pathlib.Path)
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for the compared pictures")
+    parser.add_argument("--record", default="fitted_grid", help="name of the result file")
     parser.add_argument("--quick", action="store_true", help="nothing is written")
     options = parser.parse_args(arguments)
     rows = []
@@ -47,7 +50,7 @@ def main(arguments=None):
         print(row, flush=True)
         rows.append(row)
         if not options.quick:  # after each, since all of them take long
-            records.write("fitted_grid", rows)
+            records.write(options.record, rows)
 
     for name, folder in options.results:
         add({"operator": name} | of_results(options.inputs, pathlib.Path(folder)))

@@ -18,6 +18,8 @@ os.environ["BILATERAL_JAX_COMPILATION_CACHE"] = "off"
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import contextlib  # noqa: E402
+import importlib  # noqa: E402
+import importlib.metadata  # noqa: E402
 import pathlib  # noqa: E402
 import random  # noqa: E402
 
@@ -47,10 +49,31 @@ def _configured(**options):
         jax.config.update(name, value)
 
 
+# jaxlib 0.10 has two code generators for CPUs; the older one takes half the time over small programs.
+_GENERATOR = "xla_cpu_use_fusion_emitters"
+_HAS_BOTH = importlib.metadata.version("jaxlib").startswith("0.10.")
+
+
+@contextlib.contextmanager
+def _older_code_generator():
+    """Compiles with it, where jaxlib has both; not by `XLA_FLAGS`, which hold for a whole process."""
+    compiler = importlib.import_module("jax._src.compiler")
+    newer = compiler.get_compile_options
+
+    def older(*args, env_options_overrides=None, **options):
+        overrides = {**(env_options_overrides or {}), _GENERATOR: False}
+        return newer(*args, env_options_overrides=overrides, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if _HAS_BOTH:
+            patch.setattr(compiler, "get_compile_options", older)
+        yield
+
+
 @pytest.fixture(scope="module")
 def compiled_quickly():
     """Leaves most optimisations out, for modules where compiling takes longer than running."""
-    with _configured(jax_disable_most_optimizations=True):
+    with _configured(jax_disable_most_optimizations=True), _older_code_generator():
         yield
 
 
@@ -58,15 +81,18 @@ def compiled_quickly():
 def compiled_once(tmp_path_factory):
     """The same, and keeps what was compiled, for modules that run one training several times.
 
-    Gives the environment variables by which processes of their own share it.
+    Gives the environment variables by which processes of their own compile alike.
     """
     options = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_disable_most_optimizations": True,
     }
-    with _configured(**options):
-        yield {name.upper(): str(value) for name, value in options.items()}
+    environment = {name.upper(): str(value) for name, value in options.items()}
+    if _HAS_BOTH:
+        environment["XLA_FLAGS"] = f"{os.environ['XLA_FLAGS']} --{_GENERATOR}=false"
+    with _configured(**options), _older_code_generator():
+        yield environment
 
 
 # Compiled programs take memory mappings, thousands per test file. Linux allows a process 65,530;
