@@ -49,14 +49,14 @@ def _configured(**options):
         jax.config.update(name, value)
 
 
-# jaxlib 0.10 has two code generators for CPUs; the older one takes half the time over small programs.
+# jaxlib 0.10 has two code generators for CPUs; the older takes half the time for small programs.
 _GENERATOR = "xla_cpu_use_fusion_emitters"
 _HAS_BOTH = importlib.metadata.version("jaxlib").startswith("0.10.")
 
 
 @contextlib.contextmanager
 def _older_code_generator():
-    """Compiles with it, where jaxlib has both; not by `XLA_FLAGS`, which hold for a whole process."""
+    """Compiles with it where jaxlib has both; `XLA_FLAGS` would hold for a whole process."""
     compiler = importlib.import_module("jax._src.compiler")
     newer = compiler.get_compile_options
 

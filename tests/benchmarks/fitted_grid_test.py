@@ -4,12 +4,15 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from benchmarks import fitted_grid, records
 from bilateral_jax import images, models
 from bilateral_jax.checkpoints import networks
 from bilateral_jax.models import model as model_lib
 from tests import optional_packages
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 optional_packages.need_images()
 

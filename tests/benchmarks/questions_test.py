@@ -21,6 +21,8 @@ from benchmarks import (
     table_lookup,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):

@@ -17,7 +17,10 @@ from bilateral_jax.ops import guides as guide_functions
 from tests import cases, lowering
 
 # On jax 0.12 the backend is deprecated, see docs/kernels.md.
-pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning"),
+    pytest.mark.usefixtures("compiled_quickly"),
+]
 
 # Interpreted kernels are large programs that run for milliseconds.
 COMPILED_QUICKLY = {

@@ -18,6 +18,8 @@ from bilateral_jax.kernels.tpu import slicing, splatting, tiling
 from bilateral_jax.ops import reference
 from tests import cases, lowering
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NAMES = {"slice_apply": slicing.NAME, "splat_apply": splatting.NAME}
 BY_NAME = {case.name: case for case in cases.CASES}
 # More than one tile both ways once tiles are the smallest, and partial ones at the ends.

@@ -8,6 +8,8 @@ import pytest
 from bilateral_jax import color, inference, models
 from bilateral_jax.models import model
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def random_critic(**fields):
     module = models.create("DPEDCritic", {"channels": [2, 3, 2, 3, 2], "hidden": 4, **fields})

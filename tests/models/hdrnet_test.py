@@ -14,6 +14,8 @@ from bilateral_jax.models import hdrnet
 from bilateral_jax.models import model as model_lib
 from bilateral_jax.models.layers import convolutions, corner_aligned, guides
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
 

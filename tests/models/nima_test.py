@@ -10,6 +10,8 @@ from bilateral_jax import models
 from bilateral_jax.models import efficientnet, model, nima, vgg
 from bilateral_jax.models.layers import convolutions
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)

@@ -14,6 +14,8 @@ from bilateral_jax.inference import by_row_tiles
 from bilateral_jax.models import can, model
 from tests import assets
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 # Mean, deviation and first pixel of the three published generators' outputs (TensorFlow, float32).
 DPED_RAMP = {
     "iphone": [

@@ -11,6 +11,8 @@ import bilateral_jax as bj
 from bilateral_jax import inference, models
 from bilateral_jax.models import model as model_lib
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 
 # The images are small: compiling takes longer than running.

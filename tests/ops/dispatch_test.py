@@ -13,7 +13,10 @@ from bilateral_jax.kernels import pallas
 from bilateral_jax.ops import dispatch
 from tests import cases, lowering
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning"),
+    pytest.mark.usefixtures("compiled_quickly"),
+]
 CASE = cases.Case("small", (2, 3, 3), (4, 6))
 OPERATIONS = ("slice_apply", "splat_apply", "guide_vjp")
 

@@ -12,7 +12,10 @@ from bilateral_jax.kernels import pallas
 from bilateral_jax.ops import guides
 from tests import cases, lowering
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning"),
+    pytest.mark.usefixtures("compiled_quickly"),
+]
 CASE = cases.Case("small", (2, 3, 3), (5, 6))
 each_guide = pytest.mark.parametrize("guide", guides.PARAMETERS)
 # Interpreted kernels are large programs that run for milliseconds.

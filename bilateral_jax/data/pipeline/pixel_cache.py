@@ -11,11 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+import threading
 
 import numpy as np
 
 from bilateral_jax import atomic, regular_files, resize
 from bilateral_jax.data.sources import views
+
+# Held while a file's header is read: NumPy parses it as Python, and before Python 3.11.8 and 3.12.2
+# two threads that do so at once may fail with a SystemError (python/cpython#106905).
+_HEADERS = threading.Lock()
 
 
 class PixelCache(views.View):
@@ -58,7 +63,8 @@ class PixelCache(views.View):
         element = atomic.read_json(folder / "rest.json")
         for path in folder.glob("*.npy"):
             regular_files.check(path)
-            element[path.stem] = np.load(path, mmap_mode="r")
+            with _HEADERS:
+                element[path.stem] = np.load(path, mmap_mode="r")
         return element
 
     def _decode(self, index, folder):

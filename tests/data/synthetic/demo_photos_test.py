@@ -10,6 +10,8 @@ from bilateral_jax import images
 from bilateral_jax.data.synthetic import demo_photos
 from bilateral_jax.filters import local_laplacian
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 for package in ("PIL", "cv2", "skimage", "sklearn", "matplotlib"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 

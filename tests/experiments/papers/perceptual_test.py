@@ -18,6 +18,8 @@ from configs import perceptual as perceptual_config
 from experiments import experiment, train
 from experiments.papers import perceptual
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 _SMALL = {
     "model.width": 4,
     "model.dilations": (1, 2),
