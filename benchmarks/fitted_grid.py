@@ -2,7 +2,7 @@
 
     python -m benchmarks.fitted_grid [--networks NAME=MODEL ...] [--photos FOLDER] [--count 1]
         [--side 512] [--results NAME=FOLDER ...] [--inputs FOLDER] [--pictures FOLDER]
-        [--record NAME] [--quick]
+        [--record RECORD] [--quick]
 
 Networks (folders of models, from `import` or a run): PSNR of `inference.enhance(..., grid_side=)`
 to the network's own output on the first `--count` photos of a folder, beside that of the photo and
@@ -13,12 +13,12 @@ the grid is compiled before; the network's full-size program (0.3 s) is in its t
 Results (folders with the pictures that an operator made of those of `--inputs`, of the same names):
 PSNR to them of a grid fitted at their own size and of one fitted at half of it.
 
-Prints a table; without `--quick` writes `results/<device>/NAME-<jax version>.json`, where
-NAME is that of `--record`, or "fitted_grid".
+Prints a table; without `--quick` writes `results/<device>/RECORD-<jax version>.json`.
 """
 
 import argparse
 import pathlib
+import re
 import time
 
 import jax
@@ -41,7 +41,9 @@ def main(arguments=None):
     parser.add_argument("--results", nargs="*", type=named, default=[], metavar="NAME=FOLDER")
     parser.add_argument("--inputs", type=pathlib.Path)
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for the compared pictures")
-    parser.add_argument("--record", default="fitted_grid", help="name of the result file")
+    parser.add_argument(
+        "--record", type=record, default="fitted_grid", metavar="RECORD", help="of the result file"
+    )
     parser.add_argument("--quick", action="store_true", help="nothing is written")
     options = parser.parse_args(arguments)
     rows = []
@@ -64,6 +66,15 @@ def main(arguments=None):
                 options.pictures.mkdir(parents=True, exist_ok=True)
                 for kind, picture in pictures.items():
                     images.write(options.pictures / f"{name}-{path.stem}-{kind}.png", picture)
+
+
+def record(text):
+    """A name that is this benchmark's own."""
+    if not re.fullmatch("fitted_grid[a-z0-9_]*", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not fitted_grid, with lower-case letters, digits and _ after it at most"
+        )
+    return text
 
 
 def named(text):

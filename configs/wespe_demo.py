@@ -10,9 +10,8 @@ term and a squared error of x and G(x) that stays are not of the paper.
 Result: with `:open_photos:FOLDER` on the eight held-out open photos, seeds 0, 1 and 2 (jax 0.10.2,
   one CPU device): PSNR 17.28 -> 19.78, 19.79 and 19.86 dB, SSIM .793 -> .792, .794 and .787; at 600
   pixels 17.12 -> 19.97, 20.02 and 19.98. Trained on pairs the generator reaches 21.3.
-  docs/wespe.md has more, and what was tried: with 1,500 steps the critics win, and 17.9 are left.
-  The bundled photos alone (two inputs, three
-  targets) are too few: 16.58 -> 13.43 dB.
+  docs/wespe.md has more, and what was tried: over 1,400 steps the critics win.
+  The bundled photos alone (two inputs, three targets) are too few: 16.58 -> 13.43 dB.
 Cost: .3 s of processor time per step, 2 to 3 minutes.
 """
 

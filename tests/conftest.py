@@ -18,7 +18,6 @@ os.environ["BILATERAL_JAX_COMPILATION_CACHE"] = "off"
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import contextlib  # noqa: E402
-import importlib  # noqa: E402
 import importlib.metadata  # noqa: E402
 import pathlib  # noqa: E402
 import random  # noqa: E402
@@ -57,6 +56,9 @@ _HAS_BOTH = importlib.metadata.version("jaxlib").startswith("0.10.")
 @contextlib.contextmanager
 def _older_code_generator():
     """Compiles with it where jaxlib has both; `XLA_FLAGS` would hold for a whole process."""
+    if not _HAS_BOTH:
+        yield
+        return
     compiler = importlib.import_module("jax._src.compiler")
     newer = compiler.get_compile_options
 
@@ -65,8 +67,7 @@ def _older_code_generator():
         return newer(*args, env_options_overrides=overrides, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        if _HAS_BOTH:
-            patch.setattr(compiler, "get_compile_options", older)
+        patch.setattr(compiler, "get_compile_options", older)
         yield
 
 

@@ -62,9 +62,9 @@ class ResNetGenerator(nn.Module):
         )
 
     def __call__(self, image):
-        """Translates images `[b, h, w, 3]` in [0, 1] of any size: the same shape and range.
+        """Translates images `[b, h, w, 3]` in [0, 1] of any size: the same shape.
 
-        With `residual` in (-1, 2).
+        The result is in [0, 1], or with `residual` in [-1, 2].
         """
         out = self.run(row_tiles.RowTile(image)).values
         return out[:, : image.shape[1]]

@@ -114,7 +114,7 @@ def build(
 
 @dataclasses.dataclass(frozen=True)
 class _Losses:
-    """Both losses; a term of weight 0 is not computed, but for the critics'.
+    """Both losses; a term of weight 0 is not computed, except `adversarial`.
 
     Attributes:
       cycle: weight of the absolute difference of a photo and what both generators one after the
@@ -161,7 +161,7 @@ class _Losses:
         return mean(value), ({}, jax.tree.map(mean, terms))
 
     def of_critics(self, networks, batch, key):
-        """Half the sum of the critics' losses, as `step.gradient_step` takes it."""
+        """Half the critics' losses, and their penalties, as `step.gradient_step` takes it."""
         del key  # nothing is drawn at random
         mean = functools.partial(step.weighted_mean, weights=batch["weight"])
         loss = functools.partial(adversarial.critic_loss, form=self.form)
@@ -173,6 +173,7 @@ class _Losses:
             if self.gradient_penalty:
                 penalty = gradient_penalties.penalty(critic, real, form="zero_centred")
                 value += self.gradient_penalty * penalty
+                metrics[f"penalty_{name}"] = mean(penalty)
             of_real, of_generated = map(adversarial.example_scores, scores)
             metrics[f"distance_{name}"] = mean(of_real - of_generated)
         return mean(value), ({}, metrics)

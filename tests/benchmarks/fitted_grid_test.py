@@ -34,9 +34,9 @@ def test_both_tables(tmp_path, monkeypatch):
     fitted_grid.main(
         ["--networks", f"can={tmp_path / 'net'}", "--photos", inputs, "--side", "16"]
         + ["--results", f"negative={tmp_path / 'results_of'}", "--inputs", inputs]
-        + ["--pictures", str(tmp_path / "pictures")]
+        + ["--pictures", str(tmp_path / "pictures"), "--record", "fitted_grid_small"]
     )
-    (path,) = (tmp_path / "results").rglob("*.json")
+    (path,) = (tmp_path / "results").rglob("fitted_grid_small-*.json")
     negative, can = json.loads(path.read_text())["rows"]
     assert negative["operator"] == "negative" and negative["photos"] == 1
     assert negative["psnr_own_size"] > 40 > negative["psnr_input"]
@@ -44,3 +44,10 @@ def test_both_tables(tmp_path, monkeypatch):
     assert can["grid_processor_seconds"] > 0 and np.isfinite(can["psnr_grid"])
     kinds = sorted(file.stem for file in (tmp_path / "pictures").iterdir())
     assert kinds == ["can-a-grid", "can-a-network"]
+
+
+@pytest.mark.parametrize("name", ["train_step", "../fitted_grid", "fitted_grid-0.10.2"])
+def test_the_record_of_another_benchmark_is_refused(name, capsys):
+    with pytest.raises(SystemExit):
+        fitted_grid.main(["--record", name])
+    assert f"'{name}' is not fitted_grid" in capsys.readouterr().err

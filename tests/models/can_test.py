@@ -10,8 +10,6 @@ from bilateral_jax.models import model
 from tests import assets
 from tests.models import row_tiles_test
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 DEEP = {"width": 32, "dilations": [1, 2, 4, 8, 16, 32, 64, 128, 1]}
 
 

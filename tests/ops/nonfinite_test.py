@@ -12,8 +12,6 @@ from bilateral_jax.ops import nonfinite, reference
 from tests import cases
 from tests.kernels import gpu_test
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 CASE = cases.Case("nan", (4, 5, 6), (12, 17))
 BAD = (np.nan, np.inf)
 LOST = {

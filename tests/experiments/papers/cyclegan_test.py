@@ -39,6 +39,12 @@ _TINY = {
     "run.checkpoint_every": 2,
     "run.sheet_photos": 0,
 }
+_DEMO = {
+    "model.residual": True,
+    "critic.norm": "none",
+    "loss.chroma": 1.0,
+    "loss.gradient_penalty": 0.2,
+}
 
 
 def config(**changes):
@@ -62,7 +68,7 @@ def build(**changes):
 
 @functools.cache
 def batch():
-    """With the arrays of the loader, so that a run takes the compiled step of `on_eight`."""
+    """With the arrays of the loader."""
     images = np.random.default_rng(0).random((2, BATCH, SIDE, SIDE, 3), np.float32)
     window = np.tile(np.int32([0, 0, SIDE, SIDE]), (BATCH, 1))
     weight = np.ones(BATCH, np.float32)
@@ -224,17 +230,21 @@ def test_terms_that_are_not_of_the_paper():
         for weight in (0.0, 0.5)
     )
     squared_slope = 3 * SIDE**2 * (3 / SIDE**2) ** 2  # of the mean over the map of scores
+    for name in networks:
+        np.testing.assert_allclose(with_penalty[1][f"penalty_{name}"], squared_slope, rtol=1e-3)
     np.testing.assert_allclose(
         with_penalty[0] - without[0], 2 * 0.5 * squared_slope, rtol=1e-3, atol=1e-5
     )
 
 
 def test_a_run_is_resumed_to_the_same_bits(tmp_path):
+    """With the terms that are not of the paper."""
+    made = config(**_DEMO)
     folder, parts = tmp_path / "run", tmp_path / "parts"
-    _, results = train.train(config(), folder, progress=False)
+    _, results = train.train(made, folder, progress=False)
     shutil.copytree(folder, parts)
     shutil.rmtree(trees.run_folder(parts) / "4")  # as killed before the last one
-    train.train(config(), parts, progress=False)
+    train.train(made, parts, progress=False)
     whole, again = (trees.restore(trees.run_folder(path), 4)[1] for path in (folder, parts))
     for name in ("groups", "extra"):
         jax.tree.map(np.testing.assert_array_equal, whole[name], again[name])
@@ -245,7 +255,7 @@ def test_a_run_is_resumed_to_the_same_bits(tmp_path):
 
 
 def test_a_step_of_the_demo_fits_its_photos():
-    """Traced: `config` runs its rates and weights with smaller networks."""
+    """Traced: the resumed run takes its terms with smaller networks."""
     made = cyclegan_demo.get_config()
     made.batches.threads = 0
     paper = experiment.build(made.to_dict())
@@ -255,7 +265,9 @@ def test_a_step_of_the_demo_fits_its_photos():
     update = parallel.update(paper.update, devices=jax.local_devices()[:1])
     after, metrics = update.trace(before, rows)
     assert jax.tree.map(shape_of, after) == jax.tree.map(shape_of, before)
-    assert {"loss", "cycle", "identity", "critic_loss"} <= set(metrics)
+    assert {"loss", "cycle", "identity", "chroma", "critic_loss", "critic_penalty_DY"} <= set(
+        metrics
+    )
 
 
 def shape_of(leaf):
