@@ -11,7 +11,7 @@ with a zero-centred penalty, larger learning rates.
 Result: with `:open_photos:FOLDER` on the eight held-out open photos, seeds 0 and 1 (jax 0.10.2, one
   CPU device): at 72 pixels PSNR 17.33 -> 19.19 and 19.05 dB, SSIM .788 -> .757 and .775; at 600
   pixels 17.12 -> 19.25 and 19.20, .816 -> .769 and .784. Casts of colour and the lattice of the
-  transposed convolutions show: configs/unpaired_hdrnet_demo.py and configs/dpe_demo.py are better.
+  transposed convolutions show: configs/unpaired_hdrnet_demo.py is better.
   The bundled photos alone (two inputs, three targets) are too few: 16.63 -> 17.17 dB, SSIM .727.
 Cost: .6 s of processor time per step, 5 minutes.
 What was tried: from random weights, 800 steps on crops of 64 of photos of 144 pixels: 13.37 dB.
