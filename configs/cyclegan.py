@@ -43,9 +43,8 @@ def get_config():
     config.loss.cycle = 10.0
     config.loss.identity = 5.0
     config.loss.form = "least_squares"
-    config.loss.chroma = (
-        0.0  # 1 - correlation of a photo's chroma before and after; not of the original
-    )
+    # Not of the original: 1 - correlation of a photo's chroma before and after.
+    config.loss.chroma = 0.0
     config.loss.chroma_shrink = 4  # of photos reduced by this factor
     config.loss.gradient_penalty = 0.0  # zero-centred, at real images; not of the original
 
