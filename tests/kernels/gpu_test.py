@@ -22,11 +22,6 @@ pytestmark = [
     pytest.mark.usefixtures("compiled_quickly"),
 ]
 
-# Interpreted kernels are large programs that run for milliseconds.
-COMPILED_QUICKLY = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 OPERATIONS = ("slice_apply", "splat_apply")
 BY_NAME = {case.name: case for case in cases.CASES}
 TRACED = np.asarray([[0, 0, 8, 12], [37, 5, 60, 40]], np.int32)  # of 8 x 12 pixels
@@ -59,7 +54,7 @@ def bound(module, operation, options, offset=True):
 
 
 def compiled(function, *arrays):
-    return np.asarray(jax.jit(function, compiler_options=COMPILED_QUICKLY)(*arrays), np.float64)
+    return np.asarray(jax.jit(function)(*arrays), np.float64)
 
 
 def interpreted(function, *arrays):

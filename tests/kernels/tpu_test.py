@@ -56,9 +56,7 @@ def call(module, operation, case, arrays, order=0, dtype=jnp.float32):
 
 def run(module, operation, case, arrays, **options):
     function, inputs = call(module, operation, case, arrays, **options)
-    # Compiling is most of the time.
-    quickly = {"xla_backend_optimization_level": 0}
-    return np.asarray(jax.jit(function, compiler_options=quickly)(*inputs), np.float64)
+    return np.asarray(jax.jit(function)(*inputs), np.float64)
 
 
 def assert_matches(operation, case, arrays, parameters=True, tolerance=1e-5, **options):

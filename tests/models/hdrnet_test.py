@@ -20,11 +20,6 @@ NAMES = sorted(name for name in models.REGISTRY if name.startswith("HDRNet"))
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2, "guide_complexity": 3}
 
 
-# The images are small: compiling takes longer than running.
-QUICK = {"xla_backend_optimization_level": 0}
-jit = functools.partial(jax.jit, compiler_options=QUICK)
-
-
 def count(name, **fields):
     """(parameters, moving values) of a network, without computing any."""
     module = models.create(name, fields)
@@ -39,7 +34,7 @@ def small_model(name, **fields):
 
 def compiled(model):
     """A function of images; one compilation is faster than one for every operation."""
-    return jit(lambda image: model(image))
+    return jax.jit(lambda image: model(image))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +119,7 @@ def test_curves_start_as_the_grey_value():
 def test_a_black_or_clipped_pixel_keeps_its_gradient_at_the_bound():
     guide = guides.CurvesGuide()
     variables = guide.init(jax.random.key(1), jnp.zeros((1, 1, 3)))
-    gradient = jit(jax.grad(lambda v: guide.apply(v, jnp.zeros((1, 1, 3))).sum()))(variables)
+    gradient = jax.jit(jax.grad(lambda v: guide.apply(v, jnp.zeros((1, 1, 3))).sum()))(variables)
     assert float(gradient["params"]["mix_bias"]) == 1
 
 
@@ -151,7 +146,7 @@ def test_replicas_share_their_batch_statistics():
     model = small_model("HDRNetPointwiseNNGuide", batch_norm=True)
     key = jax.random.key(2)
     low, full = jax.random.uniform(key, (4, 16, 16, 3)), jax.random.uniform(key, (4, 6, 5, 3))
-    out, joint = jit(lambda *x: model.apply(*x, train=True))(low, full)
+    out, joint = jax.jit(lambda *x: model.apply(*x, train=True))(low, full)
     shared = model.replace(module=model.module.clone(axis_name="batch"))
 
     def replica(low, full):
@@ -211,7 +206,7 @@ def test_a_window_gives_the_crop_of_the_whole(name, traced):
     low = jax.random.uniform(jax.random.key(1), (1, 16, 16, 3))
     window = (5, 9, 20, 31)
     given = jnp.asarray([window], jnp.int32) if traced else window
-    run = jit(model.apply, static_argnames=() if traced else "window")
+    run = jax.jit(model.apply, static_argnames=() if traced else "window")
     crop = run(low, image[:, 5:15, 9:22], window=given)
     np.testing.assert_allclose(crop, run(low, image)[:, 5:15, 9:22], atol=1e-5)
 
@@ -221,7 +216,7 @@ def test_a_window_of_the_pyramid_is_close_to_the_whole():
     axes = jnp.linspace(0, 1, 48)
     image = jnp.stack(jnp.broadcast_arrays(axes[:, None], axes[None], 0.5), -1)[None]
     low = jax.random.uniform(jax.random.key(1), (1, 16, 16, 3))
-    run = jit(model.apply)
+    run = jax.jit(model.apply)
     crop = run(low, image[:, 8:40, 12:40], window=jnp.asarray([[8, 12, 48, 48]], jnp.int32))
     whole = run(low, image)[:, 8:40, 12:40]
     assert float(abs(crop - whole).max()) < 0.1 * float(abs(whole).max())
@@ -246,7 +241,7 @@ def test_every_parameter_receives_a_gradient():
     key = jax.random.key(0)
     low, full = jax.random.uniform(key, (4, 16, 16, 3)), jax.random.uniform(key, (4, 9, 8, 3))
 
-    @jit
+    @jax.jit
     @jax.grad
     def gradient(params):
         out, _ = model.replace(params=params).apply(low, full, train=True)

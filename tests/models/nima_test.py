@@ -12,7 +12,6 @@ from bilateral_jax.models.layers import convolutions
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
-QUICK = {"xla_backend_optimization_level": 0}  # compiled for one call
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 
@@ -115,7 +114,7 @@ def test_mobilenet_equals_the_literal_graph(small):
     image = np.random.default_rng(1).uniform(size=(1, 34, 31, 3)).astype(np.float32)
     expected = literal(small, image[0])
     assert np.ptp(expected) > 0.1
-    got = jax.jit(lambda x: small.apply(x)[0], compiler_options=QUICK)(image)
+    got = jax.jit(lambda x: small.apply(x)[0])(image)
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-4)
 
 
@@ -191,9 +190,7 @@ def test_mean_and_deviation():
 
 def test_the_score_is_differentiable_in_the_photo(small):
     image = jnp.asarray(np.random.default_rng(3).uniform(size=(1, 40, 36, 3)), jnp.float32)
-    compiled = jax.jit(
-        jax.value_and_grad(lambda x: nima.mean_score(small, x)[0]), compiler_options=QUICK
-    )
+    compiled = jax.jit(jax.value_and_grad(lambda x: nima.mean_score(small, x)[0]))
     gradient = compiled(image)[1]
     assert np.isfinite(gradient).all()
     assert float((gradient == 0).mean()) < 0.2  # some features lie beyond 0 and 6
@@ -209,7 +206,7 @@ def test_training_moves_the_statistics_unless_they_are_frozen(small):
         rngs = {"dropout": key}
         return small.apply(image, train=True, moving_statistics=moving, rngs=rngs)
 
-    trained = jax.jit(trained, static_argnums=1, compiler_options=QUICK)
+    trained = jax.jit(trained, static_argnums=1)
     keys = [jax.random.key(0), jax.random.key(1)]
     one, moved = trained(keys[0], False)
     two, kept = trained(keys[0], True)

@@ -15,9 +15,6 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 SMALL = {"net_input_size": 16, "spatial_bin": 4, "luma_bins": 2}
 
-# The images are small: compiling takes longer than running.
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 @functools.cache
 def small_model(**fields):
@@ -30,7 +27,7 @@ def small_model(**fields):
 @functools.cache
 def compiled(method, **fields):
     model = small_model(**fields)
-    return jit(lambda *arguments: model.apply(*arguments, method=method))
+    return jax.jit(lambda *arguments: model.apply(*arguments, method=method))
 
 
 def matrices(scale, offset):
@@ -160,7 +157,7 @@ def test_gradients_are_finite_at_black_and_unlit_pixels():
     module = models.create("UPE", SMALL)
     image = jnp.asarray(dark_image(6, 6)).at[:3].set(0)[None]
 
-    @jit
+    @jax.jit
     def gradient(grid, image):
         variables = {"params": small_model().params}
         render = functools.partial(module.apply, variables, method="render")
@@ -178,7 +175,7 @@ def test_the_recommended_start_doubles_the_light():
     )
     image = dark_image(8, 8)
     np.testing.assert_allclose(
-        jit(lambda x: model(x))(image), np.minimum(image / 0.501, 1 / 1.001), atol=0.05
+        jax.jit(lambda x: model(x))(image), np.minimum(image / 0.501, 1 / 1.001), atol=0.05
     )
     direct = models.create("UPE", SMALL | {"rendering": "direct"}, preset="recommended")
     np.testing.assert_array_equal(direct.starting_matrix(), np.eye(3, 4))

@@ -16,7 +16,10 @@ from bilateral_jax.kernels import pallas
 from tests import cases, lowering
 from tests.ops import guided_test
 
-pytestmark = pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning"),
+    pytest.mark.usefixtures("compiled_quickly"),
+]
 CASE = cases.Case("small", (2, 3, 3), (5, 6))
 GRID, GUIDE, IMAGE, _ = (jnp.asarray(array) for array in CASE.arrays(3, (2,)))
 WINDOWS = jnp.asarray([[3, 1, 29, 31], [0, 14, 9, 20]], jnp.int32)
@@ -24,7 +27,6 @@ TABLE = jnp.asarray(np.random.default_rng(2).normal(size=(2, 3, 3, 3, 2)), jnp.f
 POINTS = jnp.asarray(np.random.default_rng(1).uniform(size=(2, 7, 3)), jnp.float32)
 WEIGHTS = jnp.abs(GUIDE)
 KERNELS = ("gpu", "tpu")
-QUICKLY = guided_test.QUICKLY
 
 
 def _guided(kind):
@@ -97,7 +99,7 @@ def bound(name, implementation):
 
 
 def compiled(function, arrays):
-    return jax.jit(function, compiler_options=QUICKLY)(*arrays)
+    return jax.jit(function)(*arrays)
 
 
 @functools.cache
