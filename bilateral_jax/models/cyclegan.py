@@ -108,9 +108,8 @@ class ResNetGenerator(nn.Module):
             x = x.map(norms.InstanceNorm(_EPSILON, affine=False), moments)
             x = x.plus(skip) if kind == "second" else x.map(nn.relu)
         if self.residual:
-            zeros = nn.initializers.zeros
-            x = reflecting(x, 3, kernel_size=7, kernel_init=zeros, bias_init=zeros, name="residual")
-            return x.map(jnp.tanh).plus(tile).map(lambda y: y[:, :, :columns])
+            x = row_tiles.add_residual(x, tile, kernel_size=7, border="reflect")
+            return x.map(lambda y: y[:, :, :columns])
         x = reflecting(x, 3, kernel_size=7, name="last")
         return x.map(lambda y: (0.5 * jnp.tanh(y) + 0.5)[:, :, :columns])
 

@@ -58,6 +58,8 @@ class DPED(nn.Module):
             raise ValueError(f"blocks must be an int of at least 0, got {self.blocks!r}")
         if self.initial not in _INITIAL:
             raise ValueError(f"initial must be one of {tuple(_INITIAL)}, got {self.initial!r}")
+        if not isinstance(self.residual, bool):
+            raise ValueError(f"residual must be True or False, got {self.residual!r}")
         if self.border not in _BORDERS:
             raise ValueError(f"border must be one of {_BORDERS}, got {self.border!r}")
 
@@ -73,7 +75,7 @@ class DPED(nn.Module):
     def __call__(self, image):
         """Enhances whole images `[b, h, w, 3]` in [0, 1]: the same shape, in (-0.08, 1.08).
 
-        With `residual` in (-1, 2).
+        With `residual` in [-1, 2].
         """
         return self.run(row_tiles.RowTile(image)).values
 
@@ -109,9 +111,7 @@ class DPED(nn.Module):
         for i in range(2):
             x = conv(x, self.width, name=f"tail_{i}").map(nn.relu)
         if self.residual:
-            zeros = nn.initializers.zeros
-            x = conv(x, 3, kernel_size=9, kernel_init=zeros, bias_init=zeros, name="residual")
-            return x.map(jnp.tanh).plus(tile)
+            return row_tiles.add_residual(x, tile, kernel_size=9, border=self.border)
         x = conv(x, 3, kernel_size=9, kernel_init=_INIT, name="last")
         return x.map(lambda y: 0.58 * jnp.tanh(y) + 0.5)
 

@@ -144,6 +144,8 @@ def test_he_initialisation_keeps_the_signal():
     assert spread["he"] > 10 * spread["published"]
     with pytest.raises(ValueError, match="initial must be one of .*got 'xavier'"):
         models.create("DPED", {"initial": "xavier"})
+    with pytest.raises(ValueError, match="residual must be True or False, got 1"):
+        models.create("DPED", {"residual": 1})
     with pytest.raises(ValueError, match="border must be one of .*got 'mirror'"):
         models.create("DPED", {"border": "mirror"})
 

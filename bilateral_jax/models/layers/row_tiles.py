@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -116,6 +117,28 @@ def convolve(
         features, kernel_size, dilation=dilation, padding=padding, activate=False, **options
     )
     return tile.replace(values=layer(values), top=None if inside is None else tile.top + reach)
+
+
+def add_residual(tile: RowTile, image: RowTile, *, kernel_size: int, **options):
+    """Adds `tanh(.)` of a convolution, the layer "residual", whose weights start at 0, to an image.
+
+    A network that ends so starts as the identity. Called in a compact method of a network.
+
+    Args:
+      tile: features of the last layer but this.
+      image: the image itself, `[b, rows, w, c]` in [0, 1]; may reach further up and down.
+      kernel_size: side of the square kernel, odd.
+      **options: further ones of `convolve`.
+
+    Returns:
+      `RowTile`, in [-1, 2].
+    """
+    zeros = nn.initializers.zeros
+    change = convolve(
+        tile, image.values.shape[-1], kernel_size=kernel_size, kernel_init=zeros, bias_init=zeros,
+        name="residual", **options,
+    )  # fmt: skip
+    return change.map(jnp.tanh).plus(image)
 
 
 def downsample(tile: RowTile, features: int, **options):
